@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+/* log: lines on stderr, with sd-daemon prefixes under systemd, rate-limited per subject. */
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARN, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
+
+/* Whom a line is about: prefixed to it ("vm work client 7 (foot)"), and the budget of lines that a
+ * hostile peer may cause. Zero-initialise; @name is borrowed. */
+struct log_subject {
+    const char *name;
+    const struct log_subject *parent; /* its name comes first; NULL if none */
+    int64_t window_start_ms;
+    unsigned in_window;
+    unsigned suppressed;
+};
+
+/* @program is borrowed for the process's life. */
+void log_init(const char *program, enum log_level level);
+/* Accepts error, warn, info, debug. 0 or -EINVAL. */
+int log_level_parse(const char *text, enum log_level *ret_level);
+bool log_enabled(enum log_level level);
+
+/* One line. @subject may be NULL. Control characters in the text are escaped; more than 20 lines
+ * per 10 s and subject are counted instead of written (debug lines excepted). */
+void log_line(enum log_level level, struct log_subject *subject, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+#define log_error(subject, ...) log_line(LOG_LEVEL_ERROR, subject, __VA_ARGS__)
+#define log_warn(subject, ...) log_line(LOG_LEVEL_WARN, subject, __VA_ARGS__)
+#define log_info(subject, ...) log_line(LOG_LEVEL_INFO, subject, __VA_ARGS__)
+#define log_debug(subject, ...)                                                                    \
+    do {                                                                                           \
+        if (log_enabled(LOG_LEVEL_DEBUG))                                                          \
+            log_line(LOG_LEVEL_DEBUG, subject, __VA_ARGS__);                                       \
+    } while (0)

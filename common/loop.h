@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+/* loop: the event loop; the only user of libevent. Level-triggered, one thread. */
+#include <stdbool.h>
+#include <stdint.h>
+
+struct loop;
+struct loop_io;
+struct loop_timer;
+
+enum { LOOP_READ = 1, LOOP_WRITE = 2 };
+
+struct loop *loop_create(void); /* NULL: errno */
+void loop_destroy(struct loop *loop);
+/* Runs until loop_stop(). */
+int loop_run(struct loop *loop);
+void loop_stop(struct loop *loop);
+
+/* Watches @fd (borrowed until loop_io_destroy()) for @events; a hang-up or error of the fd is reported as
+ * LOOP_READ (and as LOOP_WRITE where that was asked). Destroying a watch from any callback is safe, its own
+ * included. NULL: errno. */
+struct loop_io *loop_io_create(struct loop *loop, int fd, unsigned events,
+                               void (*ready)(void *user, unsigned events), void *user);
+/* Changes what is watched; no system call when nothing changes. 0 or -errno. */
+int loop_io_set(struct loop_io *io, unsigned events);
+unsigned loop_io_events(const struct loop_io *io);
+void loop_io_destroy(struct loop_io *io); /* accepts NULL */
+
+/* A one-shot timer, unarmed. */
+struct loop_timer *loop_timer_create(struct loop *loop, void (*expired)(void *user), void *user);
+/* (Re-)arms it @ms from now; 0 expires in the next turn of the loop. */
+void loop_timer_arm(struct loop_timer *timer, uint64_t ms);
+void loop_timer_disarm(struct loop_timer *timer);
+void loop_timer_destroy(struct loop_timer *timer); /* accepts NULL */
+
+/* Calls @run(@user) once, after the current callback has returned and before the next poll: for teardown
+ * that must not happen under the feet of the caller. loop_later_cancel() drops every pending call for @user. */
+int loop_later(struct loop *loop, void (*run)(void *user), void *user);
+void loop_later_cancel(struct loop *loop, void *user);
+
+/* Calls @caught when signal @signo arrives (blocked otherwise). One per signal. 0 or -errno. */
+int loop_signal(struct loop *loop, int signo, void (*caught)(void *user, int signo), void *user);
+
+/* Milliseconds of CLOCK_MONOTONIC. */
+int64_t loop_now_ms(void);

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+/* damage: which bytes of a pool's file may differ from what the host holds. Pure bookkeeping: no fds, no I/O. */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <pixman.h>
+
+/* One per pool file: what the host holds of it. */
+struct damage_file;
+/* One per wl_surface: the chain of contents that damage is relative to. */
+struct damage_surface;
+
+/* Where a buffer's pixels are in its file, in bytes and pixels. Rows of width × cpp bytes every stride bytes. */
+struct damage_layout {
+    uint64_t offset;
+    uint32_t stride, width, height;
+    uint32_t cpp;    /* bytes per pixel; 0: unknown format, always sent whole */
+    uint32_t format; /* wl_shm format: another one at the same place breaks the chain */
+    uint64_t extent; /* bytes from offset that the compositor may read (≥ stride × height for planar formats) */
+};
+
+/* How surface coordinates of wl_surface.damage map to the buffer (wl_surface, wp_viewport). A change breaks the chain. */
+struct damage_mapping {
+    int32_t scale;     /* ≥ 1 */
+    int32_t transform; /* wl_output.transform, 0…7 */
+    bool has_source;
+    pixman_fixed_t source_x, source_y, source_width, source_height; /* wl_fixed, 24.8 */
+    bool has_destination;
+    int32_t width, height;
+};
+
+struct damage_rect {
+    uint64_t offset; /* bytes into the file */
+    uint32_t row;    /* bytes per row */
+    uint32_t rows;
+    uint32_t stride; /* bytes from row to row; == row when the rows are contiguous */
+};
+
+struct damage_file *damage_file_create(void);
+void damage_file_destroy(struct damage_file *file);
+struct damage_surface *damage_surface_create(void);
+void damage_surface_destroy(struct damage_surface *surface);
+
+/* wl_surface.damage (surface coordinates) and damage_buffer (buffer coordinates): pending until the commit. Any int32 values. */
+void damage_surface_add(struct damage_surface *surface, int32_t x, int32_t y, int32_t width, int32_t height);
+void damage_surface_add_buffer(struct damage_surface *surface, int32_t x, int32_t y, int32_t width, int32_t height);
+
+/* A commit of @surface that shows @layout of @file (both NULL: no buffer). @mapping is the surface's state as committed;
+ * @moved: this commit attached with a non-zero x, y or offset; @attached: this commit attached a buffer (again).
+ * Calls @send for each rectangle that may differ from what the host holds, disjoint, in file order, and from then on
+ * takes them as held. Damage that this commit brings also makes stale what the host holds of this surface's other
+ * buffers. Without @attached and without damage nothing is sent. 0, or -ENOMEM (then everything counts as not held). */
+int damage_commit(struct damage_surface *surface, struct damage_file *file, const struct damage_layout *layout,
+                  const struct damage_mapping *mapping, bool attached, bool moved,
+                  void (*send)(void *user, const struct damage_rect *rect), void *user);
+/* A reader without a surface (an icon, a capture that keeps pixels) sees @layout: sends all of it. Breaks every chain whose
+ * bytes it overlaps. */
+int damage_whole(struct damage_file *file, const struct damage_layout *layout,
+                 void (*send)(void *user, const struct damage_rect *rect), void *user);
+/* The bytes [offset, offset + length) no longer hold what the client wrote there last (punched out, or written by the host). */
+void damage_forget(struct damage_file *file, uint64_t offset, uint64_t length);
+/* How many buffer-sized pieces the file's record holds; for tests and limits. */
+size_t damage_file_pieces(const struct damage_file *file);
