@@ -1,0 +1,67 @@
+# shellcheck shell=bash disable=SC2154
+# Debian packages of other suites than the system's, unpacked into the cache and never installed.
+# apt gets a private root for each suite; mirror, proxy and keyring are the system's. Needs common.sh.
+
+fetch_keyring=/usr/share/keyrings/debian-archive-keyring.gpg
+
+# The mirror that the system's own apt takes its release from.
+fetch_mirror() {
+    local codename mirror
+    codename=$(. /etc/os-release && echo "${VERSION_CODENAME:-sid}")
+    # shellcheck disable=SC2016 # apt expands these
+    mirror=$(apt-get indextargets --format '$(REPO_URI) $(RELEASE) $(CODENAME)' |
+        awk -v wanted="$codename" '$2 == wanted || $3 == wanted { print $1; exit }')
+    [[ $mirror ]] || die "apt's sources name no Debian mirror for $codename"
+    echo "$mirror"
+}
+
+# fetch_apt SUITE COMMAND…: COMMAND is an apt tool; it sees only that suite and an empty system.
+fetch_apt() {
+    local root=$cache/apt/$1 command=$2
+    shift 2
+    "$command" -qq \
+        -o Dir::Etc::SourceList="$root/mirror.sources" -o Dir::Etc::SourceParts=/dev/null \
+        -o Dir::Etc::Preferences=/dev/null -o Dir::Etc::PreferencesParts=/dev/null \
+        -o Dir::State="$root" -o Dir::State::status="$root/status" -o Dir::State::lists="$root/lists" \
+        -o Dir::Cache="$root/cache" -o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache= \
+        -o APT::Sandbox::User=root \
+        -o Acquire::Check-Valid-Until=false -o Acquire::Retries=3 "$@"
+}
+
+fetch_update() {
+    local suite=$1 root=$cache/apt/$1 mirror
+    mirror=$(fetch_mirror) || return
+    mkdir -p "$root"/{lists,cache/archives}/partial
+    : >"$root/status"
+    # "Targets" keeps translations and metadata that a system may have configured out of it.
+    printf '%s\n' "Types: deb" "URIs: $mirror" "Suites: $suite" "Components: main" \
+        "Targets: Packages" "Signed-By: $fetch_keyring" >"$root/mirror.sources"
+    run_quietly "reading Debian $suite's package list (an old debian-archive-keyring?)" \
+        fetch_apt "$suite" apt-get update --error-on=any
+}
+
+fetch_unpack() {
+    local suite=$1 tree=$cache/$1/$2 partial deb
+    shift 2
+    [[ ! -d $tree ]] || return 0
+    say "Fetching $* from Debian $suite"
+    fetch_update "$suite" || return
+    partial=$(mktemp -d "$cache/apt/$suite/unpack.XXXXXX")
+    mkdir "$partial/debs" "$partial/tree"
+    (cd "$partial/debs" && run_quietly "downloading $*" fetch_apt "$suite" apt-get download "$@") ||
+        return
+    for deb in "$partial"/debs/*.deb; do
+        dpkg -x "$deb" "$partial/tree" || return
+    done
+    mkdir -p "$cache/$suite"
+    chmod 755 "$partial/tree"
+    mv "$partial/tree" "$tree"
+    rm -rf "$partial"
+}
+
+# fetch_tree SUITE NAME PACKAGE…: unpacks exactly these packages (not what they depend on) once, and
+# prints the folder. A folder that exists is taken as it is; remove it to fetch again.
+fetch_tree() {
+    locked "fetch-$1" fetch_unpack "$@" >&2 || return
+    echo "$cache/$1/$2"
+}

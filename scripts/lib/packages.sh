@@ -1,0 +1,56 @@
+# shellcheck shell=bash disable=SC2034
+# The Debian packages that each purpose needs, and their installation. Needs common.sh.
+
+packages_build=(
+    meson ninja-build gcc libc6-dev pkg-config scdoc
+    libwayland-dev libdrm-dev libevent-dev libcmocka-dev
+)
+
+# Unpacking packages of another suite: see fetch.sh.
+packages_fetch=(apt ca-certificates debian-archive-keyring dpkg util-linux)
+
+# A guest kernel: see guest.
+packages_guest=("${packages_fetch[@]}" binutils iproute2 kmod patchelf socat)
+
+# Fonts, icons and settings without which the applications look broken.
+packages_desktop=(
+    adwaita-icon-theme dbus-daemon fonts-dejavu-core fonts-noto-color-emoji gsettings-desktop-schemas
+    hicolor-icon-theme librsvg2-common shared-mime-info xkb-data
+)
+
+packages_demo=(
+    "${packages_build[@]}" "${packages_guest[@]}" "${packages_desktop[@]}"
+    sway grim jq weston foot gtk-4-examples procps
+)
+
+packages_tests=(
+    "${packages_demo[@]}"
+    clang llvm libclang-rt-14-dev libpixman-1-dev python3 shellcheck strace systemd valgrind
+    imagemagick waypipe wl-clipboard wtype xwayland
+)
+
+packages_missing() {
+    local name
+    for name in "$@"; do
+        [[ $(dpkg-query -W -f '${db:Status-Status}' "$name" 2>/dev/null) == installed ]] ||
+            echo "$name"
+    done
+}
+
+packages_apt() {
+    local as_root=()
+    ((EUID == 0)) || as_root=(sudo)
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=600 "$@"
+}
+
+# packages_install NAME…: installs what is missing; silent when nothing is.
+packages_install() {
+    local missing
+    mapfile -t missing < <(packages_missing "$@")
+    ((${#missing[@]})) || return 0
+    ((EUID == 0)) || command -v sudo >/dev/null ||
+        die "these packages are missing, and there is no sudo: ${missing[*]}"
+    say "Installing ${#missing[@]} packages: ${missing[*]}"
+    run_quietly "apt-get update" packages_apt update || return
+    run_quietly "apt-get install" packages_apt install -y --no-install-recommends "${missing[@]}"
+}
