@@ -1,0 +1,45 @@
+# shellcheck shell=bash disable=SC2034,SC2154
+# The guest's kernel and its vsock device, ready to start: User-Mode Linux, a real kernel that runs as
+# a process and needs neither KVM nor a disk. Needs common.sh, packages.sh and fetch.sh.
+
+# Older suites do not serve: virtio_uml up to Linux 6.12 fails with any vhost-user device that
+# answers exactly as the specification says.
+guest_suite=forky
+
+# Debian's kernel wants a newer libc than the system's. UML executes itself again at start, so that
+# calling it through its loader is not enough: a copy of it names that loader and library.
+guest_patch_kernel() {
+    local tree=$1
+    [[ ! -x $tree/linux ]] || return 0
+    cp "$tree/usr/bin/linux.uml" "$tree/linux.new"
+    patchelf --set-interpreter "$tree/usr/lib64/ld-linux-x86-64.so.2" \
+        --set-rpath "$tree/usr/lib/x86_64-linux-gnu" "$tree/linux.new"
+    mv "$tree/linux.new" "$tree/linux"
+}
+
+guest_unpack_device() {
+    [[ -x $2/usr/bin/vhost-device-vsock ]] || dpkg -x "$1" "$2"
+}
+
+# Sets guest_kernel, guest_modules (empty: none needed) and guest_vsock. WAYVSOCK_RIG may name a
+# folder with a kernel linux-* that has vsock built in, and the Debian package vhost-device-vsock.
+guest_prepare() {
+    local tree
+    packages_install "${packages_guest[@]}" || return
+    if [[ ${WAYVSOCK_RIG:-} ]]; then
+        guest_kernel=$(find "$WAYVSOCK_RIG" -maxdepth 1 -type f -name 'linux-*' -perm -1 | sort -V | tail -n 1)
+        guest_modules=
+        tree=$cache/rig
+        locked rig guest_unpack_device "$WAYVSOCK_RIG"/vhost-device-vsock_*.deb "$tree" || return
+    else
+        [[ $(dpkg --print-architecture) == amd64 ]] ||
+            die "Debian has a User-Mode Linux kernel for amd64 only"
+        tree=$(fetch_tree $guest_suite user-mode-linux user-mode-linux libc6) || return
+        locked rig guest_patch_kernel "$tree" || return
+        guest_kernel=$tree/linux
+        guest_modules=$(echo "$tree"/usr/lib/uml/modules/*)
+        tree=$(fetch_tree $guest_suite vhost-device-vsock vhost-device-vsock) || return
+    fi
+    guest_vsock=$tree/usr/bin/vhost-device-vsock
+    [[ -x $guest_kernel && -x $guest_vsock ]] || die "no guest kernel in ${WAYVSOCK_RIG:-$tree}"
+}
