@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+/* link: the wire format between the two proxies. docs/protocol.md tells the story; this is the reference.
+ *
+ * Everything is little-endian. A frame is a header {u32 size; u16 type; u16 zero} and @size bytes of payload. Sizes are
+ * exact: a payload that is shorter or longer than its fields is an error. Reserved fields are zero. */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define LINK_MAGIC 0x4b535657u /* "WVSK" */
+#define LINK_VERSION_MIN 1
+#define LINK_VERSION_MAX 1
+#define LINK_FEATURES 0u /* bits that this build understands; unknown ones are ignored in HELLO */
+
+#define LINK_HEADER_SIZE 8
+#define LINK_KEY_SIZE 32           /* the session key */
+#define LINK_PROOF_MAX 1024        /* a token or a session key */
+#define LINK_LABEL_MAX 64          /* a name for the log */
+#define LINK_TEXT_MAX 1024         /* an ERROR's text */
+#define LINK_WAYLAND_MAX (256u << 10) /* Wayland bytes in one frame */
+#define LINK_STREAM_MAX (256u << 10)  /* stream bytes in one frame */
+#define LINK_STREAM_WINDOW (512u << 10) /* bytes that may be sent on a new stream before any credit */
+#define LINK_MEMORY_MAX (1ull << 31)  /* a wl_shm pool's size is an int32 */
+#define LINK_FILE_MAX (32u << 20)     /* wp_color_management_v1's cap for ICC files, the largest we know */
+#define LINK_HOST_ID 0x80000000u      /* set in ids that the host makes */
+#define LINK_TICK_MS 2000             /* one heartbeat */
+
+enum link_type {
+    LINK_HELLO = 1, /* both roles, guest → host, first frame of a connection */
+    LINK_WELCOME,   /* host → guest, answer to a control connection's HELLO */
+    LINK_ERROR,     /* either: the sender ends the connection for this reason */
+    LINK_PING,      /* control connection, either */
+    LINK_PONG,      /* control connection, either */
+    LINK_WAYLAND,   /* whole Wayland messages */
+    LINK_END,       /* the Wayland connection ended on the sender's side; streams may go on */
+    LINK_VFD,       /* a descriptor for the next Wayland message that takes one */
+    LINK_VFD_CLOSE, /* memory: not referred to any more; stream: the reader is gone */
+    LINK_MEM_WRITE, /* rows of bytes into memory (or a file) */
+    LINK_MEM_SIZE,  /* memory grows */
+    LINK_MEM_PUNCH, /* bytes of memory that are not held any more */
+    LINK_STREAM_DATA,
+    LINK_STREAM_CREDIT, /* the reader took bytes: so many more may be sent */
+    LINK_STREAM_END,    /* the writer is done */
+    _LINK_TYPE_N,
+};
+
+struct link_header {
+    uint32_t size;
+    uint16_t type;
+};
+
+enum link_role { LINK_ROLE_CONTROL = 1, LINK_ROLE_CLIENT = 2 };
+
+enum link_proof {
+    LINK_PROOF_NONE,       /* the transport says it all (privileged source port) */
+    LINK_PROOF_TOKEN,      /* control: the VM's token */
+    LINK_PROOF_DESCRIPTOR, /* control, Unix sockets: a descriptor came along */
+    LINK_PROOF_KEY,        /* client: the session key from WELCOME */
+    _LINK_PROOF_N,
+};
+
+/* HELLO  guest → host: {u32 magic; u16 version_min, version_max; u32 features; u16 role, proof_kind;
+ *                       u16 proof_size, label_size; proof; label} */
+struct link_hello {
+    uint16_t version_min, version_max;
+    uint32_t features;
+    uint16_t role, proof_kind;
+    uint16_t proof_size, label_size;
+    const uint8_t *proof; /* into the frame */
+    const char *label;    /* into the frame, not terminated; printable ASCII */
+};
+
+/* WELCOME  host → guest: {u16 version, zero; u32 features; u8 key[32]; u16 name_size, zero; name} */
+struct link_welcome {
+    uint16_t version;
+    uint32_t features;
+    uint8_t key[LINK_KEY_SIZE];
+    uint16_t name_size;
+    const char *name; /* what the host calls this VM */
+};
+
+enum link_error {
+    LINK_ERROR_PROTOCOL = 1, /* the peer broke this protocol */
+    LINK_ERROR_VERSION,      /* no common version */
+    LINK_ERROR_REFUSED,      /* not authenticated, or not named */
+    LINK_ERROR_LIMIT,        /* a quota is exceeded */
+    LINK_ERROR_WAYLAND,      /* the client gets wl_display.error with @object, @wl_code */
+    LINK_ERROR_COMPOSITOR,   /* no compositor, or it went away */
+    LINK_ERROR_INTERNAL,     /* out of memory or descriptors */
+    _LINK_ERROR_N,
+};
+
+/* ERROR  either: {u16 code, text_size; u32 object; u32 wl_code; text} */
+struct link_error_frame {
+    uint16_t code, text_size;
+    uint32_t object, wl_code;
+    const char *text; /* into the frame, not terminated */
+};
+
+/* The clocks that PONG tells, in this order. */
+enum link_clock { LINK_CLOCK_REALTIME, LINK_CLOCK_MONOTONIC, LINK_CLOCK_MONOTONIC_RAW, LINK_CLOCK_BOOTTIME, _LINK_CLOCK_N };
+
+/* PING {u64 serial}   PONG {u64 serial; i64 nanoseconds[4]} */
+struct link_pong {
+    uint64_t serial;
+    int64_t ns[_LINK_CLOCK_N];
+};
+
+enum link_vfd_kind { LINK_VFD_MEMORY = 1, LINK_VFD_FILE, LINK_VFD_STREAM, _LINK_VFD_KIND_N };
+enum {
+    LINK_VFD_SINK = 1,   /* stream: data flows to the sender of the VFD (it holds the reading application's descriptor) */
+    LINK_VFD_SOURCE = 2, /* stream: data flows from the sender of the VFD */
+};
+
+/* VFD {u32 id; u16 kind, flags; u64 size}. Ids count up from 1 (host: LINK_HOST_ID + 1) without gaps and are never used
+ * again; a memory id that exists already stands for the same file once more. */
+struct link_vfd {
+    uint32_t id;
+    uint16_t kind, flags;
+    uint64_t size;
+};
+
+/* MEM_WRITE {u32 id, row, rows, stride; u64 offset; row × rows bytes}. stride ≥ row, and every byte is within the memory. */
+struct link_mem_write {
+    uint32_t id, row, rows, stride;
+    uint64_t offset;
+};
+#define LINK_MEM_WRITE_SIZE 24
+#define LINK_STREAM_DATA_SIZE 4
+
+/* MEM_SIZE {u32 id, zero; u64 size}   MEM_PUNCH {u32 id, zero; u64 offset; u64 length} */
+struct link_mem_size {
+    uint32_t id;
+    uint64_t size;
+};
+struct link_mem_punch {
+    uint32_t id;
+    uint64_t offset, length;
+};
+/* VFD_CLOSE, STREAM_END {u32 id}   STREAM_CREDIT {u32 id; u32 bytes}   STREAM_DATA {u32 id; bytes} */
+struct link_stream_credit {
+    uint32_t id, bytes;
+};
+
+enum { /* what decoding may answer */
+    LINK_OK,
+    LINK_E_TYPE,     /* unknown frame type */
+    LINK_E_SIZE,     /* size outside the type's bounds, or not what the fields say */
+    LINK_E_RESERVED, /* a reserved field is not zero */
+    LINK_E_VALUE,    /* a field has a value that it cannot have */
+};
+
+/* Decoders take a whole payload and check everything that needs no state. They return LINK_OK or LINK_E_*. */
+int link_header_decode(const uint8_t bytes[LINK_HEADER_SIZE], struct link_header *ret);
+int link_hello_decode(const void *payload, size_t size, struct link_hello *ret);
+int link_welcome_decode(const void *payload, size_t size, struct link_welcome *ret);
+int link_error_decode(const void *payload, size_t size, struct link_error_frame *ret);
+int link_ping_decode(const void *payload, size_t size, uint64_t *ret_serial);
+int link_pong_decode(const void *payload, size_t size, struct link_pong *ret);
+int link_vfd_decode(const void *payload, size_t size, struct link_vfd *ret);
+/* @size is that of the whole payload; the first LINK_MEM_WRITE_SIZE bytes are looked at. */
+int link_mem_write_decode(const void *payload, size_t size, struct link_mem_write *ret);
+int link_mem_size_decode(const void *payload, size_t size, struct link_mem_size *ret);
+int link_mem_punch_decode(const void *payload, size_t size, struct link_mem_punch *ret);
+int link_id_decode(const void *payload, size_t size, uint32_t *ret_id);
+int link_stream_credit_decode(const void *payload, size_t size, struct link_stream_credit *ret);
+
+/* Encoders write header and payload into @buffer and return the number of bytes; sizes beyond the caps are cut (texts)
+ * or the caller's mistake (asserted). MEM_WRITE and STREAM_DATA write what comes before the data, and count it in. */
+#define LINK_FRAME_SMALL_MAX (LINK_HEADER_SIZE + 20 + LINK_PROOF_MAX + LINK_LABEL_MAX)
+size_t link_header_encode(uint8_t *buffer, enum link_type type, size_t payload_size);
+size_t link_hello_encode(uint8_t buffer[LINK_FRAME_SMALL_MAX], const struct link_hello *hello);
+size_t link_welcome_encode(uint8_t buffer[LINK_FRAME_SMALL_MAX], const struct link_welcome *welcome);
+size_t link_error_encode(uint8_t buffer[LINK_FRAME_SMALL_MAX], enum link_error code, uint32_t object, uint32_t wl_code,
+                         const char *text);
+size_t link_ping_encode(uint8_t *buffer, uint64_t serial);
+size_t link_pong_encode(uint8_t *buffer, const struct link_pong *pong);
+size_t link_vfd_encode(uint8_t *buffer, const struct link_vfd *vfd);
+size_t link_mem_write_encode(uint8_t *buffer, const struct link_mem_write *write);
+size_t link_mem_size_encode(uint8_t *buffer, const struct link_mem_size *size);
+size_t link_mem_punch_encode(uint8_t *buffer, const struct link_mem_punch *punch);
+size_t link_id_encode(uint8_t *buffer, enum link_type type, uint32_t id);
+size_t link_stream_data_encode(uint8_t *buffer, uint32_t id, size_t data_size);
+size_t link_stream_credit_encode(uint8_t *buffer, uint32_t id, uint32_t bytes);
+
+const char *link_type_name(unsigned type);
+const char *link_decode_error_name(int error);
