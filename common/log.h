@@ -11,7 +11,7 @@ enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARN, LOG_LEVEL_INFO, LOG_LEVEL_DEBU
  * hostile peer may cause. Zero-initialise; @name is borrowed. */
 struct log_subject {
     const char *name;
-    const struct log_subject *parent; /* its name comes first; NULL if none */
+    struct log_subject *parent; /* its name comes first; NULL if none */
     int64_t window_start_ms;
     unsigned in_window;
     unsigned suppressed;
@@ -23,8 +23,9 @@ void log_init(const char *program, enum log_level level);
 int log_level_parse(const char *text, enum log_level *ret_level);
 bool log_enabled(enum log_level level);
 
-/* One line. @subject may be NULL. Control characters in the text are escaped; more than 20 lines
- * per 10 s and subject are counted instead of written (debug lines excepted). */
+/* One line; keeps errno. @subject may be NULL. Control characters in the text are escaped; more than 20 lines
+ * per 10 s and subject (200 for a parent, its children's included) are counted instead of written (debug
+ * lines excepted). */
 void log_line(enum log_level level, struct log_subject *subject, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 

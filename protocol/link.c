@@ -66,10 +66,14 @@ int link_hello_decode(const void *payload, size_t size, struct link_hello *ret)
 {
     struct bytes_reader r = bytes_reader(payload, size);
     uint32_t magic = bytes_get32(&r);
-    struct link_hello h = {
-        .version_min = bytes_get16(&r), .version_max = bytes_get16(&r), .features = bytes_get32(&r),
-        .role = bytes_get16(&r), .proof_kind = bytes_get16(&r), .proof_size = bytes_get16(&r),
-        .label_size = bytes_get16(&r)};
+    struct link_hello h = {0};
+    h.version_min = bytes_get16(&r);
+    h.version_max = bytes_get16(&r);
+    h.features = bytes_get32(&r);
+    h.role = bytes_get16(&r);
+    h.proof_kind = bytes_get16(&r);
+    h.proof_size = bytes_get16(&r);
+    h.label_size = bytes_get16(&r);
     if (r.failed)
         return LINK_E_SIZE;
     if (magic != LINK_MAGIC || h.version_min > h.version_max || h.version_min == 0 ||
@@ -158,8 +162,11 @@ size_t link_welcome_encode(uint8_t buffer[LINK_FRAME_SMALL_MAX], const struct li
 int link_error_decode(const void *payload, size_t size, struct link_error_frame *ret)
 {
     struct bytes_reader r = bytes_reader(payload, size);
-    struct link_error_frame h = {.code = bytes_get16(&r), .text_size = bytes_get16(&r),
-                                 .object = bytes_get32(&r), .wl_code = bytes_get32(&r)};
+    struct link_error_frame h = {0};
+    h.code = bytes_get16(&r);
+    h.text_size = bytes_get16(&r);
+    h.object = bytes_get32(&r);
+    h.wl_code = bytes_get32(&r);
     h.text = (const char *)bytes_take(&r, h.text_size);
     if (!bytes_done(&r))
         return LINK_E_SIZE;
@@ -231,8 +238,11 @@ size_t link_pong_encode(uint8_t *buffer, const struct link_pong *pong)
 int link_vfd_decode(const void *payload, size_t size, struct link_vfd *ret)
 {
     struct bytes_reader r = bytes_reader(payload, size);
-    struct link_vfd vfd = {.id = bytes_get32(&r), .kind = bytes_get16(&r), .flags = bytes_get16(&r),
-                           .size = bytes_get64(&r)};
+    struct link_vfd vfd = {0};
+    vfd.id = bytes_get32(&r);
+    vfd.kind = bytes_get16(&r);
+    vfd.flags = bytes_get16(&r);
+    vfd.size = bytes_get64(&r);
     if (!bytes_done(&r))
         return LINK_E_SIZE;
     switch (vfd.kind) {
@@ -271,8 +281,12 @@ int link_mem_write_decode(const void *payload, size_t size, struct link_mem_writ
     if (size < LINK_MEM_WRITE_SIZE)
         return LINK_E_SIZE;
     struct bytes_reader r = bytes_reader(payload, LINK_MEM_WRITE_SIZE);
-    struct link_mem_write w = {.id = bytes_get32(&r), .row = bytes_get32(&r), .rows = bytes_get32(&r),
-                               .stride = bytes_get32(&r), .offset = bytes_get64(&r)};
+    struct link_mem_write w = {0};
+    w.id = bytes_get32(&r);
+    w.row = bytes_get32(&r);
+    w.rows = bytes_get32(&r);
+    w.stride = bytes_get32(&r);
+    w.offset = bytes_get64(&r);
     if (w.row == 0 || w.rows == 0 || w.stride < w.row || w.offset > LINK_MEMORY_MAX)
         return LINK_E_VALUE;
     if (size - LINK_MEM_WRITE_SIZE != (uint64_t)w.row * w.rows)
@@ -376,7 +390,8 @@ size_t link_stream_data_encode(uint8_t *buffer, uint32_t id, size_t data_size)
 int link_stream_credit_decode(const void *payload, size_t size, struct link_stream_credit *ret)
 {
     struct bytes_reader r = bytes_reader(payload, size);
-    struct link_stream_credit c = {.id = bytes_get32(&r), .bytes = bytes_get32(&r)};
+    struct link_stream_credit c = {.id = bytes_get32(&r)};
+    c.bytes = bytes_get32(&r);
     if (!bytes_done(&r))
         return LINK_E_SIZE;
     if (c.bytes == 0)
