@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 #include <sys/un.h>
 
 #define ADDRESS_DEFAULT_PORT 1100
@@ -24,8 +25,13 @@ const char *address_format(const struct address *address, char *buffer, size_t s
 
 /* Returns an owned, non-blocking, listening socket or -errno, with a message in @error. Unix paths: a stale socket is
  * replaced, one that somebody listens on is not (-EADDRINUSE); VSOCK_MUX binds PATH_PORT; mode 0600. VSOCK without
- * CID listens on VMADDR_CID_ANY. Buffers are raised as the kernel allows (inherited by accepted sockets). */
+ * CID listens on VMADDR_CID_ANY. Buffers are raised as the kernel allows. Unix paths stay locked (PATH.lock) until
+ * address_unlisten() or the end of the process. */
 int address_listen(const struct address *address, char *error, size_t error_size);
+/* Takes a listener (inherited ones too): closes it and removes the socket and lock that address_listen() made. */
+void address_unlisten(int fd);
+/* Returns an owned, non-blocking, close-on-exec connection with raised buffers, or -errno (-EAGAIN: none waiting). */
+int address_accept(int listener);
 
 /* Starts to connect. Returns an owned, non-blocking socket (still connecting, perhaps: wait for it to be writable,
  * then address_connect_result()), or -errno with a message in @error. @privileged (VSOCK only) binds a source port
