@@ -1,0 +1,7 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=sh
+# Tells a login shell of the display that wayvsock-guest@USER.socket offers.
+if [ -z "${WAYLAND_DISPLAY:-}" ] && [ -S "/run/wayvsock/${USER:-$(id -un)}/wayland-0" ]; then
+    WAYLAND_DISPLAY=/run/wayvsock/${USER:-$(id -un)}/wayland-0
+    export WAYLAND_DISPLAY
+fi

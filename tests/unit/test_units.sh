@@ -1,0 +1,63 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# The systemd units: correct in systemd's eyes, the system service exposed no further than 2.0, and the
+# display of a guest user found where the socket unit puts it.
+#   test_units.sh UNIT-FOLDER ENVIRONMENT-GENERATOR
+set -u
+units=$1 generator=$2
+command -v systemd-analyze >/dev/null || exit 77 # skipped
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+mkdir "$work/runtime" "$work/home"
+export XDG_RUNTIME_DIR=$work/runtime HOME=$work/home
+failed=0
+
+fail() {
+    echo "FAILED: $*"
+    failed=1
+}
+
+# What is not installed yet cannot be verified: the programs are replaced, manual pages not looked for.
+for unit in "$units"/wayvsock-*.service "$units"/wayvsock-*.socket; do
+    grep -q '@bindir@\|@sysconfdir@' "$unit" && fail "$unit has unreplaced variables"
+    sed -E "s#^ExecStart=[^ ]*/wayvsock-(guest|host) #ExecStart=$(command -v true) #" \
+        "$unit" >"$work/${unit##*/}"
+done
+[[ $(grep -lE '^ExecStart=/[^ ]*/wayvsock-(guest|host) ' "$units"/*.service | wc -l) == 2 ]] ||
+    fail "not both services start a daemon by its full path"
+
+# Unknown settings are only warned of: there must be no output either.
+verify() {
+    local output
+    output=$(cd "$work" && SYSTEMD_UNIT_PATH=$work: systemd-analyze "$@" 2>&1) ||
+        fail "systemd-analyze $*: exit status $?"
+    [[ -z $output ]] || fail "systemd-analyze $*: $output"
+}
+verify verify --man=no ./wayvsock-guest@root.socket ./wayvsock-guest@root.service
+verify --user verify --man=no ./wayvsock-host.socket ./wayvsock-host.service
+
+exposure=$(cd "$work" && systemd-analyze security --offline=true --threshold=20 --no-pager \
+    ./wayvsock-guest@.service 2>&1) || fail "exposed further than 2.0"
+echo "${exposure##*→ }"
+
+# The generator, with the folder of displays moved to where a test may write.
+mkdir -p "$work/run/someone"
+sed "s#/run/wayvsock#$work/run#" "$generator" >"$work/generator"
+generate() {
+    env -u WAYLAND_DISPLAY "$@" sh "$work/generator"
+}
+[[ -z $(generate USER=someone) ]] || fail "a display is named that is not there"
+touch "$work/run/someone/wayland-0"
+[[ -z $(generate USER=someone) ]] || fail "a file is taken for a display"
+rm "$work/run/someone/wayland-0"
+python3 -c 'import socket, sys; socket.socket(socket.AF_UNIX).bind(sys.argv[1])' \
+    "$work/run/someone/wayland-0"
+[[ $(generate USER=someone) == "WAYLAND_DISPLAY=$work/run/someone/wayland-0" ]] ||
+    fail "the display is not named"
+[[ -z $(generate USER=other) ]] || fail "another user's display is named"
+[[ -z $(generate USER=someone WAYLAND_DISPLAY=wayland-1) ]] || fail "a display in use is replaced"
+grep -q '^ListenStream=/run/wayvsock/%i/wayland-0$' "$units/wayvsock-guest@.socket" ||
+    fail "the socket unit's path is not the generator's"
+
+exit $failed
