@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: MIT
+"""Real compositors, headless."""
+
+import json
+import os
+import shutil
+import subprocess
+
+from .proc import wait_until
+from .tap import Failure, Skip
+
+NOBODY = 65534
+
+# Sway reads this at start; no borders or titles, so that a window is its client's pixels only.
+SWAY_CONFIG = """\
+seat seat0 fallback true
+seat seat0 hide_cursor 1
+output HEADLESS-1 resolution 1280x720 position 0 0 bg #203040 solid_color
+default_border none
+default_floating_border none
+focus_follows_mouse no
+"""
+
+
+class Compositor:
+    """Has .socket (the display's path) and .proc."""
+
+    def __init__(self, context):
+        self.context = context
+        self.socket = None
+        self.proc = None
+
+    def env(self, **more):
+        """For a program that talks to the compositor directly."""
+        return self.context.env(WAYLAND_DISPLAY=self.socket, **more)
+
+    def kill(self):
+        self.proc.kill()
+
+
+class Weston(Compositor):
+    def __init__(self, context, width=1024, height=640, args=()):
+        super().__init__(context)
+        context.need("weston")
+        run = context.mkdir("weston")
+        self.proc = context.spawn(
+            ["weston", "--backend=headless-backend.so", "--use-pixman", f"--width={width}",
+             f"--height={height}", "--socket=w", "--idle-time=0", "--no-config", *args],
+            context.env(XDG_RUNTIME_DIR=run), name="weston")
+        self.socket = os.path.join(run, "w")
+        wait_until(lambda: os.path.exists(self.socket) or not self.proc.alive, "weston's socket")
+        if not self.proc.alive:
+            raise Skip("weston does not run here")
+
+
+class Sway(Compositor):
+    """Sway refuses to run as root: there it runs as nobody."""
+
+    def __init__(self, context, config=""):
+        super().__init__(context)
+        context.need("sway", "swaymsg")
+        run = context.mkdir("sway")
+        path = context.write("sway.config", SWAY_CONFIG + config, 0o644)
+        argv = ["sway", "-c", path]
+        if os.geteuid() == 0:
+            context.need("setpriv")
+            os.chown(run, NOBODY, NOBODY)
+            argv = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", *argv]
+        self.proc = context.spawn(
+            argv, context.env(XDG_RUNTIME_DIR=run, HOME=run, WLR_BACKENDS="headless",
+                              WLR_RENDERER="pixman", WLR_LIBINPUT_NO_DEVICES="1"), name="sway")
+
+        def ready():
+            if not self.proc.alive:
+                raise Skip("sway does not run here")
+            names = os.listdir(run)
+            display = [n for n in names if n.startswith("wayland-") and not n.endswith(".lock")]
+            ipc = [n for n in names if n.startswith("sway-ipc")]
+            if display and ipc:
+                self.socket = os.path.join(run, display[0])
+                self.ipc = os.path.join(run, ipc[0])
+                return True
+            return False
+        wait_until(ready, "sway's sockets")
+        wait_until(lambda: any(o["active"] for o in self.query("get_outputs")), "sway's output")
+
+    def msg(self, *args):
+        result = subprocess.run(["swaymsg", "-s", self.ipc, *args], capture_output=True, text=True, timeout=20)
+        if result.returncode != 0:
+            raise Failure(f"swaymsg {' '.join(args)}: {result.stdout}{result.stderr}")
+        return result.stdout
+
+    def query(self, what):
+        result = subprocess.run(["swaymsg", "-s", self.ipc, "-r", "-t", what], capture_output=True, text=True,
+                                timeout=20)
+        return json.loads(result.stdout) if result.returncode == 0 else []
+
+    def windows(self):
+        """Every view in the tree."""
+        found, todo = [], [self.query("get_tree")]
+        while todo:
+            node = todo.pop()
+            if not node:
+                continue
+            if node.get("pid") and not node["nodes"] and node["type"] in ("con", "floating_con"):
+                found.append(node)
+            todo += node.get("nodes", []) + node.get("floating_nodes", [])
+        return found
+
+    def window(self, app_id=None, title=None, timeout=30):
+        """Waits for a view with this app_id or title."""
+        def find():
+            for w in self.windows():
+                if (app_id is None or w.get("app_id") == app_id) and (title is None or w.get("name") == title):
+                    return w
+            return None
+        return wait_until(find, f"a window app_id={app_id} title={title} in sway, there are "
+                          f"{[(w.get('app_id'), w.get('name')) for w in self.windows()]}", timeout)
+
+    def no_windows(self):
+        wait_until(lambda: not self.windows(), "all windows are gone from sway")
+
+    def grab(self, display=None, geometry=None, cursor=False):
+        """A screenshot as the bytes of a PPM, taken through a display (default: directly)."""
+        self.context.need("grim")
+        argv = ["grim", "-t", "ppm"] + (["-c"] if cursor else [])
+        if geometry:
+            argv += ["-g", geometry]
+        result = subprocess.run(argv + ["-"], capture_output=True, timeout=60,
+                                env=self.context.env(WAYLAND_DISPLAY=display or self.socket))
+        if result.returncode != 0:
+            raise Failure(f"grim: {result.stderr.decode(errors='replace')}")
+        return result.stdout
+
+
+def have(program):
+    return shutil.which(program) is not None

@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: MIT
+"""TAP runner.
+
+A test is a function that takes a Context.  Each runs in a process of its own, which is the subreaper of everything that it
+starts: when it ends, in whatever way, nothing of it is left.  A failed test prints the logs of all the processes that it ran.
+"""
+
+import ctypes
+import fnmatch
+import os
+import select
+import signal
+import sys
+import time
+import traceback
+
+PR_SET_CHILD_SUBREAPER = 36
+_tests = []
+
+
+class Skip(Exception):
+    """Raised by a test that cannot run here."""
+
+
+class Failure(AssertionError):
+    """Raised by the checks in Context."""
+
+
+def test(function=None, *, timeout=60, direct=True):
+    """Registers a test.  direct=False: it makes no sense without the proxies."""
+    def register(f):
+        _tests.append((f, timeout, direct))
+        return f
+    return register(function) if function else register
+
+
+def descendants(pid):
+    """All living descendants of a process, from /proc."""
+    children = {}
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            try:
+                with open(f"/proc/{entry}/stat", "rb") as f:
+                    parent = int(f.read().rpartition(b")")[2].split()[1])
+            except (OSError, IndexError, ValueError):
+                continue
+            children.setdefault(parent, []).append(int(entry))
+    found, todo = [], [pid]
+    while todo:
+        for child in children.get(todo.pop(), ()):
+            found.append(child)
+            todo.append(child)
+    return found
+
+
+def kill_descendants(pid):
+    for _ in range(50):
+        alive = descendants(pid)
+        if not alive:
+            return
+        for child in alive:
+            try:
+                os.kill(child, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        try:
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+        except ChildProcessError:
+            pass
+        time.sleep(0.02)
+
+
+def _run_child(function, out):
+    from .context import Context
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    os.setpgid(0, 0)
+    context = Context(function.__name__)
+    status, text = "ok", ""
+    try:
+        try:
+            function(context)
+            context.check_healthy()
+        finally:
+            context.stop_all()
+        context.check_stopped()
+    except Skip as e:
+        status, text = "skip", str(e)
+    except BaseException:
+        status, text = "not ok", traceback.format_exc() + context.logs()
+    kill_descendants(os.getpid())
+    context.remove()
+    out.write(status + "\n" + text)
+    out.flush()
+
+
+def _run(function, timeout):
+    """Returns (status, text)."""
+    reader, writer = os.pipe()
+    sys.stdout.flush()
+    pid = os.fork()
+    if pid == 0:
+        os.close(reader)
+        signal.signal(signal.SIGTERM, _stop)
+        with os.fdopen(writer, "w", errors="replace") as out:
+            try:
+                _run_child(function, out)
+            finally:
+                out.flush()
+                os._exit(0)
+    os.close(writer)
+    data = b""
+    deadline = time.monotonic() + timeout
+    asked = False
+    while True:
+        left = deadline - time.monotonic()
+        if left <= 0:
+            if asked:
+                break
+            os.kill(pid, signal.SIGTERM)      # unwinds the test, which then reports where it hung
+            asked, deadline = True, time.monotonic() + 20
+            continue
+        if select.select([reader], [], [], left)[0]:
+            chunk = os.read(reader, 65536)
+            if not chunk:
+                break
+            data += chunk
+    os.close(reader)
+    for child in descendants(pid) + [pid]:
+        try:
+            os.kill(child, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+    os.waitpid(pid, 0)
+    status, _, text = data.decode(errors="replace").partition("\n")
+    if not status:
+        status, text = "not ok", "the test's process died or hung"
+    if asked:
+        text = f"timed out after {timeout} s\n{text}"
+        status = "not ok"
+    return status, text
+
+
+class _TimedOut(BaseException):
+    pass
+
+
+def _stop(_signal, _frame):
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise _TimedOut("timed out here")
+
+
+def main():
+    """Runs the registered tests that the arguments (globs, all without them) name."""
+    patterns = [a for a in sys.argv[1:] if not a.startswith("-")]
+    direct = bool(os.environ.get("WAYVSOCK_DIRECT"))
+    scale = float(os.environ.get("WAYVSOCK_TIMEOUT_SCALE", "1"))
+    chosen = [t for t in _tests
+              if not patterns or any(fnmatch.fnmatch(t[0].__name__, p) for p in patterns)]
+    if "--list" in sys.argv:
+        print("\n".join(t[0].__name__ for t in chosen))
+        return
+    if not direct:
+        missing = [v for v in ("WAYVSOCK_GUEST", "WAYVSOCK_HOST")
+                   if not os.access(os.environ.get(v, ""), os.X_OK)]
+        if missing:
+            print(f"1..0 # SKIP {' and '.join(missing)} must name the daemons (or set WAYVSOCK_DIRECT=1)")
+            return
+    print(f"1..{len(chosen)}")
+    failed = 0
+    for number, (function, timeout, can_direct) in enumerate(chosen, 1):
+        name = function.__name__
+        if direct and not can_direct:
+            status, text = "skip", "needs the proxies"
+        else:
+            status, text = _run(function, timeout * scale)
+        if status == "skip":
+            print(f"ok {number} - {name} # SKIP {text}")
+        else:
+            print(f"{status} {number} - {name}")
+            for line in text.splitlines():
+                print(f"# {line}")
+            failed += status != "ok"
+        sys.stdout.flush()
+    sys.exit(1 if failed else 0)

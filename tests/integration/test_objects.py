@@ -1,0 +1,619 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""Object ids, registries, zombies and message boundaries, seen from both ends.
+
+The compositor is a test double: only it can make ids, zombies and fragments at the exact moment that a test needs, and show
+what the host daemon forwarded.  Hotplug and a plain registry are also tried on sway."""
+
+import os
+import select
+import struct
+import threading
+import time
+
+from harness import main, test
+from harness.client import Pool, Window
+from harness.fake import GLOBALS
+from harness.wire import SERVER_ID
+
+
+def setup(t, **options):
+    fake = t.fake(**options)
+    stack = t.stack(fake)
+    client = stack.client()
+    peer = fake.peer_of(client)
+    return fake, stack, client, peer
+
+
+@test
+def ids_pass_unchanged(t):
+    """What the client calls 17 the compositor calls 17."""
+    _, _, client, peer = setup(t)
+    compositor = client.bind("wl_compositor", 4)
+    ids = [client.create(compositor, "create_surface") for _ in range(40)]
+    client.roundtrip()
+    t.eq([m.args[0] for m in peer.find("wl_compositor", "create_surface")], ids, "ids at the compositor")
+    t.eq(peer.bound("wl_compositor"), compositor, "the bound id")
+
+
+@test
+def requests_keep_order_and_bytes(t):
+    """A long mixed batch arrives as it was sent, message for message."""
+    _, _, client, peer = setup(t)
+    compositor = client.bind("wl_compositor", 4)
+    surface = client.create(compositor, "create_surface")
+    client.roundtrip()
+    start = len(peer.log)
+    batch = b""
+    for i in range(3000):
+        for name, args in (("damage", (i, -i, i * 7, 1)), ("set_buffer_scale", (1 + i % 3,)), ("damage_buffer", (1, 2, 3, i))):
+            batch += client.encode(surface, name, *args)[0]
+    client.send_raw(batch)
+    client.roundtrip()
+    seen = [(m.name, tuple(m.args)) for m in peer.log[start:] if m.object == surface]
+    t.eq(len(seen), 9000, "messages")
+    t.eq(seen[:3], [("damage", (0, 0, 0, 1)), ("set_buffer_scale", (1,)), ("damage_buffer", (1, 2, 3, 0))], "the first")
+    t.ok(all(seen[i * 3 + 2] == ("damage_buffer", (1, 2, 3, i)) for i in range(3000)), "order")
+
+
+@test
+def delete_id_and_reuse(t):
+    """An id is reused for another interface as soon as the client knows that it is free."""
+    _, _, client, peer = setup(t)
+    compositor = client.bind("wl_compositor", 4)
+    for _ in range(20):
+        surface = client.create(compositor, "create_surface")
+        client.send(surface, "destroy")
+        client.wait_for(lambda: surface in client.deleted, "delete_id")
+        region = client.create(compositor, "create_region")
+        t.eq(region, surface, "the freed id is used again")
+        client.send(region, "add", 1, 2, 3, 4)
+        client.send(region, "destroy")
+        client.deleted.clear()
+        client.wait_for(lambda: region in client.deleted, "delete_id")
+        client.deleted.clear()
+        client.roundtrip()
+        client.deleted.clear()
+    t.eq(len(peer.find("wl_region", "add")), 20, "requests to the reused id")
+
+
+@test
+def callbacks_reuse_one_id(t):
+    _, _, client, peer = setup(t)
+    highest = client.next_id
+    for _ in range(500):
+        client.roundtrip()
+    t.ok(client.next_id <= highest + 1, "500 round trips take one id")
+
+
+@test
+def server_created_ids(t):
+    """wl_data_device.data_offer makes objects at 0xff000000 and above, in order; requests to them pass."""
+    fake, _, client, peer = setup(t)
+    seat = client.bind("wl_seat", 5)
+    manager = client.bind("wl_data_device_manager", 3)
+    device = client.create(manager, "get_data_device", seat)
+    client.roundtrip()
+    offers = []
+    for i in range(50):
+        offer = peer.new_server_id("wl_data_offer", 3)
+        offers.append(offer)
+        peer.event(device, "data_offer", offer)
+        peer.event(offer, "offer", f"text/x-{i}")
+        peer.event(device, "selection", offer)
+    client.roundtrip()
+    t.eq([m.args[0] for m in client.events if m.name == "data_offer"], offers, "the offers' ids")
+    t.eq(offers[0], SERVER_ID, "the first server id")
+    t.eq([m.args[0] for m in client.events if m.interface == "wl_data_offer"],
+         [f"text/x-{i}" for i in range(50)], "the offers' types")
+    for offer in offers[:-1]:
+        client.send(offer, "destroy")
+    client.roundtrip()
+    t.eq(len(peer.find("wl_data_offer", "destroy")), 49, "destroy of server-created objects")
+    # The compositor may use the ids again.
+    peer.objects[offers[3]] = ("wl_data_offer", 3)
+    client.objects.pop(offers[3], None)
+    peer.event(device, "data_offer", offers[3])
+    peer.event(offers[3], "offer", "again")
+    client.roundtrip()
+    t.eq(client.events[-2].args, ["again"], "a reused server id")
+
+
+@test
+def events_to_zombies(t):
+    """Events to an object that the client has destroyed are no error, and what follows still arrives."""
+    fake, _, client, peer = setup(t)
+    seat = client.bind("wl_seat", 5)
+    compositor = client.bind("wl_compositor", 4)
+    surface = client.create(compositor, "create_surface")
+    pointer = client.create(seat, "get_pointer")
+    client.roundtrip()
+    # Destroy, but hold the delete_id back as a compositor does that has events on the way.
+    def late(peer, m):
+        for i in range(10):
+            peer.send(pointer, "motion", i, 1, 1)
+        peer.send(pointer, "enter", 1, surface, 1, 1)
+        return False
+    fake.on("wl_pointer", "release", late)
+    client.send(pointer, "release")
+    client.roundtrip()
+    t.ok(pointer in client.deleted, "the id is freed after the last event")
+    client.roundtrip()
+
+
+@test
+def zombie_events_with_fds(t):
+    """The descriptor of an event to a destroyed keyboard neither leaks nor moves to the next event."""
+    fake, stack, client, peer = setup(t)
+    seat = client.bind("wl_seat", 5)
+    first = client.create(seat, "get_keyboard")
+    second = client.create(seat, "get_keyboard")
+    client.roundtrip()
+
+    def keymap(text):
+        fd = os.memfd_create("keymap")
+        os.write(fd, text + b"\0")
+        return fd
+
+    def late(peer, m):
+        a, b = keymap(b"for the dead"), keymap(b"for the living")
+        peer.send(first, "keymap", 1, a, 13)
+        peer.send(second, "keymap", 1, b, 15)
+        os.close(a)
+        os.close(b)
+        return False
+    fake.on("wl_keyboard", "release", late)
+    client.send(first, "release")
+    m = client.wait_for(lambda: next((m for m in client.events if m.object == second), None), "the second keymap")
+    t.eq(os.pread(m.fds[0], 100, 0), b"for the living\0", "the keymap of the living keyboard")
+    for m in client.events:
+        for fd in m.fds:
+            os.close(fd)
+    client.roundtrip()
+
+
+@test
+def zombie_makes_server_objects(t):
+    """A data_offer event to a destroyed data device makes an object that nobody will name; nothing breaks."""
+    fake, _, client, peer = setup(t)
+    seat = client.bind("wl_seat", 5)
+    manager = client.bind("wl_data_device_manager", 3)
+    device = client.create(manager, "get_data_device", seat)
+    client.roundtrip()
+
+    def late(peer, m):
+        offer = peer.new_server_id("wl_data_offer", 3)
+        peer.send(device, "data_offer", offer)
+        peer.send(offer, "offer", "text/plain")
+        return False
+    fake.on("wl_data_device", "release", late)
+    client.objects[SERVER_ID] = ("wl_data_offer", 3)
+    client.send(device, "release")
+    client.roundtrip()
+    client.roundtrip()
+
+
+@test
+def version_is_capped_by_the_compositor(t):
+    """A global is never advertised above the compositor's version."""
+    globals_ = [(i, 1) for i, _ in GLOBALS]
+    _, _, client, _ = setup(t, globals=globals_)
+    for interface, version in client.globals.values():
+        t.eq(version, 1, interface)
+
+
+@test(direct=False)
+def version_is_capped_by_the_table(t):
+    """Nor above what the tables know: version 1000 of wl_compositor is not passed on."""
+    _, _, client, _ = setup(t, globals=[("wl_compositor", 1000), ("wl_shm", 1), ("wl_seat", 1000)])
+    found = {i: v for i, v in client.globals.values()}
+    t.ok(4 <= found["wl_compositor"] < 50, f"wl_compositor {found['wl_compositor']}")
+    t.ok(7 <= found["wl_seat"] < 50, f"wl_seat {found['wl_seat']}")
+
+
+@test
+def global_names_pass_unchanged(t):
+    fake, _, client, _ = setup(t)
+    for name, (interface, _) in client.globals.items():
+        t.eq(fake.globals[name][0], interface, f"global {name}")
+
+
+@test(direct=False)
+def hidden_globals_and_their_removal(t):
+    """A hidden global is in no registry; its global_remove reaches nobody, that of a shown one everybody."""
+    fake, _, client, peer = setup(t, globals=GLOBALS + [("zwlr_screencopy_manager_v1", 3), ("zwlr_layer_shell_v1", 4),
+                                                        ("made_up_interface_v9", 1)])
+    second = client.get_registry()
+    client.roundtrip()
+    shown = [i for i, _ in client.globals.values()]
+    for hidden in ("zwlr_screencopy_manager_v1", "zwlr_layer_shell_v1", "made_up_interface_v9"):
+        t.lacks(hidden, shown, "the registry")
+    hidden_name = next(n for n, g in fake.globals.items() if g[0] == "zwlr_screencopy_manager_v1")
+    unknown_name = next(n for n, g in fake.globals.items() if g[0] == "made_up_interface_v9")
+    output_name = next(n for n, g in fake.globals.items() if g[0] == "wl_output")
+    fake.remove_global(hidden_name)
+    fake.remove_global(unknown_name)
+    fake.remove_global(output_name)
+    late = fake.add_global("zwlr_screencopy_manager_v1", 3)
+    new_output = fake.add_global("wl_output", 4)
+    client.roundtrip()
+    removed = [(m.object, m.args[0]) for m in client.events if m.name == "global_remove"]
+    t.eq(sorted(removed), sorted([(client.registry, output_name), (second, output_name)]), "global_remove events")
+    t.ok(late not in client.globals, "a hidden global that comes later")
+    t.ok(new_output in client.globals, "an output that comes later")
+
+
+@test
+def removed_name_is_used_again(t):
+    """A compositor may give the name of a removed global to another interface."""
+    fake, _, client, peer = setup(t)
+    name = fake.add_global("wl_output", 4)
+    client.roundtrip()
+    fake.remove_global(name)
+    client.roundtrip()
+    with fake.lock:
+        fake.globals[name] = ("wp_viewporter", 1)
+        peer.send(client.registry, "global", name, "wp_viewporter", 1)
+    client.roundtrip()
+    t.eq(client.globals[name], ("wp_viewporter", 1), "the new global")
+    client.bind("wp_viewporter", 1, name=name)
+    client.roundtrip()
+    t.eq(peer.find("wl_registry", "bind")[-1].args[0], name, "bind at the compositor")
+
+
+@test
+def bind_of_a_global_that_just_went(t):
+    """The client may bind before it saw the global_remove: no error on our side."""
+    fake, _, client, peer = setup(t)
+    name = fake.add_global("wl_output", 4)
+    client.roundtrip()
+    fake.remove_global(name)
+    client.bind("wl_output", 4, name=name)
+    client.roundtrip()
+    t.eq(peer.find("wl_registry", "bind")[-1].args[0], name, "the bind reached the compositor")
+
+
+@test
+def requests_byte_by_byte(t):
+    fake, _, client, peer = setup(t)
+    compositor = client.bind("wl_compositor", 4)
+    surface = client.create(compositor, "create_surface")
+    client.roundtrip()
+    data = client.encode(surface, "damage", 1, 2, 3, 4)[0] + client.encode(surface, "set_buffer_scale", 2)[0]
+    callback = client.new_id("wl_callback")
+    data += client.encode(1, "sync", callback)[0]
+    for i in range(len(data)):
+        client.send_raw(data[i:i + 1])
+    client.wait_for(lambda: callback in client.done, "the answer")
+    t.eq(peer.find("wl_surface", "damage")[0].args, [1, 2, 3, 4], "damage")
+    t.eq(peer.find("wl_surface", "set_buffer_scale")[0].args, [2], "set_buffer_scale")
+
+
+@test
+def events_byte_by_byte(t):
+    fake, _, client, peer = setup(t)
+    seat = client.bind("wl_seat", 5)
+    pointer = client.create(seat, "get_pointer")
+    client.roundtrip()
+    data = b"".join(peer.encode(pointer, "motion", i, i, i)[0] for i in range(20))
+    writer = threading.Thread(target=lambda: [peer.raw(data[i:i + 1]) for i in range(len(data))])
+    writer.start()
+    client.wait_for(lambda: client.count("wl_pointer", "motion") == 20, "20 motions")
+    writer.join()
+
+
+@test
+def messages_split_at_every_place(t):
+    """Two writes with a pause between, cut at each position of the pair of messages."""
+    fake, _, client, peer = setup(t)
+    compositor = client.bind("wl_compositor", 4)
+    surface = client.create(compositor, "create_surface")
+    client.roundtrip()
+    one = client.encode(surface, "damage", 5, 6, 7, 8)[0] + client.encode(surface, "damage_buffer", 5, 6, 7, 8)[0]
+    for cut in range(1, len(one)):
+        client.send_raw(one[:cut])
+        time.sleep(0.002)
+        client.send_raw(one[cut:])
+    client.roundtrip()
+    t.eq(len(peer.find("wl_surface", "damage")), len(one) - 1, "damage")
+    t.eq(len(peer.find("wl_surface", "damage_buffer")), len(one) - 1, "damage_buffer")
+
+
+@test
+def fds_of_a_fragmented_message(t):
+    """The descriptor comes with the first byte, the rest of the message one byte at a time."""
+    fake, _, client, peer = setup(t)
+    shm = client.bind("wl_shm", 1)
+    client.roundtrip()
+    fd = os.memfd_create("pool")
+    os.ftruncate(fd, 4096)
+    os.pwrite(fd, b"marked", 0)
+    pool = client.new_id("wl_shm_pool")
+    data, fds = client.encode(shm, "create_pool", pool, fd, 4096)
+    client.send_raw(data[:1], fds)
+    for i in range(1, len(data)):
+        client.send_raw(data[i:i + 1])
+    client.roundtrip()
+    m = peer.wait("wl_shm", "create_pool")
+    t.eq(m.args[2], 4096, "the size")
+    t.eq(len(m.fds), 1, "descriptors")
+    os.close(fd)
+
+
+@test
+def fds_early(t):
+    """Descriptors may come before the message that names them, with an earlier one."""
+    fake, _, client, peer = setup(t)
+    shm = client.bind("wl_shm", 1)
+    client.roundtrip()
+    fd = os.memfd_create("pool")
+    os.ftruncate(fd, 8192)
+    sync_id = client.new_id("wl_callback")
+    client.send_raw(client.encode(1, "sync", sync_id)[0], [fd])
+    client.wait_for(lambda: sync_id in client.done, "an answer to sync")
+    pool = client.new_id("wl_shm_pool")
+    data, _ = client.encode(shm, "create_pool", pool, fd, 8192)
+    client.send_raw(data)
+    client.roundtrip()
+    t.eq(peer.wait("wl_shm", "create_pool").args[2], 8192, "the pool's size")
+    os.close(fd)
+
+
+@test
+def fds_28_at_once(t):
+    """28 pools in one sendmsg: as much as libwayland sends; each keeps its own file."""
+    fake, _, client, peer = setup(t)
+    shm = client.bind("wl_shm", 1)
+    client.roundtrip()
+    data, fds, sizes = b"", [], []
+    for i in range(28):
+        fd = os.memfd_create("pool")
+        os.ftruncate(fd, 4096 * (i + 1))
+        fds.append(fd)
+        sizes.append(4096 * (i + 1))
+        pool = client.new_id("wl_shm_pool")
+        data += client.encode(shm, "create_pool", pool, fd, sizes[-1])[0]
+    client.send_raw(data, fds)
+    client.roundtrip()
+    pools = peer.find("wl_shm", "create_pool")
+    t.eq([m.args[2] for m in pools], sizes, "sizes in order")
+    with fake.lock:
+        held = [os.fstat(m.fds[0]).st_size for m in pools]
+        t.eq(len({(os.fstat(m.fds[0]).st_dev, os.fstat(m.fds[0]).st_ino) for m in pools}), 28, "files")
+    t.ok(all(h >= s for h, s in zip(held, sizes)), f"each file holds its pool: {held}")
+    for fd in fds:
+        os.close(fd)
+
+
+@test
+def events_with_many_fds(t):
+    """200 keymaps in one go: read-once files keep their order and content."""
+    fake, _, client, peer = setup(t)
+    seat = client.bind("wl_seat", 5)
+    keyboard = client.create(seat, "get_keyboard")
+    client.roundtrip()
+    for i in range(200):
+        fd = os.memfd_create("keymap")
+        os.write(fd, b"keymap %03d\0" % i)
+        peer.event(keyboard, "keymap", 1, fd, 11)
+        os.close(fd)
+    client.wait_for(lambda: client.count("wl_keyboard", "keymap") == 200, "200 keymaps")
+    maps = [m for m in client.events if m.name == "keymap"]
+    for i, m in enumerate(maps):
+        t.eq(os.pread(m.fds[0], 64, 0), b"keymap %03d\0" % i, f"keymap {i}")
+        os.close(m.fds[0])
+
+
+@test
+def keymap_is_mappable(t):
+    """The client gets a file that it can map privately, and cannot change for others."""
+    import mmap
+    fake, _, client, peer = setup(t)
+    seat = client.bind("wl_seat", 7)
+    keyboard = client.create(seat, "get_keyboard")
+    client.roundtrip()
+    text = os.urandom(60000) + b"\0"
+    fd = os.memfd_create("keymap")
+    os.write(fd, text)
+    peer.event(keyboard, "keymap", 1, fd, len(text))
+    os.close(fd)
+    m = client.wait_event("wl_keyboard", "keymap")
+    t.eq(m.args[2], len(text), "size")
+    with mmap.mmap(m.fds[0], len(text), flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ) as view:
+        t.eq(bytes(view), text, "content")
+    os.close(m.fds[0])
+
+
+@test
+def large_messages(t):
+    """Messages beyond libwayland's old 4096 bytes pass in both directions, up to the format's 64 KiB."""
+    fake, _, client, peer = setup(t)
+    wm = client.bind("xdg_wm_base", 1)
+    compositor = client.bind("wl_compositor", 4)
+    surface = client.create(compositor, "create_surface")
+    xdg = client.create(wm, "get_xdg_surface", surface)
+    toplevel = client.create(xdg, "get_toplevel")
+    client.roundtrip()
+    for size in (4000, 4096, 5000, 20000, 65000, 65535 - 8 - 4 - 4):
+        title = "x" * (size & ~3)
+        client.send(toplevel, "set_title", title)
+        client.roundtrip()
+        t.eq(peer.find("xdg_toplevel", "set_title")[-1].args[0], title, f"a title of {size} bytes")
+    for size in (4000, 4096, 5000, 20000, 65000):
+        states = struct.pack("=I", 4) * (size // 4)
+        peer.event(toplevel, "configure", 1, 2, states)
+        m = client.wait_for(lambda: next((m for m in client.events if m.name == "configure" and m.object == toplevel and
+                                          len(m.args[2]) == len(states)), None), f"configure of {size} bytes")
+        t.eq(m.args[2], states, "the array")
+
+
+@test
+def strings_and_arrays_pass_exactly(t):
+    """Null strings, empty strings, UTF-8 and every padding."""
+    fake, _, client, peer = setup(t)
+    seat = client.bind("wl_seat", 5)
+    manager = client.bind("wl_data_device_manager", 3)
+    source = client.create(manager, "create_data_source")
+    texts = ["", "a", "ab", "abc", "abcd", "grüße", "日本語", "🌊" * 100]
+    for text in texts:
+        client.send(source, "offer", text)
+    client.roundtrip()
+    t.eq([m.args[0] for m in peer.find("wl_data_source", "offer")], texts, "offers")
+    peer.event(source, "target", None)
+    for text in texts:
+        peer.event(source, "target", text)
+    client.wait_for(lambda: client.count("wl_data_source", "target") == 9, "targets")
+    t.eq([m.args[0] for m in client.events if m.name == "target"], [None] + texts, "targets")
+
+
+@test
+def compositors_error_reaches_the_client(t):
+    """wl_display.error of the compositor arrives with object, code and text; then the connection ends."""
+    fake, _, client, peer = setup(t)
+    compositor = client.bind("wl_compositor", 4)
+    surface = client.create(compositor, "create_surface")
+    client.roundtrip()
+
+    def error(peer, m):
+        peer.send(1, "error", surface, 2, "invalid buffer scale -3")
+        fake._drop(peer)
+        return True
+    fake.on("wl_surface", "set_buffer_scale", error)
+    client.send(surface, "set_buffer_scale", -3)
+    e = client.expect_error()
+    t.eq((e.object_id, e.code, e.text), (surface, 2, "invalid buffer scale -3"), "the error")
+
+
+@test
+def client_leaves_and_compositor_sees_it(t):
+    """All requests sent before the client closed still arrive, then the connection at the compositor ends."""
+    fake, _, client, peer = setup(t)
+    compositor = client.bind("wl_compositor", 4)
+    surface = client.create(compositor, "create_surface")
+    client.roundtrip()
+    for i in range(1000):
+        client.send(surface, "damage", i, 0, 1, 1)
+    client.close()
+    peer.wait("wl_surface", "damage", 1000)
+    peer.wait_gone()
+
+
+@test
+def compositor_leaves_and_client_sees_it(t):
+    """All events sent before the compositor closed still arrive."""
+    fake, _, client, peer = setup(t)
+    seat = client.bind("wl_seat", 5)
+    pointer = client.create(seat, "get_pointer")
+    client.roundtrip()
+    peer.raw(b"".join(peer.encode(pointer, "motion", i, 0, 0)[0] for i in range(1000)))
+    fake.drop(peer)
+    client.wait_for(lambda: client.count("wl_pointer", "motion") == 1000, "1000 motions")
+    client.wait_closed()
+
+
+@test
+def slow_client_gets_everything(t):
+    """A client that does not read for a while finds all events in order when it does."""
+    fake, _, client, peer = setup(t)
+    seat = client.bind("wl_seat", 5)
+    pointer = client.create(seat, "get_pointer")
+    client.roundtrip()
+    writer = threading.Thread(target=lambda: [peer.send(pointer, "motion", i, 0, 0) for i in range(20000)])
+    writer.start()
+    time.sleep(1)
+    client.wait_for(lambda: client.count("wl_pointer", "motion") == 20000, "20000 motions", timeout=40)
+    writer.join()
+    t.eq([m.args[0] for m in client.events if m.name == "motion"], list(range(20000)), "order")
+
+
+@test
+def slow_compositor_gets_everything(t):
+    """A compositor that does not read for a while gets all requests in order; the client blocks in between."""
+    fake, _, client, peer = setup(t)
+    compositor = client.bind("wl_compositor", 4)
+    surface = client.create(compositor, "create_surface")
+    client.roundtrip()
+    batch = b"".join(client.encode(surface, "damage", i, 0, 1, 1)[0] for i in range(100))
+    fake.lock.acquire()
+    sent = 0
+    deadline = time.monotonic() + 2
+    client.socket.setblocking(False)
+    pending = b""
+    while time.monotonic() < deadline and sent < 100000:
+        if not pending:
+            pending = batch
+            sent += 100
+        if select.select([], [client.socket], [], 0.1)[1]:
+            try:
+                pending = pending[client.socket.send(pending):]
+            except BlockingIOError:
+                pass
+    fake.lock.release()
+    client.socket.setblocking(True)
+    client.send_raw(pending)
+    client.roundtrip(timeout=40)
+    t.eq(len(peer.find("wl_surface", "damage")), sent, "requests")
+
+
+@test
+def two_clients_do_not_mix(t):
+    fake, stack, first, peer1 = setup(t)
+    second = stack.client()
+    peer2 = fake.peer_of(second)
+    compositor1, compositor2 = first.bind("wl_compositor", 4), second.bind("wl_compositor", 4)
+    for _ in range(200):
+        first.create(compositor1, "create_surface")
+        second.create(compositor2, "create_region")
+    first.roundtrip()
+    second.roundtrip()
+    t.eq(len(peer1.find("wl_compositor", "create_surface")), 200, "the first client's requests")
+    t.eq(len(peer1.find("wl_compositor", "create_region")), 0, "the other's at the first")
+    t.eq(len(peer2.find("wl_compositor", "create_region")), 200, "the second client's requests")
+
+
+@test
+def outputs_come_and_go_on_sway(t):
+    """Hotplug on a real compositor: the registry follows, and a bound output keeps working till released."""
+    sway = t.sway()
+    stack = t.stack(sway)
+    client = stack.client()
+    client.bind("wl_output", 4)
+    client.roundtrip()
+
+    def outputs():
+        return sum(1 for i, _ in client.globals.values() if i == "wl_output")
+    t.eq(outputs(), 1, "outputs at first")
+    sway.msg("create_output")
+    for _ in range(3):
+        client.wait_for(lambda: outputs() == 2, "the second output")
+        name = max(n for n, g in client.globals.items() if g[0] == "wl_output")
+        second = client.bind("wl_output", client.globals[name][1], name=name)
+        client.wait_for(lambda: any(m.object == second and m.name == "name" for m in client.events), "its name")
+        plug = next(m.args[0] for m in client.events if m.object == second and m.name == "name")
+        sway.msg("output", plug, "disable")
+        client.wait_for(lambda: outputs() == 1, "it goes")
+        client.send(second, "release")
+        client.roundtrip()
+        client.events.clear()
+        sway.msg("output", plug, "enable")
+
+
+@test
+def window_on_sway(t):
+    """The raw client's window gets through its whole life on a real compositor."""
+    sway = t.sway()
+    client = t.stack(sway).client()
+    window = Window(client, title="raw window", app_id="raw")
+    pool = Pool(client, window.shm, 640 * 480 * 4)
+    buffer = pool.buffer(0, 640, 480, 640 * 4)
+    window.show(buffer)
+    sway.window(app_id="raw", title="raw window")
+    client.send(window.toplevel, "destroy")
+    client.send(window.xdg, "destroy")
+    client.send(window.surface, "destroy")
+    client.roundtrip()
+    sway.no_windows()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,675 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""Shared memory: pools, buffers, exact damage, files that shrink, screen copies.
+
+The compositor is a test double, because the bytes in its pool are what the tests are about.  It releases a buffer at the
+commit, as compositors do that copy."""
+
+import fcntl
+import os
+import random
+import struct
+import tempfile
+
+from harness import Failure, Skip, main, test
+from harness.client import Pool
+from harness.fake import GLOBALS
+from harness.wire import pack
+
+F_GET_SEALS = 1034
+CAPTURE = ("zwlr_screencopy_manager_v1", 3)
+
+
+class Rig:
+    """A client with a surface, and the fake compositor's view of it."""
+
+    def __init__(self, t, stack=None, fake=None, **options):
+        self.t = t
+        self.fake = fake or t.fake(globals=options.pop("globals", None))
+        self.attached = {}
+        self.fake.on("wl_surface", "attach", self._attach)
+        self.fake.on("wl_surface", "commit", self._commit)
+        self.stack = stack or t.stack(self.fake, **options)
+        self.client = self.stack.client()
+        self.peer = self.fake.peer_of(self.client)
+        self.compositor = self.client.bind("wl_compositor", 4)
+        self.shm = self.client.bind("wl_shm", 1)
+        self.surface = self.client.create(self.compositor, "create_surface")
+
+    def _attach(self, peer, m):
+        peer.pending = getattr(peer, "pending", {})
+        peer.pending[m.object] = m.args[0]
+        return False
+
+    def _commit(self, peer, m):
+        buffer = getattr(peer, "pending", {}).pop(m.object, None)
+        if buffer and peer.objects.get(buffer, ("",))[0] == "wl_buffer":
+            peer.send(buffer, "release")
+        return False
+
+    def new_surface(self):
+        return self.client.create(self.compositor, "create_surface")
+
+    def commit(self, buffer=None, damage=(), surface=None, surface_damage=(), sync=True):
+        surface = surface or self.surface
+        if buffer is not None:
+            self.client.send(surface, "attach", buffer, 0, 0)
+        for r in damage:
+            self.client.send(surface, "damage_buffer", *r)
+        for r in surface_damage:
+            self.client.send(surface, "damage", *r)
+        self.client.send(surface, "commit")
+        if sync:
+            self.client.roundtrip()
+
+    def same(self, pool, buffer, offset, length, what):
+        """The compositor's bytes are the client's."""
+        seen = self.peer.content(buffer)
+        expected = bytes(pool.map[offset:offset + length])
+        if seen != expected:
+            bad = [i for i in range(min(len(seen), len(expected))) if seen[i] != expected[i]]
+            raise Failure(f"{what}: {len(bad)} of {length} bytes differ, first at {bad[:1]}, last at {bad[-1:]}")
+
+
+FULL = ((0, 0, 1 << 30, 1 << 30),)
+
+
+def noise(length, seed):
+    return random.Random(seed).randbytes(length)
+
+
+def draw(pool, offset, stride, rect, seed, cpp=4):
+    """Fills a rectangle of a buffer with noise."""
+    x, y, w, h = rect
+    data = noise(w * h * cpp, seed)
+    for row in range(h):
+        at = offset + (y + row) * stride + x * cpp
+        pool.map[at:at + w * cpp] = data[row * w * cpp:(row + 1) * w * cpp]
+
+
+@test
+def content_arrives(t):
+    rig = Rig(t)
+    pool = Pool(rig.client, rig.shm, 320 * 200 * 4)
+    buffer = pool.buffer(0, 320, 200, 1280)
+    pool.map[:] = noise(pool.size, 1)
+    rig.commit(buffer, FULL)
+    rig.same(pool, buffer, 0, pool.size, "the first frame")
+    t.eq(rig.peer.buffers[buffer][1:], (0, 320, 200, 1280, 1), "the buffer's geometry")
+
+
+@test
+def first_use_sends_all_whatever_the_damage(t):
+    rig = Rig(t)
+    pool = Pool(rig.client, rig.shm, 320 * 200 * 4)
+    buffer = pool.buffer(0, 320, 200, 1280)
+    pool.map[:] = noise(pool.size, 1)
+    rig.commit(buffer, [(5, 5, 1, 1)])
+    rig.same(pool, buffer, 0, pool.size, "a first frame with one damaged pixel")
+
+
+@test(direct=False)
+def undamaged_bytes_are_not_sent(t):
+    """What the client changed without damaging stays as it was on the host, to the byte at the rectangle's edges."""
+    rig = Rig(t)
+    pool = Pool(rig.client, rig.shm, 256 * 256 * 4)
+    buffer = pool.buffer(0, 256, 256, 1024)
+    pool.map[:] = noise(pool.size, 1)
+    rig.commit(buffer, FULL)
+    for step, rect in enumerate([(10, 20, 30, 40), (0, 0, 1, 1), (255, 255, 1, 1), (0, 100, 256, 1), (77, 0, 1, 256)]):
+        before = rig.peer.content(buffer)
+        pool.map[:] = noise(pool.size, 100 + step)
+        now = bytes(pool.map)
+        rig.commit(buffer, [rect])
+        expected = bytearray(before)
+        x, y, w, h = rect
+        for row in range(y, y + h):
+            expected[row * 1024 + x * 4:row * 1024 + (x + w) * 4] = now[row * 1024 + x * 4:row * 1024 + (x + w) * 4]
+        t.ok(rig.peer.content(buffer) == bytes(expected), f"exactly {rect} was updated")
+
+
+@test(direct=False)
+def small_damage_costs_little_on_the_link(t):
+    """A 64×64 change in a full-HD buffer costs its bytes and little else; a commit without damage next to nothing."""
+    rig = Rig(t, transport="mux")
+    pool = Pool(rig.client, rig.shm, 1920 * 1080 * 4)
+    buffer = pool.buffer(0, 1920, 1080, 7680)
+    start = rig.stack.vmm.to_host
+    rig.commit(buffer, FULL)
+    full = rig.stack.vmm.to_host - start
+    t.ok(full >= pool.size, f"the first frame: {full} bytes")
+    t.ok(full < pool.size + pool.size // 50, f"the first frame has little overhead: {full} bytes")
+    for i in range(20):
+        rect = (50 * i, 40 * i, 64, 64)
+        draw(pool, 0, 7680, rect, i)
+        start = rig.stack.vmm.to_host
+        rig.commit(buffer, [rect])
+        used = rig.stack.vmm.to_host - start
+        t.ok(64 * 64 * 4 <= used < 64 * 64 * 4 + 8192, f"64×64 damage cost {used} bytes")
+    start = rig.stack.vmm.to_host
+    rig.commit(buffer)
+    used = rig.stack.vmm.to_host - start
+    t.ok(used < 2048, f"a commit without damage cost {used} bytes")
+    rig.same(pool, buffer, 0, pool.size, "the end")
+
+
+@test
+def two_buffers_in_turn(t):
+    """Each frame is drawn whole; the damage is what changed since the last frame, which was in the other buffer."""
+    rig = Rig(t)
+    w, h, stride = 200, 150, 800
+    pool = Pool(rig.client, rig.shm, 2 * stride * h)
+    buffers = [pool.buffer(i * stride * h, w, h, stride) for i in range(2)]
+    frame = bytearray(noise(stride * h, 0))
+    r = random.Random(7)
+    for i in range(60):
+        rects = []
+        for _ in range(r.randint(1, 3)):
+            x, y = r.randrange(w), r.randrange(h)
+            rect = (x, y, r.randint(1, w - x), r.randint(1, h - y))
+            data = r.randbytes(rect[2] * 4)
+            for row in range(rect[1], rect[1] + rect[3]):
+                frame[row * stride + x * 4:row * stride + x * 4 + len(data)] = data
+            rects.append(rect)
+        which = i % 2
+        pool.map[which * stride * h:(which + 1) * stride * h] = bytes(frame)
+        rig.commit(buffers[which], rects)
+        rig.same(pool, buffers[which], which * stride * h, stride * h, f"frame {i}")
+
+
+@test
+def random_buffers_pools_and_surfaces(t):
+    """Buffers at overlapping places of one file through two pools, on two surfaces: every committed buffer is right.
+
+    A frame is the surface's last content plus the damage, as the protocol wants it."""
+    for seed in range(3):
+        r = random.Random(seed)
+        rig = Rig(t) if seed == 0 else rig
+        w, h, stride = 64, 48, 64 * 4 + 12
+        length = stride * h
+        pool = Pool(rig.client, rig.shm, 4 * length)
+        twin_id = rig.client.create(rig.shm, "create_pool", pool.fd, pool.size)
+        buffers = []
+        for _ in range(6):
+            offset = r.choice([0, length, 2 * length, length // 2 & ~3])
+            owner = r.choice([pool.id, twin_id])
+            buffers.append((rig.client.create(owner, "create_buffer", offset, w, h, stride, 1), offset))
+        surfaces = [rig.new_surface(), rig.new_surface()]
+        frames = {s: bytearray(r.randbytes(length)) for s in surfaces}
+        for step in range(50):
+            surface = r.choice(surfaces)
+            buffer, offset = r.choice(buffers)
+            frame = frames[surface]
+            x, y = r.randrange(w), r.randrange(h)
+            rect = (x, y, r.randint(1, w - x), r.randint(1, h - y))
+            for row in range(y, y + rect[3]):
+                frame[row * stride + x * 4:row * stride + (x + rect[2]) * 4] = r.randbytes(rect[2] * 4)
+            pool.map[offset:offset + length] = bytes(frame)
+            rig.commit(buffer, [rect], surface=surface)
+            seen, mine = rig.peer.content(buffer), bytes(frame)
+            for row in range(h):
+                t.ok(seen[row * stride:row * stride + w * 4] == mine[row * stride:row * stride + w * 4],
+                     f"seed {seed} step {step}: row {row} of the buffer at {offset}")
+        for s in surfaces:
+            rig.client.send(s, "destroy")
+
+
+@test
+def damage_without_a_new_attach(t):
+    rig = Rig(t)
+    pool = Pool(rig.client, rig.shm, 100 * 100 * 4)
+    buffer = pool.buffer(0, 100, 100, 400)
+    rig.commit(buffer, FULL)
+    for i in range(5):
+        rect = (i * 10, 3, 20, 50)
+        draw(pool, 0, 400, rect, i)
+        rig.commit(None, [rect])
+        rig.same(pool, buffer, 0, pool.size, f"commit {i} without attach")
+
+
+@test
+def damage_accumulates_until_the_commit(t):
+    """Several rectangles, also some before the attach, count together."""
+    rig = Rig(t)
+    pool = Pool(rig.client, rig.shm, 100 * 100 * 4)
+    buffer = pool.buffer(0, 100, 100, 400)
+    rig.commit(buffer, FULL)
+    for i, rect in enumerate([(0, 0, 10, 10), (50, 50, 10, 10), (90, 0, 10, 100)]):
+        draw(pool, 0, 400, rect, i)
+        rig.client.send(rig.surface, "damage_buffer", *rect)
+    rig.client.send(rig.surface, "attach", buffer, 0, 0)
+    draw(pool, 0, 400, (30, 30, 5, 5), 9)
+    rig.commit(None, [(30, 30, 5, 5)])
+    rig.same(pool, buffer, 0, pool.size, "four rectangles")
+
+
+@test
+def surface_damage_scale_and_transform(t):
+    """wl_surface.damage is in surface coordinates: scale and all eight transforms map it to the right bytes."""
+    rig = Rig(t)
+    w, h = 120, 80
+    pool = Pool(rig.client, rig.shm, w * h * 4)
+    buffer = pool.buffer(0, w, h, w * 4)
+    for scale in (1, 2):
+        for transform in range(8):
+            rig.client.send(rig.surface, "set_buffer_scale", scale)
+            rig.client.send(rig.surface, "set_buffer_transform", transform)
+            rig.commit(buffer, FULL)
+            sw, sh = (w // scale, h // scale) if transform % 2 == 0 else (h // scale, w // scale)
+            for i, (x, y, dw, dh) in enumerate([(1, 2, 7, 5), (sw - 9, sh - 4, 9, 4), (0, sh // 2, sw, 1)]):
+                # Where a surface pixel lies in the buffer: the client turned its content by the transform already.
+                big_w, big_h = sw * scale, sh * scale
+                changed = set()
+                for px in range(x * scale, (x + dw) * scale):
+                    for py in range(y * scale, (y + dh) * scale):
+                        mx, my = big_w - 1 - px, big_h - 1 - py
+                        changed.add([(px, py), (py, mx), (mx, my), (my, px),
+                                     (mx, py), (py, px), (px, my), (my, mx)][transform])
+                for bx, by in changed:
+                    at = (by * w + bx) * 4
+                    pool.map[at:at + 4] = noise(4, at + i)
+                rig.commit(buffer, surface_damage=[(x, y, dw, dh)])
+                rig.same(pool, buffer, 0, pool.size, f"scale {scale} transform {transform} rectangle {i}")
+
+
+@test
+def viewport_damage(t):
+    """With a viewport the surface's damage covers what is scaled into it."""
+    rig = Rig(t)
+    viewporter = rig.client.bind("wp_viewporter", 1)
+    viewport = rig.client.create(viewporter, "get_viewport", rig.surface)
+    pool = Pool(rig.client, rig.shm, 200 * 200 * 4)
+    buffer = pool.buffer(0, 200, 200, 800)
+    rig.client.send(viewport, "set_source", 50, 50, 100, 100)
+    rig.client.send(viewport, "set_destination", 50, 50)
+    rig.commit(buffer, FULL)
+    # surface (10,10) 5×5 is buffer (70,70) 10×10
+    draw(pool, 0, 800, (70, 70, 10, 10), 3)
+    rig.commit(buffer, surface_damage=[(10, 10, 5, 5)])
+    rig.same(pool, buffer, 0, pool.size, "scaled down by two")
+    rig.client.send(viewport, "set_destination", 333, 77)
+    pool.map[:] = noise(pool.size, 8)
+    rig.commit(buffer, [(0, 0, 1, 1)])
+    rig.same(pool, buffer, 0, pool.size, "a changed viewport breaks the chain")
+    draw(pool, 0, 800, (50, 50, 100, 100), 4)
+    rig.commit(buffer, surface_damage=[(0, 0, 333, 77)])
+    rig.same(pool, buffer, 0, pool.size, "an odd scale")
+    rig.client.send(viewport, "destroy")
+    pool.map[:] = noise(pool.size, 9)
+    rig.commit(buffer, FULL)
+    rig.same(pool, buffer, 0, pool.size, "without the viewport")
+
+
+@test
+def changed_scale_breaks_the_chain(t):
+    rig = Rig(t)
+    pool = Pool(rig.client, rig.shm, 100 * 100 * 4)
+    buffer = pool.buffer(0, 100, 100, 400)
+    rig.commit(buffer, FULL)
+    for i, (name, value) in enumerate([("set_buffer_scale", 2), ("set_buffer_transform", 1), ("set_buffer_scale", 1)]):
+        pool.map[:] = noise(pool.size, i)
+        rig.client.send(rig.surface, name, value)
+        rig.commit(buffer, [(0, 0, 1, 1)])
+        rig.same(pool, buffer, 0, pool.size, f"{name} {value}")
+
+
+@test
+def absurd_rectangles(t):
+    """Negative, empty, huge and overflowing damage is as libwayland's compositors take it, and hurts nobody."""
+    rig = Rig(t)
+    big, small = (1 << 31) - 1, -(1 << 31)
+    pool = Pool(rig.client, rig.shm, 100 * 100 * 4)
+    buffer = pool.buffer(0, 100, 100, 400)
+    rig.commit(buffer, FULL)
+    rects = [(small, small, big, big), (big, big, big, big), (small, small, small, small), (0, 0, small, small),
+             (-5, -5, 10, 10), (99, 99, big, big), (0, 0, 0, 0), (1, 1, -1, -1), (big, 0, 1, 1), (small, 0, big, 1),
+             (-50, -50, big, big)]
+    for i, rect in enumerate(rects):
+        pool.map[:] = noise(pool.size, i)
+        rig.commit(buffer, [rect])
+        rig.commit(buffer, surface_damage=[rect])
+    rig.commit(buffer, rects, surface_damage=rects)
+    pool.map[:] = noise(pool.size, 99)
+    rig.commit(buffer, [(-50, -50, big, big)])
+    rig.same(pool, buffer, 0, pool.size, "an overlapping huge rectangle")
+
+
+@test
+def thousands_of_rectangles(t):
+    rig = Rig(t)
+    pool = Pool(rig.client, rig.shm, 512 * 512 * 4)
+    buffer = pool.buffer(0, 512, 512, 2048)
+    rig.commit(buffer, FULL)
+    r = random.Random(3)
+    rects = [(r.randrange(512), r.randrange(512), 1, 1) for _ in range(5000)]
+    for i, rect in enumerate(rects):
+        draw(pool, 0, 2048, rect, i)
+    rig.commit(buffer, rects)
+    rig.same(pool, buffer, 0, pool.size, "5000 single pixels")
+
+
+@test
+def odd_offsets_strides_and_formats(t):
+    """Any place in the file, any stride, formats of 1, 2, 3, 4 and 8 bytes a pixel, and one that nobody knows."""
+    rig = Rig(t)
+    formats = [(1, 4), (0, 4), (0x36314752, 2), (0x20203852, 1), (0x34324752, 3), (0x48344258, 8), (0x7f7f7f7f, 4)]
+    pool = Pool(rig.client, rig.shm, 300000)
+    for i, (fmt, cpp) in enumerate(formats):
+        w, h = 61, 37
+        stride = w * cpp + 7
+        offset = 1001 + i * 4
+        buffer = rig.client.create(pool.id, "create_buffer", offset, w, h, stride, fmt)
+        pool.map[:] = noise(pool.size, i)
+        rig.commit(buffer, FULL)
+        for step in range(4):
+            rect = (step * 5, step * 6, 11, 13)
+            draw(pool, offset, stride, rect, step + i, cpp)
+            rig.commit(buffer, [rect])
+        seen, length = rig.peer.content(buffer), stride * (h - 1) + w * cpp
+        t.ok(seen[:length] == bytes(pool.map[offset:offset + length]), f"format {fmt:#x}")
+        rig.client.send(buffer, "destroy")
+        rig.client.roundtrip()
+
+
+@test
+def buffer_may_end_without_its_last_padding(t):
+    """offset + stride × height may be the file's exact end."""
+    rig = Rig(t)
+    pool = Pool(rig.client, rig.shm, 4096 + 100 * 33)
+    buffer = pool.buffer(4096, 25, 33, 100)
+    pool.map[:] = noise(pool.size, 5)
+    rig.commit(buffer, FULL)
+    rig.same(pool, buffer, 4096, 3300, "the last byte of an odd-sized file")
+
+
+@test
+def pool_resize(t):
+    """Growing step by step; old buffers keep working, new ones lie in the new part."""
+    rig = Rig(t)
+    pool = Pool(rig.client, rig.shm, 4000)
+    first = pool.buffer(0, 10, 10, 40)
+    for i in range(1, 8):
+        pool.resize(4000 << i)
+        pool.map[:] = noise(pool.size, i)
+        at = (4000 << i) - 4000
+        buffer = pool.buffer(at, 10, 100, 40)
+        rig.commit(buffer, FULL)
+        rig.same(pool, buffer, at, 4000, f"the end of {4000 << i} bytes")
+        rig.commit(first, FULL)
+        rig.same(pool, first, 0, 400, "the first buffer")
+        t.eq(rig.peer.find("wl_shm_pool", "resize")[-1].args[0], 4000 << i, "resize")
+
+
+@test
+def pool_destroyed_before_its_buffers(t):
+    rig = Rig(t)
+    pool = Pool(rig.client, rig.shm, 40000)
+    buffer = pool.buffer(0, 100, 100, 400)
+    rig.client.send(pool.id, "destroy")
+    rig.client.roundtrip()
+    pool.map[:] = noise(pool.size, 5)
+    rig.commit(buffer, FULL)
+    rig.same(pool, buffer, 0, 40000, "a buffer without its pool")
+    rig.client.send(buffer, "destroy")
+    rig.client.roundtrip()
+
+
+@test
+def buffer_destroyed_while_attached(t):
+    rig = Rig(t)
+    pool = Pool(rig.client, rig.shm, 80000)
+    buffer = pool.buffer(0, 100, 100, 400)
+    rig.commit(buffer, FULL)
+    rig.client.send(buffer, "destroy")
+    rig.commit(None, FULL)
+    rig.commit(0, ())
+    second = pool.buffer(40000, 100, 100, 400)
+    pool.map[:] = noise(pool.size, 2)
+    rig.commit(second, [(0, 0, 1, 1)])
+    rig.same(pool, second, 40000, 40000, "the next buffer")
+
+
+@test
+def many_pools_and_buffers(t):
+    rig = Rig(t)
+    for i in range(100):
+        pool = Pool(rig.client, rig.shm, 16384)
+        buffers = [pool.buffer(o, 32, 32, 128) for o in (0, 4096, 8192, 12288)]
+        pool.map[:] = noise(16384, i)
+        for n, b in enumerate(buffers):
+            rig.commit(b, FULL, sync=False)
+        rig.client.roundtrip()
+        for n, b in enumerate(buffers):
+            rig.same(pool, b, n * 4096, 4096, f"pool {i} buffer {n}")
+            rig.client.send(b, "destroy")
+        rig.client.send(pool.id, "destroy")
+        pool.close()
+    rig.client.roundtrip()
+
+
+@test(direct=False)
+def flags_and_seals_stay(t):
+    """The client's descriptor is its own: neither its flags nor its seals change, and holes in it stay holes."""
+    rig = Rig(t)
+    fd = os.memfd_create("pool", os.MFD_ALLOW_SEALING | os.MFD_CLOEXEC)
+    os.ftruncate(fd, 1 << 20)
+    flags, seals = fcntl.fcntl(fd, fcntl.F_GETFL), fcntl.fcntl(fd, F_GET_SEALS)
+    pool = Pool(rig.client, rig.shm, 1 << 20, fd=fd)
+    buffer = pool.buffer(0, 512, 512, 2048)
+    blocks = os.fstat(fd).st_blocks
+    rig.commit(buffer, FULL)
+    t.eq(rig.peer.content(buffer), bytes(1 << 20), "zeros")
+    t.eq(fcntl.fcntl(fd, fcntl.F_GETFL), flags, "flags")
+    t.eq(fcntl.fcntl(fd, F_GET_SEALS), seals, "seals")
+    t.eq(os.fstat(fd).st_blocks, blocks, "blocks of the client's sparse file")
+    t.eq(os.lseek(fd, 0, os.SEEK_CUR), 0, "the file position")
+
+
+@test(direct=False)
+def scrolling_stays_flat(t):
+    """foot scrolls by moving its buffer through a huge sparse pool: the mirror holds what live buffers cover."""
+    rig = Rig(t)
+    length = 400 * 1024
+    fd = os.memfd_create("pool")
+    os.ftruncate(fd, 512 << 20)
+    pool_id = rig.client.create(rig.shm, "create_pool", fd, 512 << 20)
+    previous, worst = None, 0
+    for i in range(400):
+        offset = i * 65536
+        os.pwrite(fd, noise(length, i), offset)
+        buffer = rig.client.create(pool_id, "create_buffer", offset, 1024, 100, 4096, 1)
+        rig.commit(buffer, [(0, 84, 1024, 16)] if i % 10 else FULL)
+        if previous:
+            rig.client.send(previous, "destroy")
+        previous = buffer
+        if i % 20 == 19:
+            rig.client.roundtrip()
+            worst = max(worst, os.fstat(rig.peer.pool_files[pool_id][0]).st_blocks * 512)
+    t.ok(worst <= 4 * length, f"the mirror holds {worst} bytes for a buffer of {length}")
+    t.eq(rig.peer.content(previous)[-65536:], os.pread(fd, 65536, offset + length - 65536), "the last strip")
+
+
+@test
+def file_shrinks_under_us(t):
+    """The client that shrinks its pool gets wl_display.error on the wl_buffer, code 2; others never notice."""
+    if t.direct:
+        raise Skip("the answer is libwayland's, and the fake compositor's is none")
+    rig = Rig(t)
+    healthy = Rig(t, stack=rig.stack, fake=rig.fake)
+    for size in (0, 4096, 5000):
+        bad = Rig(t, stack=rig.stack, fake=rig.fake)
+        pool = Pool(bad.client, bad.shm, 1 << 20)
+        buffer = pool.buffer(0, 512, 512, 2048)
+        pool.map[:] = noise(1 << 20, 1)
+        bad.commit(buffer, FULL)
+        os.ftruncate(pool.fd, size)
+        bad.commit(buffer, FULL, sync=False)
+        e = bad.client.expect_error()
+        t.eq((e.object_id, e.code), (buffer, 2), f"shrunk to {size}: {e.text}")
+        bad.peer.wait_gone()
+    pool = Pool(healthy.client, healthy.shm, 40000)
+    buffer = pool.buffer(0, 100, 100, 400)
+    pool.map[:] = noise(40000, 1)
+    healthy.commit(buffer, FULL)
+    healthy.same(pool, buffer, 0, 40000, "the healthy client's frame")
+
+
+@test(direct=False)
+def pool_on_a_disk_is_refused(t):
+    """A file system may hang whoever reads from it: only shared memory is a pool, and the client is told so."""
+    rig = Rig(t)
+    with tempfile.TemporaryFile(dir="/var/tmp") as f:
+        f.truncate(4096)
+        if "tmpfs" in os.popen(f"stat -f -c %T /proc/{os.getpid()}/fd/{f.fileno()}").read():
+            raise Skip("/var/tmp is a tmpfs")
+        rig.client.create(rig.shm, "create_pool", f.fileno(), 4096)
+        e = rig.client.expect_error()
+        t.ok(e.object_id == rig.shm, f"the error is on wl_shm: {e}")
+        t.has("create_pool", e.text, "the message's name")
+
+
+@test(direct=False)
+def bad_pools(t):
+    """Sizes ≤ 0 or above the file's, things that are no file: an error for that client."""
+    rig = Rig(t)
+    for what, size in (("zero", 0), ("negative", -1), ("the least", -(1 << 31)), ("above the file", 8192),
+                       ("the greatest", (1 << 31) - 1)):
+        bad = Rig(t, stack=rig.stack, fake=rig.fake)
+        fd = os.memfd_create("pool")
+        os.ftruncate(fd, 4096)
+        new = bad.client.new_id("wl_shm_pool")
+        bad.client.send_raw(pack(bad.shm, 0, struct.pack("=Ii", new, size)), [fd])
+        os.close(fd)
+        e = bad.client.expect_error()
+        t.ok(e.object_id in (bad.shm, new), f"{what}: {e}")
+    for what, fd in (("a pipe", os.pipe()[0]), ("a device", os.open("/dev/null", os.O_RDWR)),
+                     ("a directory", os.open("/dev/shm", os.O_RDONLY))):
+        bad = Rig(t, stack=rig.stack, fake=rig.fake)
+        bad.client.create(bad.shm, "create_pool", fd, 4096)
+        e = bad.client.expect_error()
+        t.ok(e.object_id == bad.shm, f"{what}: {e}")
+    rig.client.roundtrip()
+
+
+@test(direct=False)
+def bad_buffers(t):
+    """Geometry outside the pool, in 64-bit arithmetic: an error, as libwayland's server gives it."""
+    rig = Rig(t)
+    big = (1 << 31) - 1
+    for offset, w, h, stride in ((0, 100, 100, 401 * 100), (-4, 10, 10, 40), (0, 0, 10, 40), (0, 10, 0, 40), (0, -1, 10, 40),
+                                 (0, 10, -10, 40), (0, 10, 10, -40), (40000, 1, 1, 4), (39999, 1, 1, 4),
+                                 (0, big, big, big), (big, 1, 1, 4), (0, 1, big, 4), (4, 10, 1000, 40)):
+        bad = Rig(t, stack=rig.stack, fake=rig.fake)
+        pool = Pool(bad.client, bad.shm, 40000)
+        pool.buffer(offset, w, h, stride)
+        e = bad.client.expect_error()
+        t.ok(e.object_id in (pool.id, bad.shm, pool.id + 1), f"{(offset, w, h, stride)}: {e}")
+        pool.close()
+    rig.client.roundtrip()
+
+
+@test(direct=False)
+def bad_resize(t):
+    rig = Rig(t)
+    for size in (100, 0, -1, 8192):
+        bad = Rig(t, stack=rig.stack, fake=rig.fake)
+        pool = Pool(bad.client, bad.shm, 4096)
+        bad.client.send(pool.id, "resize", size)
+        e = bad.client.expect_error()
+        t.ok(e.object_id in (pool.id, bad.shm), f"resize to {size}: {e}")
+        pool.close()
+
+
+def screencopy(t, rig):
+    output = rig.client.bind("wl_output", 3)
+    manager = rig.client.bind("zwlr_screencopy_manager_v1", 3)
+    frame = rig.client.create(manager, "capture_output", 0, output)
+    rig.client.roundtrip()
+    return frame
+
+
+@test
+def screen_copy_into_a_client_buffer(t):
+    """What the compositor writes into a captured buffer is in the client's file when ready comes."""
+    rig = Rig(t, globals=GLOBALS + [CAPTURE], host_args=["--allow", "zwlr_screencopy_manager_v1"])
+    w, h, stride = 100, 60, 400
+    pool = Pool(rig.client, rig.shm, 4096 + stride * h)
+    buffer = pool.buffer(4096, w, h, stride)
+    for i in range(3):
+        frame = screencopy(t, rig)
+        rig.peer.event(frame, "buffer", 1, w, h, stride)
+        rig.peer.event(frame, "buffer_done")
+        rig.client.send(frame, "copy", buffer)
+        rig.client.roundtrip()
+        picture = noise(stride * h, 50 + i)
+        rig.peer.write_content(buffer, picture)
+        rig.peer.event(frame, "flags", 0)
+        rig.peer.event(frame, "ready", 0, 1, 2)
+        start = len(rig.client.events)
+        rig.client.wait_event("zwlr_screencopy_frame_v1", "ready", start=start)
+        t.ok(bytes(pool.map[4096:]) == picture, f"copy {i}")
+        t.ok(bytes(pool.map[:4096]) == bytes(4096), "bytes outside the buffer")
+        rig.client.send(frame, "destroy")
+        rig.client.roundtrip()
+
+
+@test
+def screen_copy_then_show(t):
+    """A captured buffer that the client then shows, partly redrawn, is right on the host."""
+    rig = Rig(t, globals=GLOBALS + [CAPTURE], host_args=["--allow", "zwlr_screencopy_manager_v1"])
+    w, h, stride = 100, 60, 400
+    pool = Pool(rig.client, rig.shm, stride * h)
+    buffer = pool.buffer(0, w, h, stride)
+    rig.commit(buffer, FULL)
+    frame = screencopy(t, rig)
+    rig.peer.event(frame, "buffer", 1, w, h, stride)
+    rig.peer.event(frame, "buffer_done")
+    rig.client.send(frame, "copy", buffer)
+    rig.client.roundtrip()
+    picture = noise(stride * h, 50)
+    rig.peer.write_content(buffer, picture)
+    rig.peer.event(frame, "ready", 0, 1, 2)
+    rig.client.wait_event("zwlr_screencopy_frame_v1", "ready")
+    draw(pool, 0, stride, (10, 10, 20, 20), 1)
+    rig.commit(buffer, FULL)
+    rig.same(pool, buffer, 0, pool.size, "picture and drawing")
+
+
+@test
+def screen_copy_fails(t):
+    """failed instead of ready leaves the client's buffer alone."""
+    rig = Rig(t, globals=GLOBALS + [CAPTURE], host_args=["--allow", "zwlr_screencopy_manager_v1"])
+    pool = Pool(rig.client, rig.shm, 4000)
+    buffer = pool.buffer(0, 10, 100, 40)
+    pool.map[:] = noise(4000, 1)
+    frame = screencopy(t, rig)
+    rig.client.send(frame, "copy", buffer)
+    rig.client.roundtrip()
+    rig.peer.event(frame, "failed")
+    rig.client.wait_event("zwlr_screencopy_frame_v1", "failed")
+    t.ok(bytes(pool.map) == noise(4000, 1), "the client's bytes")
+
+
+@test
+def gamma_ramp_goes_to_the_compositor(t):
+    """A read-once file from the guest: content and size at the compositor are the client's."""
+    rig = Rig(t, globals=GLOBALS + [("zwlr_gamma_control_manager_v1", 1)],
+              host_args=["--allow", "zwlr_gamma_control_manager_v1"])
+    output = rig.client.bind("wl_output", 3)
+    manager = rig.client.bind("zwlr_gamma_control_manager_v1", 1)
+    control = rig.client.create(manager, "get_gamma_control", output)
+    rig.client.roundtrip()
+    rig.peer.event(control, "gamma_size", 256)
+    rig.client.wait_event("zwlr_gamma_control_v1", "gamma_size")
+    fd = os.memfd_create("gamma")
+    table = noise(256 * 2 * 3, 1)
+    os.write(fd, table)
+    rig.client.send(control, "set_gamma", fd)
+    os.close(fd)
+    rig.client.roundtrip()
+    m = rig.peer.wait("zwlr_gamma_control_v1", "set_gamma")
+    t.eq(os.pread(m.fds[0], 65536, 0), table, "the ramp")
+
+
+if __name__ == "__main__":
+    main()
