@@ -3,7 +3,7 @@
 
 packages_build=(
     meson ninja-build gcc libc6-dev pkg-config scdoc
-    libwayland-dev libdrm-dev libevent-dev libcmocka-dev
+    libwayland-dev libdrm-dev libevent-dev libpixman-1-dev libcmocka-dev
 )
 
 # Unpacking packages of another suite: see fetch.sh.
@@ -25,7 +25,7 @@ packages_demo=(
 
 packages_tests=(
     "${packages_demo[@]}"
-    clang llvm libclang-rt-14-dev libpixman-1-dev python3 shellcheck strace systemd valgrind
+    clang llvm libclang-rt-14-dev python3 shellcheck strace systemd valgrind
     imagemagick waypipe wl-clipboard wtype xwayland
 )
 
