@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+/* config: what the host daemon was told to do, from the command line (options.h) and the configuration file. */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/address.h"
+#include "common/log.h"
+
+/* Which way clipboard, primary selection and drag-and-drop carry data. Bits. */
+enum clipboard_policy {
+    CLIPBOARD_OFF = 0,
+    CLIPBOARD_TO_VM = 1,
+    CLIPBOARD_FROM_VM = 2,
+    CLIPBOARD_BOTH = 3,
+};
+
+struct limits {
+    uint32_t clients; /* connected at a time, of the VM; default 256 */
+    uint64_t memory;  /* mirrored bytes that are allocated, of the VM; default 2 GiB */
+    uint32_t vfds;    /* virtual descriptors open at a time, of one client; default 1024 */
+    uint64_t queue;   /* bytes waiting in one direction, of one client; default 16 MiB */
+};
+
+struct vm_config {
+    char *name; /* [A-Za-z0-9._-]{1,64} */
+    bool has_cid;
+    uint32_t cid;
+    struct address *listen; /* whoever connects here is this VM */
+    size_t n_listen;
+    char *token_file;    /* NULL: no token is asked for */
+    char **allow, **deny; /* globs of interface names, NULL-terminated; NULL if none */
+    enum clipboard_policy clipboard;
+    char *title_prefix, *app_id_prefix; /* NULL: none */
+    bool security_context;
+    struct limits limits;
+};
+
+struct host_config {
+    struct address *listen; /* vsock: any VM comes in here, known by its CID */
+    size_t n_listen;
+    char *compositor; /* a display's name or path; NULL: the environment's */
+    struct vm_config *vms;
+    size_t n_vms;
+    uint32_t peer_timeout_s; /* default 600 */
+    bool no_auth, check;
+    enum log_level log_level;
+};
+
+/* Defaults, no VM. */
+void host_config_init(struct host_config *config);
+/* Frees what @config holds; it can be initialised again. */
+void host_config_finish(struct host_config *config);
+
+/* Adds the settings of the file at @path. 0 or -errno, with a message in @error that names the file, the line and what
+ * would be right; what was read so far stays. */
+int host_config_read(struct host_config *config, const char *path, char *error, size_t error_size);
+/* The same for text that is in memory; @name is what messages call it. */
+int host_config_read_text(struct host_config *config, const char *name, const char *text, size_t n,
+                          char *error, size_t error_size);
+
+/* Adds a VM with default settings. Returns it (valid until the next one is added), or NULL with a message: a name that
+ * is no name or is taken already. */
+struct vm_config *host_config_add_vm(struct host_config *config, const char *name, char *error,
+                                     size_t error_size);
+/* Gives @vm a CID. 0, or -EINVAL with a message: one that has no meaning or belongs to another VM. */
+int host_config_set_cid(struct host_config *config, struct vm_config *vm, const char *text,
+                        char *error, size_t error_size);
+int host_config_add_listen(struct address **list, size_t *n, const char *text, char *error,
+                           size_t error_size); /* 0 or -EINVAL with a message */
+int host_config_add_glob(char ***list, const char *glob, char *error, size_t error_size); /* same */
+int host_config_parse_timeout(const char *text, uint32_t *ret_seconds, char *error, size_t error_size);
+
+/* Checks what only the whole can show, and gives the unix: and vsock-mux: addresses of no section to the only VM (which
+ * is made, called "vm", where none is named). 0, or -EINVAL with a message. */
+int host_config_complete(struct host_config *config, char *error, size_t error_size);
+
+/* The VM that owns the listener at @address (as address_of_listener() tells it, too); NULL: every VM may come in, known
+ * by its CID. */
+const struct vm_config *host_config_owner(const struct host_config *config,
+                                          const struct address *address);
+/* NULL: nothing names that CID. */
+const struct vm_config *host_config_vm_of_cid(const struct host_config *config, uint32_t cid);
