@@ -38,12 +38,13 @@ class Stack:
 
     With WAYVSOCK_DIRECT there are no daemons and .display is the compositor itself."""
 
-    def __init__(self, context, compositor, transport="unix", vm="test", host_args=(), guest_args=(),
+    def __init__(self, context, compositor, transport=None, vm="test", host_args=(), guest_args=(),
                  config=None, token=None, start=True, wrapper=(), host_token=None, ok_style="plain", settle=True,
                  host_env=None, guest_env=None, tag=""):
         self.context = context
         self.compositor = compositor
         self.direct = context.direct
+        transport = transport or os.environ.get("WAYVSOCK_TRANSPORT", "unix")
         self.transport = transport
         self.vm = vm
         self.tag = tag
@@ -74,6 +75,8 @@ class Stack:
             context.closers.append(self.vmm.close)
             if token is None:
                 self.token_host = self.token_guest = TOKEN
+        elif transport == "vsock":      # inside a guest kernel, see tests/guest
+            self.host_address, self.guest_address, self.vm = "vsock:1100", "vsock:1:1100", f"{vm}:1"
         else:
             raise Failure(f"unknown transport {transport}")
         if start:

@@ -1,0 +1,82 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""A client whose window shows a pattern: draw.py GENERATION…, each drawn when the file of that name appears.
+
+Writes "drawn GENERATION WIDTHxHEIGHT" once the compositor has had each.  Runs in the guest; the test on the host knows the
+pattern, too."""
+
+import os
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "integration"))
+
+from harness.client import XRGB8888, Client, Pool  # noqa: E402
+
+
+def rows(width, height, generation):
+    """The pattern's rows as lists of (red, green, blue): every pixel of a neighbourhood and of a generation differs."""
+    for y in range(height):
+        yield [((x * 7 + generation * 31) & 255, (y * 5 + generation) & 255, (x ^ y ^ generation) & 255)
+               for x in range(width)]
+
+
+def ppm_pixels(width, height, generation):
+    return bytes(c for row in rows(width, height, generation) for pixel in row for c in pixel)
+
+
+def shm_pixels(width, height, generation):
+    return b"".join(bytes((b, g, r, 255)) for row in rows(width, height, generation) for r, g, b in row)
+
+
+class Window:
+    def __init__(self, client):
+        self.client = client
+        self.size = (320, 200)
+        self.shm = client.bind("wl_shm", 1)
+        self.surface = client.create(client.bind("wl_compositor", 4), "create_surface")
+        self.xdg = client.create(client.bind("xdg_wm_base", 1), "get_xdg_surface", self.surface)
+        toplevel = client.create(self.xdg, "get_toplevel")
+        client.send(toplevel, "set_title", "pattern")
+        client.send(self.surface, "commit")
+        client.listeners["xdg_toplevel", "configure"] = self._configured
+        client.wait_event("xdg_surface", "configure")
+        self._acknowledge()
+
+    def _configured(self, m):
+        if m.args[0] and m.args[1]:
+            self.size = (m.args[0], m.args[1])
+
+    def _acknowledge(self):
+        serials = [m.args[0] for m in self.client.events
+                   if m.interface == "xdg_surface" and m.name == "configure"]
+        self.client.send(self.xdg, "ack_configure", serials[-1])
+
+    def draw(self, generation):
+        width, height = self.size
+        pool = Pool(self.client, self.shm, width * height * 4)
+        pool.map[:] = shm_pixels(width, height, generation)
+        buffer = self.client.create(pool.id, "create_buffer", 0, width, height, width * 4, XRGB8888)
+        self.client.send(self.surface, "attach", buffer, 0, 0)
+        self.client.send(self.surface, "damage", 0, 0, width, height)
+        self.client.send(self.surface, "commit")
+        self.client.roundtrip()
+        self._acknowledge()
+        print(f"drawn {generation} {width}x{height}", flush=True)
+
+
+def main():
+    client = Client(os.path.join(os.environ.get("XDG_RUNTIME_DIR", ""), os.environ["WAYLAND_DISPLAY"]))
+    window = Window(client)
+    for generation in sys.argv[1:]:
+        while not os.path.exists(generation):
+            client.roundtrip()
+            time.sleep(0.1)
+        window.draw(int(generation))
+    while True:
+        client.roundtrip()
+        time.sleep(0.2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,11 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# in_guest.sh TEST [ARG…]: runs a test program in a guest kernel; its TAP is this script's.
+if [[ ! ${WAYVSOCK_GUEST_TESTS:-} ]]; then
+    echo "1..0 # SKIP scripts/test runs this, it needs Debian packages of a guest kernel"
+    exit 0
+fi
+here=$(dirname "$(readlink -f "$0")")
+exec "$here/../../scripts/guest" -m 2G -t "${WAYVSOCK_GUEST_LIMIT:-900}" \
+    -e "WAYVSOCK_GUEST=$WAYVSOCK_GUEST" -e "WAYVSOCK_HOST=$WAYVSOCK_HOST" \
+    -e WAYVSOCK_TRANSPORT=vsock -e WAYVSOCK_TIMEOUT_SCALE=2 -- /usr/bin/python3 "$@"

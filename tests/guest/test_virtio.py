@@ -1,0 +1,203 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""The guest daemon in a guest kernel, over virtio-vsock, and the host daemon here: what applications of a VM are for."""
+
+import os
+import random
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "integration"))
+
+from harness import main, test  # noqa: E402
+from harness.stack import TOKEN  # noqa: E402
+
+import draw  # noqa: E402
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+BOOT = os.path.join(HERE, "..", "..", "scripts", "guest")
+
+
+class Vm:
+    """A compositor and the host daemon here; boot() starts a guest kernel whose daemon runs a shell command."""
+
+    def __init__(self, t, compositor=None, **options):
+        self.t = t
+        self.compositor = compositor or t.sway(**options)
+        self.dir = t.mkdir("vm", 0o755)
+        self.address = f"vsock-mux:{self.dir}/vsock:1100"
+        self.token = t.write("host.token", TOKEN + "\n")
+        self.host = None
+        self.start_host()
+
+    def start_host(self):
+        self.host = self.t.spawn(
+            [os.environ["WAYVSOCK_HOST"], "--listen", self.address, "--vm", "vm", "--token", self.token,
+             "--compositor", self.compositor.socket, "--log-level", "debug"], name="wayvsock-host")
+        self.host.is_daemon = True
+        self.t.wait(lambda: os.path.exists(f"{self.dir}/vsock_1100") or not self.host.alive, "the host daemon listens")
+
+    def boot(self, command, token=TOKEN, guest_args=(), limit=120):
+        """The guest's process; command sees the folder self.dir as its working directory."""
+        arguments = ["--connect", "vsock:2:1100", "--log-level", "debug", *guest_args]
+        if token:
+            arguments += ["--token", self.t.write("guest.token", token + "\n")]
+        # The environment is a login's, not the test's, which has a runtime directory and home of its own.
+        return self.t.spawn([BOOT, "-d", self.dir, "-t", str(limit), "--", os.environ["WAYVSOCK_GUEST"], *arguments,
+                             "--", "sh", "-c", command], dict(os.environ), name="guest")
+
+    def run(self, command, **options):
+        """Boots, and waits for the end; returns the exit status."""
+        return self.boot(command, **options).wait(options.get("limit", 120) + 30)
+
+    def path(self, name):
+        return os.path.join(self.dir, name)
+
+    def touch(self, name):
+        with open(self.path(name), "w"):
+            pass
+
+    def read(self, name):
+        try:
+            with open(self.path(name), "rb") as f:
+                return f.read()
+        except FileNotFoundError:
+            return b""
+
+
+@test(timeout=200)
+def status_of_the_application_is_the_guests(t):
+    """wayvsock-guest -- CMD returns CMD's status, and CMD has a display."""
+    vm = Vm(t)
+    t.eq(vm.run('test -n "$WAYLAND_DISPLAY" && exit 7'), 7, "exit status")
+
+
+@test(timeout=200)
+def globals_of_the_host(t):
+    """An application of the guest is offered the host's desktop, without what could watch or control it."""
+    t.need("wayland-info")
+    vm = Vm(t)
+    t.eq(vm.run("exec wayland-info >globals"), 0, "wayland-info's status")
+    seen = vm.read("globals").decode()
+    for interface in ("wl_compositor", "wl_shm", "xdg_wm_base", "wl_seat", "wl_data_device_manager"):
+        t.has(f"'{interface}'", seen, "globals")
+    for interface in ("zwlr_screencopy_manager_v1", "zwlr_layer_shell_v1", "zwp_virtual_keyboard_manager_v1",
+                      "zwlr_data_control_manager_v1", "ext_session_lock_manager_v1"):
+        t.lacks(f"'{interface}'", seen, "globals")
+
+
+@test(timeout=200)
+def pixels_arrive_as_drawn(t):
+    """Each pixel of a window is on the host's screen as the guest drew it, and again after a change."""
+    vm = Vm(t)
+    guest = vm.boot(f"exec python3 {HERE}/draw.py 1 2 >drawn")
+    for generation in (1, 2):
+        vm.touch(str(generation))
+        t.wait(lambda: f"drawn {generation} ".encode() in vm.read("drawn") or not guest.alive, "the guest draws", 60)
+        t.has(f"drawn {generation} 1280x720".encode(), vm.read("drawn"), "what the guest says")
+        expected = draw.ppm_pixels(1280, 720, generation)
+        t.wait(lambda: vm.compositor.grab().endswith(expected), f"picture {generation} is on the screen")
+    guest.kill()
+
+
+@test(timeout=200)
+def applications_appear(t):
+    """Real applications of the guest have windows on the host, titled as the VM's, and keep them apart."""
+    t.need("foot", "weston-simple-shm")
+    vm = Vm(t)
+    guest = vm.boot("foot --title=first sh -c 'touch shell; exec sleep 1000' & weston-simple-shm & wait")
+    t.wait(lambda: len(vm.compositor.windows()) == 2 or not guest.alive, "two windows", 60)
+    names = sorted(w["name"] for w in vm.compositor.windows())
+    t.ok(names[0].endswith("first") and names[1].endswith("simple-shm"), f"titles: {names}")
+    t.ok(all("vm" in name for name in names), f"the titles name the VM: {names}")
+    t.wait(lambda: os.path.exists(vm.path("shell")), "the terminal runs its command")
+    guest.kill()
+    vm.compositor.no_windows()
+
+
+def focused(vm, name):
+    """A window of the guest with the keyboard's focus, which a selection needs."""
+    vm.t.wait(lambda: any(w["focused"] for w in vm.compositor.windows()), name, 60)
+
+
+@test(timeout=200)
+def clipboard_to_the_host(t):
+    """What the guest copies, the host pastes: 4 MiB, byte for byte."""
+    t.need("wl-copy", "wl-paste")
+    data = random.Random(1).randbytes(4 << 20)
+    vm = Vm(t)
+    with open(vm.path("data"), "wb") as f:
+        f.write(data)
+    guest = vm.boot("wl-copy --foreground --type application/x-test <data")
+    types = ["wl-paste", "--list-types"]
+    t.wait(lambda: "application/x-test" in t.run(types, vm.compositor.env()).log() or not guest.alive,
+           "the host is offered the selection", 60)
+    with open(t.path("pasted"), "wb") as out:
+        pasted = t.spawn(["wl-paste", "--no-newline", "--type", "application/x-test"], vm.compositor.env(), stdout=out)
+    t.eq(pasted.wait(100), 0, "wl-paste's status")
+    with open(t.path("pasted"), "rb") as f:
+        t.ok(f.read() == data, "the pasted bytes are the copied ones")
+    guest.kill()
+
+
+@test(timeout=200)
+def clipboard_to_the_guest(t):
+    """What the host copies, the guest pastes: 4 MiB, byte for byte."""
+    t.need("wl-copy", "wl-paste")
+    data = random.Random(2).randbytes(4 << 20)
+    vm = Vm(t)
+    with open(t.path("data"), "wb") as f:
+        f.write(data)
+    with open(t.path("data"), "rb") as f:
+        t.spawn(["wl-copy", "--foreground", "--type", "application/x-test"], vm.compositor.env(), stdin=f)
+    t.wait(lambda: "application/x-test" in t.run(["wl-paste", "--list-types"], vm.compositor.env()).log(),
+           "the selection is there")
+    t.eq(vm.run("exec wl-paste --no-newline --type application/x-test >pasted"), 0, "wl-paste's status")
+    t.ok(vm.read("pasted") == data, "the pasted bytes are the copied ones")
+
+
+@test(timeout=200)
+def no_token_no_display(t):
+    """On a hybrid socket nothing but the token proves anything, not even being root; the host's log says so."""
+    vm = Vm(t)
+    for wrong in (None, "not the token of this VM, but as long as one is"):
+        guest = vm.boot("timeout 15 wayland-info >globals; touch ended", token=wrong, limit=60)
+        t.wait(lambda: os.path.exists(vm.path("ended")) or not guest.alive, "the application ends or never starts", 60)
+        guest.kill()
+        t.lacks(b"wl_compositor", vm.read("globals"), "globals")
+    t.has("token", vm.host.log(), "the host's log")
+    t.ok(vm.host.alive, "the host lives")
+
+
+@test(timeout=200)
+def host_daemon_killed(t):
+    """The host daemon may be killed and started again: applications started after that work."""
+    vm = Vm(t)
+    guest = vm.boot("wayland-info >before; touch 1; until [ -e 2 ]; do sleep 0.1; done; "
+                    "until wayland-info >after; do sleep 0.5; done; exit 5")
+    t.wait(lambda: os.path.exists(vm.path("1")) or not guest.alive, "an application works", 60)
+    t.has(b"wl_compositor", vm.read("before"), "globals before")
+    vm.host.kill()
+    os.unlink(vm.path("vsock_1100"))
+    vm.start_host()
+    vm.touch("2")
+    t.eq(guest.wait(100), 5, "the guest's status")
+    t.has(b"wl_compositor", vm.read("after"), "globals after")
+
+
+@test(timeout=250)
+def guest_kernel_killed(t):
+    """A VM that dies takes its windows along and nothing else; it may boot again."""
+    vm = Vm(t)
+    for _ in range(2):
+        guest = vm.boot("exec weston-simple-shm")
+        vm.compositor.window(title="[vm] simple-shm", timeout=60)
+        guest.kill()
+        vm.compositor.no_windows()
+        t.ok(vm.host.alive, "the host daemon lives")
+
+
+if __name__ == "__main__":
+    if os.environ.get("WAYVSOCK_GUEST_TESTS"):
+        main()
+    else:
+        print("1..0 # SKIP scripts/test runs this, it needs Debian packages of a guest kernel")
