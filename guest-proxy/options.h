@@ -5,8 +5,7 @@
 
 #include "common/address.h"
 #include "common/log.h"
-
-enum { OPTIONS_DONE = 1 };
+#include "common/options.h"
 
 /* Strings are borrowed from argv and the environment. */
 struct guest_options {

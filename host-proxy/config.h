@@ -76,8 +76,8 @@ int host_config_parse_timeout(const char *text, uint32_t *ret_seconds, char *err
  * is made, called "vm", where none is named). 0, or -EINVAL with a message. */
 int host_config_complete(struct host_config *config, char *error, size_t error_size);
 
-/* The VM that owns the listener at @address (as address_of_listener() tells it, too); NULL: every VM may come in, known
- * by its CID. */
+/* The VM that owns the listener at @address (as address_of_listener() tells it, too): nobody else comes in there, and over
+ * vsock its CID must still be the right one. NULL: every VM may come in, known by its CID. */
 const struct vm_config *host_config_owner(const struct host_config *config,
                                           const struct address *address);
 /* NULL: nothing names that CID. */

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /* options: the host daemon's command line. */
+#include "common/options.h"
 #include "host-proxy/config.h"
-
-enum { OPTIONS_DONE = 1 };
 
 /* Fills @config (initialised here; host_config_finish() in every case) from the command line and the configuration file
  * that it names. 0: go on. OPTIONS_DONE: --help or --version was answered, exit with 0. -errno: said on stderr, exit

@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: MIT */
+/* config: the settings as values, and the rules that hold whether they came from the command line or the file
+ * (config-file.c). After host_config_complete() every listener leads to VMs that can be told apart. */
+#include "host-proxy/config.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define NAME_MAX_BYTES 64
+#define GLOB_MAX_BYTES 128
+#define NAME_CHARACTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
+#define GLOB_CHARACTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_*?[]!-"
+#define TIMEOUT_MAX_S (7 * 24 * 3600)
+
+static const struct limits default_limits = {
+    .clients = 256,
+    .memory = UINT64_C(2) << 30,
+    .vfds = 1024,
+    .queue = UINT64_C(16) << 20,
+};
+
+__attribute__((format(printf, 3, 4))) static int refuse(char *error, size_t error_size,
+                                                        const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    vsnprintf(error, error_size, format, args);
+    va_end(args);
+    return -EINVAL;
+}
+
+void host_config_init(struct host_config *config)
+{
+    *config = (struct host_config){.peer_timeout_s = 600, .log_level = LOG_LEVEL_INFO};
+}
+
+static void free_strings(char **list)
+{
+    for (char **item = list; item && *item; item++)
+        free(*item);
+    free(list);
+}
+
+void host_config_finish(struct host_config *config)
+{
+    for (size_t i = 0; i < config->n_vms; i++) {
+        struct vm_config *vm = &config->vms[i];
+        free(vm->name);
+        free(vm->listen);
+        free(vm->token_file);
+        free_strings(vm->allow);
+        free_strings(vm->deny);
+        free(vm->title_prefix);
+        free(vm->app_id_prefix);
+    }
+    free(config->vms);
+    free(config->listen);
+    free(config->compositor);
+    *config = (struct host_config){0};
+}
+
+struct vm_config *host_config_add_vm(struct host_config *config, const char *name, char *error,
+                                     size_t error_size)
+{
+    size_t n = strlen(name);
+    if (n == 0 || n > NAME_MAX_BYTES || strspn(name, NAME_CHARACTERS) != n) {
+        refuse(error, error_size,
+               "\"%.80s\" is no name for a VM: write 1 to %d letters, digits, dots, hyphens or "
+               "underscores",
+               name, NAME_MAX_BYTES);
+        return NULL;
+    }
+    for (size_t i = 0; i < config->n_vms; i++) {
+        if (strcmp(config->vms[i].name, name) == 0) {
+            refuse(error, error_size, "the VM \"%s\" is there already", name);
+            return NULL;
+        }
+    }
+    struct vm_config *grown = reallocarray(config->vms, config->n_vms + 1, sizeof(*grown));
+    char *copy = strdup(name);
+    if (grown)
+        config->vms = grown;
+    if (!grown || !copy) {
+        free(copy);
+        refuse(error, error_size, "out of memory");
+        return NULL;
+    }
+    config->vms[config->n_vms] = (struct vm_config){
+        .name = copy,
+        .clipboard = CLIPBOARD_BOTH,
+        .security_context = true,
+        .limits = default_limits,
+    };
+    return &config->vms[config->n_vms++];
+}
+
+/* A decimal number and nothing else. */
+static bool parse_number(const char *text, uint64_t max, uint64_t *ret_number)
+{
+    char *end;
+    if (*text < '0' || *text > '9')
+        return false;
+    errno = 0;
+    unsigned long long number = strtoull(text, &end, 10);
+    if (errno || *end || number > max)
+        return false;
+    *ret_number = number;
+    return true;
+}
+
+int host_config_set_cid(struct host_config *config, struct vm_config *vm, const char *text,
+                        char *error, size_t error_size)
+{
+    uint64_t cid;
+    if (!parse_number(text, UINT32_MAX - 1, &cid))
+        return refuse(error, error_size,
+                      "\"%.32s\" is no CID: write a number from 3 to 4294967294, as the VM's "
+                      "configuration has it (guest-cid)",
+                      text);
+    const struct vm_config *other = host_config_vm_of_cid(config, (uint32_t)cid);
+    if (other && other != vm)
+        return refuse(error, error_size, "CID %" PRIu64 " is already that of the VM \"%s\"", cid,
+                      other->name);
+    vm->cid = (uint32_t)cid;
+    vm->has_cid = true;
+    return 0;
+}
+
+int host_config_add_listen(struct address **list, size_t *n, const char *text, char *error,
+                           size_t error_size)
+{
+    struct address address;
+    if (address_parse(text, &address, error, error_size) < 0)
+        return -EINVAL;
+    struct address *grown = reallocarray(*list, *n + 1, sizeof(*grown));
+    if (!grown)
+        return refuse(error, error_size, "out of memory");
+    grown[(*n)++] = address;
+    *list = grown;
+    return 0;
+}
+
+int host_config_add_glob(char ***list, const char *glob, char *error, size_t error_size)
+{
+    size_t n = 0, length = strlen(glob);
+    if (length == 0 || length > GLOB_MAX_BYTES || strspn(glob, GLOB_CHARACTERS) != length)
+        return refuse(error, error_size,
+                      "\"%.80s\" matches no interface: write a name such as zwlr_layer_shell_v1, "
+                      "with * for any characters",
+                      glob);
+    while (*list && (*list)[n])
+        n++;
+    char **grown = reallocarray(*list, n + 2, sizeof(*grown));
+    if (grown) {
+        *list = grown;
+        grown[n + 1] = NULL;
+        grown[n] = strdup(glob);
+    }
+    return grown && grown[n] ? 0 : refuse(error, error_size, "out of memory");
+}
+
+int host_config_parse_timeout(const char *text, uint32_t *ret_seconds, char *error,
+                              size_t error_size)
+{
+    uint64_t seconds;
+    if (!parse_number(text, TIMEOUT_MAX_S, &seconds) || seconds == 0)
+        return refuse(error, error_size, "\"%.32s\" is no time: write seconds, from 1 to %d", text,
+                      TIMEOUT_MAX_S);
+    *ret_seconds = (uint32_t)seconds;
+    return 0;
+}
+
+/* Whether both are the same listener: a hybrid socket's is the Unix socket PATH_PORT, however it was named. */
+static bool same_listener(const struct address *a, const struct address *b)
+{
+    char texts[2][sizeof(a->path) + 16];
+    const struct address *both[2] = {a, b};
+    if ((a->kind == ADDRESS_VSOCK) != (b->kind == ADDRESS_VSOCK))
+        return false;
+    if (a->kind == ADDRESS_VSOCK)
+        return a->cid == b->cid && a->port == b->port;
+    for (int i = 0; i < 2; i++) {
+        if (both[i]->kind == ADDRESS_VSOCK_MUX)
+            snprintf(texts[i], sizeof(texts[i]), "%s_%" PRIu32, both[i]->path, both[i]->port);
+        else
+            snprintf(texts[i], sizeof(texts[i]), "%s", both[i]->path);
+    }
+    return strcmp(texts[0], texts[1]) == 0;
+}
+
+static const struct address *find_listener(const struct address *list, size_t n,
+                                           const struct address *address)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (same_listener(&list[i], address))
+            return &list[i];
+    }
+    return NULL;
+}
+
+/* Moves the addresses that no CID comes in by from the daemon's list to the only VM's. */
+static int give_sockets_away(struct host_config *config, char *error, size_t error_size)
+{
+    char text[160];
+    size_t kept = 0;
+    for (size_t i = 0; i < config->n_listen; i++) {
+        struct address *address = &config->listen[i];
+        address_format(address, text, sizeof(text));
+        if (find_listener(config->listen, i, address))
+            return refuse(error, error_size, "%s is listed twice", text);
+    }
+    for (size_t i = 0; i < config->n_listen; i++) {
+        struct address address = config->listen[i];
+        if (address.kind == ADDRESS_VSOCK) {
+            config->listen[kept++] = address;
+            continue;
+        }
+        address_format(&address, text, sizeof(text));
+        if (config->n_vms == 0 && !host_config_add_vm(config, "vm", error, error_size))
+            return -EINVAL;
+        if (config->n_vms > 1)
+            return refuse(error, error_size,
+                          "nothing tells which of the %zu VMs comes in by %s: move it to that VM's "
+                          "section of the configuration file, as \"listen = %s\" below [vm NAME]",
+                          config->n_vms, text, text);
+        if (host_config_add_listen(&config->vms[0].listen, &config->vms[0].n_listen, text, error,
+                                   error_size) < 0)
+            return -EINVAL;
+    }
+    config->n_listen = kept;
+    return 0;
+}
+
+static int check_vm(const struct host_config *config, const struct vm_config *vm, char *error,
+                    size_t error_size)
+{
+    char text[160];
+    if (config->n_vms > 1 && !vm->has_cid && vm->n_listen == 0)
+        return refuse(error, error_size,
+                      "nothing tells the VM \"%s\" from the others: give it its CID (--vm %s:CID, "
+                      "or \"cid = CID\" below [vm %s]) or its own \"listen = ADDR\"",
+                      vm->name, vm->name, vm->name);
+    for (size_t i = 0; i < vm->n_listen; i++) {
+        const struct address *address = &vm->listen[i];
+        address_format(address, text, sizeof(text));
+        if (address->kind == ADDRESS_VSOCK && !vm->has_cid)
+            return refuse(error, error_size,
+                          "every VM can connect to %s, which is listed for the VM \"%s\": add its "
+                          "\"cid = CID\"",
+                          text, vm->name);
+        bool twice = find_listener(vm->listen, i, address) ||
+                     find_listener(config->listen, config->n_listen, address);
+        for (const struct vm_config *other = config->vms; other < vm; other++)
+            twice = twice || find_listener(other->listen, other->n_listen, address);
+        if (twice)
+            return refuse(error, error_size, "%s is listed twice", text);
+    }
+    return 0;
+}
+
+int host_config_complete(struct host_config *config, char *error, size_t error_size)
+{
+    int result = give_sockets_away(config, error, error_size);
+    for (size_t i = 0; result == 0 && i < config->n_vms; i++)
+        result = check_vm(config, &config->vms[i], error, error_size);
+    return result;
+}
+
+const struct vm_config *host_config_owner(const struct host_config *config,
+                                          const struct address *address)
+{
+    for (size_t i = 0; i < config->n_vms; i++) {
+        if (find_listener(config->vms[i].listen, config->vms[i].n_listen, address))
+            return &config->vms[i];
+    }
+    return address->kind != ADDRESS_VSOCK && config->n_vms == 1 ? &config->vms[0] : NULL;
+}
+
+const struct vm_config *host_config_vm_of_cid(const struct host_config *config, uint32_t cid)
+{
+    for (size_t i = 0; i < config->n_vms; i++) {
+        if (config->vms[i].has_cid && config->vms[i].cid == cid)
+            return &config->vms[i];
+    }
+    return NULL;
+}
