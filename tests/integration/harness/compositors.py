@@ -39,14 +39,17 @@ class Compositor:
 
 
 class Weston(Compositor):
-    def __init__(self, context, width=1024, height=640, args=()):
+    """parent: a display that weston shows its output on, as a window; without it, it is headless."""
+
+    def __init__(self, context, width=1024, height=640, args=(), parent=None):
         super().__init__(context)
         context.need("weston")
-        run = context.mkdir("weston")
+        run = context.mkdir("nested-weston" if parent else "weston")
+        backend = "wayland" if parent else "headless"
         self.proc = context.spawn(
-            ["weston", "--backend=headless-backend.so", "--use-pixman", f"--width={width}",
+            ["weston", f"--backend={backend}-backend.so", "--use-pixman", f"--width={width}",
              f"--height={height}", "--socket=w", "--idle-time=0", "--no-config", *args],
-            context.env(XDG_RUNTIME_DIR=run), name="weston")
+            context.env(XDG_RUNTIME_DIR=run, WAYLAND_DISPLAY=parent), name="weston")
         self.socket = os.path.join(run, "w")
         wait_until(lambda: os.path.exists(self.socket) or not self.proc.alive, "weston's socket")
         if not self.proc.alive:
@@ -54,21 +57,26 @@ class Weston(Compositor):
 
 
 class Sway(Compositor):
-    """Sway refuses to run as root: there it runs as nobody."""
+    """Sway refuses to run as root: there it runs as nobody.
 
-    def __init__(self, context, config=""):
+    parent: a display that sway shows its outputs on, as windows; without it, it is headless."""
+
+    def __init__(self, context, config="", parent=None, outputs=1):
         super().__init__(context)
         context.need("sway", "swaymsg")
-        run = context.mkdir("sway")
+        run = context.mkdir("nested" if parent else "sway")
         path = context.write("sway.config", SWAY_CONFIG + config, 0o644)
         argv = ["sway", "-c", path]
         if os.geteuid() == 0:
             context.need("setpriv")
             os.chown(run, NOBODY, NOBODY)
             argv = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", *argv]
+        backend = {"WLR_BACKENDS": "headless", "WLR_HEADLESS_OUTPUTS": outputs}
+        if parent:
+            backend = {"WLR_BACKENDS": "wayland", "WLR_WL_OUTPUTS": outputs, "WAYLAND_DISPLAY": parent}
         self.proc = context.spawn(
-            argv, context.env(XDG_RUNTIME_DIR=run, HOME=run, WLR_BACKENDS="headless",
-                              WLR_RENDERER="pixman", WLR_LIBINPUT_NO_DEVICES="1"), name="sway")
+            argv, context.env(XDG_RUNTIME_DIR=run, HOME=run, WLR_RENDERER="pixman", WLR_LIBINPUT_NO_DEVICES="1",
+                              **backend), name="sway")
 
         def ready():
             if not self.proc.alive:
@@ -117,8 +125,37 @@ class Sway(Compositor):
         return wait_until(find, f"a window app_id={app_id} title={title} in sway, there are "
                           f"{[(w.get('app_id'), w.get('name')) for w in self.windows()]}", timeout)
 
+    def wait_windows(self, count):
+        wait_until(lambda: len(self.windows()) == count, f"{count} windows in sway")
+
     def no_windows(self):
-        wait_until(lambda: not self.windows(), "all windows are gone from sway")
+        self.wait_windows(0)
+
+    def shows(self, picture, what, timeout=20):
+        """Waits until a direct screenshot is this picture."""
+        last = None
+
+        def same():
+            nonlocal last
+            last = self.grab()
+            return last == picture
+        try:
+            wait_until(same, what, timeout)
+        except Failure:
+            off = sum(a != b for a, b in zip(last, picture))
+            raise Failure(f"{what}: {off} of {len(picture)} bytes differ from the direct picture") from None
+
+    def still(self, unlike=None):
+        """A direct screenshot once a second of them agreed, so that nothing is still being drawn."""
+        seen = []
+
+        def same():
+            now = self.grab()
+            if seen and seen[0] != now or now == unlike:
+                seen.clear()
+            seen.append(now)
+            return now if len(seen) > 12 else None
+        return wait_until(same, "the screen comes to rest", 40)
 
     def grab(self, display=None, geometry=None, cursor=False):
         """A screenshot as the bytes of a PPM, taken through a display (default: directly)."""
