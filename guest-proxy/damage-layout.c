@@ -62,8 +62,8 @@ bool damage_layout_overlaps_range(const struct damage_layout *layout, uint64_t o
     row = offset / layout->stride;
     if (offset % layout->stride < row_bytes(layout))
         return true;
-    /* It starts in the padding after @row: does it reach the next one? */
-    return row + 1 < layout->height && (row + 1) * layout->stride < end;
+    /* It starts in the padding after @row, which is not the last: does it reach the next one? */
+    return (row + 1) * layout->stride < end;
 }
 
 /* Same stride, @b not before @a. In a's frame of stride-wide lines, b's rows start in one column
