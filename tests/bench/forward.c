@@ -15,6 +15,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <linux/vm_sockets.h>
+
 #define BUFFER 65536
 #define EVENTS 64
 
@@ -39,21 +41,45 @@ static uint8_t buffer[BUFFER];
 static struct pair *dead_pairs;
 static int epoll_fd;
 
-static int socket_at(const char *path, bool server)
-{
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    int fd, r;
+struct address {
+    union {
+        struct sockaddr any;
+        struct sockaddr_un un;
+        struct sockaddr_vm vm;
+    };
+    socklen_t size;
+};
 
-    if (strlen(path) >= sizeof(address.sun_path)) {
+/* "vsock:CID:PORT" or a path. */
+static int address_parse(struct address *address, const char *text)
+{
+    unsigned cid, port;
+
+    *address = (struct address){0};
+    if (sscanf(text, "vsock:%u:%u", &cid, &port) == 2) {
+        address->vm =
+            (struct sockaddr_vm){.svm_family = AF_VSOCK, .svm_cid = cid, .svm_port = port};
+        address->size = sizeof(address->vm);
+        return 0;
+    }
+    if (strlen(text) >= sizeof(address->un.sun_path)) {
         errno = ENAMETOOLONG;
         return -1;
     }
-    strcpy(address.sun_path, path);
-    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    address->un.sun_family = AF_UNIX;
+    strcpy(address->un.sun_path, text);
+    address->size = sizeof(address->un);
+    return 0;
+}
+
+static int socket_at(const struct address *address, bool server)
+{
+    int fd = socket(address->any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int r;
+
     if (fd < 0)
         return -1;
-    r = server ? bind(fd, (struct sockaddr *)&address, sizeof(address))
-               : connect(fd, (struct sockaddr *)&address, sizeof(address));
+    r = server ? bind(fd, &address->any, address->size) : connect(fd, &address->any, address->size);
     if (r < 0 || (server && listen(fd, 512) < 0)) {
         close(fd);
         return -1;
@@ -134,7 +160,7 @@ static void end_writable(struct end *end)
     end_want(end->other, end->other->events | EPOLLIN);
 }
 
-static void pair_accept(int listener, const char *to)
+static void pair_accept(int listener, const struct address *to)
 {
     struct pair *pair = calloc(1, sizeof(*pair));
     int fds[2] = {accept4(listener, NULL, NULL, SOCK_CLOEXEC), -1};
@@ -170,8 +196,9 @@ static void end_handle(struct end *end, uint32_t events)
 int main(int argc, char **argv)
 {
     struct epoll_event events[EVENTS], event = {.events = EPOLLIN};
+    struct address listen_at, connect_to;
     struct rlimit limit;
-    int listener;
+    int listener = -1;
 
     if (argc != 3) {
         fprintf(stderr, "usage: bench_forward LISTEN CONNECT\n");
@@ -183,7 +210,8 @@ int main(int argc, char **argv)
     }
     signal(SIGPIPE, SIG_IGN);
     epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-    listener = socket_at(argv[1], true);
+    if (address_parse(&listen_at, argv[1]) == 0 && address_parse(&connect_to, argv[2]) == 0)
+        listener = socket_at(&listen_at, true);
     if (epoll_fd < 0 || listener < 0 || epoll_ctl(epoll_fd, EPOLL_CTL_ADD, listener, &event) < 0) {
         fprintf(stderr, "bench_forward: %s: %s\n", argv[1], strerror(errno));
         return 1;
@@ -195,7 +223,7 @@ int main(int argc, char **argv)
             if (events[i].data.ptr)
                 end_handle(events[i].data.ptr, events[i].events);
             else
-                pair_accept(listener, argv[2]);
+                pair_accept(listener, &connect_to);
         }
         while (dead_pairs) {
             struct pair *next = dead_pairs->next_dead;
