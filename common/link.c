@@ -98,7 +98,7 @@ int link_flush(struct link *link)
     watch(link);
     if (waited && size < LINK_LOW_WATER) {
         link->high = false;
-        if (link->ops->drained && !link->stopped)
+        if (link->ops->drained)
             link->ops->drained(link->user);
     }
     /* A broken connection shows itself to the reader as well, which then tells the owner. */

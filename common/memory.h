@@ -10,6 +10,8 @@ struct memory_buffer;
 
 struct memory {
     unsigned refs;
+    unsigned users; /* wl_shm_pools and wl_buffers on it */
+    uint64_t covered; /* bytes of its live buffers, summed up */
     int fd; /* owned */
     uint32_t id; /* on the link */
     uint8_t *map; /* all of @size; never read or written by our own code unless @ours */

@@ -175,7 +175,8 @@ void stream_destroy(struct stream *s)
 {
     if (!s)
         return;
-    link_forget_stream(s->link, s);
+    if (s->link)
+        link_forget_stream(s->link, s);
     loop_io_destroy(s->io);
     fd_close(s->fd);
     free(s->buffer);

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+/* What the relay's parts share with each other: relay.c (life), relay-messages.c (both directions), relay-vfd.c
+ * (descriptors), relay-registry.c (globals), relay-shm.c (pools, buffers, screen copies). */
+#include "common/relay.h"
+
+/* relay.c */
+void relay_settle_later(struct relay *relay);
+void relay_local_resume(struct relay *relay);
+
+/* relay-messages.c: every message at @bytes. Returns what is left over (an incomplete or waiting message). */
+size_t relay_from_local(struct relay *relay, const uint8_t *bytes, size_t size);
+int relay_from_link(struct relay *relay, const uint8_t *bytes, size_t size);
+/* Queues what was read from the local side so far as a WAYLAND frame. */
+void relay_queue_runs(struct relay *relay);
+
+/* relay-vfd.c. Local descriptors become VFDs of the link; VERDICT as for messages. */
+enum relay_verdict relay_vfd_send(struct relay *relay, struct wl_message *message, const struct wl_msg_info *info,
+                                  const char *interface);
+/* The VFDs that the link brought for @message become descriptors of the local queue (@drop: are closed). */
+enum relay_verdict relay_vfd_take(struct relay *relay, struct wl_message *message, const char *interface, bool drop);
+int relay_vfd_frame(struct relay *relay, enum link_type type, const uint8_t *payload, size_t size);
+/* The three that link_ops calls with a relay. */
+int relay_vfd_mem_write(void *relay, const struct link_mem_write *write, struct memory **ret_memory);
+int relay_vfd_stream_data(void *relay, uint32_t id, size_t size, struct stream **ret_stream);
+void relay_vfd_drained(struct relay *relay);
+void relay_vfd_finish(struct relay *relay);
+/* One pool or buffer less (more) on @memory; the last one tells the host. */
+void relay_memory_use(struct memory *memory);
+void relay_memory_unuse(struct relay *relay, struct memory *memory);
+
+/* relay-registry.c */
+enum relay_verdict relay_registry_global(struct relay *relay, struct wl_message *message);
+enum relay_verdict relay_registry_remove(struct relay *relay, struct wl_message *message);
+/* The interface and version that a bind gets, or NULL after relay_fail(). */
+const struct relay_global *relay_registry_bind(struct relay *relay, const struct wl_message *message);
+
+/* relay-shm.c: keeps pools, buffers and captures; the owner's hook comes after it. */
+enum relay_verdict relay_shm_hook(struct relay *relay, struct wl_message *message);
+enum relay_verdict relay_shm_create_pool(struct relay *relay, const struct wl_message *message, struct memory *memory);
+/* guest: punches out what no buffer covers any more. */
+void relay_shm_punch(struct relay *relay);

@@ -1,0 +1,404 @@
+/* SPDX-License-Identifier: MIT */
+/* The life of a relay. Either side may end first: an END frame says that one Wayland side is closed, streams go on until
+ * they are done (a clipboard transfer outlives the application that started it), then the host closes the link. */
+#include "common/relay.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/fd.h"
+#include "common/loop.h"
+#include "common/memory.h"
+#include "common/relay-private.h"
+
+#define ENDING_MS 3000 /* for the last words to go out */
+#define CLOSING_MS 10000 /* for the other proxy to close the link */
+
+static const struct link_ops link_ops;
+
+static void ended_later(void *user)
+{
+    struct relay *r = user;
+    r->ops->ended(r);
+}
+
+/* Everything is over: the owner destroys us when the current callback has returned. */
+static void finish(struct relay *r)
+{
+    if (r->finished)
+        return;
+    r->finished = true;
+    link_stop(r->link);
+    wl_socket_pause(&r->local, true);
+    loop_timer_disarm(r->timer);
+    log_debug(r->subject, "ended: sent wayland=%llu mem=%llu stream=%llu bytes, received %llu bytes",
+              (unsigned long long)r->counted_wayland, (unsigned long long)r->counted_memory,
+              (unsigned long long)r->counted_streams, (unsigned long long)r->link->received);
+    if (loop_later(r->loop, ended_later, r) < 0)
+        log_error(r->subject, "out of memory");
+}
+
+static void expired(void *user)
+{
+    finish(user);
+}
+
+static void arm(struct relay *r, uint64_t ms)
+{
+    if (!r->timer)
+        r->timer = loop_timer_create(r->loop, expired, r);
+    if (r->timer)
+        loop_timer_arm(r->timer, ms);
+    else
+        finish(r);
+}
+
+static void close_local(struct relay *r)
+{
+    r->local_done = true;
+    wl_socket_finish(&r->local);
+}
+
+/* Moves on whatever can move on after something ended or a queue went out. */
+static void settle(void *user)
+{
+    struct relay *r = user;
+    if (r->finished)
+        return;
+    if (r->ending) {
+        link_flush(r->link);
+        if (!r->local_done && wl_socket_flush(&r->local) < 0)
+            close_local(r);
+        if (!sendq_size(&r->link->out) && (r->local_done || !sendq_size(&r->local.out)))
+            finish(r);
+        return;
+    }
+    if (r->got_end && !r->local_done && !sendq_size(&r->local.out))
+        close_local(r);
+    if (r->local_done && !r->sent_end) {
+        r->sent_end = true;
+        uint8_t frame[LINK_HEADER_SIZE];
+        sendq_copy(&r->link->out, frame, link_header_encode(frame, LINK_END, 0));
+        link_flush(r->link);
+    }
+    if (r->sent_end && r->got_end && !r->streams_n && !sendq_size(&r->link->out)) {
+        if (r->side == RELAY_HOST)
+            finish(r);
+        else if (!r->timer)
+            arm(r, CLOSING_MS);
+    }
+}
+
+void relay_settle_later(struct relay *r)
+{
+    loop_later(r->loop, settle, r);
+}
+
+/* Nothing more comes in; the queues have a little time to go out. */
+static void end(struct relay *r)
+{
+    if (r->ending || r->finished)
+        return;
+    r->ending = true;
+    link_stop(r->link);
+    if (!r->local_done) {
+        wl_socket_pause(&r->local, true);
+        if (r->side == RELAY_HOST)
+            close_local(r); /* the compositor need not wait */
+    }
+    arm(r, ENDING_MS);
+    relay_settle_later(r);
+}
+
+void relay_fail(struct relay *r, enum link_error kind, uint32_t object, uint32_t wl_code, const char *format, ...)
+{
+    char text[512];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    if (r->ending || r->finished)
+        return;
+    log_warn(r->subject, "%s", text);
+    link_queue(r->link, link_error_encode, kind, object, wl_code, text);
+    if (r->side == RELAY_GUEST && !r->local_done) {
+        uint8_t message[1024];
+        char reason[600];
+        snprintf(reason, sizeof(reason), "wayvsock: %s", text);
+        sendq_copy(&r->local.out, message, wl_message_display_error(message, sizeof(message), object ? object : 1, wl_code, reason));
+    }
+    end(r);
+}
+
+/* The other proxy ended the connection: a client learns why. */
+static void ended_by_peer(struct relay *r, const struct link_error_frame *error)
+{
+    log_info(r->subject, "ended by the %s: %.*s", r->side == RELAY_GUEST ? "host" : "guest", (int)error->text_size, error->text);
+    if (r->side == RELAY_GUEST && !r->local_done) {
+        uint8_t message[1024 + 64];
+        char reason[LINK_TEXT_MAX + 1];
+        snprintf(reason, sizeof(reason), "%.*s", (int)error->text_size, error->text);
+        sendq_copy(&r->local.out, message, wl_message_display_error(message, sizeof(message), error->object ? error->object : 1,
+                                                                     error->wl_code, reason));
+    }
+    end(r);
+}
+
+static void flush_local(struct relay *r)
+{
+    if (r->local_done)
+        return;
+    if (wl_socket_flush(&r->local) < 0) {
+        close_local(r);
+        relay_settle_later(r);
+        return;
+    }
+    uint64_t size = sendq_size(&r->local.out);
+    if (r->side == RELAY_HOST)
+        link_pause(r->link, size > LINK_HIGH_WATER || (r->link->paused && size > LINK_LOW_WATER));
+    else if (size > r->limits.queue)
+        relay_fail(r, LINK_ERROR_LIMIT, 0, WL_DISPLAY_NO_MEMORY, "the client does not read its events: more than %llu bytes wait for it",
+                   (unsigned long long)r->limits.queue);
+    if ((r->got_end || r->ending) && !size)
+        relay_settle_later(r);
+}
+
+static void flush_link(struct relay *r)
+{
+    link_flush(r->link);
+    if (r->link->out.failed)
+        relay_fail(r, LINK_ERROR_INTERNAL, 0, WL_DISPLAY_NO_MEMORY, "out of memory");
+    if (r->local_done || r->ending)
+        return;
+    if (r->side == RELAY_GUEST)
+        wl_socket_pause(&r->local, r->link->high || r->file.job);
+    else if (sendq_size(&r->link->out) > r->limits.queue)
+        relay_fail(r, LINK_ERROR_LIMIT, 0, WL_DISPLAY_NO_MEMORY, "queue limit: the guest does not read: more than %llu bytes wait for it",
+                   (unsigned long long)r->limits.queue);
+}
+
+/* Everything readable at @bytes, and what follows from it. */
+static void local_batch(struct relay *r, const uint8_t *bytes, size_t size)
+{
+    size_t left = relay_from_local(r, bytes, size);
+    if (r->ending && r->side == RELAY_HOST)
+        left = 0;
+    if (!r->local_done && left && wl_socket_keep(&r->local, bytes + size - left, left) < 0)
+        relay_fail(r, LINK_ERROR_INTERNAL, 0, WL_DISPLAY_NO_MEMORY, "out of memory");
+    if (r->side == RELAY_GUEST) {
+        if (r->ops->batch)
+            r->ops->batch(r);
+        relay_shm_punch(r);
+    }
+    relay_queue_runs(r);
+    flush_link(r);
+    if (!r->local_done && sendq_size(&r->local.out))
+        flush_local(r);
+}
+
+static void local_ready(void *user, unsigned events)
+{
+    struct relay *r = user;
+    if (events & LOOP_WRITE && sendq_size(&r->local.out)) {
+        flush_local(r);
+        if (r->local_done)
+            return;
+    }
+    if (!(events & LOOP_READ) || r->local.paused || r->ending)
+        return;
+    const uint8_t *bytes;
+    ssize_t n = wl_socket_receive(&r->local, &bytes);
+    if (n > 0) {
+        local_batch(r, bytes, (size_t)n);
+    } else if (n == -EMFILE || n == -EOVERFLOW) {
+        relay_fail(r, r->side == RELAY_HOST ? LINK_ERROR_COMPOSITOR : LINK_ERROR_LIMIT, 0, WL_DISPLAY_NO_MEMORY,
+                   n == -EMFILE ? "descriptors were lost: our limit of open files is reached"
+                                : "too many descriptors that no message claims");
+    } else if (n != -EAGAIN) {
+        if (r->side == RELAY_HOST && !r->got_end)
+            log_info(r->subject, "the compositor closed the connection");
+        close_local(r);
+        settle(r);
+    }
+}
+
+/* A file that a message waited for has been read. */
+void relay_local_resume(struct relay *r)
+{
+    if (r->ending || r->local_done)
+        return;
+    const uint8_t *bytes;
+    size_t n = wl_socket_kept(&r->local, &bytes);
+    local_batch(r, bytes, n);
+}
+
+static int link_frame(void *user, enum link_type type, const uint8_t *payload, size_t size)
+{
+    struct relay *r = user;
+    struct link_error_frame error;
+    int e;
+    switch (type) {
+    case LINK_WAYLAND:
+        return r->local_done ? 0 : relay_from_link(r, payload, size);
+    case LINK_END:
+        if (r->got_end)
+            break;
+        r->got_end = true;
+        relay_settle_later(r);
+        return 0;
+    case LINK_ERROR:
+        e = link_error_decode(payload, size, &error);
+        if (e != LINK_OK)
+            break;
+        ended_by_peer(r, &error);
+        return -ECONNRESET;
+    case LINK_VFD:
+    case LINK_VFD_CLOSE:
+    case LINK_MEM_SIZE:
+    case LINK_MEM_PUNCH:
+    case LINK_STREAM_CREDIT:
+    case LINK_STREAM_END:
+        return relay_vfd_frame(r, type, payload, size);
+    default:
+        break;
+    }
+    relay_fail(r, LINK_ERROR_PROTOCOL, 0, WL_DISPLAY_IMPLEMENTATION, "the other proxy sent an unexpected %s frame", link_type_name(type));
+    return -EPROTO;
+}
+
+static void link_batch_end(void *user)
+{
+    struct relay *r = user;
+    if (r->finished)
+        return;
+    if (!r->local_done && sendq_size(&r->local.out))
+        flush_local(r);
+    if (sendq_size(&r->link->out))
+        flush_link(r);
+}
+
+static void link_drained(void *user)
+{
+    struct relay *r = user;
+    relay_vfd_drained(r);
+    if (r->side == RELAY_GUEST && !r->local_done && !r->ending && !r->file.job)
+        wl_socket_pause(&r->local, false);
+    if (r->ending || r->local_done)
+        relay_settle_later(r);
+}
+
+static void link_fault(void *user, uint32_t tag)
+{
+    struct relay *r = user;
+    relay_fail(r, LINK_ERROR_WAYLAND, tag, WL_SHM_INVALID_FD, "error accessing SHM buffer: its file has been truncated");
+}
+
+static void link_closed(void *user, int reason, unsigned type)
+{
+    struct relay *r = user;
+    if (reason > 0) {
+        link_queue(r->link, link_error_encode, LINK_ERROR_PROTOCOL, 0, WL_DISPLAY_IMPLEMENTATION, "malformed frame");
+        link_flush(r->link);
+        log_warn(r->subject, "the other proxy sent a malformed %s frame: %s", link_type_name(type), link_decode_error_name(reason));
+    } else if (!r->ending && !(r->sent_end && r->got_end)) {
+        log_info(r->subject, "the connection to the %s was lost%s%s", r->side == RELAY_GUEST ? "host" : "guest",
+                 reason ? ": " : "", reason ? strerror(-reason) : "");
+    } else {
+        finish(r);
+        return;
+    }
+    if (r->side == RELAY_GUEST && !r->local_done && !r->ending) {
+        uint8_t message[256];
+        sendq_copy(&r->local.out, message,
+                   wl_message_display_error(message, sizeof(message), 1, WL_DISPLAY_IMPLEMENTATION,
+                                            "wayvsock: the connection to the host was lost"));
+        wl_socket_flush(&r->local);
+    }
+    finish(r);
+}
+
+static const struct link_ops link_ops = {
+    .frame = link_frame,
+    .mem_write = relay_vfd_mem_write,
+    .stream_data = relay_vfd_stream_data,
+    .batch_end = link_batch_end,
+    .drained = link_drained,
+    .fault = link_fault,
+    .closed = link_closed,
+};
+
+struct relay *relay_create(struct loop *loop, enum relay_side side, int local_fd, struct link *link,
+                           const struct relay_limits *limits, const struct relay_ops *ops, void *user,
+                           struct log_subject *subject)
+{
+    struct relay *r = calloc(1, sizeof(*r));
+    if (!r || wl_objects_init(&r->objects) < 0) {
+        free(r);
+        fd_close(local_fd);
+        link_destroy(link);
+        errno = ENOMEM;
+        return NULL;
+    }
+    r->side = side;
+    r->loop = loop;
+    r->link = link;
+    r->ops = ops;
+    r->user = user;
+    r->subject = subject;
+    r->limits = *limits;
+    r->next_id = r->peer_next_id = 1;
+    if (wl_socket_init(&r->local, loop, local_fd, local_ready, r) < 0) {
+        relay_destroy(r);
+        errno = ENOMEM;
+        return NULL;
+    }
+    link_adopt(link, &link_ops, r);
+    return r;
+}
+
+void relay_destroy(struct relay *r)
+{
+    if (!r)
+        return;
+    loop_later_cancel(r->loop, r);
+    loop_timer_destroy(r->timer);
+    r->finished = true;
+    wl_objects_finish(&r->objects);
+    relay_vfd_finish(r);
+    wl_socket_finish(&r->local);
+    link_destroy(r->link);
+    free(r->globals);
+    free(r->runs);
+    free(r);
+}
+
+void relay_inject_local(struct relay *r, const void *message, size_t size)
+{
+    if (!r->local_done)
+        sendq_copy(&r->local.out, message, size);
+}
+
+void relay_inject_link(struct relay *r, const void *message, size_t size)
+{
+    uint8_t head[LINK_HEADER_SIZE];
+    sendq_copy(&r->link->out, head, link_header_encode(head, LINK_WAYLAND, size));
+    sendq_copy(&r->link->out, message, size);
+}
+
+void *relay_data(struct relay *r, uint32_t id, int kind)
+{
+    struct wl_object *object = wl_objects_get(&r->objects, id);
+    return object && object->data && object->data->kind == kind ? object->data : NULL;
+}
+
+void relay_attach(struct relay *r, uint32_t id, struct wl_data *data)
+{
+    struct wl_object *object = wl_objects_get(&r->objects, id);
+    if (object->data && object->data->destroy)
+        object->data->destroy(object->data);
+    object->data = data;
+}

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+/* relay: one application's Wayland connection: a Unix socket here, a link there, the same in both proxies. Checks every
+ * message, carries its descriptors as VFDs, and asks its owner about the messages that need care. */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/link.h"
+#include "common/log.h"
+#include "common/wl-message.h"
+#include "common/wl-objects.h"
+#include "common/wl-shm.h"
+#include "common/wl-socket.h"
+
+struct loop;
+struct loop_timer;
+struct memory;
+struct relay;
+struct relay_range;
+struct stream;
+struct vfd_file_job;
+
+enum relay_side { RELAY_GUEST, RELAY_HOST };
+
+/* What becomes of a message. */
+enum relay_verdict {
+    RELAY_PASS,
+    RELAY_DROP, /* its descriptors are closed */
+    RELAY_WAIT, /* not yet: it comes again (messages of the local side only) */
+    RELAY_END,  /* the connection has been ended with relay_fail() */
+};
+
+struct relay_ops {
+    /* A message with a hook, checked, with its new ids and (POOL) memory in place, about to be passed on. @message->bytes
+     * may be changed in place with wl_message_poke(). */
+    enum relay_verdict (*hook)(struct relay *relay, struct wl_message *message, bool event);
+    /* The version up to which a global is offered, at most @version; 0 hides it. NULL: as it is. */
+    uint32_t (*global)(struct relay *relay, const struct wl_iface *iface, uint32_t version);
+    /* host: @bytes more of memory are about to be used; false: over the quota. May be NULL. */
+    bool (*charge)(struct relay *relay, uint64_t bytes);
+    /* Each batch of requests from the local side, before it is flushed. May be NULL. */
+    void (*batch)(struct relay *relay);
+    /* guest: the host was told to drop these bytes. May be NULL. */
+    void (*punched)(struct relay *relay, struct memory *memory, uint64_t offset, uint64_t length);
+    /* Everything is over: destroy the relay, from here. Called from the loop, once. */
+    void (*ended)(struct relay *relay);
+};
+
+struct relay_limits {
+    uint32_t vfds;  /* memories and streams open at once */
+    uint64_t queue; /* bytes waiting for a peer that must be kept drained */
+};
+
+struct relay_global {
+    uint32_t name, version;
+    const struct wl_iface *iface;
+    bool removed;
+};
+
+/* A VFD that came over the link and waits for its message. */
+struct relay_vfd {
+    uint16_t kind;
+    uint32_t id;
+    struct memory *memory; /* MEMORY, FILE: a reference */
+    int fd;                /* STREAM: the application's end */
+};
+
+struct relay {
+    enum relay_side side;
+    struct loop *loop;
+    struct link *link;
+    struct wl_socket local;
+    struct wl_objects objects;
+    const struct relay_ops *ops;
+    void *user;
+    struct log_subject *subject;
+    struct relay_limits limits;
+
+    struct relay_global *globals;
+    size_t globals_n, globals_room;
+
+    uint32_t next_id, peer_next_id; /* of VFDs, without LINK_HOST_ID */
+    struct memory *memories;        /* list; guest: of client files, host: of mirrors that the guest may name */
+    struct stream **streams;
+    size_t streams_n, streams_room;
+    unsigned memories_n;
+    struct relay_vfd *arrived; /* ring of VFDs in order */
+    size_t arrived_first, arrived_n, arrived_room;
+
+    struct { /* runs of the batch that is being read from the local side */
+        const uint8_t *at;
+        size_t size;
+    } *runs;
+    size_t runs_n, runs_room, runs_size;
+
+    struct relay_range *uncovered; /* guest: where released buffers were; punched out at the end of the batch */
+    struct { /* a file that a thread reads before its message can go on */
+        struct vfd_file_job *job;
+        bool done;
+        int error;
+        uint8_t *bytes;
+        size_t size;
+    } file;
+
+    bool local_done; /* the local side is closed */
+    bool sent_end, got_end;
+    bool ending;   /* nothing is read any more; what is queued may still go out */
+    bool finished; /* ended() is on its way */
+    struct loop_timer *timer; /* ending: how long to wait for the rest */
+    uint64_t counted_wayland, counted_memory, counted_streams; /* bytes sent over the link, for the log */
+};
+
+/* Takes @local_fd and @link. NULL: errno (both are closed). Reading starts with the next turn of the loop. */
+struct relay *relay_create(struct loop *loop, enum relay_side side, int local_fd, struct link *link,
+                           const struct relay_limits *limits, const struct relay_ops *ops, void *user,
+                           struct log_subject *subject);
+/* At once, without a word to either side. */
+void relay_destroy(struct relay *relay);
+
+/* Ends the connection: guest: the client gets wl_display.error; host: the guest gets an ERROR that becomes one. @object 0 means
+ * the display. */
+void relay_fail(struct relay *relay, enum link_error kind, uint32_t object, uint32_t wl_code, const char *format, ...)
+    __attribute__((format(printf, 5, 6)));
+
+/* Rows that the other side needs before the messages of this batch (@rows->id is filled in). @tag: the wl_buffer to blame if
+ * they cannot be read. */
+void relay_send_rows(struct relay *relay, struct memory *memory, struct link_mem_write rows, uint32_t tag);
+/* A message of our own, to the application or compositor here, or to the one at the other side. Whole Wayland message. */
+void relay_inject_local(struct relay *relay, const void *message, size_t size);
+void relay_inject_link(struct relay *relay, const void *message, size_t size);
+/* Changes a word of a message that is about to be passed on; @offset counts from its header. */
+void wl_message_poke(struct wl_message *message, size_t offset, uint32_t value);
+
+/* The data that we keep with object @id, if it is of @kind; NULL otherwise. */
+void *relay_data(struct relay *relay, uint32_t id, int kind);
+/* Hands @data to the object (its destroy is called with the object). */
+void relay_attach(struct relay *relay, uint32_t id, struct wl_data *data);
+
+/* wl_display.error codes. */
+enum { WL_DISPLAY_INVALID_OBJECT, WL_DISPLAY_INVALID_METHOD, WL_DISPLAY_NO_MEMORY, WL_DISPLAY_IMPLEMENTATION };
+#define WL_SHM_INVALID_FD 2
