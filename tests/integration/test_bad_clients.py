@@ -1,0 +1,528 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""Malformed, forged and excessive input from a client, and from a compositor.
+
+Each bad client gets a wl_display.error and is disconnected; a healthy client beside it never notices; at the end the daemons
+hold no descriptor more than at first.  Directly, the same input goes to weston, to see that it deserves an error."""
+
+import os
+import resource
+import socket
+import struct
+import time
+
+from harness import Failure, main, test
+from harness.client import Client, Pool, ProtocolError
+from harness.fake import GLOBALS
+from harness.wire import SERVER_ID, pack, pack_string
+
+
+class Rig:
+    def __init__(self, t, fake=False, **options):
+        self.t = t
+        self.compositor = t.fake() if fake else t.weston()
+        self.stack = t.stack(self.compositor, **options)
+        self.healthy = self.stack.client()
+        self.healthy.bind("wl_compositor", 4)
+        self.healthy.roundtrip()
+
+    def bad(self):
+        """A client with the usual things bound."""
+        c = self.stack.client()
+        c.compositor = c.bind("wl_compositor", 4)
+        c.shm = c.bind("wl_shm", 1)
+        c.surface = c.create(c.compositor, "create_surface")
+        c.roundtrip()
+        return c
+
+    def refused(self, c, what):
+        """The client got an error (directly: or only the end), the healthy one goes on."""
+        try:
+            e = c.expect_error()
+            self.t.ok(e.text, f"{what}: the error has a text")
+        except Failure as f:
+            if not self.t.direct or "without" not in str(f):
+                raise Failure(f"{what}: {f}") from None
+            e = None
+        except TimeoutError:
+            raise Failure(f"{what}: nothing happened") from None
+        c.close()
+        self.healthy.roundtrip()
+        return e
+
+
+@test(timeout=120)
+def malformed_messages(t):
+    rig = Rig(t)
+    cases = {
+        "size 0": lambda c: pack(c.surface, 6, b"", size=0),
+        "size 4": lambda c: pack(c.surface, 6, b"", size=4),
+        "size 7": lambda c: pack(c.surface, 6, b"\0" * 4, size=7),
+        "size 9, no multiple of 4": lambda c: pack(c.surface, 6, b"\0" * 4, size=9),
+        "size 0 for wl_display": lambda c: pack(1, 0, b"", size=0),
+        "unknown object": lambda c: pack(4711, 0, b""),
+        "object 0": lambda c: pack(0, 0, b""),
+        "unknown server object": lambda c: pack(SERVER_ID + 5, 0, b""),
+        "greatest object": lambda c: pack(0xffffffff, 0, b""),
+        "unknown opcode": lambda c: pack(c.surface, 99, b""),
+        "unknown opcode of wl_display": lambda c: pack(1, 2, b""),
+        "greatest opcode": lambda c: pack(c.surface, 0xffff, b""),
+        "too short": lambda c: pack(c.surface, 2, struct.pack("=III", 1, 2, 3)),
+        "no arguments at all": lambda c: pack(1, 0, b""),
+        "string length beyond the message": lambda c: pack(2, 0, struct.pack("=II", 1, 1000) + b"wl_shm\0\0" + struct.pack("=II", 1, 99)),
+        "greatest string length": lambda c: pack(2, 0, struct.pack("=II", 1, 0xffffffff) + b"wl_shm\0\0" + struct.pack("=II", 1, 99)),
+        "string length -3": lambda c: pack(2, 0, struct.pack("=II", 1, 0xfffffffd) + b"wl_shm\0\0" + struct.pack("=II", 1, 99)),
+        "string without NUL": lambda c: pack(2, 0, struct.pack("=II", 1, 8) + b"wl_shmXX" + struct.pack("=II", 1, 99)),
+        "null string where none may be": lambda c: pack(2, 0, struct.pack("=IIII", 1, 0, 1, 99)),
+        "null object where none may be": lambda c: pack(c.compositor_region(), 1, b"") and pack(_subcompositor(c), 1, struct.pack("=III", c.next_id, 0, 0)),
+        "object of another interface": lambda c: pack(c.surface, 4, struct.pack("=I", c.shm)),
+        "unknown object as argument": lambda c: pack(c.surface, 4, struct.pack("=I", 4711)),
+        "new_id 0": lambda c: pack(1, 0, struct.pack("=I", 0)),
+        "new_id in use": lambda c: pack(1, 0, struct.pack("=I", c.surface)),
+        "new_id of wl_display": lambda c: pack(1, 0, struct.pack("=I", 1)),
+        "new_id in the server's range": lambda c: pack(1, 0, struct.pack("=I", SERVER_ID)),
+        "new_id far ahead": lambda c: pack(1, 0, struct.pack("=I", 100000)),
+        "new_id just below the server's": lambda c: pack(1, 0, struct.pack("=I", SERVER_ID - 1)),
+    }
+    for what, make in cases.items():
+        c = rig.bad()
+        c.compositor_region = lambda: c.surface
+        try:
+            c.send_raw(make(c))
+            rig.refused(c, what)
+        except Failure as f:
+            raise Failure(f"{what}: {f}") from None
+
+
+def _subcompositor(c):
+    new = c.bind("wl_subcompositor", 1)
+    return new
+
+
+@test
+def requests_to_the_dead(t):
+    """Using an object after its destructor is an error, be it a request to it or as an argument."""
+    rig = Rig(t)
+    for what in ("request", "destructor twice", "argument"):
+        c = rig.bad()
+        region = c.create(c.compositor, "create_region")
+        c.roundtrip()
+        c.send(region, "destroy")
+        if what == "request":
+            c.send(region, "add", 0, 0, 1, 1)
+        elif what == "destructor twice":
+            c.send(region, "destroy")
+        else:
+            c.send_raw(pack(c.surface, 4, struct.pack("=I", region)))
+        rig.refused(c, what)
+
+
+@test
+def binds(t):
+    """A name that is hidden or was never there, another interface, a higher version, version 0."""
+    rig = Rig(t)
+    c = rig.bad()
+    names = {i: (n, v) for n, (i, v) in c.globals.items()}
+    c.close()
+    compositor, version = names["wl_compositor"]
+    hidden = 4000
+    if not t.direct:
+        with Client(rig.compositor.socket) as direct:
+            direct.bind("wl_compositor", 1)
+            hidden = next((n for n in direct.globals if n not in c.globals), 4000)
+    for what, args in {
+            "another interface": (compositor, ("wl_shm", 1, None)),
+            "an interface that nobody knows": (compositor, ("made_up", 1, None)),
+            "a higher version": (compositor, ("wl_compositor", version + 1, None)),
+            "a much higher version": (compositor, ("wl_compositor", 0xffffffff, None)),
+            "version 0": (compositor, ("wl_compositor", 0, None)),
+            "a name that never was": (123456, ("wl_compositor", 1, None)),
+            "name 0": (0, ("wl_compositor", 1, None)),
+            f"a hidden name ({hidden})": (hidden, ("wl_compositor", 1, None))}.items():
+        c = rig.bad()
+        name, (interface, v, _) = args
+        new = c.new_id("wl_compositor", 1)
+        c.send(c.registry, "bind", name, (interface, v, new))
+        rig.refused(c, what)
+
+
+@test
+def bind_hidden_with_its_true_interface(t):
+    """Knowing the name and interface of a hidden global does not help."""
+    if t.direct:
+        return
+    fake = t.fake(globals=GLOBALS + [("zwlr_screencopy_manager_v1", 3), ("zwp_virtual_keyboard_manager_v1", 1),
+                                     ("wp_security_context_manager_v1", 1), ("zwlr_data_control_manager_v1", 2),
+                                     ("zwp_linux_dmabuf_v1", 4)])
+    stack = t.stack(fake)
+    healthy = stack.client()
+    for interface in ("zwlr_screencopy_manager_v1", "zwp_virtual_keyboard_manager_v1", "zwlr_data_control_manager_v1",
+                      "wp_security_context_manager_v1", "zwp_linux_dmabuf_v1"):
+        c = stack.client()
+        c.registry = c.get_registry()
+        c.roundtrip()
+        name, version = next((n, g[1]) for n, g in fake.globals.items() if g[0] == interface)
+        t.ok(name not in c.globals, f"{interface} is hidden")
+        c.send(c.registry, "bind", name, (interface, version, c.new_id(interface, version)))
+        c.expect_error()
+        healthy.roundtrip()
+    with fake.lock:
+        binds = [m.args[1][0] for p in fake.peers for m in p.log if m.name == "bind"]
+    t.lacks("zwlr_screencopy_manager_v1", binds, "binds at the compositor")
+
+
+@test
+def truncated_then_closed(t):
+    """A client that goes in the middle of a message leaves nothing behind."""
+    rig = Rig(t)
+    for cut in (1, 7, 8, 9, 15):
+        c = rig.bad()
+        fd = os.memfd_create("x")
+        os.ftruncate(fd, 4096)
+        data, _ = c.encode(c.shm, "create_pool", c.new_id("wl_shm_pool"), fd, 4096)
+        c.send_raw(data[:cut], [fd])
+        os.close(fd)
+        c.close()
+        rig.healthy.roundtrip()
+
+
+@test
+def missing_descriptor(t):
+    rig = Rig(t)
+    for _ in range(3):
+        c = rig.bad()
+        c.send_raw(pack(c.shm, 0, struct.pack("=II", c.next_id, 4096)))
+        rig.refused(c, "create_pool without its descriptor")
+
+
+@test(direct=False)
+def surplus_descriptors(t):
+    """Descriptors that no message names do not pile up without bound, and go with the client."""
+    rig = Rig(t)
+    null = os.open("/dev/null", os.O_RDONLY)
+    before = len(rig.stack.guest.fds())
+    c = rig.bad()
+    sync = pack(c.surface, 6, b"")
+    try:
+        for _ in range(200):
+            c.send_raw(sync, [null] * 28)
+        e = c.expect_error()
+        t.ok(e.text, "an error with a text")
+    except (BrokenPipeError, ConnectionResetError):
+        pass
+    rig.healthy.roundtrip()
+    c.close()
+    t.wait(lambda: len(rig.stack.guest.fds()) <= before, "the surplus descriptors are closed")
+    os.close(null)
+
+
+@test(direct=False)
+def wrong_descriptors_for_a_pool(t):
+    rig = Rig(t)
+    pipe = os.pipe()
+    sealed = os.memfd_create("x", os.MFD_ALLOW_SEALING)
+    for what, fd in {"a pipe": pipe[0], "a socket": socket.socket(socket.AF_UNIX).detach(), "an eventfd": os.eventfd(0),
+                     "a directory": os.open("/", os.O_RDONLY), "/dev/zero": os.open("/dev/zero", os.O_RDWR),
+                     "O_PATH": os.open("/dev/shm", os.O_PATH), "an empty memfd": sealed,
+                     "a write-only file": os.open(t.write("wo", "x" * 4096), os.O_WRONLY)}.items():
+        c = rig.bad()
+        c.create(c.shm, "create_pool", fd, 4096)
+        e = rig.refused(c, what)
+        t.ok(e.object_id in (c.shm, c.next_id - 1), f"{what}: the error's object: {e}")
+
+
+@test(direct=False)
+def log_names_the_reason(t):
+    """One line in the log for each bad client, which names the VM."""
+    rig = Rig(t)
+    c = rig.bad()
+    c.send_raw(pack(c.surface, 99, b""))
+    e = rig.refused(c, "unknown opcode")
+    logs = rig.stack.guest.log() + rig.stack.host.log()
+    t.has("wl_surface", logs, "the logs")
+    t.ok(e.text, "text")
+
+
+@test(direct=False, timeout=120)
+def hostile_flood_of_clients(t):
+    """Hundreds of bad clients: the log is limited, nothing leaks, the healthy one is served in between."""
+    rig = Rig(t)
+    rig.stack.settle()
+    for i in range(300):
+        with Client(rig.stack.display) as c:
+            c.send_raw(pack(4711, 0, b""))
+            try:
+                c.expect_error()
+            except (Failure, TimeoutError) as f:
+                raise Failure(f"client {i}: {f}") from None
+        if i % 50 == 0:
+            rig.healthy.roundtrip()
+    # With room for debug lines of each client's start and end.
+    warnings = [line for log in (rig.stack.guest.log(), rig.stack.host.log()) for line in log.splitlines()
+                if "4711" in line]
+    t.ok(len(warnings) < 300, f"{len(warnings)} lines about the same thing")
+
+
+@test(direct=False)
+def client_that_never_reads(t):
+    """A client that asks and never reads the answers is disconnected at the queue's limit; the daemons stay small."""
+    rig = Rig(t, fake=True)
+    before = [p.rss_kib() for p in (rig.stack.host, rig.stack.guest)]
+    c = rig.bad()
+    c.socket.settimeout(10)
+    batch = b"".join(pack(1, 1, struct.pack("=I", i)) for i in range(c.next_id, c.next_id + 1000))
+    gone = False
+    at = c.next_id
+    try:
+        for _ in range(300):
+            batch = b"".join(pack(1, 1, struct.pack("=I", i)) for i in range(at, at + 1000))
+            at += 1000
+            c.socket.sendall(batch)
+    except (BrokenPipeError, ConnectionResetError):
+        gone = True
+    except TimeoutError:
+        pass
+    rig.healthy.roundtrip()
+    after = [p.rss_kib() for p in (rig.stack.host, rig.stack.guest)]
+    t.ok(all(a - b < 150 * 1024 for a, b in zip(after, before)), f"memory {before} → {after} KiB (gone: {gone})")
+    c.close()
+    rig.healthy.roundtrip()
+
+
+@test(direct=False)
+def own_descriptor_limit(t):
+    """The guest daemon out of descriptors: clients that need more get an error or wait, and it recovers."""
+    fake = t.fake()
+    stack = t.stack(fake)
+    healthy = stack.client()
+    healthy.roundtrip()
+    soft, hard = resource.prlimit(stack.guest.pid, resource.RLIMIT_NOFILE)
+    t.eq(soft, hard, "the soft limit was raised at start")
+    used = len(stack.guest.fds())
+    resource.prlimit(stack.guest.pid, resource.RLIMIT_NOFILE, (used + 6, hard))
+    clients = []
+    for _ in range(30):
+        try:
+            c = Client(stack.display, timeout=1)
+            clients.append(c)
+            c.registry = c.get_registry()
+            c.dispatch(0.05)
+        except (OSError, EOFError, Failure, TimeoutError):
+            pass
+    for c in clients[:3]:
+        try:
+            if "wl_shm" in [g[0] for g in c.globals.values()]:
+                shm = c.bind("wl_shm", 1)
+                for _ in range(20):
+                    fd = os.memfd_create("x")
+                    os.ftruncate(fd, 4096)
+                    c.create(shm, "create_pool", fd, 4096)
+                    os.close(fd)
+        except (OSError, EOFError, Failure, TimeoutError):
+            pass
+    healthy.roundtrip()
+    cpu = stack.guest.cpu_ticks()
+    time.sleep(1)
+    t.ok(stack.guest.cpu_ticks() - cpu < 50, "no busy loop on EMFILE")
+    for c in clients:
+        c.close()
+    resource.prlimit(stack.guest.pid, resource.RLIMIT_NOFILE, (soft, hard))
+    t.wait(stack.usable, "clients get through again")
+    healthy.roundtrip()
+
+
+@test(direct=False)
+def own_descriptor_limit_of_the_host(t):
+    fake = t.fake()
+    stack = t.stack(fake)
+    healthy = stack.client()
+    healthy.roundtrip()
+    soft, hard = resource.prlimit(stack.host.pid, resource.RLIMIT_NOFILE)
+    t.eq(soft, hard, "the soft limit was raised at start")
+    resource.prlimit(stack.host.pid, resource.RLIMIT_NOFILE, (len(stack.host.fds()) + 6, hard))
+    clients = []
+    for _ in range(30):
+        try:
+            c = Client(stack.display, timeout=1)
+            clients.append(c)
+            c.registry = c.get_registry()
+            c.dispatch(0.05)
+        except (OSError, EOFError, Failure, TimeoutError):
+            pass
+    healthy.roundtrip()
+    for c in clients:
+        c.close()
+    resource.prlimit(stack.host.pid, resource.RLIMIT_NOFILE, (soft, hard))
+    t.wait(stack.usable, "clients get through again")
+    healthy.roundtrip()
+
+
+# -- limits of the host's policy
+
+def limit(name, setting, exceed):
+    def run(t):
+        fake = t.fake()
+        stack = t.stack(fake, config=f"[vm test]\nlisten = @ADDRESS@\n{setting}\n")
+        healthy = stack.client()
+        healthy.roundtrip()
+        try:
+            e = exceed(t, stack, fake)
+        except ProtocolError as error:
+            e = error
+        t.ok(isinstance(e, ProtocolError), f"{setting}: the client got an error")
+        key = setting.partition(" ")[0]
+        t.ok(key in e.text or key.partition("-")[2] in e.text.lower(), f"the error says which limit: {e.text}")
+        healthy.roundtrip()
+    run.__name__ = f"limit_{name}"
+    run.__doc__ = f"{setting}: the client that exceeds it gets an error that says so; others go on"
+    test(run, direct=False)
+
+
+def _clients(t, stack, fake):
+    clients = [stack.client() for _ in range(3)]
+    for c in clients:
+        c.roundtrip()
+    return stack.client().expect_error()
+
+
+def _memory(t, stack, fake):
+    c = stack.client()
+    shm = c.bind("wl_shm", 1)
+    surface = c.create(c.bind("wl_compositor", 4), "create_surface")
+    for i in range(20):
+        pool = Pool(c, shm, 1 << 20)
+        pool.map[:] = b"x" * (1 << 20)
+        buffer = pool.buffer(0, 512, 512, 2048)
+        c.send(surface, "attach", buffer, 0, 0)
+        c.send(surface, "damage", 0, 0, 512, 512)
+        c.send(surface, "commit")
+        c.roundtrip()
+        pool.close()
+    raise Failure("20 MiB went through")
+
+
+def _fds(t, stack, fake):
+    c = stack.client()
+    peer = fake.peer_of(c)
+    device = c.create(c.bind("wl_data_device_manager", 3), "get_data_device", c.bind("wl_seat", 5))
+    c.roundtrip()
+    offer = peer.new_server_id("wl_data_offer", 3)
+    peer.event(device, "data_offer", offer)
+    c.roundtrip()
+    keep = []
+    for _ in range(40):
+        r, w = os.pipe()
+        c.send(offer, "receive", "text/plain", w)
+        os.close(w)
+        keep.append(r)
+        c.roundtrip()
+    raise Failure("40 descriptors went through")
+
+
+limit("clients", "max-clients = 4", _clients)
+limit("memory", "max-memory = 4M", _memory)
+limit("fds", "max-fds = 16", _fds)
+
+
+# -- a bad compositor
+
+def bad_compositor(name, make):
+    def run(t):
+        fake = t.fake()
+        stack = t.stack(fake)
+        healthy = stack.client()
+        healthy.roundtrip()
+        c = stack.client()
+        peer = fake.peer_of(c)
+        seat = c.bind("wl_seat", 5)
+        keyboard = c.create(seat, "get_keyboard")
+        c.roundtrip()
+        data, fds = make(seat, keyboard)
+        peer.raw(data, fds)
+        for fd in fds:
+            os.close(fd)
+        try:
+            c.wait_for(lambda: False, "the end", 20)
+        except (ProtocolError, EOFError):
+            pass
+        c.close()
+        healthy.roundtrip()
+        peer.wait_gone()
+    run.__name__ = f"compositor_{name}"
+    run.__doc__ = "The client is disconnected, others go on"
+    test(run, direct=False)
+
+
+bad_compositor("sends_size_0", lambda s, k: (pack(s, 0, b"", size=0), []))
+bad_compositor("sends_size_9", lambda s, k: (pack(s, 0, b"\0" * 4, size=9), []))
+bad_compositor("sends_to_unknown_object", lambda s, k: (pack(4711, 0, b""), []))
+bad_compositor("sends_to_unknown_server_object", lambda s, k: (pack(SERVER_ID + 3, 0, b""), []))
+bad_compositor("sends_unknown_opcode", lambda s, k: (pack(s, 77, b""), []))
+bad_compositor("sends_too_little", lambda s, k: (pack(s, 0, b""), []))
+bad_compositor("sends_overlong_string", lambda s, k: (pack(s, 1, struct.pack("=I", 0x7fffffff) + b"abc\0"), []))
+bad_compositor("sends_string_without_nul", lambda s, k: (pack(s, 1, struct.pack("=I", 4) + b"abcd"), []))
+bad_compositor("sends_keymap_without_fd", lambda s, k: (pack(k, 0, struct.pack("=II", 1, 100)) * 2, []))
+bad_compositor("sends_keymap_that_is_no_file", lambda s, k: (pack(k, 0, struct.pack("=II", 1, 100)), [os.pipe()[0]]))
+bad_compositor("sends_keymap_beyond_its_file", lambda s, k: (pack(k, 0, struct.pack("=II", 1, 1 << 30)), [os.memfd_create("x")]))
+
+
+@test(direct=False)
+def compositor_that_floods(t):
+    """Events for a client that reads slowly are queued up to the limit, others go on; the host stays within its bounds."""
+    fake = t.fake()
+    stack = t.stack(fake)
+    healthy = stack.client()
+    healthy.roundtrip()
+    c = stack.client()
+    peer = fake.peer_of(c)
+    pointer = c.create(c.bind("wl_seat", 5), "get_pointer")
+    c.roundtrip()
+    before = [p.rss_kib() for p in (stack.host, stack.guest)]
+    batch = b"".join(peer.encode(pointer, "motion", i, 0, 0)[0] for i in range(2000))
+    peer.socket.setblocking(False)
+    total = 0
+    deadline = time.monotonic() + 5
+    try:
+        while time.monotonic() < deadline and total < 200 << 20:
+            try:
+                total += peer.socket.send(batch)
+            except BlockingIOError:
+                time.sleep(0.01)
+    except (BrokenPipeError, ConnectionResetError, OSError):
+        pass
+    healthy.roundtrip()
+    after = [p.rss_kib() for p in (stack.host, stack.guest)]
+    t.ok(all(a - b < 64 * 1024 for a, b in zip(after, before)), f"{total} bytes: memory {before} → {after} KiB")
+    c.close()
+    fake.drop(peer)
+    healthy.roundtrip()
+
+
+@test(direct=False)
+def bad_strings_in_titles(t):
+    """The proxies look at titles: overlong ones and such with control characters harm nobody."""
+    fake = t.fake()
+    stack = t.stack(fake, config="[vm test]\nlisten = @ADDRESS@\ntitle-prefix = \"[vm] \"\n")
+    healthy = stack.client()
+    healthy.roundtrip()
+    c = stack.client()
+    peer = fake.peer_of(c)
+    wm = c.bind("xdg_wm_base", 1)
+    surface = c.create(c.bind("wl_compositor", 4), "create_surface")
+    toplevel = c.create(c.create(wm, "get_xdg_surface", surface), "get_toplevel")
+    for title in ("", "\x1b[2J\x01", "%s%n%x", "x" * 60000):
+        c.send(toplevel, "set_title", title)
+        c.roundtrip()
+    t.eq(peer.find("xdg_toplevel", "set_title")[1].args[0], "[vm] \x1b[2J\x01", "a title")
+    try:
+        # With the prefix it would not fit into a message.
+        c.send_raw(pack(toplevel, 2, pack_string("y" * 65519)))
+        c.roundtrip()
+        t.ok(peer.find("xdg_toplevel", "set_title")[-1].args[0].startswith("[vm] "), "the prefix stays")
+    except (ProtocolError, EOFError):
+        pass
+    healthy.roundtrip()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,419 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""Clipboard, primary selection and the pipes beneath them: with real tools on sway, and end by end with a raw client and a
+fake compositor, which shows what each end of a pipe sees."""
+
+import hashlib
+import os
+import select
+import socket
+import subprocess
+import threading
+import time
+
+from harness import Failure, main, test
+from harness.client import Client
+
+MIB = 1 << 20
+
+
+# -- real tools on sway
+
+def plug_keyboard(t, sway):
+    """The tools get the focus only where there is a keyboard."""
+    t.spawn(["wtype", "-s", "1000000", "x"], sway.env())
+    with Client(sway.socket) as c:
+        c.bind("wl_seat", 5)
+        c.wait_for(lambda: any(m.name == "capabilities" and m.args[0] & 2 for m in c.events), "a keyboard")
+
+
+def copy(t, env, path, *args):
+    """wl-copy of a file's content; stays as the owner of the selection."""
+    with open(path, "rb") as f:
+        t.spawn(["wl-copy", "-f", "-t", "application/octet-stream", *args], env, stdin=f)
+
+
+def paste(t, env, *args, timeout=60):
+    """What wl-paste prints; b"" if it prints nothing or gets nowhere."""
+    try:
+        return subprocess.run(["wl-paste", "-n", *args], env=env, capture_output=True, timeout=timeout).stdout
+    except subprocess.TimeoutExpired:
+        return b""
+
+
+def both_ways(t, size, *args):
+    t.need("wl-copy", "wl-paste", "wtype")
+    sway = t.sway()
+    plug_keyboard(t, sway)
+    stack = t.stack(sway)
+    for n, (source, sink) in enumerate(((stack.env, sway.env), (sway.env, stack.env), (stack.env, stack.env))):
+        data = os.urandom(size)
+        path = t.path(f"data{n}")
+        with open(path, "wb") as f:
+            f.write(data)
+        copy(t, source(), path, *args)
+        want = hashlib.sha256(data).hexdigest()
+
+        def arrived():
+            got = paste(t, sink(), *args)
+            return hashlib.sha256(got).hexdigest() == want
+        what = ["guest to host", "host to guest", "guest to guest"][n]
+        t.wait(arrived, f"{what}: {size} bytes with the right digest", timeout=40)
+        for _ in range(2):
+            t.ok(arrived(), f"{what}: again")
+
+
+@test(timeout=240)
+def copy_and_paste_64_mib(t):
+    """wl-copy and wl-paste, 64 MiB of noise, from guest to host, back, and within the guest."""
+    both_ways(t, 64 * MIB)
+
+
+@test(timeout=120)
+def copy_and_paste_primary(t):
+    """The same through the primary selection."""
+    both_ways(t, 3 * MIB + 17, "--primary")
+
+
+@test(timeout=120)
+def small_and_empty_selections(t):
+    t.need("wl-copy", "wl-paste", "wtype")
+    sway = t.sway()
+    plug_keyboard(t, sway)
+    stack = t.stack(sway)
+    for text in ("x", "grüße\n", "a" * 4096):
+        for source, sink in ((stack.env, sway.env), (sway.env, stack.env)):
+            t.spawn(["wl-copy", "-f", text], source())
+            t.wait(lambda: paste(t, sink()).decode() == text, f"{text[:10]!r} pasted")
+
+
+def policy(setting, to_vm, from_vm):
+    def run(t):
+        t.need("wl-copy", "wl-paste", "wtype")
+        sway = t.sway()
+        plug_keyboard(t, sway)
+        stack = t.stack(sway, config=f"[vm test]\nlisten = @ADDRESS@\nclipboard = {setting}\n")
+        for args in ((), ("--primary",)):
+            t.spawn(["wl-copy", "-f", *args, "of the host"], sway.env())
+            t.wait(lambda: paste(t, sway.env(), *args) == b"of the host", "the host's own clipboard")
+            if to_vm:
+                t.wait(lambda: paste(t, stack.env(), *args) == b"of the host", "the guest reads the host's clipboard")
+            else:
+                t.lacks(b"of the host", paste(t, stack.env(), *args, timeout=4), "what the guest reads")
+            t.spawn(["wl-copy", "-f", *args, "of the guest"], stack.env())
+            if from_vm:
+                t.wait(lambda: paste(t, sway.env(), *args) == b"of the guest", "the host reads the guest's clipboard")
+            else:
+                time.sleep(1)
+                t.lacks(b"of the guest", paste(t, sway.env(), *args, timeout=4), "what the host reads")
+        stack.usable()
+    run.__name__ = f"policy_{setting.replace('-', '_')}"
+    run.__doc__ = f"clipboard = {setting}"
+    test(run, direct=False, timeout=120)
+
+
+policy("both", True, True)
+policy("to-vm", True, False)
+policy("from-vm", False, True)
+policy("off", False, False)
+
+
+# -- both ends of a pipe
+
+class Rig:
+    """A client in the guest with a data device and an offer of the fake compositor's."""
+
+    def __init__(self, t, **options):
+        self.t = t
+        self.fake = t.fake()
+        self.stack = t.stack(self.fake, **options)
+        self.client = self.stack.client()
+        self.peer = self.fake.peer_of(self.client)
+        seat = self.client.bind("wl_seat", 5)
+        self.manager = self.client.bind("wl_data_device_manager", 3)
+        self.device = self.client.create(self.manager, "get_data_device", seat)
+        self.client.roundtrip()
+        self.offer = self.peer.new_server_id("wl_data_offer", 3)
+        self.peer.event(self.device, "data_offer", self.offer)
+        self.peer.event(self.offer, "offer", "text/plain")
+        self.peer.event(self.device, "selection", self.offer)
+        self.client.wait_event("wl_data_device", "selection")
+        self.source = self.client.create(self.manager, "create_data_source")
+        self.client.send(self.source, "offer", "text/plain")
+        self.client.send(self.device, "set_selection", self.source, 1)
+        self.client.roundtrip()
+        self.received = 0
+
+    def receive_into(self, sink):
+        """The client asks for the offer's data into a descriptor, which it gives away; returns the compositor's end."""
+        self.client.send(self.offer, "receive", "text/plain", sink)
+        os.close(sink)
+        self.received += 1
+        m = self.peer.wait("wl_data_offer", "receive", self.received)
+        return os.dup(m.fds[0]), m
+
+    def to_guest(self):
+        """A pipe from the compositor to the client: (write end there, read end here)."""
+        r, w = os.pipe()
+        there, m = self.receive_into(w)
+        self.close_logged(m)
+        return there, r
+
+    def to_host(self):
+        """A pipe from the client to the compositor: (write end here, read end there)."""
+        r, w = os.pipe()
+        start = len(self.client.events)
+        self.peer.event(self.source, "send", "text/plain", w)
+        os.close(w)
+        m = self.client.wait_event("wl_data_source", "send", start=start)
+        return m.args[1], r
+
+    def close_logged(self, m):
+        with self.fake.lock:
+            for fd in m.fds:
+                os.close(fd)
+            m.fds.clear()
+
+    def pair(self, direction):
+        return self.to_guest() if direction == "to guest" else self.to_host()
+
+
+DIRECTIONS = ("to guest", "to host")
+
+
+def read_all(fd, timeout=60):
+    data = bytearray()
+    deadline = time.monotonic() + timeout
+    while True:
+        if not select.select([fd], [], [], max(0, deadline - time.monotonic()))[0]:
+            raise Failure(f"no end of file after {len(data)} bytes")
+        chunk = os.read(fd, MIB)
+        if not chunk:
+            os.close(fd)
+            return bytes(data)
+        data += chunk
+
+
+def feed(fd, data):
+    """Writes in the background and closes; returns the thread."""
+    def run():
+        view = memoryview(data)
+        try:
+            while view:
+                view = view[os.write(fd, view[:MIB]):]
+        except OSError:
+            pass
+        os.close(fd)
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    return thread
+
+
+@test
+def data_and_eof(t):
+    """All bytes, then the end of file, for sizes around every buffer."""
+    rig = Rig(t)
+    for direction in DIRECTIONS:
+        for size in (0, 1, 4095, 4096, 4097, 65535, 65536, 65537, 1000003):
+            w, r = rig.pair(direction)
+            data = os.urandom(size)
+            feed(w, data)
+            t.ok(read_all(r) == data, f"{direction}: {size} bytes")
+
+
+@test(timeout=120)
+def data_over_a_hybrid_socket(t):
+    """The same where only bytes can pass between the daemons."""
+    rig = Rig(t, transport="mux")
+    for direction in DIRECTIONS:
+        w, r = rig.pair(direction)
+        data = os.urandom(20 * MIB)
+        feed(w, data)
+        t.ok(read_all(r) == data, f"{direction}: 20 MiB")
+
+
+@test
+def reader_closes_early(t):
+    """The writer gets EPIPE, as with a pipe, and the connection goes on."""
+    rig = Rig(t)
+    for direction in DIRECTIONS:
+        for before in (0, 1, 200000):
+            w, r = rig.pair(direction)
+            got = 0
+            writer = feed(w, bytes(64 * MIB))
+            while got < before:
+                got += len(os.read(r, before - got))
+            os.close(r)
+            writer.join(20)
+            t.ok(not writer.is_alive(), f"{direction}, closed after {before} bytes: the writer was told")
+            rig.client.roundtrip()
+
+
+@test
+def reader_closes_before_anything_is_written(t):
+    """An idle writer learns of it by poll, as with a pipe."""
+    rig = Rig(t)
+    for direction in DIRECTIONS:
+        w, r = rig.pair(direction)
+        os.close(r)
+        poll = select.poll()
+        poll.register(w, 0)
+        t.ok(poll.poll(20000), f"{direction}: POLLERR at the writer")
+        os.close(w)
+
+
+@test
+def slow_reader_does_not_stall(t):
+    """Nobody reads a transfer: events, requests and other transfers go on; later all of it arrives, and little is held."""
+    rig = Rig(t)
+    for direction in DIRECTIONS:
+        w, r = rig.pair(direction)
+        data = os.urandom(32 * MIB)
+        before = [p.rss_kib() for p in (rig.stack.host, rig.stack.guest)] if not t.direct else []
+        feed(w, data)
+        for i in range(300):
+            rig.client.roundtrip()
+        w2, r2 = rig.pair(direction)
+        small = os.urandom(100000)
+        feed(w2, small)
+        t.ok(read_all(r2) == small, f"{direction}: another transfer beside it")
+        if before:
+            after = [p.rss_kib() for p in (rig.stack.host, rig.stack.guest)]
+            t.ok(all(a - b < 8192 for a, b in zip(after, before)) or asan(),
+                 f"{direction}: the daemons hold {before} → {after} KiB")
+        t.ok(read_all(r) == data, f"{direction}: all of it in the end")
+
+
+def asan():
+    return bool(os.environ.get("WAYVSOCK_SANITIZED"))
+
+
+@test
+def slow_writer(t):
+    """A byte now and then is passed on at once: nothing waits for more."""
+    rig = Rig(t)
+    for direction in DIRECTIONS:
+        w, r = rig.pair(direction)
+        for i in range(50):
+            os.write(w, bytes([i]))
+            if not select.select([r], [], [], 20)[0]:
+                raise Failure(f"{direction}: byte {i} never came")
+            t.eq(os.read(r, 100), bytes([i]), "the byte")
+        os.close(w)
+        t.eq(os.read(r, 100), b"", "end of file")
+        os.close(r)
+
+
+@test(timeout=120)
+def a_hundred_at_once(t):
+    """100 transfers each way, started together and read in another order."""
+    rig = Rig(t)
+    for direction in DIRECTIONS:
+        pairs = [rig.pair(direction) for _ in range(100)]
+        datas = [os.urandom(100000 + i) for i in range(100)]
+        writers = [feed(w, d) for (w, _), d in zip(pairs, datas)]
+        for i in sorted(range(100), key=lambda i: i * 37 % 100):
+            t.ok(read_all(pairs[i][1]) == datas[i], f"{direction}: transfer {i}")
+        for w in writers:
+            w.join(10)
+
+
+@test
+def regular_file_as_sink(t):
+    """Some clients hand a file in: what the source writes is in it, from its position on."""
+    rig = Rig(t)
+    path = t.path("sink")
+    for append in (False, True):
+        with open(path, "wb") as f:
+            f.write(b"head")
+        fd = os.open(path, os.O_WRONLY | (os.O_APPEND if append else 0))
+        if not append:
+            os.lseek(fd, 4, os.SEEK_SET)
+        there, m = rig.receive_into(fd)
+        rig.close_logged(m)
+        data = os.urandom(300000)
+        feed(there, data)
+        t.wait(lambda: open(path, "rb").read() == b"head" + data, f"the file's content (append: {append})")
+    rig.client.roundtrip()
+
+
+@test
+def socket_as_sink(t):
+    """Others hand a stream socket in."""
+    rig = Rig(t)
+    ours, theirs = socket.socketpair()
+    there, m = rig.receive_into(theirs.detach())
+    rig.close_logged(m)
+    data = os.urandom(3 * MIB)
+    feed(there, data)
+    t.ok(read_all(ours.detach()) == data, "the data, and its end")
+
+
+@test
+def nonblocking_pipe_stays_nonblocking(t):
+    """The client's end of its pipe keeps its flags: nobody sets or clears O_NONBLOCK on the shared description."""
+    import fcntl
+    rig = Rig(t)
+    for flags in (0, os.O_NONBLOCK):
+        r, w = os.pipe2(flags)
+        keep = os.dup(w)
+        there, m = rig.receive_into(w)
+        rig.close_logged(m)
+        feed(there, b"x" * 100)
+        t.wait(lambda: select.select([r], [], [], 0.1)[0], "data")
+        t.eq(fcntl.fcntl(keep, fcntl.F_GETFL) & os.O_NONBLOCK, flags, "O_NONBLOCK of the write end")
+        os.close(keep)
+        os.close(r)
+
+
+@test
+def client_dies_with_transfers_open(t):
+    """Both daemons close what belonged to it: the other ends see it."""
+    rig = Rig(t)
+    w1, r1 = rig.to_guest()
+    w2, r2 = rig.to_host()
+    writer = feed(w1, bytes(8 * MIB))
+    rig.client.close()
+    os.close(r1)
+    os.close(w2)
+    writer.join(20)
+    t.ok(not writer.is_alive(), "the compositor's writer was told")
+    t.eq(read_all(r2), b"", "the compositor's reader sees the end")
+    rig.peer.wait_gone()
+
+
+@test
+def data_survives_the_source_client(t):
+    """What a client wrote before it closed everything still arrives."""
+    rig = Rig(t)
+    w, r = rig.to_host()
+    data = os.urandom(60000)
+    os.write(w, data)
+    os.close(w)
+    t.ok(read_all(r) == data, "the data")
+
+
+@test(direct=False)
+def wrong_kinds_of_descriptor(t):
+    """A sink that nobody can write to is an error for that client alone."""
+    rig = Rig(t)
+    other = rig.stack.client()
+    epoll = select.epoll()
+    for what, fd in (("an eventfd", os.eventfd(0)), ("an epoll", os.dup(epoll.fileno())),
+                     ("a datagram socket", socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).detach())):
+        bad = rig.stack.client()
+        peer = rig.fake.peer_of(bad)
+        device = bad.create(bad.bind("wl_data_device_manager", 3), "get_data_device", bad.bind("wl_seat", 5))
+        bad.roundtrip()
+        offer = peer.new_server_id("wl_data_offer", 3)
+        peer.event(device, "data_offer", offer)
+        bad.roundtrip()
+        bad.send(offer, "receive", "text/plain", fd)
+        os.close(fd)
+        e = bad.expect_error()
+        t.has("receive", e.text, f"{what}: the error names the message")
+        other.roundtrip()
+
+
+if __name__ == "__main__":
+    main()
