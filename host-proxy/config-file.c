@@ -228,7 +228,7 @@ static int vm_security_context(struct reader *reader, const char *value)
 
 static int vm_max_clients(struct reader *reader, const char *value)
 {
-    uint64_t amount;
+    uint64_t amount = 0;
     int result = parse_amount(reader, value, false, 1, 65536, &amount);
     if (result == 0)
         reader->vm->limits.clients = (uint32_t)amount;
@@ -243,7 +243,7 @@ static int vm_max_memory(struct reader *reader, const char *value)
 
 static int vm_max_fds(struct reader *reader, const char *value)
 {
-    uint64_t amount;
+    uint64_t amount = 0;
     int result = parse_amount(reader, value, false, 1, 1 << 20, &amount);
     if (result == 0)
         reader->vm->limits.vfds = (uint32_t)amount;
