@@ -33,6 +33,7 @@ class Window:
     def __init__(self, client):
         self.client = client
         self.size = (320, 200)
+        self.acknowledged = 0
         self.shm = client.bind("wl_shm", 1)
         self.surface = client.create(client.bind("wl_compositor", 4), "create_surface")
         self.xdg = client.create(client.bind("xdg_wm_base", 1), "get_xdg_surface", self.surface)
@@ -48,9 +49,13 @@ class Window:
             self.size = (m.args[0], m.args[1])
 
     def _acknowledge(self):
-        serials = [m.args[0] for m in self.client.events
-                   if m.interface == "xdg_surface" and m.name == "configure"]
-        self.client.send(self.xdg, "ack_configure", serials[-1])
+        """Takes the newest size; whether there was a new one."""
+        serials = [m.args[0] for m in self.client.events if m.interface == "xdg_surface" and m.name == "configure"]
+        new = len(serials) > self.acknowledged
+        if new:
+            self.client.send(self.xdg, "ack_configure", serials[-1])
+        self.acknowledged = len(serials)
+        return new
 
     def draw(self, generation):
         width, height = self.size
@@ -61,21 +66,26 @@ class Window:
         self.client.send(self.surface, "damage", 0, 0, width, height)
         self.client.send(self.surface, "commit")
         self.client.roundtrip()
-        self._acknowledge()
         print(f"drawn {generation} {width}x{height}", flush=True)
+
+    def go_on(self, generation, until):
+        """Shows a generation at whatever size the compositor wants until the file is there."""
+        while not (until and os.path.exists(until)):
+            self.client.roundtrip()
+            if self._acknowledge() and generation:
+                self.draw(generation)
+            time.sleep(0.1)
 
 
 def main():
     client = Client(os.path.join(os.environ.get("XDG_RUNTIME_DIR", ""), os.environ["WAYLAND_DISPLAY"]))
     window = Window(client)
+    shown = None
     for generation in sys.argv[1:]:
-        while not os.path.exists(generation):
-            client.roundtrip()
-            time.sleep(0.1)
-        window.draw(int(generation))
-    while True:
-        client.roundtrip()
-        time.sleep(0.2)
+        window.go_on(shown, generation)
+        shown = int(generation)
+        window.draw(shown)
+    window.go_on(shown, None)
 
 
 if __name__ == "__main__":
