@@ -89,6 +89,8 @@ void memory_unref(struct memory *m)
 {
     if (!m || --m->refs)
         return;
+    if (m->damage)
+        m->damage_destroy(m->damage);
     if (m->map)
         munmap(m->map, m->size);
     fd_close(m->fd);

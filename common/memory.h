@@ -20,7 +20,8 @@ struct memory {
     bool writable; /* the other side may write into it (screen copies) */
     uint64_t dev, ino; /* which file, for pools that share one */
     uint64_t filled;   /* FILE: bytes written from the start, without a gap */
-    struct damage_file *damage; /* guest-proxy: what the host holds */
+    struct damage_file *damage; /* guest-proxy: what the host holds, and how to forget it */
+    void (*damage_destroy)(struct damage_file *damage);
     struct memory_buffer *buffers; /* live wl_buffers in it */
     struct memory *next; /* owner's list */
 };

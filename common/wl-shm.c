@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 
-#include <libdrm/drm_fourcc.h>
+#include <drm_fourcc.h>
 
 #include "common/memory.h"
 

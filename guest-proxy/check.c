@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: MIT */
+#include "guest-proxy/check.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <linux/vm_sockets.h>
+
+#include "common/fd.h"
+#include "common/loop.h"
+#include "common/wl-message.h"
+#include "guest-proxy/client.h"
+
+#define CHECK_MS 15000
+
+/* One application of our own: asks for the globals, and for an answer after them. */
+struct probe {
+    struct loop *loop;
+    struct uplink *uplink;
+    struct clients clients;
+    int fd;
+    struct loop_io *io;
+    struct loop_timer *timer;
+    uint8_t buffer[64 << 10];
+    size_t n;
+    unsigned globals;
+    bool compositor, shm, shell, seat, reached, answered;
+    char problem[512];
+};
+
+static void line(bool good, const char *what, const char *advice)
+{
+    printf("%s  %s%s%s\n", good ? "ok  " : "FAIL", what, good || !*advice ? "" : ": ", good ? "" : advice);
+}
+
+static void note(const char *text)
+{
+    printf("note  %s\n", text);
+}
+
+static void probe_message(struct probe *p, struct wl_message *m)
+{
+    const struct wl_iface *registry = wl_iface_find("wl_registry", 11), *display = wl_iface_find("wl_display", 10);
+    if (m->object == 2 && m->opcode == 0 && wl_message_arguments(m, &registry->events[0]) == WL_MESSAGE_OK) {
+        const char *name = m->args[1].s.text;
+        p->globals++;
+        p->compositor |= strcmp(name, "wl_compositor") == 0;
+        p->shm |= strcmp(name, "wl_shm") == 0;
+        p->shell |= strcmp(name, "xdg_wm_base") == 0;
+        p->seat |= strcmp(name, "wl_seat") == 0;
+    } else if (m->object == 3) {
+        p->answered = true;
+        loop_stop(p->loop);
+    } else if (m->object == 1 && m->opcode == 0 && wl_message_arguments(m, &display->events[0]) == WL_MESSAGE_OK) {
+        snprintf(p->problem, sizeof(p->problem), "%s", m->args[2].s.text);
+        loop_stop(p->loop);
+    }
+}
+
+static void probe_ready(void *user, unsigned events)
+{
+    struct probe *p = user;
+    (void)events;
+    ssize_t n = recv(p->fd, p->buffer + p->n, sizeof(p->buffer) - p->n, MSG_DONTWAIT);
+    if (n <= 0) {
+        if (n < 0 && errno == EAGAIN)
+            return;
+        if (!*p->problem)
+            snprintf(p->problem, sizeof(p->problem), "the connection was closed without a reason");
+        loop_stop(p->loop);
+        return;
+    }
+    p->n += (size_t)n;
+    size_t at = 0;
+    struct wl_message m;
+    while (wl_message_header(p->buffer + at, p->n - at, &m) == WL_MESSAGE_OK) {
+        probe_message(p, &m);
+        at += m.size;
+    }
+    p->n -= at;
+    memmove(p->buffer, p->buffer + at, p->n);
+}
+
+static void ready(void *user)
+{
+    struct probe *p = user;
+    int ends[2];
+    p->reached = true;
+    /* wl_display.get_registry(2), wl_display.sync(3) */
+    uint32_t requests[] = {1, 12u << 16 | 1, 2, 1, 12u << 16 | 0, 3};
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) < 0 ||
+        send(ends[0], requests, sizeof(requests), MSG_NOSIGNAL) != sizeof(requests)) {
+        snprintf(p->problem, sizeof(p->problem), "%s", strerror(errno));
+        loop_stop(p->loop);
+        return;
+    }
+    p->fd = ends[0];
+    p->io = loop_io_create(p->loop, p->fd, LOOP_READ, probe_ready, p);
+    clients_accept(&p->clients, ends[1]);
+}
+
+static void failed(void *user, const char *reason)
+{
+    struct probe *p = user;
+    snprintf(p->problem, sizeof(p->problem), "%s", reason);
+    loop_stop(p->loop);
+}
+
+static void expired(void *user)
+{
+    struct probe *p = user;
+    snprintf(p->problem, sizeof(p->problem), "no answer within %d s", CHECK_MS / 1000);
+    loop_stop(p->loop);
+}
+
+static const struct uplink_ops uplink_ops = {.ready = ready, .lost = failed, .failed = failed};
+
+static bool check_vsock(const struct address *address, const struct token *token)
+{
+    unsigned cid = 0;
+    char text[160];
+    int fd = open("/dev/vsock", O_RDONLY | O_CLOEXEC);
+    bool have = fd >= 0 && ioctl(fd, IOCTL_VM_SOCKETS_GET_LOCAL_CID, &cid) == 0;
+    if (!have && fd < 0 && errno == EACCES)
+        note("/dev/vsock may not be opened by this user; its CID is not shown");
+    else
+        line(have, "AF_VSOCK", "no /dev/vsock: give the VM a vsock device and load vmw_vsock_virtio_transport");
+    if (have && cid != VMADDR_CID_ANY) {
+        snprintf(text, sizeof(text), "this machine's CID is %u", cid);
+        note(text);
+    }
+    fd_close(fd);
+    char error[256];
+    fd = address_connect(address, true, error, sizeof(error));
+    if (fd == -EACCES && !token)
+        line(false, "proof for the host", "neither CAP_NET_BIND_SERVICE (run as the system service, or with setcap) nor a --token");
+    else
+        line(true, fd == -EACCES ? "proof for the host: the token" : "proof for the host: a privileged source port", "");
+    bool proof = fd != -EACCES || token;
+    fd_close(fd);
+    return proof;
+}
+
+static int report(const struct probe *p)
+{
+    char text[600];
+    line(p->reached, "the host's daemon answers and knows this VM", p->problem);
+    if (!p->reached)
+        return 1;
+    snprintf(text, sizeof(text), "the host calls this VM \"%s\"", uplink_vm_name(p->uplink));
+    note(text);
+    line(p->answered, "the host's compositor answers", p->problem);
+    if (!p->answered)
+        return 1;
+    snprintf(text, sizeof(text), "%u globals are offered", p->globals);
+    note(text);
+    line(p->compositor, "wl_compositor", "the host's policy or compositor withholds it");
+    line(p->shm, "wl_shm", "the host's policy or compositor withholds it");
+    line(p->shell, "xdg_wm_base", "the host's policy or compositor withholds it: no windows");
+    if (!p->seat)
+        note("wl_seat is not offered: no keyboard, no pointer");
+    return p->compositor && p->shm && p->shell ? 0 : 1;
+}
+
+static void check_display(const struct guest_options *options)
+{
+    char path[sizeof(((struct address *)0)->path)], error[256];
+    if (options->command)
+        return;
+    if (address_display_path(options->display ? options->display : "wayland-0", path, sizeof(path), error, sizeof(error)) < 0)
+        note(error);
+    else if (access(path, F_OK) == 0)
+        printf("note  the display %s exists: a daemon serves it, or systemd does, or it is left over\n", path);
+    else
+        printf("note  the display will be %s\n", path);
+}
+
+int check_run(const struct guest_options *options, const struct uplink_config *config)
+{
+    static struct probe probe;
+    struct probe *p = &probe;
+    char text[256];
+    p->fd = -1;
+    p->loop = loop_create();
+    if (!p->loop)
+        return 1;
+    printf("note  connecting to %s\n", address_format(config->address, text, sizeof(text)));
+    bool proof = config->address->kind != ADDRESS_VSOCK || config->no_auth || check_vsock(config->address, config->token);
+    if (config->address->kind == ADDRESS_VSOCK_MUX && !config->token && !config->no_auth) {
+        line(false, "proof for the host", "hybrid sockets need a --token, the same as on the host");
+        proof = false;
+    }
+    check_display(options);
+    p->timer = loop_timer_create(p->loop, expired, p);
+    p->uplink = uplink_create(p->loop, config, &uplink_ops, p);
+    int result = 1;
+    if (p->timer && p->uplink) {
+        p->clients = (struct clients){.loop = p->loop, .uplink = p->uplink};
+        loop_timer_arm(p->timer, CHECK_MS);
+        loop_run(p->loop);
+        result = report(p) || !proof;
+    }
+    loop_io_destroy(p->io);
+    fd_close(p->fd);
+    clients_finish(&p->clients);
+    uplink_destroy(p->uplink);
+    loop_timer_destroy(p->timer);
+    loop_destroy(p->loop);
+    puts(result == 0 ? "Applications would work." : "Applications would not work.");
+    return result;
+}

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: MIT */
+#include "guest-proxy/dial.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "common/fd.h"
+#include "common/loop.h"
+
+#define DIAL_MS 10000
+
+struct dial {
+    int fd;
+    struct loop_io *io;
+    struct loop_timer *timer;
+    const struct address *address;
+    bool greeting; /* the request is out, its answer is not complete */
+    struct address_mux mux;
+    void (*done)(void *user, int fd, const void *bytes, size_t n, const char *error);
+    void *user;
+};
+
+void dial_cancel(struct dial *d)
+{
+    if (!d)
+        return;
+    loop_io_destroy(d->io);
+    loop_timer_destroy(d->timer);
+    fd_close(d->fd);
+    free(d);
+}
+
+static void finish(struct dial *d, int error, const void *bytes, size_t n)
+{
+    char where[sizeof(struct address)], text[sizeof(struct address) + 128];
+    void (*done)(void *, int, const void *, size_t, const char *) = d->done;
+    void *user = d->user;
+    int fd = error ? error : fd_steal(&d->fd);
+    snprintf(text, sizeof(text), "cannot connect to %s: %s", address_format(d->address, where, sizeof(where)), strerror(error ? -error : 0));
+    dial_cancel(d);
+    done(user, fd, bytes, n, error ? text : NULL);
+}
+
+static void greet(struct dial *d)
+{
+    char request[ADDRESS_MUX_LINE_MAX];
+    size_t n = address_mux_request(d->address, request);
+    if (send(d->fd, request, n, MSG_NOSIGNAL | MSG_DONTWAIT) != (ssize_t)n) {
+        finish(d, -EPROTO, NULL, 0);
+        return;
+    }
+    d->greeting = true;
+    loop_io_set(d->io, LOOP_READ);
+}
+
+static void ready(void *user, unsigned events)
+{
+    struct dial *d = user;
+    (void)events;
+    if (!d->greeting) {
+        int e = address_connect_result(d->fd);
+        if (e == -EINPROGRESS || e == -EALREADY)
+            return;
+        if (e < 0)
+            finish(d, e, NULL, 0);
+        else if (d->address->kind == ADDRESS_VSOCK_MUX)
+            greet(d);
+        else
+            finish(d, 0, NULL, 0);
+        return;
+    }
+    char bytes[256];
+    ssize_t n = recv(d->fd, bytes, sizeof(bytes), MSG_DONTWAIT);
+    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    bool complete = false;
+    ssize_t used = n > 0 ? address_mux_feed(&d->mux, bytes, (size_t)n, &complete) : n < 0 ? -errno : -ECONNREFUSED;
+    if (used < 0)
+        finish(d, (int)used, NULL, 0);
+    else if (complete)
+        finish(d, 0, bytes + used, (size_t)(n - used));
+}
+
+static void expired(void *user)
+{
+    finish(user, -ETIMEDOUT, NULL, 0);
+}
+
+struct dial *dial_start(struct loop *loop, const struct address *address, bool privileged,
+                        void (*done)(void *user, int fd, const void *bytes, size_t n, const char *error), void *user)
+{
+    char error[256];
+    int fd = address_connect(address, privileged, error, sizeof(error));
+    if (fd < 0) {
+        done(user, fd, NULL, 0, error);
+        return NULL;
+    }
+    if (address->kind == ADDRESS_UNIX) { /* connected or refused at once */
+        done(user, fd, NULL, 0, NULL);
+        return NULL;
+    }
+    struct dial *d = calloc(1, sizeof(*d));
+    if (d) {
+        *d = (struct dial){.fd = fd, .address = address, .done = done, .user = user};
+        d->io = loop_io_create(loop, fd, LOOP_WRITE, ready, d);
+        d->timer = loop_timer_create(loop, expired, d);
+    }
+    if (!d || !d->io || !d->timer) {
+        if (d)
+            dial_cancel(d);
+        else
+            fd_close(fd);
+        done(user, -ENOMEM, NULL, 0, "out of memory");
+        return NULL;
+    }
+    loop_timer_arm(d->timer, DIAL_MS);
+    return d;
+}

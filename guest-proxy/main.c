@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: MIT */
+/* wayvsock-guest: a Wayland display in a VM whose windows appear on the host. */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/fd.h"
+#include "common/log.h"
+#include "common/loop.h"
+#include "common/sd.h"
+#include "common/token.h"
+#include "guest-proxy/check.h"
+#include "guest-proxy/client.h"
+#include "guest-proxy/display.h"
+#include "guest-proxy/options.h"
+#include "guest-proxy/uplink.h"
+
+struct daemon {
+    struct loop *loop;
+    struct guest_options options;
+    struct display *display;
+    struct clients clients;
+    pid_t command; /* 0: none, or it ended */
+    bool ran;
+    int status; /* of the command, or our own */
+};
+
+static void uplink_is_ready(void *user)
+{
+    struct daemon *d = user;
+    sd_notify_status("connected to the host");
+    clients_connect(&d->clients);
+}
+
+static void uplink_is_lost(void *user, const char *reason)
+{
+    struct daemon *d = user;
+    sd_notify_status("the host is gone, trying to reach it");
+    clients_disconnect(&d->clients, reason);
+}
+
+static void uplink_failed(void *user, const char *reason)
+{
+    (void)user;
+    sd_notify_status(reason);
+}
+
+static const struct uplink_ops uplink_ops = {.ready = uplink_is_ready, .lost = uplink_is_lost, .failed = uplink_failed};
+
+static void accepted(void *user, int fd)
+{
+    struct daemon *d = user;
+    clients_accept(&d->clients, fd);
+}
+
+/* The command has ended: we stay for what it left behind (wl-copy's server, say). */
+static void leave_when_alone(void *user)
+{
+    struct daemon *d = user;
+    if (d->ran && !d->command && !d->clients.n)
+        loop_stop(d->loop);
+}
+
+static void child_ended(void *user, int signo)
+{
+    struct daemon *d = user;
+    int status;
+    pid_t pid;
+    (void)signo;
+    while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+        if (pid != d->command)
+            continue;
+        d->command = 0;
+        d->status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+        log_debug(NULL, "the command ended with status %d", d->status);
+    }
+    leave_when_alone(d);
+}
+
+static void terminate(void *user, int signo)
+{
+    struct daemon *d = user;
+    if (d->command > 0)
+        kill(d->command, signo);
+    if (d->ran)
+        d->status = 128 + signo;
+    loop_stop(d->loop);
+}
+
+static int run_command(struct daemon *d)
+{
+    fflush(NULL);
+    pid_t pid = fork();
+    if (pid < 0) {
+        log_error(NULL, "cannot start the command: %s", strerror(errno));
+        return -errno;
+    }
+    if (pid == 0) {
+        sigset_t none;
+        sigemptyset(&none);
+        sigprocmask(SIG_SETMASK, &none, NULL);
+        signal(SIGPIPE, SIG_DFL);
+        setenv("WAYLAND_DISPLAY", display_path(d->display), 1);
+        unsetenv("WAYLAND_SOCKET");
+        unsetenv("NOTIFY_SOCKET");
+        execvp(d->options.command[0], d->options.command);
+        fprintf(stderr, "wayvsock-guest: cannot run %s: %s\n", d->options.command[0], strerror(errno));
+        _exit(errno == ENOENT ? 127 : 126);
+    }
+    d->command = pid;
+    d->ran = true;
+    return 0;
+}
+
+static int start(struct daemon *d)
+{
+    char error[512];
+    d->display = display_create(d->loop, d->options.display, d->options.command != NULL, accepted, d, error, sizeof(error));
+    if (!d->display) {
+        log_error(NULL, "%s", error);
+        return -EADDRINUSE;
+    }
+    int r = loop_signal(d->loop, SIGTERM, terminate, d);
+    if (r == 0)
+        r = loop_signal(d->loop, SIGINT, terminate, d);
+    if (r == 0)
+        r = loop_signal(d->loop, SIGCHLD, child_ended, d);
+    if (r == 0 && d->options.command)
+        r = run_command(d);
+    if (r < 0)
+        return r;
+    log_info(NULL, "serving %s", display_path(d->display));
+    sd_notify_ready();
+    return 0;
+}
+
+static const struct token *load_token(const struct guest_options *options, struct token *token, bool *ret_failed)
+{
+    char path[512], error[512];
+    const char *file = options->token_file ? options->token_file : token_default(path, sizeof(path));
+    *ret_failed = false;
+    if (!file)
+        return NULL;
+    if (token_read(file, token, error, sizeof(error)) < 0) {
+        log_error(NULL, "%s", error);
+        *ret_failed = true;
+        return NULL;
+    }
+    return token;
+}
+
+int main(int argc, char **argv)
+{
+    struct daemon d = {0};
+    int r = guest_options_parse(argc, argv, &d.options);
+    if (r != 0)
+        return r == OPTIONS_DONE ? 0 : 2;
+    log_init("wayvsock-guest", d.options.check && d.options.log_level < LOG_LEVEL_DEBUG ? LOG_LEVEL_ERROR : d.options.log_level);
+    signal(SIGPIPE, SIG_IGN);
+    fd_raise_limit();
+    bool failed;
+    struct token token;
+    struct uplink_config config = {.address = &d.options.connect, .no_auth = d.options.no_auth};
+    config.token = load_token(&d.options, &token, &failed);
+    if (failed)
+        return d.options.check ? 1 : 2;
+    if (d.options.no_auth)
+        log_warn(NULL, "--no-auth: nothing proves to the host that this is the VM's daemon; for development only");
+    if (d.options.check)
+        return check_run(&d.options, &config);
+
+    d.loop = loop_create();
+    if (!d.loop) {
+        log_error(NULL, "cannot make an event loop: %s", strerror(errno));
+        return 1;
+    }
+    d.clients = (struct clients){.loop = d.loop, .changed = leave_when_alone, .user = &d};
+    d.clients.uplink = uplink_create(d.loop, &config, &uplink_ops, &d);
+    r = d.clients.uplink ? start(&d) : -ENOMEM;
+    if (r == 0)
+        loop_run(d.loop);
+    sd_notify_stopping();
+    clients_finish(&d.clients);
+    uplink_destroy(d.clients.uplink);
+    display_destroy(d.display);
+    loop_destroy(d.loop);
+    token_finish(&token);
+    return r < 0 ? 1 : d.status;
+}

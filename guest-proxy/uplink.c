@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: MIT */
+/* States: idle (waiting for the next attempt), dialling, greeting (HELLO is out), measuring (WELCOME came, the first PONG has not),
+ * ready. A host that vanished may never be reported by vsock: every tick without a word from it is counted, and the count, not
+ * the time, decides, so that a machine that slept does not lose its sessions. */
+#include "guest-proxy/uplink.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "common/fd.h"
+#include "common/link.h"
+#include "common/loop.h"
+#include "guest-proxy/dial.h"
+
+#define MISSED_MAX 5 /* ticks: 10 s */
+#define BACKOFF_FIRST_MS 100
+#define BACKOFF_MAX_MS 10000
+
+enum uplink_state { UPLINK_IDLE, UPLINK_DIALLING, UPLINK_GREETING, UPLINK_MEASURING, UPLINK_READY };
+
+struct uplink {
+    struct loop *loop;
+    struct uplink_config config;
+    const struct uplink_ops *ops;
+    void *user;
+    enum uplink_state state;
+    struct dial *dial;
+    struct link *link;
+    struct loop_timer *timer; /* back-off, or tick */
+    uint64_t backoff_ms, serial;
+    unsigned missed;
+    bool heard, unprivileged;
+    uint8_t key[LINK_KEY_SIZE];
+    char name[LINK_LABEL_MAX + 1];
+    struct times times;
+    char last_failure[LINK_TEXT_MAX + 64];
+};
+
+static void attempt(struct uplink *u);
+
+static void destroy_link_later(void *link)
+{
+    link_destroy(link);
+}
+
+static void drop_link(struct uplink *u)
+{
+    if (!u->link)
+        return;
+    link_stop(u->link);
+    link_flush(u->link);
+    if (loop_later(u->loop, destroy_link_later, u->link) < 0)
+        log_error(NULL, "out of memory");
+    u->link = NULL;
+}
+
+/* Back to idle, and when to try again. */
+static void lost(struct uplink *u, const char *reason)
+{
+    bool was_ready = u->state == UPLINK_READY;
+    drop_link(u);
+    u->state = UPLINK_IDLE;
+    if (was_ready) {
+        log_warn(NULL, "the host is gone: %s", reason);
+        u->last_failure[0] = 0;
+        u->backoff_ms = BACKOFF_FIRST_MS;
+        u->ops->lost(u->user, reason);
+    } else {
+        if (strcmp(reason, u->last_failure) != 0) /* once per cause, not per attempt */
+            log_warn(NULL, "%s; trying again", reason);
+        snprintf(u->last_failure, sizeof(u->last_failure), "%s", reason);
+        u->ops->failed(u->user, reason);
+    }
+    loop_timer_arm(u->timer, u->backoff_ms);
+    u->backoff_ms = u->backoff_ms * 2 > BACKOFF_MAX_MS ? BACKOFF_MAX_MS : u->backoff_ms * 2;
+}
+
+static void send_ping(struct uplink *u)
+{
+    times_ping(&u->times, ++u->serial);
+    link_queue(u->link, link_ping_encode, u->serial);
+    link_flush(u->link);
+}
+
+static void timer_expired(void *user)
+{
+    struct uplink *u = user;
+    if (u->state == UPLINK_IDLE) {
+        attempt(u);
+        return;
+    }
+    u->missed = u->heard ? 0 : u->missed + 1;
+    u->heard = false;
+    if (u->missed >= MISSED_MAX) {
+        lost(u, "it has not answered for 10 s");
+        return;
+    }
+    loop_timer_arm(u->timer, LINK_TICK_MS);
+    if (u->state >= UPLINK_MEASURING)
+        send_ping(u);
+}
+
+static int frame(void *user, enum link_type type, const uint8_t *payload, size_t size)
+{
+    struct uplink *u = user;
+    struct link_welcome welcome;
+    struct link_error_frame error;
+    struct link_pong pong;
+    uint64_t serial;
+    char reason[LINK_TEXT_MAX + 32];
+    u->heard = true;
+    if (type == LINK_ERROR && link_error_decode(payload, size, &error) == LINK_OK) {
+        snprintf(reason, sizeof(reason), "the host refused us: %.*s", (int)error.text_size, error.text);
+        if (error.code == LINK_ERROR_REFUSED)
+            u->backoff_ms = BACKOFF_MAX_MS; /* asking again soon does not help */
+        lost(u, reason);
+        return -ECONNREFUSED;
+    }
+    if (type == LINK_WELCOME && u->state == UPLINK_GREETING && link_welcome_decode(payload, size, &welcome) == LINK_OK) {
+        if (welcome.version < LINK_VERSION_MIN || welcome.version > LINK_VERSION_MAX) {
+            lost(u, "the host chose a protocol version that we do not have");
+            return -EPROTO;
+        }
+        memcpy(u->key, welcome.key, sizeof(u->key));
+        snprintf(u->name, sizeof(u->name), "%.*s", (int)welcome.name_size, welcome.name);
+        u->state = UPLINK_MEASURING;
+        u->times = (struct times){0};
+        send_ping(u);
+        return 0;
+    }
+    if (type == LINK_PING && u->state >= UPLINK_MEASURING && link_ping_decode(payload, size, &serial) == LINK_OK) {
+        struct link_pong answer = {.serial = serial};
+        times_now(answer.ns);
+        link_queue(u->link, link_pong_encode, &answer);
+        link_flush(u->link);
+        return 0;
+    }
+    if (type == LINK_PONG && u->state >= UPLINK_MEASURING && link_pong_decode(payload, size, &pong) == LINK_OK) {
+        times_pong(&u->times, &pong);
+        if (u->state == UPLINK_MEASURING) {
+            u->state = UPLINK_READY;
+            u->backoff_ms = BACKOFF_FIRST_MS;
+            u->last_failure[0] = 0;
+            log_info(NULL, "connected to the host, which calls this VM \"%s\"", u->name);
+            u->ops->ready(u->user);
+        }
+        return 0;
+    }
+    snprintf(reason, sizeof(reason), "the host sent an unexpected or malformed %s frame", link_type_name(type));
+    lost(u, reason);
+    return -EPROTO;
+}
+
+static int no_memory(void *user, const struct link_mem_write *write, struct memory **ret_memory)
+{
+    (void)write;
+    (void)ret_memory;
+    lost(user, "the host sent memory on the control connection");
+    return -EPROTO;
+}
+
+static int no_stream(void *user, uint32_t id, size_t size, struct stream **ret_stream)
+{
+    (void)id;
+    (void)size;
+    (void)ret_stream;
+    lost(user, "the host sent a stream on the control connection");
+    return -EPROTO;
+}
+
+static void closed(void *user, int reason, unsigned type)
+{
+    struct uplink *u = user;
+    char text[160];
+    if (reason > 0)
+        snprintf(text, sizeof(text), "the host sent a malformed %s frame: %s", link_type_name(type), link_decode_error_name(reason));
+    else if (u->state == UPLINK_GREETING)
+        snprintf(text, sizeof(text), "the connection ended before the host's answer (is wayvsock-host at the other end?)");
+    else
+        snprintf(text, sizeof(text), "%s", reason ? strerror(-reason) : "it closed the connection");
+    lost(u, text);
+}
+
+static const struct link_ops link_ops = {.frame = frame, .mem_write = no_memory, .stream_data = no_stream, .closed = closed};
+
+static void queue_hello(const struct uplink *u, struct link *link, struct link_hello *hello, const char *label)
+{
+    char clean[LINK_LABEL_MAX + 1];
+    size_t n = 0;
+    for (; label[n] && n < LINK_LABEL_MAX; n++)
+        clean[n] = label[n] < 0x20 || label[n] > 0x7e ? '?' : label[n];
+    (void)u;
+    hello->version_min = LINK_VERSION_MIN;
+    hello->version_max = LINK_VERSION_MAX;
+    hello->features = LINK_FEATURES;
+    hello->label = clean;
+    hello->label_size = (uint16_t)n;
+    link_queue(link, link_hello_encode, hello);
+}
+
+void uplink_client_hello(const struct uplink *u, struct link *link, const char *label)
+{
+    struct link_hello hello = {.role = LINK_ROLE_CLIENT, .proof_kind = LINK_PROOF_KEY, .proof = u->key, .proof_size = LINK_KEY_SIZE};
+    queue_hello(u, link, &hello, label);
+}
+
+static void greet(struct uplink *u)
+{
+    struct link_hello hello = {.role = LINK_ROLE_CONTROL};
+    bool unix_socket = u->config.address->kind == ADDRESS_UNIX;
+    if (u->config.token) {
+        hello.proof_kind = LINK_PROOF_TOKEN;
+        hello.proof = u->config.token->bytes;
+        hello.proof_size = (uint16_t)u->config.token->n;
+    } else if (unix_socket) {
+        hello.proof_kind = LINK_PROOF_DESCRIPTOR;
+    }
+    if (unix_socket) {
+        int fd = open("/dev/null", O_RDONLY | O_CLOEXEC); /* what it is does not matter: a VMM could not pass it on */
+        if (fd >= 0)
+            sendq_fd(&u->link->out, fd);
+    }
+    char host[LINK_LABEL_MAX + 1] = "";
+    gethostname(host, sizeof(host) - 1);
+    queue_hello(u, u->link, &hello, host);
+    u->state = UPLINK_GREETING;
+    u->heard = false;
+    u->missed = 0;
+    loop_timer_arm(u->timer, LINK_TICK_MS);
+    link_flush(u->link);
+}
+
+static void dialled(void *user, int fd, const void *bytes, size_t n, const char *error)
+{
+    struct uplink *u = user;
+    u->dial = NULL;
+    if (fd == -EACCES && u->config.address->kind == ADDRESS_VSOCK && !u->unprivileged) {
+        u->unprivileged = true;
+        if (!u->config.token)
+            log_warn(NULL, "no privileged source port: CAP_NET_BIND_SERVICE is missing, and there is no --token; the host will want one of them");
+        attempt(u);
+        return;
+    }
+    if (fd < 0) {
+        lost(u, error);
+        return;
+    }
+    bool splice = u->config.address->kind != ADDRESS_VSOCK;
+    u->link = link_create(u->loop, fd, splice, &link_ops, u);
+    if (!u->link) {
+        lost(u, "out of memory");
+        return;
+    }
+    greet(u);
+    if (n)
+        link_feed(u->link, bytes, n);
+}
+
+static void attempt(struct uplink *u)
+{
+    u->state = UPLINK_DIALLING;
+    struct dial *dial = dial_start(u->loop, u->config.address, !u->config.no_auth && !u->unprivileged, dialled, u);
+    if (dial)
+        u->dial = dial;
+}
+
+struct uplink *uplink_create(struct loop *loop, const struct uplink_config *config, const struct uplink_ops *ops, void *user)
+{
+    struct uplink *u = calloc(1, sizeof(*u));
+    if (!u)
+        return NULL;
+    *u = (struct uplink){.loop = loop, .config = *config, .ops = ops, .user = user, .backoff_ms = BACKOFF_FIRST_MS};
+    u->timer = loop_timer_create(loop, timer_expired, u);
+    if (!u->timer) {
+        free(u);
+        return NULL;
+    }
+    loop_timer_arm(u->timer, 0);
+    return u;
+}
+
+void uplink_destroy(struct uplink *u)
+{
+    if (!u)
+        return;
+    dial_cancel(u->dial);
+    if (u->link)
+        link_destroy(u->link);
+    loop_timer_destroy(u->timer);
+    memset(u->key, 0, sizeof(u->key));
+    free(u);
+}
+
+bool uplink_ready(const struct uplink *u)
+{
+    return u->state == UPLINK_READY;
+}
+
+void uplink_hurry(struct uplink *u)
+{
+    if (u->state == UPLINK_IDLE && u->backoff_ms < BACKOFF_MAX_MS)
+        loop_timer_arm(u->timer, 0);
+}
+
+const struct times *uplink_times(const struct uplink *u)
+{
+    return &u->times;
+}
+
+const char *uplink_vm_name(const struct uplink *u)
+{
+    return u->name;
+}
+
+const struct address *uplink_address(const struct uplink *u)
+{
+    return u->config.address;
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+/* uplink: the control connection to the host: who we are, the session key, heartbeats, clocks. Comes back by itself. */
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/address.h"
+#include "common/log.h"
+#include "common/token.h"
+#include "guest-proxy/times.h"
+#include "protocol/link.h"
+
+struct link;
+struct loop;
+
+struct uplink_config {
+    const struct address *address; /* borrowed for the uplink's life */
+    const struct token *token;     /* NULL: none */
+    bool no_auth;                  /* do not try to prove anything */
+};
+
+struct uplink_ops {
+    void (*ready)(void *user);                   /* clients may connect */
+    void (*lost)(void *user, const char *reason); /* after ready: every client's connection is void */
+    void (*failed)(void *user, const char *reason); /* an attempt to connect failed; the next one is scheduled */
+};
+
+struct uplink;
+
+/* Starts at once. NULL: errno. */
+struct uplink *uplink_create(struct loop *loop, const struct uplink_config *config, const struct uplink_ops *ops, void *user);
+void uplink_destroy(struct uplink *uplink); /* accepts NULL */
+bool uplink_ready(const struct uplink *uplink);
+/* Somebody waits: do not sit out the back-off. */
+void uplink_hurry(struct uplink *uplink);
+const struct times *uplink_times(const struct uplink *uplink);
+/* What the host calls this VM; after ready. */
+const char *uplink_vm_name(const struct uplink *uplink);
+const struct address *uplink_address(const struct uplink *uplink);
+/* Queues the HELLO of a client's connection. @label: the client, for the host's log. */
+void uplink_client_hello(const struct uplink *uplink, struct link *link, const char *label);
