@@ -151,8 +151,8 @@ def two_hundred_clients_at_once(t):
         c.surface = c.create(c.bind("wl_compositor", 4), "create_surface")
         c.pool = Pool(c, c.shm, 65536)
         c.pool.map[:] = os.urandom(65536)
-        c.buffer = c.pool.buffer(0, 128, 128, 512)
-        c.send(c.surface, "attach", c.buffer, 0, 0)
+        c.shown = c.pool.buffer(0, 128, 128, 512)
+        c.send(c.surface, "attach", c.shown, 0, 0)
         c.send(c.surface, "damage", 0, 0, 128, 128)
         c.send(c.surface, "commit")
     for c in clients:

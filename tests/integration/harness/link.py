@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: MIT
+"""The link's frames from Python, to play either daemon's attacker: protocol/link.h is the reference."""
+
+import array
+import select
+import socket
+import struct
+import time
+
+from .tap import Failure
+
+MAGIC = 0x4b535657
+TYPES = ["", "HELLO", "WELCOME", "ERROR", "PING", "PONG", "WAYLAND", "END", "VFD", "VFD_CLOSE", "MEM_WRITE", "MEM_SIZE",
+         "MEM_PUNCH", "STREAM_DATA", "STREAM_CREDIT", "STREAM_END"]
+CONTROL, CLIENT = 1, 2
+NONE, TOKEN, DESCRIPTOR, KEY = range(4)
+PROTOCOL, VERSION, REFUSED, LIMIT, WAYLAND_ERROR, COMPOSITOR, INTERNAL = range(1, 8)
+MEMORY, FILE, STREAM = 1, 2, 3
+SINK, SOURCE = 1, 2
+
+
+def frame(kind, payload=b"", size=None, reserved=0):
+    """size: a lie about it."""
+    number = TYPES.index(kind) if isinstance(kind, str) else kind
+    return struct.pack("<IHH", len(payload) if size is None else size, number, reserved) + payload
+
+
+def hello(role, proof_kind=NONE, proof=b"", label=b"test", versions=(1, 1), magic=MAGIC):
+    return frame("HELLO", struct.pack("<IHHIHHHH", magic, *versions, 0, role, proof_kind, len(proof), len(label)) +
+                 proof + label)
+
+
+def vfd(number, kind, flags=0, size=0):
+    return frame("VFD", struct.pack("<IHHQ", number, kind, flags, size))
+
+
+def mem_write(number, row, rows, stride, offset, data):
+    return frame("MEM_WRITE", struct.pack("<IIIIQ", number, row, rows, stride, offset) + data)
+
+
+class Link:
+    """One connection, either end."""
+
+    def __init__(self, path=None, sock=None):
+        if sock is None:
+            sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            sock.connect(path)
+        self.socket = sock
+        self.buffer = b""
+        self.closed = False
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.socket.close()
+
+    def send(self, data, fds=()):
+        ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
+        sent = self.socket.sendmsg([data], ancillary)
+        self.socket.sendall(data[sent:])
+
+    def frame(self, timeout=20):
+        """(type, payload), or None at the end of the stream."""
+        deadline = time.monotonic() + timeout
+        while True:
+            if len(self.buffer) >= 8:
+                size, kind, _ = struct.unpack_from("<IHH", self.buffer)
+                if len(self.buffer) >= 8 + size:
+                    payload = self.buffer[8:8 + size]
+                    self.buffer = self.buffer[8 + size:]
+                    return TYPES[kind], payload
+            if not select.select([self.socket], [], [], max(0, deadline - time.monotonic()))[0]:
+                raise Failure("no frame and no end of the connection")
+            try:
+                data = self.socket.recv(65536)
+            except ConnectionResetError:
+                data = b""
+            if not data:
+                self.closed = True
+                return None
+            self.buffer += data
+
+    def wait(self, kind, timeout=20):
+        """The payload of the next such frame; others are dropped."""
+        while True:
+            got = self.frame(timeout)
+            if got is None:
+                raise Failure(f"the connection ended before {kind}")
+            if got[0] == kind:
+                return got[1]
+
+    def error(self, timeout=20):
+        """Reads to the end; (code, text) of the ERROR frame, None without one."""
+        found = None
+        while (got := self.frame(timeout)) is not None:
+            if got[0] == "ERROR":
+                code, size, *_ = struct.unpack_from("<HHII", got[1])
+                found = (code, got[1][12:12 + size].decode(errors="replace"))
+        return found
+
+
+def welcome_key(payload):
+    return payload[8:40]
+
+
+def welcome(key, name=b"test", version=1):
+    return frame("WELCOME", struct.pack("<HHI", version, 0, 0) + key + struct.pack("<HH", len(name), 0) + name)
+
+
+def pong(serial, times=None):
+    clocks = [time.CLOCK_REALTIME, time.CLOCK_MONOTONIC, time.CLOCK_MONOTONIC_RAW, time.CLOCK_BOOTTIME]
+    return frame("PONG", struct.pack("<Q4q", serial, *(times or [time.clock_gettime_ns(c) for c in clocks])))

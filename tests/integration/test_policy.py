@@ -1,0 +1,280 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""What a VM may see and do: hidden globals, --allow, prefixes, directions, the security context."""
+
+import os
+import socket
+
+from harness import Failure, Skip, main, test
+from harness.client import Client, Window
+from harness.fake import GLOBALS
+
+SENSITIVE = [
+    ("zwlr_screencopy_manager_v1", 3), ("ext_image_copy_capture_manager_v1", 1), ("zwlr_export_dmabuf_manager_v1", 1),
+    ("zwp_virtual_keyboard_manager_v1", 1), ("zwlr_virtual_pointer_manager_v1", 2), ("zwp_input_method_manager_v2", 1),
+    ("zwlr_layer_shell_v1", 4), ("ext_session_lock_manager_v1", 1), ("zwlr_data_control_manager_v1", 2),
+    ("ext_data_control_manager_v1", 1), ("zwlr_output_manager_v1", 4), ("zwlr_output_power_manager_v1", 1),
+    ("zwlr_gamma_control_manager_v1", 1), ("zwlr_foreign_toplevel_manager_v1", 3), ("ext_foreign_toplevel_list_v1", 1),
+    ("ext_idle_notifier_v1", 1), ("wp_drm_lease_device_v1", 1), ("wp_security_context_manager_v1", 1),
+    ("zwp_xwayland_keyboard_grab_manager_v1", 1), ("zwlr_input_inhibit_manager_v1", 1),
+]
+# Descriptors of these cannot be carried at all: --allow does not bring them.
+IMPOSSIBLE = [("zwp_linux_dmabuf_v1", 4), ("wl_drm", 2), ("wp_drm_lease_device_v1", 1), ("wp_security_context_manager_v1", 1),
+              ("zwp_linux_explicit_synchronization_v1", 2), ("wp_linux_drm_syncobj_manager_v1", 1),
+              ("made_up_manager_v1", 1)]
+ORDINARY = GLOBALS + [("zwp_primary_selection_device_manager_v1", 1), ("xdg_activation_v1", 1),
+                      ("zxdg_decoration_manager_v1", 1), ("zwp_relative_pointer_manager_v1", 1),
+                      ("zwp_pointer_constraints_v1", 1), ("zwp_text_input_manager_v3", 1), ("zwp_tablet_manager_v2", 1),
+                      ("wp_fractional_scale_manager_v1", 1), ("wp_cursor_shape_manager_v1", 1), ("zxdg_output_manager_v1", 3),
+                      ("zwp_idle_inhibit_manager_v1", 1), ("wp_single_pixel_buffer_manager_v1", 1),
+                      ("zwp_pointer_gestures_v1", 3), ("xdg_toplevel_icon_manager_v1", 1)]
+ALL = ORDINARY + [g for g in SENSITIVE + IMPOSSIBLE if g[0] not in {o[0] for o in ORDINARY}]
+EVERYTHING = list(dict(ALL).items())
+
+
+def shown(stack):
+    with Client(stack.display) as c:
+        c.registry = c.get_registry()
+        c.roundtrip()
+        return {i for i, _ in c.globals.values()}
+
+
+@test(direct=False)
+def sensitive_globals_are_hidden(t):
+    fake = t.fake(globals=EVERYTHING)
+    names = shown(t.stack(fake))
+    for interface, _ in SENSITIVE + IMPOSSIBLE:
+        t.ok(interface not in names, f"{interface} is hidden")
+    for interface, _ in ORDINARY:
+        t.ok(interface in names, f"{interface} is there")
+
+
+@test(direct=False)
+def allow_all(t):
+    """--allow '*' brings all that can be carried, and nothing that cannot."""
+    fake = t.fake(globals=EVERYTHING)
+    names = shown(t.stack(fake, host_args=["--allow", "*"]))
+    impossible = {i for i, _ in IMPOSSIBLE}
+    for interface, _ in EVERYTHING:
+        if interface in impossible:
+            t.ok(interface not in names, f"{interface} stays hidden")
+        elif interface != "zwlr_export_dmabuf_manager_v1":
+            t.ok(interface in names, f"{interface} is allowed")
+
+
+@test(direct=False)
+def allow_some(t):
+    """Globs, several of them; deny wins."""
+    fake = t.fake(globals=EVERYTHING)
+    names = shown(t.stack(fake, tag="a", host_args=["--allow", "zwlr_layer_*", "--allow", "ext_idle_notifier_v1"]))
+    t.ok({"zwlr_layer_shell_v1", "ext_idle_notifier_v1"} <= names, "the allowed ones are there")
+    t.ok(not {"zwlr_screencopy_manager_v1", "zwp_virtual_keyboard_manager_v1"} & names, "no other")
+    names = shown(t.stack(fake, tag="b", config="[vm test]\nlisten = @ADDRESS@\nallow = zwlr_* ext_idle_notifier_v1\n"
+                                                "deny = zwlr_screencopy_* wl_subcompositor\n"))
+    t.ok({"zwlr_layer_shell_v1", "ext_idle_notifier_v1", "zwlr_gamma_control_manager_v1"} <= names, "allowed by the file")
+    t.ok(not {"zwlr_screencopy_manager_v1", "wl_subcompositor"} & names, "denied by the file")
+
+
+@test(direct=False)
+def two_vms_two_policies(t):
+    fake = t.fake(globals=EVERYTHING)
+    second = t.path("second")
+    stack = t.stack(fake, config="[vm one]\nlisten = @ADDRESS@\nallow = zwlr_layer_shell_v1\ntitle-prefix = \"[one] \"\n"
+                                 f"[vm two]\nlisten = unix:{second}\ntitle-prefix = \"[two] \"\n")
+    other = t.stack(fake, start=False, tag="two")
+    other.guest_address = f"unix:{second}"
+    other.host = stack.host
+    other.start_guest()
+    other.wait_link()
+    t.ok("zwlr_layer_shell_v1" in shown(stack), "allowed for the first")
+    t.ok("zwlr_layer_shell_v1" not in shown(other), "not for the second")
+    for s, prefix in ((stack, "[one] "), (other, "[two] ")):
+        c = s.client()
+        window = Window(c, title="title")
+        c.roundtrip()
+        t.eq(fake.peer_of(c).find("xdg_toplevel", "set_title")[0].args[0], prefix + "title", "the title")
+    # One VM's end is not the other's.
+    stack.guest.kill()
+    t.ok(other.usable(), "the second goes on")
+
+
+@test(direct=False)
+def prefixes_on_sway(t):
+    """Title and app_id prefixes are what the compositor shows."""
+    t.need("foot")
+    sway = t.sway()
+    stack = t.stack(sway, config="[vm test]\nlisten = @ADDRESS@\ntitle-prefix = \"[vm] \"\napp-id-prefix = vm.\n")
+    stack.spawn("foot", "--title", "a terminal", "--app-id", "term", "-e", "sleep", "1000")
+    sway.window(app_id="vm.term", title="[vm] a terminal")
+
+
+@test(direct=False)
+def prefix_of_a_window_without_title(t):
+    """A window that sets no title cannot pass for one of the host's, where the VM has a prefix."""
+    fake = t.fake()
+    stack = t.stack(fake, config="[vm test]\nlisten = @ADDRESS@\ntitle-prefix = \"[vm] \"\napp-id-prefix = vm.\n")
+    c = stack.client()
+    toplevel = c.create(c.create(c.bind("xdg_wm_base", 1), "get_xdg_surface",
+                                 c.create(c.bind("wl_compositor", 4), "create_surface")), "get_toplevel")
+    c.send(toplevel, "set_title", "")
+    c.send(toplevel, "set_app_id", "x")
+    c.roundtrip()
+    peer = fake.newest()
+    titles = [m.args[0] for m in peer.find("xdg_toplevel", "set_title")]
+    t.eq(titles[-1], "[vm] ", "the empty title")
+    t.eq(peer.find("xdg_toplevel", "set_app_id")[-1].args[0], "vm.x", "the app_id")
+
+
+class ContextCompositor:
+    """A fake compositor with wp_security_context_v1: it accepts connections on the listeners that it is handed."""
+
+    def __init__(self, t, globals=None, withheld=()):
+        self.contexts = []
+        self.fake = t.fake(globals=(globals or GLOBALS) + [("wp_security_context_manager_v1", 1)])
+        self.fake.on("wp_security_context_manager_v1", "create_listener", self._create)
+        for name in ("set_sandbox_engine", "set_app_id", "set_instance_id"):
+            self.fake.on("wp_security_context_v1", name, self._set)
+        self.fake.on("wp_security_context_v1", "commit", self._commit)
+
+    def _create(self, peer, m):
+        listener = socket.socket(fileno=os.dup(m.args[1]))
+        self.contexts.append({"id": m.args[0], "listener": listener, "close": os.dup(m.args[2]), "committed": False})
+        return False
+
+    def _set(self, peer, m):
+        next(c for c in self.contexts if c["id"] == m.object)[m.name] = m.args[0]
+        return False
+
+    def _commit(self, peer, m):
+        next(c for c in self.contexts if c["id"] == m.object)["committed"] = True
+        return False
+
+    def accept(self, context):
+        """Serves connections of the context on the fake compositor's thread."""
+        import selectors
+        with self.fake.lock:
+            self.fake.selector.register(context["listener"], selectors.EVENT_READ, None)
+
+
+@test(direct=False)
+def security_context(t):
+    """One context for the VM, with engine, app id and instance id; every client comes through its listener."""
+    compositor = ContextCompositor(t)
+    stack = t.stack(compositor.fake, start=False, vm="work")
+    stack.start_host()
+    stack.start_guest()
+    with Client(stack.display) as c:
+        c.send(1, "sync", c.new_id("wl_callback"))
+        context = t.wait(lambda: next((x for x in compositor.contexts if x["committed"]), None), "a committed context")
+        context["listener"].settimeout(10)
+        sock, _ = context["listener"].accept()
+        c.close()
+        sock.close()
+    t.ok(context.get("set_sandbox_engine"), "a sandbox engine")
+    t.has("work", context.get("set_app_id", "") + context.get("set_instance_id", ""), "the VM's name in the context")
+    count = len(compositor.fake.peers)
+    for _ in range(3):
+        with Client(stack.display) as c:
+            c.send(1, "sync", c.new_id("wl_callback"))
+            sock, _ = context["listener"].accept()
+            sock.close()
+    t.eq(len([x for x in compositor.contexts if x["committed"]]), 1, "contexts")
+    t.eq(len(compositor.fake.peers), count, "connections around the context")
+
+
+@test(direct=False)
+def security_context_can_be_turned_off(t):
+    compositor = ContextCompositor(t)
+    stack = t.stack(compositor.fake, config="[vm test]\nlisten = @ADDRESS@\nsecurity-context = no\n")
+    with stack.client() as c:
+        c.roundtrip()
+    t.eq(compositor.contexts, [], "contexts")
+
+
+@test(direct=False)
+def withheld_global_is_named(t):
+    """An allowed global that the compositor does not offer to the context is named in the log and in --check."""
+    # Sway hides privileged globals from tagged clients; here the plain display has it, the context's connections do not.
+    compositor = ContextCompositor(t, globals=GLOBALS + [("zwlr_layer_shell_v1", 4)])
+    inner = compositor.fake
+    stack = t.stack(inner, start=False, host_args=["--allow", "zwlr_layer_shell_v1"])
+    stack.start_host()
+    stack.start_guest()
+
+    def withhold(peer, m):
+        if getattr(peer, "tagged", False):
+            peer.registries.append(m.args[0])
+            for name, (interface, version) in sorted(inner.globals.items()):
+                if interface != "zwlr_layer_shell_v1" and interface != "wp_security_context_manager_v1":
+                    peer.send(m.args[0], "global", name, interface, version)
+            return True
+        return False
+    inner.on("wl_display", "get_registry", withhold)
+    client = Client(stack.display)
+    t.closers.append(client.close)
+    client.registry = client.get_registry()
+    context = t.wait(lambda: next((x for x in compositor.contexts if x["committed"]), None), "a committed context")
+    import selectors
+    from harness.fake import Peer
+    context["listener"].settimeout(20)
+
+    def serve():
+        sock, _ = context["listener"].accept()
+        sock.setblocking(True)
+        with inner.lock:
+            peer = Peer(inner, sock, len(inner.peers))
+            peer.tagged = True
+            inner.peers.append(peer)
+            inner.selector.register(sock, selectors.EVENT_READ, peer)
+            inner._waker.send(b"p")
+    serve()
+    client.roundtrip()
+    t.ok("zwlr_layer_shell_v1" not in {i for i, _ in client.globals.values()}, "the client does not see it")
+    t.wait(lambda: any("zwlr_layer_shell_v1" in line and "withh" in line for line in stack.host.log().splitlines()),
+           "the log names the withheld global")
+
+
+@test(direct=False)
+def sway_shows_what_the_policy_lets_through(t):
+    """wayland-info in the guest, on a real compositor: a subset of what it shows on the host, without the sensitive ones."""
+    t.need("wayland-info")
+    sway = t.sway()
+    stack = t.stack(sway)
+
+    def info(env):
+        proc = t.run(["wayland-info"], env)
+        t.eq(proc.popen.returncode, 0, "wayland-info's status")
+        found = {}
+        for line in proc.log().splitlines():
+            if line.startswith("interface: '"):
+                fields = line.replace("'", "").replace(",", "").split()
+                found[fields[1]] = int(fields[3])
+        return found
+    host, guest = info(sway.env()), info(stack.env())
+    t.ok(set(guest) <= set(host), f"only in the guest: {set(guest) - set(host)}")
+    for interface, _ in SENSITIVE:
+        t.ok(interface not in guest, f"{interface} is hidden")
+    for interface in ("wl_compositor", "wl_shm", "wl_seat", "wl_output", "xdg_wm_base", "wl_data_device_manager"):
+        t.ok(guest.get(interface, 0) == host[interface], f"{interface}: version {guest.get(interface)} of {host[interface]}")
+
+
+@test(direct=False)
+def unnamed_is_refused(t):
+    """A configuration that names no VM for a listener is an error with a text, not an open door."""
+    path = t.write("c.conf", "[vm a]\nlisten = unix:" + t.path("a") + "\n[vm a]\n")
+    import subprocess
+    r = subprocess.run([os.environ["WAYVSOCK_HOST"], "--config", path], capture_output=True, text=True, timeout=20, env=t.env())
+    t.ok(r.returncode == 1, f"a VM named twice: status {r.returncode}")
+    t.has("c.conf", r.stderr, "the file's name")
+    for line, part in (("allow-all = yes", "allow-all"), ("clipboard = sometimes", "sometimes"), ("max-clients = many", "many"),
+                       ("max-memory = 5X", "5X"), ("listen = tcp:1", "tcp:1"), ("cid = -1", "-1")):
+        path = t.write("c.conf", f"[vm a]\nlisten = unix:{t.path('a')}\n{line}\n")
+        r = subprocess.run([os.environ["WAYVSOCK_HOST"], "--config", path], capture_output=True, text=True, timeout=20,
+                           env=t.env())
+        t.ok(r.returncode == 1, f"{line}: status {r.returncode}")
+        t.has("3", r.stderr, f"{line}: the line's number")
+        t.has(part, r.stderr, f"{line}: what is wrong")
+
+
+if __name__ == "__main__":
+    main()
