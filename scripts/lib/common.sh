@@ -1,9 +1,14 @@
 # shellcheck shell=bash
 # What every script here needs: where things are, and how to say that something failed.
 
-# The repository, and the folder for whatever is downloaded or built for it.
+# The repository, and the folder for whatever is downloaded for it: root's is one that the users that
+# root starts programs as can read.
 repo=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
-cache=${WAYVSOCK_CACHE:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/wayvsock}
+if ((EUID == 0)); then
+    cache=${WAYVSOCK_CACHE:-/var/cache/wayvsock}
+else
+    cache=${WAYVSOCK_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/wayvsock}
+fi
 export repo cache
 
 say() { printf '%s\n' "$*" >&2; }

@@ -40,16 +40,24 @@ fetch_update() {
         fetch_apt "$suite" apt-get update --error-on=any
 }
 
+# fetch_unpack HOW SUITE NAME PACKAGE…: HOW says whether what they depend on comes along.
 fetch_unpack() {
-    local suite=$1 tree=$cache/$1/$2 partial deb
-    shift 2
+    local how=$1 suite=$2 tree=$cache/$2/$3 partial deb
+    shift 3
     [[ ! -d $tree ]] || return 0
     say "Fetching $* from Debian $suite"
     fetch_update "$suite" || return
     partial=$(mktemp -d "$cache/apt/$suite/unpack.XXXXXX")
-    mkdir "$partial/debs" "$partial/tree"
-    (cd "$partial/debs" && run_quietly "downloading $*" fetch_apt "$suite" apt-get download "$@") ||
-        return
+    mkdir -p "$partial/debs/partial" "$partial/tree"
+    case $how in
+        alone) set -- download "$@" ;;
+        with-dependencies)
+            set -- install -y --no-install-recommends --download-only \
+                -o Dir::Cache::archives="$partial/debs" "$@"
+            ;;
+    esac
+    (cd "$partial/debs" && run_quietly "downloading from Debian $suite" \
+        fetch_apt "$suite" apt-get "$@") || return
     for deb in "$partial"/debs/*.deb; do
         dpkg -x "$deb" "$partial/tree" || return
     done
@@ -62,6 +70,30 @@ fetch_unpack() {
 # fetch_tree SUITE NAME PACKAGE…: unpacks exactly these packages (not what they depend on) once, and
 # prints the folder. A folder that exists is taken as it is; remove it to fetch again.
 fetch_tree() {
-    locked "fetch-$1" fetch_unpack "$@" >&2 || return
+    locked "fetch-$1" fetch_unpack alone "$@" >&2 || return
     echo "$cache/$1/$2"
+}
+
+# fetch_root SUITE NAME PACKAGE…: the same with all that they depend on. Nothing in it is configured;
+# fetch_command says how to start its programs.
+fetch_root() {
+    locked "fetch-$1" fetch_unpack with-dependencies "$@" >&2 || return
+    echo "$cache/$1/$2"
+}
+
+# fetch_command ROOT PROGRAM: makes a command of a program there, with its own libraries, and prints its
+# path.
+fetch_command() {
+    local root=$1 command=$1/$2 loader
+    if [[ ! -x $command ]]; then
+        loader=$(find "$root/usr/" -maxdepth 2 -name 'ld-linux*' -path '*/lib*' | head -n 1)
+        # Its keyboard layouts may be newer than the system's, too.
+        printf '#!/bin/sh\n%s\nexec %q --library-path %q %q "$@"\n' \
+            "XKB_CONFIG_ROOT=$root/usr/share/X11/xkb; export XKB_CONFIG_ROOT" \
+            "$loader" "$(dirname "$(find "$root/usr/lib" -name libc.so.6 | head -n 1)")" \
+            "$root/usr/bin/$2" >"$command.new"
+        chmod 755 "$command.new"
+        mv "$command.new" "$command"
+    fi
+    echo "$command"
 }
