@@ -198,7 +198,7 @@ static int parse(struct link *link, const uint8_t *bytes, size_t size)
             size -= part;
             continue;
         }
-        struct link_header header;
+        struct link_header header = {0};
         size_t take = 0;
         if (size >= LINK_HEADER_SIZE) {
             int r = link_header_decode(bytes, &header);

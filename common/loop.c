@@ -231,7 +231,8 @@ void loop_timer_arm(struct loop_timer *timer, uint64_t ms)
 
 void loop_timer_disarm(struct loop_timer *timer)
 {
-    event_del(&timer->event);
+    if (timer)
+        event_del(&timer->event);
 }
 
 void loop_timer_destroy(struct loop_timer *timer)

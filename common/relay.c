@@ -331,6 +331,19 @@ static const struct link_ops link_ops = {
     .closed = link_closed,
 };
 
+static void destroy_link_later(void *link)
+{
+    link_destroy(link);
+}
+
+/* We may be in one of its callbacks. */
+static void give_up_link(struct loop *loop, struct link *link)
+{
+    link_stop(link);
+    loop_later(loop, destroy_link_later, link);
+    errno = ENOMEM;
+}
+
 struct relay *relay_create(struct loop *loop, enum relay_side side, int local_fd, struct link *link,
                            const struct relay_limits *limits, const struct relay_ops *ops, void *user,
                            struct log_subject *subject)
@@ -339,8 +352,7 @@ struct relay *relay_create(struct loop *loop, enum relay_side side, int local_fd
     if (!r || wl_objects_init(&r->objects) < 0) {
         free(r);
         fd_close(local_fd);
-        link_destroy(link);
-        errno = ENOMEM;
+        give_up_link(loop, link);
         return NULL;
     }
     r->side = side;
@@ -352,8 +364,9 @@ struct relay *relay_create(struct loop *loop, enum relay_side side, int local_fd
     r->limits = *limits;
     r->next_id = r->peer_next_id = 1;
     if (wl_socket_init(&r->local, loop, local_fd, local_ready, r) < 0) {
-        relay_destroy(r);
-        errno = ENOMEM;
+        wl_objects_finish(&r->objects);
+        free(r);
+        give_up_link(loop, link);
         return NULL;
     }
     link_adopt(link, &link_ops, r);

@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+/* allow: which globals a VM may see. */
+#include <stdbool.h>
+
+struct vm_config;
+
+/* True if clients of @vm may bind globals of this interface. deny globs win over allow globs, those over the built-in list. */
+bool allow_global(const struct vm_config *vm, const char *interface);

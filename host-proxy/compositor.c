@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: MIT */
+/* wp_security_context_v1 is described here by hand rather than generated, since the oldest wayland-protocols that we build
+ * with do not have it, and it is small. The compositor is asked synchronously, with a deadline: once per VM, before
+ * the VM's first client is let in. */
+#include "host-proxy/compositor.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <wayland-client.h>
+
+#include "common/address.h"
+#include "common/fd.h"
+#include "common/log.h"
+#include "common/loop.h"
+#include "host-proxy/allow.h"
+#include "host-proxy/config.h"
+
+#define DEADLINE_MS 2000
+#define BACKLOG 128
+
+static const struct wl_interface *no_types[] = {NULL, NULL, NULL};
+static const struct wl_message context_requests[] = {
+    {"destroy", "", no_types},
+    {"set_sandbox_engine", "s", no_types},
+    {"set_app_id", "s", no_types},
+    {"set_instance_id", "s", no_types},
+    {"commit", "", no_types},
+};
+static const struct wl_interface context_interface = {"wp_security_context_v1", 1, 5, context_requests, 0, NULL};
+static const struct wl_interface *listener_types[] = {&context_interface, NULL, NULL};
+static const struct wl_message manager_requests[] = {
+    {"destroy", "", no_types},
+    {"create_listener", "nhh", listener_types},
+};
+static const struct wl_interface manager_interface = {"wp_security_context_manager_v1", 1, 2, manager_requests, 0, NULL};
+
+enum { MANAGER_CREATE_LISTENER = 1 };
+enum { CONTEXT_SET_ENGINE = 1, CONTEXT_SET_APP_ID, CONTEXT_SET_INSTANCE, CONTEXT_COMMIT };
+
+static void done(void *data, struct wl_callback *callback, uint32_t serial)
+{
+    (void)callback;
+    (void)serial;
+    *(bool *)data = true;
+}
+
+/* wl_display_roundtrip() that does not wait forever. 0 or -errno. */
+static int roundtrip(struct wl_display *display)
+{
+    static const struct wl_callback_listener listener = {done};
+    bool answered = false;
+    struct wl_callback *callback = wl_display_sync(display);
+    if (!callback)
+        return -ENOMEM;
+    wl_callback_add_listener(callback, &listener, &answered);
+    int64_t deadline = loop_now_ms() + DEADLINE_MS;
+    int r = 0;
+    while (!answered && r == 0) {
+        while (wl_display_prepare_read(display) < 0)
+            wl_display_dispatch_pending(display);
+        if (answered) {
+            wl_display_cancel_read(display);
+            break;
+        }
+        wl_display_flush(display);
+        struct pollfd p = {.fd = wl_display_get_fd(display), .events = POLLIN};
+        int64_t left = deadline - loop_now_ms();
+        int n = left > 0 ? poll(&p, 1, (int)left) : 0;
+        if (n <= 0) {
+            wl_display_cancel_read(display);
+            r = n == 0 ? -ETIMEDOUT : errno == EINTR ? 0 : -errno;
+        } else if (wl_display_read_events(display) < 0) {
+            r = -errno;
+        }
+        if (wl_display_dispatch_pending(display) < 0)
+            r = -EPROTO;
+    }
+    wl_callback_destroy(callback);
+    return r;
+}
+
+struct listing {
+    void (*global)(void *user, const char *interface, uint32_t version);
+    void *user;
+    uint32_t manager; /* the name of the context manager, 0 if there is none */
+};
+
+static void registry_global(void *data, struct wl_registry *registry, uint32_t name, const char *interface, uint32_t version)
+{
+    struct listing *l = data;
+    (void)registry;
+    if (strcmp(interface, manager_interface.name) == 0)
+        l->manager = name;
+    if (l->global)
+        l->global(l->user, interface, version);
+}
+
+static void registry_remove(void *data, struct wl_registry *registry, uint32_t name)
+{
+    (void)data;
+    (void)registry;
+    (void)name;
+}
+
+static const struct wl_registry_listener registry_listener = {registry_global, registry_remove};
+
+/* Takes @fd. The registry belongs to the display and goes with wl_display_disconnect(). */
+static int list(int fd, struct listing *listing, struct wl_display **ret_display, struct wl_registry **ret_registry)
+{
+    struct wl_display *display = wl_display_connect_to_fd(fd);
+    if (!display)
+        return -errno;
+    *ret_registry = wl_display_get_registry(display);
+    wl_registry_add_listener(*ret_registry, &registry_listener, listing);
+    int r = roundtrip(display);
+    if (r < 0) {
+        wl_registry_destroy(*ret_registry);
+        wl_display_disconnect(display);
+        return r;
+    }
+    *ret_display = display;
+    return 0;
+}
+
+int compositor_globals(int fd, void (*global)(void *user, const char *interface, uint32_t version), void *user)
+{
+    struct listing listing = {.global = global, .user = user};
+    struct wl_display *display;
+    struct wl_registry *registry;
+    int r = list(fd, &listing, &display, &registry);
+    if (r < 0)
+        return r;
+    wl_registry_destroy(registry);
+    wl_display_disconnect(display);
+    return 0;
+}
+
+void compositor_context_init(struct compositor_context *c, const char *display, const struct vm_config *vm, struct log_subject *subject)
+{
+    *c = (struct compositor_context){.display = display, .vm = vm, .subject = subject, .close_fd = -1};
+}
+
+void compositor_context_finish(struct compositor_context *c)
+{
+    c->close_fd = fd_close(c->close_fd);
+    if (c->path[0])
+        unlink(c->path);
+    if (c->folder[0])
+        rmdir(c->folder);
+    c->path[0] = c->folder[0] = 0;
+    c->made = c->tried = false;
+}
+
+/* A listening socket in a folder that only we may enter. Returns an owned fd or -errno. */
+static int make_socket(struct compositor_context *c)
+{
+    const char *base = getenv("XDG_RUNTIME_DIR");
+    if (!base || *base != '/' || strlen(base) > sizeof(c->folder) - sizeof("/wayvsock-XXXXXX"))
+        base = "/tmp";
+    snprintf(c->folder, sizeof(c->folder), "%.40s/wayvsock-XXXXXX", base);
+    if (!mkdtemp(c->folder)) {
+        int e = -errno;
+        c->folder[0] = 0;
+        return e;
+    }
+    snprintf(c->path, sizeof(c->path), "%s/wayland", c->folder);
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    snprintf(address.sun_path, sizeof(address.sun_path), "%s", c->path);
+    _cleanup_(fd_closep) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 || listen(fd, BACKLOG) < 0)
+        return -errno;
+    return fd_steal(&fd);
+}
+
+/* Asks for the context. 1: made; 0: the compositor does not have them; -errno. */
+static int make(struct compositor_context *c, struct wl_display *display, struct wl_registry *registry, uint32_t manager_name)
+{
+    int ends[2];
+    _cleanup_(fd_closep) int listener = make_socket(c);
+    if (listener < 0)
+        return listener;
+    if (pipe2(ends, O_CLOEXEC) < 0)
+        return -errno;
+    struct wl_proxy *manager = wl_registry_bind(registry, manager_name, &manager_interface, 1);
+    struct wl_proxy *context = manager ? wl_proxy_marshal_flags(manager, MANAGER_CREATE_LISTENER, &context_interface, 1, 0, NULL, listener, ends[0])
+                                       : NULL;
+    int r = -ENOMEM;
+    if (context) {
+        wl_proxy_marshal_flags(context, CONTEXT_SET_ENGINE, NULL, 1, 0, "io.github.wayvsock");
+        wl_proxy_marshal_flags(context, CONTEXT_SET_APP_ID, NULL, 1, 0, c->vm->name);
+        wl_proxy_marshal_flags(context, CONTEXT_SET_INSTANCE, NULL, 1, 0, c->vm->name);
+        wl_proxy_marshal_flags(context, CONTEXT_COMMIT, NULL, 1, 0);
+        r = roundtrip(display);
+        wl_proxy_marshal_flags(context, 0, NULL, 1, WL_MARSHAL_FLAG_DESTROY);
+    }
+    if (manager)
+        wl_proxy_marshal_flags(manager, 0, NULL, 1, WL_MARSHAL_FLAG_DESTROY);
+    wl_display_flush(display);
+    fd_close(ends[0]);
+    if (r < 0) {
+        fd_close(ends[1]);
+        return r;
+    }
+    c->close_fd = ends[1];
+    c->made = true;
+    return 1;
+}
+
+static int connect_context(const struct compositor_context *c)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    snprintf(address.sun_path, sizeof(address.sun_path), "%s", c->path);
+    _cleanup_(fd_closep) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
+        return -errno;
+    fd_set_nonblock(fd);
+    return fd_steal(&fd);
+}
+
+#define NAMES_MAX 256
+
+struct names {
+    const struct vm_config *vm;
+    char *at[NAMES_MAX];
+    size_t n;
+};
+
+/* Remembers what policy allows, or strikes what is there. */
+static void remember(void *user, const char *interface, uint32_t version)
+{
+    struct names *names = user;
+    (void)version;
+    if (names->n < NAMES_MAX && allow_global(names->vm, interface) && (names->at[names->n] = strdup(interface)))
+        names->n++;
+}
+
+static void strike(void *user, const char *interface, uint32_t version)
+{
+    struct names *names = user;
+    (void)version;
+    for (size_t i = 0; i < names->n; i++)
+        if (names->at[i] && strcmp(names->at[i], interface) == 0) {
+            free(names->at[i]);
+            names->at[i] = NULL;
+            return;
+        }
+}
+
+static void tell_withheld(struct compositor_context *c, struct names *names)
+{
+    int fd = connect_context(c);
+    if (fd < 0 || compositor_globals(fd, strike, names) < 0)
+        return;
+    for (size_t i = 0; i < names->n; i++)
+        if (names->at[i])
+            log_warn(c->subject, "%s is allowed, but the compositor withholds it from clients in a security context (security-context = no "
+                                 "for this VM would show it)",
+                     names->at[i]);
+}
+
+static void make_context(struct compositor_context *c)
+{
+    char error[256];
+    struct names names = {.vm = c->vm};
+    struct listing listing = {.global = remember, .user = &names};
+    struct wl_display *display;
+    struct wl_registry *registry;
+    compositor_context_finish(c);
+    int fd = address_connect_display(c->display, error, sizeof(error));
+    if (fd < 0 || list(fd, &listing, &display, &registry) < 0)
+        return; /* the client's own connection attempt tells */
+    c->tried = true;
+    int r = listing.manager ? make(c, display, registry, listing.manager) : 0;
+    wl_registry_destroy(registry);
+    wl_display_disconnect(display);
+    if (r > 0) {
+        log_info(c->subject, "its clients are tagged as \"%s\" by wp_security_context_v1", c->vm->name);
+        tell_withheld(c, &names);
+    } else if (r == 0) {
+        log_info(c->subject, "the compositor has no wp_security_context_v1: its clients are not tagged");
+    } else {
+        log_warn(c->subject, "no security context: %s", strerror(-r));
+        compositor_context_finish(c);
+    }
+    for (size_t i = 0; i < names.n; i++)
+        free(names.at[i]);
+}
+
+int compositor_connect(struct compositor_context *c, char *error, size_t error_size)
+{
+    if (c->vm->security_context && !getenv("WAYLAND_SOCKET")) {
+        if (!c->tried)
+            make_context(c);
+        int fd = c->made ? connect_context(c) : -ENOENT;
+        if (c->made && fd < 0) { /* a compositor that was restarted knows nothing of the context */
+            make_context(c);
+            fd = c->made ? connect_context(c) : -ENOENT;
+        }
+        if (fd >= 0)
+            return fd;
+        if (c->made) {
+            snprintf(error, error_size, "cannot connect through the security context: %s", strerror(-fd));
+            return fd;
+        }
+        /* A compositor that has contexts must not be reached around them; one that could not be asked is not there. */
+    }
+    return address_connect_display(c->display, error, error_size);
+}

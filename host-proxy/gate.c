@@ -1,0 +1,392 @@
+/* SPDX-License-Identifier: MIT */
+/* Anyone who can reach a socket may connect. Until a connection has proven with its first frame whose it is, it costs us a
+ * descriptor, a link struct and at most one HELLO of memory, for at most HELLO_MS, and only so many of them at a time, counted per VM so
+ * that one VM cannot shut the door for another. */
+#include "host-proxy/gate.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <sys/socket.h>
+#include <linux/vm_sockets.h>
+
+#include "common/address.h"
+#include "common/fd.h"
+#include "common/link.h"
+#include "common/log.h"
+#include "common/loop.h"
+#include "host-proxy/client.h"
+#include "host-proxy/refuse.h"
+#include "host-proxy/vms.h"
+
+#define HELLO_MS 5000
+#define WAITING_MAX 64 /* per VM */
+#define RETRY_MS 500
+#define ACCEPT_AT_ONCE 32
+
+struct listener {
+    struct gate *gate;
+    struct listener *next;
+    int fd;
+    struct loop_io *io;
+    struct vm *vm; /* whoever connects here is this VM; NULL: known by its CID */
+};
+
+/* A connection that has not said HELLO. */
+struct visitor {
+    struct gate *gate;
+    struct visitor *prev, *next;
+    struct vm *vm;
+    struct link *link;
+    struct loop_timer *timer;
+    struct address_peer peer;
+};
+
+struct gate {
+    struct vms *vms;
+    struct loop *loop;
+    struct listener *listeners;
+    struct visitor *visitors;
+    struct loop_timer *retry;
+    struct log_subject strangers; /* log lines about CIDs that nothing names */
+};
+
+static void destroy_link_later(void *link)
+{
+    link_destroy(link);
+}
+
+/* Gives up the visitor, not its link. */
+static struct link *visitor_leave(struct visitor *v)
+{
+    struct link *link = v->link;
+    if (v->prev)
+        v->prev->next = v->next;
+    else
+        v->gate->visitors = v->next;
+    if (v->next)
+        v->next->prev = v->prev;
+    v->vm->waiting--;
+    loop_timer_destroy(v->timer);
+    free(v);
+    return link;
+}
+
+static void turn_away(struct visitor *v, enum link_error code, const char *text)
+{
+    struct loop *loop = v->gate->loop;
+    struct log_subject *subject = &v->vm->subject;
+    refuse(loop, visitor_leave(v), subject, code, text);
+}
+
+/* NULL if the HELLO proves that it comes from the VM's guest daemon, or what is missing. */
+static const char *unproven(const struct visitor *v, const struct link_hello *hello)
+{
+    const struct vm *vm = v->vm;
+    if (v->gate->vms->config->no_auth)
+        return NULL;
+    if (vm->has_token) {
+        if (hello->proof_kind == LINK_PROOF_TOKEN && token_equal(&vm->token, hello->proof, hello->proof_size))
+            return NULL;
+        return hello->proof_kind == LINK_PROOF_TOKEN ? "wrong token" : "the VM's token is missing: start wayvsock-guest with --token";
+    }
+    if (v->peer.kind == ADDRESS_VSOCK)
+        return v->peer.port < 1024 ? NULL
+                                   : "no privileged source port: start wayvsock-guest as the system service (CAP_NET_BIND_SERVICE), "
+                                     "or give both sides a --token";
+    if (v->peer.uid == getuid() && v->link->got_descriptor)
+        return NULL;
+    return "nothing proves who this is: over a hybrid socket (or from another user) give both sides a --token";
+}
+
+static void hello_control(struct visitor *v, const struct link_hello *hello)
+{
+    const char *missing = unproven(v, hello);
+    if (missing) {
+        turn_away(v, LINK_ERROR_REFUSED, missing);
+        return;
+    }
+    uint32_t version = hello->version_max < LINK_VERSION_MAX ? hello->version_max : LINK_VERSION_MAX;
+    char label[LINK_LABEL_MAX + 1];
+    snprintf(label, sizeof(label), "%.*s", (int)hello->label_size, hello->label);
+    struct vm *vm = v->vm;
+    vm_begin(vm, visitor_leave(v), version, label);
+}
+
+static bool same_key(const uint8_t *a, const uint8_t *b)
+{
+    uint8_t different = 0;
+    for (size_t i = 0; i < LINK_KEY_SIZE; i++)
+        different |= a[i] ^ b[i];
+    return !different;
+}
+
+static void hello_client(struct visitor *v, const struct link_hello *hello)
+{
+    struct vm *vm = v->vm;
+    if (!vm->control || hello->proof_kind != LINK_PROOF_KEY || !same_key(hello->proof, vm->key)) {
+        turn_away(v, LINK_ERROR_REFUSED, vm->control ? "a client's connection without the session's key" : "a client's connection without a session");
+        return;
+    }
+    char label[LINK_LABEL_MAX + 1];
+    snprintf(label, sizeof(label), "%.*s", (int)hello->label_size, hello->label);
+    client_begin(vm, visitor_leave(v), label);
+}
+
+static int frame(void *user, enum link_type type, const uint8_t *payload, size_t size)
+{
+    struct visitor *v = user;
+    struct link_hello hello;
+    char text[96];
+    int e = type == LINK_HELLO ? link_hello_decode(payload, size, &hello) : LINK_E_TYPE;
+    if (e != LINK_OK) {
+        snprintf(text, sizeof(text), "a HELLO is expected first, not %s (%s)", link_type_name(type), link_decode_error_name(e));
+        turn_away(v, LINK_ERROR_PROTOCOL, text);
+        return -EPROTO;
+    }
+    if (hello.version_min > LINK_VERSION_MAX || hello.version_max < LINK_VERSION_MIN) {
+        snprintf(text, sizeof(text), "no common version: the guest has %u to %u, the host %u to %u", hello.version_min, hello.version_max,
+                 LINK_VERSION_MIN, LINK_VERSION_MAX);
+        turn_away(v, LINK_ERROR_VERSION, text);
+        return -EPROTO;
+    }
+    struct link *link = v->link;
+    link->wants_descriptor = false;
+    if (hello.role == LINK_ROLE_CONTROL)
+        hello_control(v, &hello);
+    else
+        hello_client(v, &hello);
+    return link->stopped ? -ECONNREFUSED : 0;
+}
+
+static int not_yet(struct visitor *v)
+{
+    turn_away(v, LINK_ERROR_PROTOCOL, "a HELLO is expected first");
+    return -EPROTO;
+}
+
+static int mem_write(void *user, const struct link_mem_write *write, struct memory **ret_memory)
+{
+    (void)write;
+    (void)ret_memory;
+    return not_yet(user);
+}
+
+static int stream_data(void *user, uint32_t id, size_t size, struct stream **ret_stream)
+{
+    (void)id;
+    (void)size;
+    (void)ret_stream;
+    return not_yet(user);
+}
+
+static void closed(void *user, int reason, unsigned type)
+{
+    struct visitor *v = user;
+    if (reason > 0)
+        log_warn(&v->vm->subject, "refused a connection: it began with a malformed %s frame: %s", link_type_name(type),
+                 link_decode_error_name(reason));
+    else
+        log_debug(&v->vm->subject, "a connection ended before its HELLO");
+    struct loop *loop = v->gate->loop;
+    struct link *link = visitor_leave(v);
+    loop_later(loop, destroy_link_later, link);
+}
+
+static const struct link_ops link_ops = {.frame = frame, .mem_write = mem_write, .stream_data = stream_data, .closed = closed};
+
+static void expired(void *user)
+{
+    turn_away(user, LINK_ERROR_REFUSED, "no HELLO came");
+}
+
+/* Which VM a new connection is from, or NULL, with a line in the log. */
+static struct vm *identify(const struct listener *l, const struct address_peer *peer)
+{
+    struct gate *gate = l->gate;
+    if (peer->kind != ADDRESS_VSOCK) {
+        if (l->vm)
+            return l->vm;
+        log_warn(&gate->strangers, "refused a connection: no VM owns the socket that it came to");
+        return NULL;
+    }
+    const struct vm_config *config = host_config_vm_of_cid(gate->vms->config, peer->cid);
+    if (l->vm && !l->vm->config->has_cid && peer->cid > VMADDR_CID_HOST)
+        return l->vm;
+    if (!config || (l->vm && l->vm->config != config)) {
+        log_warn(&gate->strangers, "refused a connection from CID %u, which nothing names%s: to let it in, add --vm NAME:%u, or \"cid = %u\" to a [vm "
+                                   "NAME] section",
+                 peer->cid, config ? " for this socket" : "", peer->cid, peer->cid);
+        return NULL;
+    }
+    return vms_find(gate->vms, config);
+}
+
+static void arrive(struct listener *l, int fd)
+{
+    struct gate *gate = l->gate;
+    struct address_peer peer;
+    if (address_peer(fd, &peer) < 0) {
+        fd_close(fd);
+        return;
+    }
+    struct vm *vm = identify(l, &peer);
+    if (!vm || vm->waiting >= WAITING_MAX) {
+        if (vm)
+            log_warn(&vm->subject, "refused a connection: %u others have not said who they are", vm->waiting);
+        uint8_t frame[LINK_FRAME_SMALL_MAX]; /* a word, if it fits in the socket's buffer */
+        size_t n = link_error_encode(frame, LINK_ERROR_REFUSED, 0, 3, vm ? "too many connections" : "the host's configuration does not name this VM");
+        if (send(fd, frame, n, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+            log_debug(&gate->strangers, "could not say so: %s", strerror(errno));
+        fd_close(fd);
+        return;
+    }
+    struct visitor *v = calloc(1, sizeof(*v));
+    if (!v) {
+        fd_close(fd);
+        return;
+    }
+    *v = (struct visitor){.gate = gate, .vm = vm, .peer = peer};
+    v->timer = loop_timer_create(gate->loop, expired, v);
+    v->link = v->timer ? link_create(gate->loop, fd, peer.kind == ADDRESS_UNIX, &link_ops, v) : NULL;
+    if (!v->link) {
+        if (!v->timer)
+            fd_close(fd);
+        loop_timer_destroy(v->timer);
+        free(v);
+        return;
+    }
+    v->link->wants_descriptor = peer.kind == ADDRESS_UNIX;
+    v->next = gate->visitors;
+    if (v->next)
+        v->next->prev = v;
+    gate->visitors = v;
+    vm->waiting++;
+    loop_timer_arm(v->timer, HELLO_MS);
+}
+
+static void watch_all(struct gate *gate, unsigned events)
+{
+    for (struct listener *l = gate->listeners; l; l = l->next)
+        loop_io_set(l->io, events);
+}
+
+static void retry(void *user)
+{
+    watch_all(user, LOOP_READ);
+}
+
+static void ready(void *user, unsigned events)
+{
+    struct listener *l = user;
+    (void)events;
+    for (int i = 0; i < ACCEPT_AT_ONCE; i++) {
+        int fd = address_accept(l->fd);
+        if (fd >= 0) {
+            arrive(l, fd);
+            continue;
+        }
+        if (fd == -EMFILE || fd == -ENFILE || fd == -ENOMEM || fd == -ENOBUFS) {
+            log_warn(&l->gate->strangers, "cannot accept a connection now: %s", strerror(-fd));
+            watch_all(l->gate, 0);
+            loop_timer_arm(l->gate->retry, RETRY_MS);
+        }
+        return;
+    }
+}
+
+/* Takes @fd. */
+static int add_listener(struct gate *gate, int fd, struct vm *vm)
+{
+    struct listener *l = calloc(1, sizeof(*l));
+    if (!l) {
+        address_unlisten(fd);
+        return -ENOMEM;
+    }
+    *l = (struct listener){.gate = gate, .next = gate->listeners, .fd = fd, .vm = vm};
+    l->io = loop_io_create(gate->loop, fd, LOOP_READ, ready, l);
+    gate->listeners = l;
+    return l->io ? 0 : -ENOMEM;
+}
+
+static int listen_on(struct gate *gate, const struct address *address, struct vm *vm, char *error, size_t error_size)
+{
+    char text[256];
+    int fd = address_listen(address, error, error_size);
+    if (fd < 0)
+        return fd;
+    log_info(vm ? &vm->subject : NULL, "listening on %s", address_format(address, text, sizeof(text)));
+    return add_listener(gate, fd, vm);
+}
+
+static int inherit(struct gate *gate, char *error, size_t error_size)
+{
+    int first, n = address_inherited(&first);
+    if (n < 0)
+        snprintf(error, error_size, "LISTEN_FDS is malformed");
+    for (int i = 0; i < n; i++) {
+        struct address address;
+        int r = address_of_listener(first + i, &address);
+        if (r < 0) {
+            snprintf(error, error_size, "descriptor %d, handed over by systemd, is no socket that we can listen on", first + i);
+            return r;
+        }
+        const struct vm_config *owner = host_config_owner(gate->vms->config, &address);
+        r = add_listener(gate, first + i, owner ? vms_find(gate->vms, owner) : NULL);
+        if (r < 0) {
+            snprintf(error, error_size, "out of memory");
+            return r;
+        }
+    }
+    return n;
+}
+
+struct gate *gate_create(struct vms *vms, char *error, size_t error_size)
+{
+    struct gate *gate = calloc(1, sizeof(*gate));
+    if (!gate) {
+        snprintf(error, error_size, "out of memory");
+        return NULL;
+    }
+    gate->vms = vms;
+    gate->loop = vms->loop;
+    gate->retry = loop_timer_create(gate->loop, retry, gate);
+    int r = gate->retry ? inherit(gate, error, error_size) : -ENOMEM;
+    const struct host_config *config = vms->config;
+    if (r == 0) {
+        for (size_t i = 0; i < config->n_listen && r >= 0; i++)
+            r = listen_on(gate, &config->listen[i], NULL, error, error_size);
+        for (size_t v = 0; v < vms->n; v++)
+            for (size_t i = 0; i < config->vms[v].n_listen && r >= 0; i++)
+                r = listen_on(gate, &config->vms[v].listen[i], &vms->at[v], error, error_size);
+        if (r == 0 && !gate->listeners) {
+            snprintf(error, error_size, "nothing to listen on: give --listen, or \"listen\" in the configuration");
+            r = -EINVAL;
+        }
+    }
+    if (r < 0) {
+        gate_destroy(gate);
+        return NULL;
+    }
+    return gate;
+}
+
+void gate_destroy(struct gate *gate)
+{
+    if (!gate)
+        return;
+    while (gate->visitors)
+        link_destroy(visitor_leave(gate->visitors));
+    while (gate->listeners) {
+        struct listener *l = gate->listeners;
+        gate->listeners = l->next;
+        loop_io_destroy(l->io);
+        address_unlisten(l->fd);
+        free(l);
+    }
+    loop_timer_destroy(gate->retry);
+    free(gate);
+}

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+/* wayvsock-host: shows the windows of virtual machines on this desktop. */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/fd.h"
+#include "common/log.h"
+#include "common/loop.h"
+#include "common/sd.h"
+#include "host-proxy/check.h"
+#include "host-proxy/gate.h"
+#include "host-proxy/options.h"
+#include "host-proxy/vms.h"
+
+static void terminate(void *user, int signo)
+{
+    (void)signo;
+    loop_stop(user);
+}
+
+static int run(const struct host_config *config)
+{
+    char error[512];
+    struct vms vms = {0};
+    struct gate *gate = NULL;
+    struct loop *loop = loop_create();
+    if (!loop) {
+        log_error(NULL, "cannot make an event loop: %s", strerror(errno));
+        return 1;
+    }
+    int r = vms_init(&vms, loop, config);
+    if (r == 0) {
+        gate = gate_create(&vms, error, sizeof(error));
+        if (!gate) {
+            log_error(NULL, "%s", error);
+            r = -EINVAL;
+        }
+    }
+    if (r == 0)
+        r = loop_signal(loop, SIGTERM, terminate, loop);
+    if (r == 0)
+        r = loop_signal(loop, SIGINT, terminate, loop);
+    if (r == 0) {
+        sd_notify_ready();
+        loop_run(loop);
+        sd_notify_stopping();
+    }
+    gate_destroy(gate);
+    vms_finish(&vms);
+    loop_destroy(loop);
+    return r < 0 ? 1 : 0;
+}
+
+int main(int argc, char **argv)
+{
+    struct host_config config;
+    int r = host_options_parse(argc, argv, &config);
+    if (r == 0) {
+        log_init("wayvsock-host", config.check && config.log_level < LOG_LEVEL_DEBUG ? LOG_LEVEL_WARN : config.log_level);
+        signal(SIGPIPE, SIG_IGN);
+        fd_raise_limit();
+        if (config.no_auth)
+            log_warn(NULL, "--no-auth: whoever connects is taken for the VM's daemon; for development only");
+        r = config.check ? check_run(&config) : run(&config);
+    } else {
+        r = r == OPTIONS_DONE ? 0 : 2;
+    }
+    host_config_finish(&config);
+    return r;
+}

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+/* refuse: the last word on a connection that leads nowhere. */
+#include "protocol/link.h"
+
+struct link;
+struct log_subject;
+struct loop;
+
+/* Sends an ERROR, and destroys @link (taken) from the loop. Safe in the link's own callbacks. */
+void refuse(struct loop *loop, struct link *link, struct log_subject *subject, enum link_error code, const char *text);

@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: MIT */
+/* A guest daemon that is silent may be suspended, so its clients' windows stay, within its quotas, until it
+ * speaks again, or a reset, the end of the connection, a new control connection of the same VM, or --peer-timeout says
+ * that it will not. */
+#include "host-proxy/vms.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+
+#include "common/link.h"
+#include "common/loop.h"
+#include "common/memory.h"
+#include "common/relay.h"
+#include "host-proxy/client.h"
+
+#define SILENT_TICKS 3 /* when to say so: one more than a heartbeat may be late */
+
+static void destroy_link_later(void *link)
+{
+    link_destroy(link);
+}
+
+static void drop_control(struct vm *vm)
+{
+    if (!vm->control)
+        return;
+    link_stop(vm->control);
+    link_flush(vm->control);
+    if (loop_later(vm->vms->loop, destroy_link_later, vm->control) < 0)
+        log_error(&vm->subject, "out of memory");
+    vm->control = NULL;
+}
+
+void vm_end(struct vm *vm, const char *reason)
+{
+    if (!vm->control)
+        return;
+    log_info(&vm->subject, "gone: %s (%u clients)", reason, vm->clients_n);
+    drop_control(vm);
+    explicit_bzero(vm->key, sizeof(vm->key));
+    loop_timer_disarm(vm->tick);
+    clients_disconnect(vm, reason);
+}
+
+static void now(int64_t ret_ns[_LINK_CLOCK_N])
+{
+    static const clockid_t clocks[_LINK_CLOCK_N] = {CLOCK_REALTIME, CLOCK_MONOTONIC, CLOCK_MONOTONIC_RAW, CLOCK_BOOTTIME};
+    for (int i = 0; i < _LINK_CLOCK_N; i++) {
+        struct timespec t;
+        clock_gettime(clocks[i], &t);
+        ret_ns[i] = t.tv_sec * 1000000000ll + t.tv_nsec;
+    }
+}
+
+static int frame(void *user, enum link_type type, const uint8_t *payload, size_t size)
+{
+    struct vm *vm = user;
+    uint64_t serial;
+    struct link_error_frame error;
+    char reason[LINK_TEXT_MAX + 32];
+    vm->heard = true;
+    if (vm->silent) {
+        log_info(&vm->subject, "is back after %u missed heartbeats", vm->missed);
+        vm->silent = false;
+    }
+    if (type == LINK_PING && link_ping_decode(payload, size, &serial) == LINK_OK) {
+        struct link_pong pong = {.serial = serial};
+        now(pong.ns);
+        link_queue(vm->control, link_pong_encode, &pong);
+        link_flush(vm->control);
+        if (sendq_size(&vm->control->out) > vm->config->limits.queue) {
+            vm_end(vm, "it does not read what it asks for");
+            return -EPROTO;
+        }
+        return 0;
+    }
+    if (type == LINK_ERROR && link_error_decode(payload, size, &error) == LINK_OK)
+        snprintf(reason, sizeof(reason), "it said: %.*s", (int)error.text_size, error.text);
+    else
+        snprintf(reason, sizeof(reason), "it sent an unexpected or malformed %s frame", link_type_name(type));
+    vm_end(vm, reason);
+    return -EPROTO;
+}
+
+static int no_memory(void *user, const struct link_mem_write *write, struct memory **ret_memory)
+{
+    (void)write;
+    (void)ret_memory;
+    vm_end(user, "it sent memory on the control connection");
+    return -EPROTO;
+}
+
+static int no_stream(void *user, uint32_t id, size_t size, struct stream **ret_stream)
+{
+    (void)id;
+    (void)size;
+    (void)ret_stream;
+    vm_end(user, "it sent a stream on the control connection");
+    return -EPROTO;
+}
+
+static void closed(void *user, int reason, unsigned type)
+{
+    char text[128];
+    if (reason > 0)
+        snprintf(text, sizeof(text), "it sent a malformed %s frame: %s", link_type_name(type), link_decode_error_name(reason));
+    else
+        snprintf(text, sizeof(text), "%s", reason ? strerror(-reason) : "it closed the connection");
+    vm_end(user, text);
+}
+
+static const struct link_ops link_ops = {.frame = frame, .mem_write = no_memory, .stream_data = no_stream, .closed = closed};
+
+static void ticked(void *user)
+{
+    struct vm *vm = user;
+    vm->missed = vm->heard ? 0 : vm->missed + 1;
+    vm->heard = false;
+    if (vm->missed == SILENT_TICKS) {
+        vm->silent = true;
+        log_warn(&vm->subject, "is silent; its windows stay for %u s", vm->silent_max * LINK_TICK_MS / 1000);
+    }
+    if (vm->missed >= vm->silent_max) {
+        vm_end(vm, "it was silent for too long (--peer-timeout)");
+        return;
+    }
+    loop_timer_arm(vm->tick, LINK_TICK_MS);
+}
+
+void vm_begin(struct vm *vm, struct link *link, uint32_t version, const char *label)
+{
+    vm_end(vm, "its guest daemon connected anew");
+    link_adopt(link, &link_ops, vm);
+    vm->control = link;
+    vm->version = version;
+    vm->missed = 0;
+    vm->heard = true;
+    vm->silent = false;
+    if (getrandom(vm->key, sizeof(vm->key), 0) != sizeof(vm->key)) {
+        vm_end(vm, "no random numbers for a session key");
+        return;
+    }
+    struct link_welcome welcome = {.version = (uint16_t)version, .features = LINK_FEATURES, .name = vm->config->name,
+                                   .name_size = (uint16_t)strlen(vm->config->name)};
+    memcpy(welcome.key, vm->key, sizeof(vm->key));
+    link_queue(link, link_welcome_encode, &welcome);
+    explicit_bzero(&welcome, sizeof(welcome));
+    loop_timer_arm(vm->tick, LINK_TICK_MS);
+    log_info(&vm->subject, "connected (its host name: %s)", *label ? label : "none");
+    link_flush(link);
+}
+
+bool vm_charge(struct vm *vm, uint64_t bytes)
+{
+    uint64_t limit = vm->config->limits.memory;
+    vm->charged += bytes;
+    if (vm->charged <= limit)
+        return true;
+    /* The estimate counts every byte written; what is allocated now is what matters. */
+    vm->charged = clients_memory(vm) + bytes;
+    return vm->charged <= limit;
+}
+
+struct vm *vms_find(struct vms *vms, const struct vm_config *config)
+{
+    for (size_t i = 0; i < vms->n; i++)
+        if (vms->at[i].config == config)
+            return &vms->at[i];
+    return NULL;
+}
+
+int vms_init(struct vms *vms, struct loop *loop, const struct host_config *config)
+{
+    *vms = (struct vms){.loop = loop, .config = config};
+    vms->at = calloc(config->n_vms ? config->n_vms : 1, sizeof(*vms->at));
+    if (!vms->at)
+        return -ENOMEM;
+    vms->n = config->n_vms;
+    for (size_t i = 0; i < vms->n; i++) {
+        struct vm *vm = &vms->at[i];
+        char error[512];
+        vm->vms = vms;
+        vm->config = &config->vms[i];
+        snprintf(vm->label, sizeof(vm->label), "vm %s", vm->config->name);
+        vm->subject.name = vm->label;
+        uint64_t ticks = (uint64_t)config->peer_timeout_s * 1000 / LINK_TICK_MS;
+        vm->silent_max = ticks < 1 ? 1 : (unsigned)ticks;
+        vm->tick = loop_timer_create(loop, ticked, vm);
+        if (!vm->tick)
+            return -ENOMEM;
+        compositor_context_init(&vm->context, config->compositor, vm->config, &vm->subject);
+        if (vm->config->token_file) {
+            int r = token_read(vm->config->token_file, &vm->token, error, sizeof(error));
+            if (r < 0) {
+                log_error(&vm->subject, "%s", error);
+                return r;
+            }
+            vm->has_token = true;
+        }
+    }
+    return 0;
+}
+
+void vms_finish(struct vms *vms)
+{
+    for (size_t i = 0; i < vms->n; i++) {
+        struct vm *vm = &vms->at[i];
+        if (vm->control)
+            link_destroy(vm->control);
+        clients_finish(vm);
+        loop_timer_destroy(vm->tick);
+        token_finish(&vm->token);
+        if (vm->vms)
+            compositor_context_finish(&vm->context);
+    }
+    free(vms->at);
+    vms->at = NULL;
+    vms->n = 0;
+}

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+/* vms: the virtual machines that we know, who of them is there, and what they use. */
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/log.h"
+#include "common/token.h"
+#include "host-proxy/compositor.h"
+#include "host-proxy/config.h"
+#include "protocol/link.h"
+
+struct client;
+struct link;
+struct loop;
+struct loop_timer;
+
+struct vm {
+    struct vms *vms;
+    const struct vm_config *config;
+    struct log_subject subject;
+    char label[80];
+    struct token token;
+    bool has_token;
+    struct link *control; /* its guest daemon; NULL: not there */
+    uint8_t key[LINK_KEY_SIZE]; /* the session's */
+    uint32_t version; /* of the link protocol, as agreed */
+    struct loop_timer *tick;
+    unsigned missed; /* ticks without a word */
+    bool heard, silent;
+    unsigned silent_max; /* ticks after which it is dropped */
+    struct client *clients;
+    unsigned clients_n;
+    unsigned long serial;
+    uint64_t charged; /* upper estimate of its mirrored bytes */
+    unsigned waiting; /* connections that have not proven anything */
+    struct compositor_context context;
+};
+
+struct vms {
+    struct loop *loop;
+    const struct host_config *config;
+    struct vm *at;
+    size_t n;
+};
+
+/* One struct vm per configured VM; tokens are read. 0 or -errno, said in the log. */
+int vms_init(struct vms *vms, struct loop *loop, const struct host_config *config);
+void vms_finish(struct vms *vms);
+struct vm *vms_find(struct vms *vms, const struct vm_config *config);
+
+/* A control connection that proved itself (@link is taken): the session before it ends. @label: what the guest calls itself. */
+void vm_begin(struct vm *vm, struct link *link, uint32_t version, const char *label);
+/* The session ends, its clients with it. */
+void vm_end(struct vm *vm, const char *reason);
+/* host: @bytes more of mirrored memory; false if that is over its limit. */
+bool vm_charge(struct vm *vm, uint64_t bytes);
