@@ -63,7 +63,7 @@ def man_pages_agree_with_help(t):
 def bad_command_lines(t):
     """Exit status 1 or 2, nothing on stdout, and a message that says what would be right."""
     for argv, part in (
-            ([GUEST], "--connect"), ([GUEST, "--connect"], "--connect"), ([GUEST, "--connect", "vsock:2"], "vsock:CID:PORT"),
+            ([GUEST, "--connect"], "--connect"), ([GUEST, "--connect", "vsock:2"], "vsock:CID:PORT"),
             ([GUEST, "--connect", "tcp:1:2"], "vsock:CID:PORT"), ([GUEST, "--connect", "vsock:2:99999999999"], "vsock:CID:PORT"),
             ([GUEST, "--connect", "unix:"], "unix:PATH"), ([GUEST, "--connect", "vsock-mux:/x"], "vsock-mux:PATH:PORT"),
             ([GUEST, "--made-up"], "--made-up"), ([GUEST, "--connect", "unix:/x", "surplus"], "surplus"),

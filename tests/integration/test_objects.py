@@ -556,6 +556,32 @@ def slow_compositor_gets_everything(t):
 
 
 @test
+def presentation_times_name_a_clock(t):
+    """The time of a frame is in the clock that the client was told of; on one machine the clocks' offset is nothing."""
+    for clock in (time.CLOCK_MONOTONIC, time.CLOCK_MONOTONIC_RAW, time.CLOCK_REALTIME):
+        fake = t.fake(name=f"fake{clock}")
+        fake.on("wl_registry", "bind", lambda peer, m: m.args[1][0] == "wp_presentation" and
+                peer.send(m.args[1][2], "clock_id", clock) and False)
+        client = t.stack(fake, tag=str(clock)).client()
+        peer = fake.peer_of(client)
+        surface = client.create(client.bind("wl_compositor", 4), "create_surface")
+        presentation = client.bind("wp_presentation", 1)
+        feedback = client.create(presentation, "feedback", surface)
+        client.roundtrip()
+        told = client.wait_event("wp_presentation", "clock_id").args[0]
+        now = time.clock_gettime_ns(clock)
+        seconds, ns = divmod(now, 10 ** 9)
+        peer.event(feedback, "presented", seconds >> 32, seconds & 0xffffffff, ns, 16666666, 7, 8, 3)
+        peer.event(1, "delete_id", feedback)
+        m = client.wait_event("wp_presentation_feedback", "presented")
+        high, low, got_ns, refresh, seq_hi, seq_lo, flags = m.args
+        offset = (((high << 32) + low) * 10 ** 9 + got_ns) - now + time.clock_gettime_ns(clock) - time.clock_gettime_ns(told)
+        t.ok(abs(offset) < 10 ** 9, f"clock {clock} told as {told}: {offset} ns off")
+        t.ok(got_ns < 10 ** 9, "nanoseconds")
+        t.eq((refresh, seq_hi, seq_lo, flags), (16666666, 7, 8, 3), "the rest")
+
+
+@test
 def two_clients_do_not_mix(t):
     fake, stack, first, peer1 = setup(t)
     second = stack.client()

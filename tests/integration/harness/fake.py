@@ -142,15 +142,14 @@ class Peer(Wire):
 
 
 class FakeCompositor:
-    def __init__(self, context, globals=None, formats=(0, 1), auto=True):
+    def __init__(self, context, globals=None, formats=(0, 1), name="fake"):
         self.context = context
-        self.socket = os.path.join(context.mkdir("fake"), "w")
+        self.socket = os.path.join(context.mkdir(name), "w")
         self.globals = {i: g for i, g in enumerate(globals or GLOBALS, 1)}
         self.formats = formats
         self.handlers = {}          # (interface, request) → f(peer, message); False: also the default
         self.lock = threading.RLock()
         self.peers = []
-        self.auto = auto
         self.proc = None
         self._open()
 

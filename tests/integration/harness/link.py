@@ -56,6 +56,13 @@ class Link:
         self.socket.close()
 
     def send(self, data, fds=()):
+        """The other side may end the connection before it has taken everything."""
+        try:
+            self._send(data, fds)
+        except (BrokenPipeError, ConnectionResetError):
+            pass
+
+    def _send(self, data, fds):
         ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
         sent = self.socket.sendmsg([data], ancillary)
         self.socket.sendall(data[sent:])
@@ -89,6 +96,10 @@ class Link:
                 raise Failure(f"the connection ended before {kind}")
             if got[0] == kind:
                 return got[1]
+
+    def wait_end(self, timeout=20):
+        while self.frame(timeout) is not None:
+            pass
 
     def error(self, timeout=20):
         """Reads to the end; (code, text) of the ERROR frame, None without one."""
