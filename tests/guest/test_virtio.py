@@ -25,25 +25,34 @@ class Vm:
         self.compositor = compositor or t.sway(**options)
         self.dir = t.mkdir("vm", 0o755)
         self.address = f"vsock-mux:{self.dir}/vsock:1100"
-        self.token = t.write("host.token", TOKEN + "\n")
+        self.config = t.write("host.conf", f"""\
+[vm vm]
+listen = {self.address}
+token = {t.write("host.token", TOKEN + chr(10))}
+title-prefix = "[vm] "
+""")
         self.host = None
         self.start_host()
 
     def start_host(self):
         self.host = self.t.spawn(
-            [os.environ["WAYVSOCK_HOST"], "--listen", self.address, "--vm", "vm", "--token", self.token,
-             "--compositor", self.compositor.socket, "--log-level", "debug"], name="wayvsock-host")
+            [os.environ["WAYVSOCK_HOST"], "--config", self.config, "--compositor", self.compositor.socket,
+             "--log-level", "debug"], name="wayvsock-host")
         self.host.is_daemon = True
         self.t.wait(lambda: os.path.exists(f"{self.dir}/vsock_1100") or not self.host.alive, "the host daemon listens")
 
     def boot(self, command, token=TOKEN, guest_args=(), limit=120):
         """The guest's process; command sees the folder self.dir as its working directory."""
         arguments = ["--connect", "vsock:2:1100", "--log-level", "debug", *guest_args]
+        # A copy of the token, as its file may belong to a user of the host.
+        start = 'exec "$@"'
         if token:
-            arguments += ["--token", self.t.write("vm/token", token + "\n")]
+            self.t.write("vm/token", token + "\n")
+            arguments += ["--token", "/run/token"]
+            start = 'install -m 600 token /run/token && exec "$@"'
         # The environment is a login's, not the test's, which has a runtime directory and home of its own.
-        return self.t.spawn([BOOT, "-d", self.dir, "-t", str(limit), "--", os.environ["WAYVSOCK_GUEST"], *arguments,
-                             "--", "sh", "-c", command], dict(os.environ), name="guest")
+        return self.t.spawn([BOOT, "-d", self.dir, "-t", str(limit), "--", "sh", "-c", start, "sh",
+                             os.environ["WAYVSOCK_GUEST"], *arguments, "--", "sh", "-c", command], dict(os.environ), name="guest")
 
     def run(self, command, **options):
         """Boots, and waits for the end; returns the exit status."""
