@@ -150,6 +150,8 @@ size_t wl_message_display_error(uint8_t *at, size_t room, uint32_t object, uint3
 {
     if (room < 24)
         return 0;
+    if (room > WL_MESSAGE_MAX)
+        room = WL_MESSAGE_MAX;
     size_t n = strlen(text);
     if (n > room - 24)
         n = room - 24;
