@@ -9,6 +9,7 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "integration"))
 
 from harness import main, test  # noqa: E402
+from harness.client import Client  # noqa: E402
 from harness.stack import TOKEN  # noqa: E402
 
 import draw  # noqa: E402
@@ -122,12 +123,22 @@ def applications_appear(t):
     vm.compositor.no_windows()
 
 
+def plug_keyboard(t, sway):
+    """Selections belong to who has the keyboard's focus, so there must be a keyboard."""
+    t.need("wtype")
+    t.spawn(["wtype", "-s", "1000000", "x"], sway.env())
+    with Client(sway.socket) as c:
+        c.bind("wl_seat", 5)
+        c.wait_for(lambda: any(m.name == "capabilities" and m.args[0] & 2 for m in c.events), "a keyboard")
+
+
 @test(timeout=200)
 def clipboard_to_the_host(t):
     """What the guest copies, the host pastes: 4 MiB, byte for byte."""
     t.need("wl-copy", "wl-paste")
     data = random.Random(1).randbytes(4 << 20)
     vm = Vm(t)
+    plug_keyboard(t, vm.compositor)
     with open(vm.path("data"), "wb") as f:
         f.write(data)
     guest = vm.boot("wl-copy --foreground --type application/x-test <data")
@@ -148,6 +159,7 @@ def clipboard_to_the_guest(t):
     t.need("wl-copy", "wl-paste")
     data = random.Random(2).randbytes(4 << 20)
     vm = Vm(t)
+    plug_keyboard(t, vm.compositor)
     with open(t.path("data"), "wb") as f:
         f.write(data)
     with open(t.path("data"), "rb") as f:
@@ -192,8 +204,8 @@ def guest_kernel_killed(t):
     """A VM that dies takes its windows along and nothing else; it may boot again."""
     vm = Vm(t)
     for _ in range(2):
-        guest = vm.boot("exec weston-simple-shm")
-        vm.compositor.window(title="[vm] simple-shm", timeout=60)
+        guest = vm.boot("exec weston-flower")
+        vm.compositor.window(title="[vm] Flower", timeout=60)
         guest.kill()
         vm.compositor.no_windows()
         t.ok(vm.host.alive, "the host daemon lives")
