@@ -34,7 +34,8 @@ static void finish(struct relay *r)
     r->finished = true;
     link_stop(r->link);
     wl_socket_pause(&r->local, true);
-    loop_timer_disarm(r->timer);
+    if (r->timer)
+        loop_timer_disarm(r->timer);
     log_debug(r->subject, "ended: sent wayland=%llu mem=%llu stream=%llu bytes, received %llu bytes",
               (unsigned long long)r->counted_wayland, (unsigned long long)r->counted_memory,
               (unsigned long long)r->counted_streams, (unsigned long long)r->link->received);
