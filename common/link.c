@@ -87,9 +87,17 @@ int link_flush(struct link *link)
 {
     if (link->flushing)
         return 0;
+    if (link->broken)
+        return -EPIPE;
     link->flushing = true;
     int r = sendq_flush(&link->out, link->fd);
     link->flushing = false;
+    if (r < 0 && r != -EAGAIN && !link->out.failed) {
+        /* What the peer said before it left is still to be read, its reason above all. */
+        link->broken = true;
+        link->paused = false;
+        sendq_finish(&link->out);
+    }
     uint64_t size = sendq_size(&link->out);
     bool waited = link->waiting;
     link->waiting = size > 0;
@@ -101,7 +109,6 @@ int link_flush(struct link *link)
         if (link->ops->drained)
             link->ops->drained(link->user);
     }
-    /* A broken connection shows itself to the reader as well, which then tells the owner. */
     return r == -EAGAIN ? 0 : r;
 }
 
@@ -363,7 +370,7 @@ static void ready(void *user, unsigned events)
     struct link *link = user;
     if (events & LOOP_WRITE && sendq_size(&link->out)) {
         int r = link_flush(link);
-        if (r < 0) {
+        if (r < 0 && !link->broken) {
             closed(link, r, 0);
             return;
         }

@@ -171,7 +171,7 @@ static void flush_local(struct relay *r)
 static void flush_link(struct relay *r)
 {
     link_flush(r->link);
-    if (r->link->out.failed)
+    if (r->link->out.failed && !r->link->broken)
         relay_fail(r, LINK_ERROR_INTERNAL, 0, WL_DISPLAY_NO_MEMORY, "out of memory");
     if (r->local_done || r->ending)
         return;
