@@ -43,8 +43,10 @@ void times_pong(struct times *times, const struct link_pong *pong)
     times->known = true;
     times->round_trip = round_trip;
     times->measured_ms = now_ms;
-    for (int i = 0; i < _LINK_CLOCK_N; i++)
-        times->offset[i] = (int64_t)((uint64_t)pong->ns[i] - (uint64_t)times->sent[i]) - (now[i] - times->sent[i]) / 2;
+    for (int i = 0; i < _LINK_CLOCK_N; i++) { /* unsigned: the host may say anything */
+        int64_t way = (now[i] - times->sent[i]) / 2;
+        times->offset[i] = (int64_t)((uint64_t)pong->ns[i] - (uint64_t)times->sent[i] - (uint64_t)way);
+    }
 }
 
 static int clock_index(uint32_t clock)
@@ -70,10 +72,11 @@ void times_convert(const struct times *times, struct wl_message *m, uint32_t clo
     int64_t offset = times->offset[clock_index(clock)];
     if (!times->known || nsec >= NS || sec > INT64_MAX / NS - 1)
         return;
-    if (m->info->hook != WL_HOOK_TIME_COMMIT) /* events come from the host's clock; requests go to it */
-        offset = -offset;
     int64_t t = (int64_t)sec * NS + nsec, converted;
-    if (__builtin_add_overflow(t, offset, &converted) || converted < 0)
+    bool to_host = m->info->hook == WL_HOOK_TIME_COMMIT; /* a request; events come from the host's clock */
+    if (to_host ? __builtin_add_overflow(t, offset, &converted) : __builtin_sub_overflow(t, offset, &converted))
+        return;
+    if (converted < 0)
         return;
     sec = (uint64_t)(converted / NS);
     wl_message_poke(m, WL_HEADER_SIZE, (uint32_t)(sec >> 32));
