@@ -139,9 +139,9 @@ int memory_store(struct memory *m, uint64_t offset, const void *bytes, size_t si
 void memory_punch(struct memory *m, uint64_t offset, uint64_t length)
 {
     uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
-    uint64_t end = offset + length > m->size ? m->size : offset + length;
-    if (end < m->size)
-        end -= end % page;
+    uint64_t end = offset + length;
+    /* The page in which the file ends goes only if the hole covers all of it. */
+    end = end < m->size ? end / page * page : (m->size + page - 1) / page * page;
     offset = (offset + page - 1) / page * page;
     if (offset < end)
         fallocate(m->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)(end - offset));
