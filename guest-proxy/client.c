@@ -128,7 +128,6 @@ static void dialled(void *user, int fd, const void *bytes, size_t n, const char 
         client_destroy(c);
         return;
     }
-    /* The HELLO goes out with the application's first bytes: one system call less. But for those who stay silent: */
     link_flush(link);
     if (n)
         link_feed(link, bytes, n);
