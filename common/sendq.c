@@ -8,6 +8,7 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 
@@ -326,7 +327,7 @@ static int fault(struct sendq *q, int error)
     return found ? 0 : -error;
 }
 
-/* A socket that cannot take a splice gets the pipe's bytes as a copy. */
+/* A socket that cannot take a splice gets the pipe's bytes as a copy; so do bytes that are gone. */
 static int pipe_to_heap(struct sendq_segment *s)
 {
     uint8_t *block = calloc(1, s->size);
@@ -337,7 +338,7 @@ static int pipe_to_heap(struct sendq_segment *s)
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0)
-            break; /* nobody else reads our pipes; if it happens, the frame is completed with zeros */
+            break; /* somebody else, who has the pipe too, took its bytes: zeros complete the frame */
         have += (uint64_t)n;
     }
     --*s->pipe.pending;
@@ -354,9 +355,10 @@ static int flush_pipe(struct sendq *q, int socket)
         sent(q, (uint64_t)n);
         return 0;
     }
-    if (n < 0 && errno == EAGAIN)
-        return -EAGAIN;
-    if (n < 0 && errno != EINVAL && errno != EINTR)
+    int waiting = 0;
+    if (n < 0 && errno == EAGAIN && (ioctl(s->pipe.fd, FIONREAD, &waiting) < 0 || waiting > 0))
+        return -EAGAIN; /* the socket is full */
+    if (n < 0 && errno != EAGAIN && errno != EINVAL && errno != EINTR)
         return -errno;
     if (n < 0 && errno == EINTR)
         return 0;
