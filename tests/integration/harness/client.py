@@ -53,7 +53,10 @@ class Client(Wire):
         known = interface or self.objects[object_id][0]
         if self.signature(known, name, True)[1].destructor:
             self.dead.add(object_id)
-        super().send(object_id, name, *args, interface=interface)
+        try:
+            super().send(object_id, name, *args, interface=interface)
+        except BrokenPipeError:
+            pass            # what the display said before it closed is still to be read
 
     def new_id(self, interface, version=1):
         if self.free_ids:

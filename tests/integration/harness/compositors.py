@@ -50,6 +50,7 @@ class Weston(Compositor):
             ["weston", f"--backend={backend}-backend.so", "--use-pixman", f"--width={width}",
              f"--height={height}", "--socket=w", "--idle-time=0", "--no-config", *args],
             context.env(XDG_RUNTIME_DIR=run, WAYLAND_DISPLAY=parent), name="weston")
+        self.proc.is_compositor = not parent
         self.socket = os.path.join(run, "w")
         wait_until(lambda: os.path.exists(self.socket) or not self.proc.alive, "weston's socket")
         if not self.proc.alive:
@@ -77,6 +78,7 @@ class Sway(Compositor):
         self.proc = context.spawn(
             argv, context.env(XDG_RUNTIME_DIR=run, HOME=run, WLR_RENDERER="pixman", WLR_LIBINPUT_NO_DEVICES="1",
                               **backend), name="sway")
+        self.proc.is_compositor = True
 
         def ready():
             if not self.proc.alive:

@@ -25,6 +25,7 @@ class Context:
         self.direct = bool(os.environ.get("WAYVSOCK_DIRECT"))
         self.procs = []
         self.closers = []
+        self.guests = []        # closers of what runs in the guest
         self.checks = []
         self._serial = 0
 
@@ -119,7 +120,12 @@ class Context:
     # -- the end
 
     def check_healthy(self):
-        """Every daemon still runs, and holds no more descriptors than it did when it was ready."""
+        """Every daemon still runs, and without its clients holds no more descriptors than when it was ready."""
+        for close in self.guests:
+            close()
+        for proc in reversed(self.procs):
+            if not proc.is_daemon and not proc.is_compositor:
+                proc.stop()
         for proc in self.procs:
             if proc.is_daemon and not proc.expected_exit and not proc.alive:
                 raise Failure(f"{proc.name} died with status {proc.popen.returncode}")
@@ -141,6 +147,8 @@ class Context:
             for sign in ("AddressSanitizer", "LeakSanitizer", "runtime error:", "ThreadSanitizer"):
                 if sign in log:
                     raise Failure(f"{proc.name}: {sign}")
+            if proc.hung:
+                raise Failure(f"{proc.name} did not end on SIGTERM")
             if proc.popen.returncode not in (0, -9) and not getattr(proc, "any_status", False):
                 raise Failure(f"{proc.name} ended with status {proc.popen.returncode} on SIGTERM")
 

@@ -31,7 +31,8 @@ class Proc:
         self.name = name
         self.log_path = log
         self.expected_exit = False
-        self.is_daemon = False
+        self.is_daemon = self.is_compositor = False
+        self.hung = False
         with open(log, "ab") as out:
             self.popen = subprocess.Popen(argv, stdin=stdin, stdout=stdout or out, stderr=out, env=env,
                                           pass_fds=pass_fds, cwd=cwd, preexec_fn=preexec,
@@ -56,6 +57,7 @@ class Proc:
             try:
                 self.popen.wait(timeout)
             except subprocess.TimeoutExpired:
+                self.hung = True
                 self.kill()
                 return None
         return self.popen.returncode
