@@ -78,7 +78,7 @@ static void closed(struct link *link, int reason, unsigned type)
 {
     if (link->stopped)
         return;
-    link->stopped = true;
+    link->stopped = link->told = true;
     loop_io_set(link->io, 0);
     link->ops->closed(link->user, reason, type);
 }
@@ -210,7 +210,7 @@ static int parse(struct link *link, const uint8_t *bytes, size_t size)
         if (size >= LINK_HEADER_SIZE) {
             int r = link_header_decode(bytes, &header);
             if (r != LINK_OK) {
-                closed(link, r, header.type);
+                closed(link, r, bytes[4] | bytes[5] << 8u);
                 return -EPROTO;
             }
             if (header.type == LINK_MEM_WRITE || header.type == LINK_STREAM_DATA) {
@@ -245,7 +245,7 @@ static int parse(struct link *link, const uint8_t *bytes, size_t size)
 static int deliver(struct link *link, const uint8_t *bytes, size_t size)
 {
     int r = parse(link, bytes, size);
-    if (link->ops->batch_end)
+    if (link->ops->batch_end && !link->told)
         link->ops->batch_end(link->user);
     return r;
 }

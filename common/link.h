@@ -54,6 +54,7 @@ struct link {
     bool splice;   /* the socket can splice (Unix) */
     bool streaming; /* the last frame was STREAM_DATA: read no further than the next one's head */
     bool paused, stopped, flushing;
+    bool told;   /* closed() was called */
     bool broken; /* nothing can be sent any more; the end is read yet */
     bool high;    /* the queue went above LINK_HIGH_WATER and has not been below LINK_LOW_WATER since */
     bool waiting; /* the last flush could not send everything */
