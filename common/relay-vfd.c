@@ -238,11 +238,23 @@ static void file_read(void *user, const void *bytes, size_t size, int error)
     relay_local_resume(r);
 }
 
+/* How much of the file the message speaks of: what follows the descriptor is its size, or an offset and a length. */
+static uint64_t announced_size(const struct wl_message *m)
+{
+    uint64_t size = 0;
+    const char *at = strchr(m->info->signature, 'h');
+    for (at++; *at; at++)
+        size += *at == 'u' ? m->args[at - m->info->signature].u : 0;
+    return size;
+}
+
 static enum relay_verdict send_file(struct relay *r, struct wl_message *m, const char *interface)
 {
     if (r->file.done) {
         r->file.done = false;
         int e = r->file.error;
+        if (e == 0 && announced_size(m) > r->file.size)
+            e = -ENODATA;
         if (e == 0)
             send_content(r, r->file.bytes, -1, r->file.size);
         free(r->file.bytes);
@@ -258,9 +270,10 @@ static enum relay_verdict send_file(struct relay *r, struct wl_message *m, const
         return refuse(r, m, interface, WL_DISPLAY_INVALID_METHOD, fd < 0 ? "its descriptor is missing" : strerror(-e));
     }
     if (info.kind == FD_KIND_SHMEM && info.readable) {
-        if (info.size > LINK_FILE_MAX) {
+        if (info.size > LINK_FILE_MAX || announced_size(m) > info.size) {
             fd_close(fd);
-            return refuse(r, m, interface, WL_DISPLAY_IMPLEMENTATION, "the file is larger than 32 MiB");
+            return refuse(r, m, interface, WL_DISPLAY_IMPLEMENTATION,
+                          info.size > LINK_FILE_MAX ? "the file is larger than 32 MiB" : "the file is shorter than the message says");
         }
         send_content(r, NULL, fd, info.size);
         fd_close(fd);

@@ -101,8 +101,10 @@ bool shm_layout(struct memory_buffer *ret, uint64_t pool_size, int32_t offset, i
     unsigned percent;
     uint32_t cpp = shm_format_cpp(format, &percent);
     uint64_t size = (uint64_t)stride * (uint32_t)height;
-    if ((uint64_t)offset + size > pool_size || (uint64_t)(uint32_t)width * (cpp ? cpp : 1) > (uint32_t)stride)
+    if ((uint64_t)offset + size > pool_size || width > stride)
         return false;
+    if ((uint64_t)(uint32_t)width * cpp > (uint32_t)stride)
+        cpp = 0; /* libwayland's server lets it pass: whoever reads it reads something else than rows of pixels */
     uint64_t extent = size * percent / 100;
     if (extent > pool_size - (uint32_t)offset)
         extent = pool_size - (uint32_t)offset;

@@ -199,7 +199,7 @@ int check_run(const struct guest_options *options, const struct uplink_config *c
     p->uplink = uplink_create(p->loop, config, &uplink_ops, p);
     int result = 1;
     if (p->timer && p->uplink) {
-        p->clients = (struct clients){.loop = p->loop, .uplink = p->uplink};
+        p->clients = (struct clients){.loop = p->loop, .uplink = p->uplink, .subject = {.name = "display"}};
         loop_timer_arm(p->timer, CHECK_MS);
         loop_run(p->loop);
         result = report(p) || !proof;

@@ -163,7 +163,7 @@ static void describe(struct client *c, int fd)
     if (f)
         fclose(f);
     snprintf(c->name, sizeof(c->name), "client %lu (%s[%d])", ++c->owner->serial, comm, (int)cred.pid);
-    c->subject.name = c->name;
+    c->subject = (struct log_subject){.name = c->name, .parent = &c->owner->subject};
 }
 
 /* The display belongs to one user; root may look in as it may everywhere. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /* client: one application of the guest, from its connection to its end. */
-#include <stddef.h>
+#include "common/log.h"
 
 struct address;
 struct loop;
@@ -13,6 +13,7 @@ struct clients {
     struct client *first;
     unsigned n;
     unsigned long serial;
+    struct log_subject subject; /* all of them: how much they may make us write */
     void (*changed)(void *user); /* one more or less */
     void *user;
 };

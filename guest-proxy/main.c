@@ -178,7 +178,7 @@ int main(int argc, char **argv)
         log_error(NULL, "cannot make an event loop: %s", strerror(errno));
         return 1;
     }
-    d.clients = (struct clients){.loop = d.loop, .changed = leave_when_alone, .user = &d};
+    d.clients = (struct clients){.loop = d.loop, .subject = {.name = "display"}, .changed = leave_when_alone, .user = &d};
     d.clients.uplink = uplink_create(d.loop, &config, &uplink_ops, &d);
     r = d.clients.uplink ? start(&d) : -ENOMEM;
     if (r == 0)
