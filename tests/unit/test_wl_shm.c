@@ -36,7 +36,7 @@ static const struct layout_case {
     {"unknown format, a byte per pixel", 100, 0, 10, 10, 10, 0x12345678, true},
     {"unknown format, less than a byte", 100, 0, 10, 10, 9, 0x12345678, false},
     {"two bytes per pixel", 200, 0, 10, 10, 20, DRM_FORMAT_RGB565, true},
-    {"eight bytes per pixel", 800, 0, 10, 10, 79, DRM_FORMAT_ABGR16161616F, false},
+    {"eight bytes per pixel", 800, 0, 10, 10, 79, DRM_FORMAT_ABGR16161616F, true},
     {"largest", (uint64_t)INT32_MAX, 0, 1, INT32_MAX, 1, DRM_FORMAT_C8, true},
     {"stride × height wraps 32 bits", 4096, 0, 1, 65536, 65536, ARGB8888, false},
     {"stride × height is near 2^62", INT32_MAX, 0, 1, INT32_MAX, INT32_MAX, ARGB8888, false},
