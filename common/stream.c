@@ -26,6 +26,16 @@ struct copy_job {
     int from, to;
 };
 
+/* True after EAGAIN or EINTR, when it is worth another try: the application made its end non-blocking. False when @to, which
+ * has a reader of its own, lost it. */
+static bool again(int from, int to, bool writing)
+{
+    struct pollfd p[2] = {{.fd = writing ? -1 : from, .events = POLLIN}, {.fd = to, .events = writing ? POLLOUT : 0}};
+    if (errno == EINTR)
+        return true;
+    return errno == EAGAIN && (poll(p, 2, -1) >= 0 || errno == EINTR) && !(p[1].revents & POLLERR);
+}
+
 /* Files can make their reader or writer wait for a disk, a server or another program (FUSE): a thread waits instead of
  * the loop. It ends when either side does. */
 static void *copy_thread(void *user)
@@ -35,13 +45,13 @@ static void *copy_thread(void *user)
     static _Thread_local char buffer[16 << 10];
     for (;;) {
         ssize_t n = read(job.from, buffer, sizeof(buffer));
-        if (n < 0 && errno == EINTR)
+        if (n < 0 && again(job.from, job.to, false))
             continue;
         if (n <= 0)
             break;
         for (ssize_t at = 0; at < n;) {
             ssize_t w = write(job.to, buffer + at, (size_t)(n - at));
-            if (w < 0 && errno == EINTR)
+            if (w < 0 && again(job.from, job.to, true))
                 continue;
             if (w <= 0)
                 goto out;
