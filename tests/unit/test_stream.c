@@ -429,6 +429,29 @@ static void test_a_passed_pipes_flags_stay(void **state)
     fd_close(from);
 }
 
+static void test_pipes_of_another_user(void **state)
+{
+    (void)state;
+    int in[2], out[2];
+    if (geteuid() != 0)
+        skip();
+    assert_int_equal(pipe2(in, O_CLOEXEC | O_NONBLOCK), 0);
+    assert_int_equal(pipe2(out, O_CLOEXEC | O_NONBLOCK), 0);
+    assert_int_equal(seteuid(65534), 0); /* they cannot be opened anew: a thread copies, and waits where need be */
+    struct stream *from = stream_create(loop, sides[0].link, 1, in[0], true, false, on_ended, &sides[0]);
+    struct stream *to = stream_create(loop, sides[1].link, 1, out[1], false, false, on_ended, &sides[1]);
+    assert_int_equal(seteuid(0), 0);
+    assert_non_null(from);
+    assert_non_null(to);
+    sides[0].streams[1] = from;
+    sides[1].streams[1] = to;
+    turn_times(loop, 20);
+    struct transfer t;
+    transfer_start(&t, in[1], out[0], 1000000, 8);
+    turn_until(loop, transfer_step, &t);
+    transfer_check(&t);
+}
+
 static int open_file(const char *name, int flags)
 {
     char path[128];
@@ -605,6 +628,7 @@ int main(void)
         TEST(test_credit_window),
         TEST(test_no_byte_without_credit),
         TEST(test_a_passed_pipes_flags_stay),
+        TEST(test_pipes_of_another_user),
         TEST(test_regular_files),
         TEST_COPYING(test_regular_files),
         TEST(test_a_socket_as_sink),
