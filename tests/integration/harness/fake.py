@@ -36,6 +36,7 @@ class Peer(Wire):
         self.pool_files = {}
         self.error = None
         self.serial = 0
+        self.context = None         # the security context that it came through
 
     def event(self, object_id, name, *args):
         with self.fake.lock:
@@ -110,6 +111,8 @@ class Peer(Wire):
         elif m.interface == "wl_display" and m.name == "get_registry":
             self.registries.append(m.args[0])
             for name, (interface, version) in sorted(self.fake.globals.items()):
+                if self.context and interface in self.fake.withheld:
+                    continue
                 self.send(m.args[0], "global", name, interface, version)
         elif m.interface == "wl_registry":
             name, (interface, version, new) = m.args
@@ -127,6 +130,14 @@ class Peer(Wire):
             self.pool_files[m.object] = (self.pool_files[m.object][0], m.args[0])
         elif m.interface == "wl_shm_pool" and m.name == "create_buffer":
             self.buffers[m.args[0]] = (m.object, *m.args[1:])
+        elif m.interface == "wp_security_context_manager_v1" and m.name == "create_listener":
+            self.fake.contexts[self, m.args[0]] = SecurityContext(os.dup(m.args[1]), os.dup(m.args[2]))
+        elif m.interface == "wp_security_context_v1" and m.name != "destroy":
+            context = self.fake.contexts[self, m.object]
+            if m.name == "commit":
+                self.fake.listen_for(context)
+            else:
+                context.metadata[m.name.removeprefix("set_")] = m.args[0]
         elif m.interface == "xdg_surface" and m.name == "get_toplevel":
             self.serial += 1
             self.send(m.args[0], "configure", 0, 0, b"")
@@ -141,6 +152,16 @@ class Peer(Wire):
             self.send(1, "delete_id", object_id)
 
 
+class SecurityContext:
+    """A listener that somebody else made: its connections are tagged, until the other descriptor hangs up."""
+
+    def __init__(self, listener, close):
+        self.listener = socket.socket(fileno=listener)
+        self.close_fd = close
+        self.metadata = {}
+        self.committed = False
+
+
 class FakeCompositor:
     def __init__(self, context, globals=None, formats=(0, 1), name="fake"):
         self.context = context
@@ -150,6 +171,8 @@ class FakeCompositor:
         self.handlers = {}          # (interface, request) → f(peer, message); False: also the default
         self.lock = threading.RLock()
         self.peers = []
+        self.contexts = {}          # (peer, id) → SecurityContext
+        self.withheld = {"wp_security_context_manager_v1"}     # from connections of a context
         self.proc = None
         self._open()
 
@@ -171,9 +194,11 @@ class FakeCompositor:
                 if key.data == "wake":
                     return
                 with self.lock:
-                    if key.data is None:
-                        sock, _ = self.listener.accept()
+                    if key.data is None or isinstance(key.data, SecurityContext):
+                        sock, _ = key.fileobj.accept()
+                        sock.setblocking(True)
                         peer = Peer(self, sock, len(self.peers))
+                        peer.context = key.data
                         self.peers.append(peer)
                         self.selector.register(sock, selectors.EVENT_READ, peer)
                     else:
@@ -209,6 +234,14 @@ class FakeCompositor:
         """Closes the connection as a compositor does that disconnects a client."""
         with self.lock:
             self._drop(peer)
+
+    def listen_for(self, context):
+        context.committed = True
+        self.selector.register(context.listener, selectors.EVENT_READ, context)
+
+    def committed_contexts(self):
+        with self.lock:
+            return [c for c in self.contexts.values() if c.committed]
 
     def on(self, interface, name, handler):
         self.handlers[(interface, name)] = handler
@@ -262,6 +295,9 @@ class FakeCompositor:
                 if not peer.closed:
                     self._drop(peer)
         self.listener.close()
+        for context in self.contexts.values():
+            context.listener.close()
+            os.close(context.close_fd)
         self._wake.close()
         self._waker.close()
         try:

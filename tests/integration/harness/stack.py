@@ -39,6 +39,8 @@ class Stack:
 
     With WAYVSOCK_DIRECT there are no daemons and .display is the compositor itself."""
 
+    vsock_port = 1099
+
     def __init__(self, context, compositor, transport=None, vm="test", host_args=(), guest_args=(),
                  config=None, token=None, start=True, wrapper=(), host_token=None, ok_style="plain", settle=True,
                  host_env=None, guest_env=None, tag=""):
@@ -77,7 +79,10 @@ class Stack:
             if token is None:
                 self.token_host = self.token_guest = TOKEN
         elif transport == "vsock":      # inside a guest kernel, see tests/guest
-            self.host_address, self.guest_address, self.vm = "vsock:1100", "vsock:1:1100", f"{vm}:1"
+            Stack.vsock_port += 1       # several stacks may run at a time
+            port = Stack.vsock_port
+            self.host_address, self.guest_address, self.vm = f"vsock:{port}", f"vsock:1:{port}", f"{vm}:1"
+            self.link_path = None
         else:
             raise Failure(f"unknown transport {transport}")
         if start:
