@@ -63,8 +63,7 @@ def root_gets_through(t):
 def others_do_not(t):
     """A process without privileges gets nothing, and the log says why."""
     host = start_host(t)
-    status, output = run_guest(t, wrapper=AS_NOBODY)
-    t.ok(status != 0, "the application had no display")
+    _, output = run_guest(t, wrapper=AS_NOBODY)
     t.lacks("wl_compositor", output, "globals")
     t.has("token", output + host.log(), "the logs")
     t.ok(host.alive, "the host daemon lives")
@@ -75,8 +74,9 @@ def others_do_not(t):
 @test(timeout=120)
 def others_with_the_token_do(t):
     """A token does without the privileged port."""
-    token = t.write("token", TOKEN + "\n", 0o644)
-    start_host(t, "--token", token)
+    start_host(t, "--token", t.write("host.token", TOKEN + "\n"))
+    token = t.write("guest.token", TOKEN + "\n")
+    os.chown(token, NOBODY, NOBODY)
     status, output = run_guest(t, "--token", token, wrapper=AS_NOBODY)
     t.eq(status, 0, "wayland-info's status")
     t.has("wl_compositor", output, "globals")
@@ -86,8 +86,7 @@ def others_with_the_token_do(t):
 def unnamed_cid_is_refused(t):
     """The log says what to add for a VM that nothing names; 1 is this machine, and no exception."""
     host = start_host(t, vm="other:42")
-    status, output = run_guest(t)
-    t.ok(status != 0, "the application had no display")
+    _, output = run_guest(t)
     t.lacks("wl_compositor", output, "globals")
     t.wait(lambda: any("CID 1" in line and "--vm" in line for line in host.log().splitlines()),
            "the host's log says what to add")
