@@ -1,18 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 /* loop: the only user of libevent. Every callback goes through a trampoline here that runs the postponed calls right
  * after it, so that an object may be torn down before anybody else's callback sees it half dead. Nothing of a watch or
- * timer is touched once its callback has returned: it may have destroyed itself. */
+ * timer is touched once its callback has returned: it may have destroyed itself.
+ *
+ * Timers are few and seldom expire, messages are many: all timers share one timerfd, because with timers of its own
+ * libevent asks for the time in every turn and gives epoll_wait() a timeout, which the kernel pays for each time. */
 #include "common/loop.h"
 
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/queue.h>
+#include <sys/timerfd.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <event2/event.h>
 #include <event2/event_struct.h>
 
+#include "common/fd.h"
 #include "common/log.h"
 
 struct later {
@@ -28,8 +35,15 @@ struct loop_signal_watch {
     struct event event;
 };
 
+TAILQ_HEAD(timer_list, loop_timer);
+
 struct loop {
     struct event_base *base;
+    struct timer_list timers; /* armed, in the order of arming */
+    int timer_fd;
+    int64_t timer_at;     /* when it fires, ns; INT64_MAX: not set. May be too early after a disarm */
+    unsigned timer_turn;  /* counts expiries: what is armed in one waits for the next */
+    struct event timer_event;
     struct later *later; /* a list that is emptied from its start */
     size_t later_first, later_end, later_capacity;
     struct loop_signal_watch *signals;
@@ -49,10 +63,13 @@ struct loop_io {
 };
 
 struct loop_timer {
+    TAILQ_ENTRY(loop_timer) entry;
     struct loop *loop;
     void (*expired)(void *user);
     void *user;
-    struct event event;
+    bool armed;
+    unsigned turn;
+    int64_t at; /* ns of CLOCK_MONOTONIC */
 };
 
 static void libevent_log(int severity, const char *message)
@@ -66,6 +83,8 @@ static int failure(void)
     return errno > 0 ? -errno : -EIO;
 }
 
+static void timers_ready(evutil_socket_t fd, short what, void *user);
+
 struct loop *loop_create(void)
 {
     struct loop *loop = calloc(1, sizeof(*loop));
@@ -74,6 +93,7 @@ struct loop *loop_create(void)
     if (loop && config) {
         event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
         event_config_set_flag(config, EVENT_BASE_FLAG_IGNORE_ENV);
+        event_config_set_flag(config, EVENT_BASE_FLAG_NO_CACHE_TIME);
         event_config_avoid_method(config, "poll");
         event_config_avoid_method(config, "select");
         loop->base = event_base_new_with_config(config);
@@ -83,6 +103,20 @@ struct loop *loop_create(void)
     if (!loop || !loop->base) {
         free(loop);
         errno = errno > 0 ? errno : ENOMEM;
+        return NULL;
+    }
+    TAILQ_INIT(&loop->timers);
+    loop->timer_at = INT64_MAX;
+    loop->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+    if (loop->timer_fd < 0 ||
+        event_assign(&loop->timer_event, loop->base, loop->timer_fd, EV_READ | EV_PERSIST,
+                     timers_ready, loop) < 0 ||
+        event_add(&loop->timer_event, NULL) < 0) {
+        int error = errno > 0 ? errno : ENOMEM;
+        event_base_free(loop->base);
+        fd_close(loop->timer_fd);
+        free(loop);
+        errno = error;
         return NULL;
     }
     return loop;
@@ -98,6 +132,8 @@ void loop_destroy(struct loop *loop)
         event_del(&watch->event);
         free(watch);
     }
+    event_del(&loop->timer_event);
+    fd_close(loop->timer_fd);
     event_base_free(loop->base);
     free(loop->later);
     free(loop);
@@ -195,14 +231,51 @@ void loop_io_destroy(struct loop_io *io)
     free(io);
 }
 
-static void timer_trampoline(evutil_socket_t fd, short what, void *user)
+static int64_t now_ns(void)
 {
-    struct loop_timer *timer = user;
-    struct loop *loop = timer->loop;
-    (void)fd;
+    struct timespec ts;
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
+}
+
+static void timers_set(struct loop *loop, int64_t at)
+{
+    struct itimerspec when = {.it_value = {at / 1000000000, at % 1000000000}};
+    loop->timer_at = at;
+    timerfd_settime(loop->timer_fd, TFD_TIMER_ABSTIME, &when, NULL);
+}
+
+/* The earliest timer of those armed before this turn, or of all. */
+static struct loop_timer *timers_first(struct loop *loop, bool all)
+{
+    struct loop_timer *timer, *first = NULL;
+    TAILQ_FOREACH(timer, &loop->timers, entry)
+    {
+        if ((all || timer->turn != loop->timer_turn) && (!first || timer->at < first->at))
+            first = timer;
+    }
+    return first;
+}
+
+static void timers_ready(evutil_socket_t fd, short what, void *user)
+{
+    struct loop *loop = user;
+    uint64_t expirations;
     (void)what;
-    timer->expired(timer->user);
-    run_later(loop);
+    if (read(fd, &expirations, sizeof(expirations)) < 0)
+        return;
+    int64_t now = now_ns();
+    struct loop_timer *timer;
+    loop->timer_at = INT64_MAX;
+    loop->timer_turn++;
+    while (!loop->stopping && (timer = timers_first(loop, false)) && timer->at <= now) {
+        loop_timer_disarm(timer);
+        timer->expired(timer->user);
+        run_later(loop);
+    }
+    timer = timers_first(loop, true);
+    if (timer && timer->at < loop->timer_at)
+        timers_set(loop, timer->at);
 }
 
 struct loop_timer *loop_timer_create(struct loop *loop, void (*expired)(void *user), void *user)
@@ -213,33 +286,35 @@ struct loop_timer *loop_timer_create(struct loop *loop, void (*expired)(void *us
     timer->loop = loop;
     timer->expired = expired;
     timer->user = user;
-    event_assign(&timer->event, loop->base, -1, 0, timer_trampoline, timer);
     return timer;
 }
 
 void loop_timer_arm(struct loop_timer *timer, uint64_t ms)
 {
-    struct timeval delay = {
-        .tv_sec = (time_t)(ms / 1000),
-        .tv_usec = (suseconds_t)(ms % 1000 * 1000),
-    };
-    /* libevent reserves a slot in its heap of timers and can fail only for want of memory. Firing at once instead
-     * would be wrong as well; the line is there for who looks for the reason. */
-    if (event_add(&timer->event, &delay) < 0)
-        log_error(NULL, "cannot arm a timer: out of memory");
+    struct loop *loop = timer->loop;
+    int64_t now = now_ns(), limit = (INT64_MAX - now) / 1000000;
+    loop_timer_disarm(timer);
+    timer->armed = true;
+    timer->at = now + (ms < (uint64_t)limit ? (int64_t)ms : limit) * 1000000;
+    timer->turn = loop->timer_turn;
+    TAILQ_INSERT_TAIL(&loop->timers, timer, entry);
+    if (timer->at < loop->timer_at)
+        timers_set(loop, timer->at);
 }
 
 void loop_timer_disarm(struct loop_timer *timer)
 {
-    if (timer)
-        event_del(&timer->event);
+    if (!timer || !timer->armed)
+        return;
+    TAILQ_REMOVE(&timer->loop->timers, timer, entry);
+    timer->armed = false;
 }
 
 void loop_timer_destroy(struct loop_timer *timer)
 {
     if (!timer)
         return;
-    event_del(&timer->event);
+    loop_timer_disarm(timer);
     free(timer);
 }
 

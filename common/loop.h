@@ -30,7 +30,7 @@ void loop_io_destroy(struct loop_io *io); /* accepts NULL */
 struct loop_timer *loop_timer_create(struct loop *loop, void (*expired)(void *user), void *user);
 /* (Re-)arms it @ms from now; 0 expires in the next turn of the loop. */
 void loop_timer_arm(struct loop_timer *timer, uint64_t ms);
-void loop_timer_disarm(struct loop_timer *timer);
+void loop_timer_disarm(struct loop_timer *timer); /* accepts NULL */
 void loop_timer_destroy(struct loop_timer *timer); /* accepts NULL */
 
 /* Calls @run(@user) once (however often it was asked), after the current callback has returned and before any

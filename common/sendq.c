@@ -430,11 +430,26 @@ static void keep(struct sendq *q)
     }
 }
 
+/* Most flushes have one piece and no descriptor: send() costs the kernel less than sendmsg(). */
+static int flush_one(struct sendq *q, int socket)
+{
+    struct sendq_segment *s = segment_at(q, 0);
+    const uint8_t *bytes = s->kind == SEGMENT_ARENA ? q->arena + q->arena_first : s->borrowed;
+    ssize_t n = send(socket, bytes, s->size, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (n < 0)
+        return errno == EINTR ? 0 : errno == EWOULDBLOCK ? -EAGAIN : -errno;
+    sent(q, (uint64_t)n);
+    return q->n ? -EAGAIN : 0;
+}
+
 int sendq_flush(struct sendq *q, int socket)
 {
     if (q->failed)
         return -ENOMEM;
     int r = 0;
+    if (q->n == 1 && !q->fds_n &&
+        (segment_at(q, 0)->kind == SEGMENT_ARENA || segment_at(q, 0)->kind == SEGMENT_BORROWED))
+        r = flush_one(q, socket);
     while (q->n && r == 0)
         r = segment_at(q, 0)->kind == SEGMENT_PIPE ? flush_pipe(q, socket) : flush_once(q, socket);
     if (q->n) {
