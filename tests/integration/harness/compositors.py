@@ -62,12 +62,12 @@ class Sway(Compositor):
 
     parent: a display that sway shows its outputs on, as windows; without it, it is headless."""
 
-    def __init__(self, context, config="", parent=None, outputs=1):
+    def __init__(self, context, config="", parent=None, outputs=1, command="sway"):
         super().__init__(context)
-        context.need("sway", "swaymsg")
+        context.need(command, "swaymsg")
         run = context.mkdir("nested" if parent else "sway")
         path = context.write("sway.config", SWAY_CONFIG + config, 0o644)
-        argv = ["sway", "-c", path]
+        argv = [command, "-c", path]
         if os.geteuid() == 0:
             context.need("setpriv")
             os.chown(run, NOBODY, NOBODY)

@@ -107,6 +107,8 @@ class Stack:
         return argv + self.host_args
 
     def config_text(self):
+        if self.transport == "vsock":   # there the CID says which VM it is, not the listener
+            return f"[host]\nlisten = {self.host_address}\n" + self.config.replace("listen = @ADDRESS@", "cid = 1")
         return self.config.replace("@ADDRESS@", self.host_address)
 
     def guest_argv(self, command=()):
