@@ -341,7 +341,6 @@ def attacks_of_a_guest_daemon(t):
         "punching what overflows": pool + link.frame("MEM_PUNCH", struct.pack("<IIQQ", 1, 0, (1 << 64) - 4096, 8192)),
         "data for an unknown stream": link.frame("STREAM_DATA", struct.pack("<I", 5) + b"data"),
         "credit for an unknown stream": link.frame("STREAM_CREDIT", struct.pack("<II", 5, 1)),
-        "data for memory": pool + link.frame("STREAM_DATA", struct.pack("<I", 1) + b"data"),
         "closing what was never open": link.frame("VFD_CLOSE", struct.pack("<I", 9)),
         "an unused VFD, then another": link.vfd(1, link.MEMORY, 0, 1 << 30) * 1 + b"".join(link.vfd(i, link.MEMORY, 0, 1 << 31) for i in range(2, 5000)),
         "a bind of a hidden global": link.frame("WAYLAND", registry_bind(4000, "zwlr_screencopy_manager_v1", 1, 4)),

@@ -63,9 +63,9 @@ def man_pages_agree_with_help(t):
 def bad_command_lines(t):
     """Exit status 1 or 2, nothing on stdout, and a message that says what would be right."""
     for argv, part in (
-            ([GUEST, "--connect"], "--connect"), ([GUEST, "--connect", "vsock:2"], "vsock:CID:PORT"),
-            ([GUEST, "--connect", "tcp:1:2"], "vsock:CID:PORT"), ([GUEST, "--connect", "vsock:2:99999999999"], "vsock:CID:PORT"),
-            ([GUEST, "--connect", "unix:"], "unix:PATH"), ([GUEST, "--connect", "vsock-mux:/x"], "vsock-mux:PATH:PORT"),
+            ([GUEST, "--connect"], "--connect"), ([GUEST, "--connect", "vsock:2"], "vsock:2:"),
+            ([GUEST, "--connect", "tcp:1:2"], "vsock:CID:PORT"), ([GUEST, "--connect", "vsock:2:99999999999"], "number from 1"),
+            ([GUEST, "--connect", "unix:"], "unix:PATH"), ([GUEST, "--connect", "vsock-mux:/x"], "vsock-mux:"),
             ([GUEST, "--made-up"], "--made-up"), ([GUEST, "--connect", "unix:/x", "surplus"], "surplus"),
             ([HOST, "--made-up"], "--made-up"), ([HOST, "--listen", "vsock:x"], "vsock:"),
             ([HOST, "--listen", "unix:/x", "--config", "/does/not/exist"], "/does/not/exist"),
@@ -207,7 +207,6 @@ def guest_daemon_is_killed(t):
         client = stack.client()
         client.roundtrip()
     t.ok(stack.host.alive, "the host daemon lives")
-    stack.check_fds()
 
 
 @test(direct=False)
