@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/vfs.h>
@@ -22,7 +23,7 @@
 
 static const char *const kind_names[] = {
     [FD_KIND_SHMEM] = "shared memory", [FD_KIND_FILE] = "file",   [FD_KIND_PIPE] = "pipe",
-    [FD_KIND_SOCKET] = "socket",       [FD_KIND_OTHER] = "other",
+    [FD_KIND_SOCKET] = "socket",       [FD_KIND_OTHER] = "something else",
 };
 static_assert(sizeof(kind_names) / sizeof(kind_names[0]) == _FD_KIND_N, "a name per kind");
 
@@ -74,7 +75,10 @@ int fd_inspect(int fd, struct fd_info *ret_info)
         } else if (S_ISFIFO(stx.stx_mode)) {
             info.kind = FD_KIND_PIPE;
         } else if (S_ISSOCK(stx.stx_mode)) {
-            info.kind = FD_KIND_SOCKET;
+            int type = 0;
+            socklen_t n = sizeof(type);
+            if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &n) == 0 && type == SOCK_STREAM)
+                info.kind = FD_KIND_SOCKET; /* others do not carry a stream of bytes */
         }
     }
     *ret_info = info;

@@ -25,10 +25,11 @@ static inline int fd_steal(int *fd)
     return taken;
 }
 
+/* SHMEM: a regular file on tmpfs (memfd included); FILE: any other regular file; SOCKET: a stream socket. */
 enum fd_kind { FD_KIND_SHMEM, FD_KIND_FILE, FD_KIND_PIPE, FD_KIND_SOCKET, FD_KIND_OTHER, _FD_KIND_N };
 
 struct fd_info {
-    enum fd_kind kind; /* SHMEM: a regular file on tmpfs (memfd included); FILE: any other regular file */
+    enum fd_kind kind;
     uint64_t size;     /* bytes, of regular files */
     uint64_t dev, ino; /* identity of the file behind it */
     bool readable, writable; /* the access mode it was opened with */

@@ -108,7 +108,7 @@ int guest_options_parse(int argc, char **argv, struct guest_options *ret_options
     if (address_parse(connect, &o.connect, error, sizeof(error)) < 0)
         return options_error(PROGRAM, "%s%s", source, error);
     if (o.connect.kind == ADDRESS_VSOCK && o.connect.cid == VMADDR_CID_ANY)
-        return options_error(PROGRAM, "%sname the CID, as in vsock:2:%u (2 is the host)", source,
+        return options_error(PROGRAM, "%svsock:PORT is for listening; to connect, say vsock:CID:PORT, as in vsock:2:%u (2 is the host)", source,
                              o.connect.port);
     *ret_options = o;
     return 0;
