@@ -382,6 +382,7 @@ void relay_destroy(struct relay *r)
     loop_timer_destroy(r->timer);
     r->finished = true;
     wl_objects_finish(&r->objects);
+    relay_shm_punch(r); /* forgets what was to be punched */
     relay_vfd_finish(r);
     wl_socket_finish(&r->local);
     link_destroy(r->link);
