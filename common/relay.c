@@ -175,9 +175,9 @@ static void flush_link(struct relay *r)
         relay_fail(r, LINK_ERROR_INTERNAL, 0, WL_DISPLAY_NO_MEMORY, "out of memory");
     if (r->local_done || r->ending)
         return;
-    if (r->side == RELAY_GUEST)
-        wl_socket_pause(&r->local, r->link->high || r->file.job);
-    else if (sendq_size(&r->link->out) > r->limits.queue)
+    /* Only a file that is being read keeps the compositor waiting. */
+    wl_socket_pause(&r->local, r->file.job || (r->side == RELAY_GUEST && r->link->high));
+    if (r->side == RELAY_HOST && sendq_size(&r->link->out) > r->limits.queue)
         relay_fail(r, LINK_ERROR_LIMIT, 0, WL_DISPLAY_NO_MEMORY, "queue limit: the guest does not read: more than %llu bytes wait for it",
                    (unsigned long long)r->limits.queue);
 }
