@@ -19,6 +19,8 @@ enum relay_verdict relay_vfd_send(struct relay *relay, struct wl_message *messag
                                   const char *interface);
 /* The VFDs that the link brought for @message become descriptors of the local queue (@drop: are closed). */
 enum relay_verdict relay_vfd_take(struct relay *relay, struct wl_message *message, const char *interface, bool drop);
+/* Those that no message will take any more, because the local side is gone: their streams find out. */
+void relay_vfd_forget(struct relay *relay);
 int relay_vfd_frame(struct relay *relay, enum link_type type, const uint8_t *payload, size_t size);
 /* The three that link_ops calls with a relay. */
 int relay_vfd_mem_write(void *relay, const struct link_mem_write *write, struct memory **ret_memory);

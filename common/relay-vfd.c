@@ -375,6 +375,12 @@ static bool push_arrived(struct relay *r, struct relay_vfd vfd)
     return true;
 }
 
+void relay_vfd_forget(struct relay *r)
+{
+    for (; r->arrived_n; r->arrived_n--)
+        release_arrived(&r->arrived[r->arrived_first++]);
+}
+
 enum relay_verdict relay_vfd_take(struct relay *r, struct wl_message *m, const char *interface, bool drop)
 {
     static const uint16_t kinds[_WL_FD_N] = {[WL_FD_POOL] = LINK_VFD_MEMORY, [WL_FD_FILE] = LINK_VFD_FILE, [WL_FD_STREAM] = LINK_VFD_STREAM};
@@ -644,8 +650,7 @@ void relay_vfd_finish(struct relay *r)
     free(r->streams);
     while (r->memories)
         remove_memory(r, r->memories);
-    for (size_t i = 0; i < r->arrived_n; i++)
-        release_arrived(&r->arrived[r->arrived_first + i]);
+    relay_vfd_forget(r);
     free(r->arrived);
     vfd_file_cancel(r->file.job);
     free(r->file.bytes);

@@ -62,6 +62,8 @@ static void close_local(struct relay *r)
 {
     r->local_done = true;
     wl_socket_finish(&r->local);
+    relay_vfd_forget(r);
+    link_pause(r->link, false); /* it need not wait for this side any more */
 }
 
 /* Moves on whatever can move on after something ended or a queue went out. */
@@ -244,7 +246,10 @@ static int link_frame(void *user, enum link_type type, const uint8_t *payload, s
     int e;
     switch (type) {
     case LINK_WAYLAND:
-        return r->local_done ? 0 : relay_from_link(r, payload, size);
+        if (!r->local_done)
+            return relay_from_link(r, payload, size);
+        relay_vfd_forget(r);
+        return 0;
     case LINK_END:
         if (r->got_end)
             break;
