@@ -36,7 +36,7 @@ static inline void turn_expired(void *user)
 
 static inline void turn_run(struct turn *t)
 {
-    t->give_up_ms = loop_now_ms() + 60000; /* it hangs; the run's own limit would not say where */
+    t->give_up_ms = loop_now_ms() + 20000; /* it hangs; the run's own limit would not say where */
     t->timer = loop_timer_create(t->loop, turn_expired, t);
     assert_non_null(t->timer);
     loop_timer_arm(t->timer, 0);
