@@ -132,8 +132,15 @@ static void watch(struct stream *s)
     if (s->out)
         events = s->over || s->in_queue || !s->credit || s->link->high ? 0 : LOOP_READ;
     else /* a pipe's writing end becomes "readable" when its reader leaves */
-        events = (s->buffer_n ? LOOP_WRITE : 0) | (s->pipe && !s->over ? LOOP_READ : 0);
+        events = (s->buffer_n || s->spill_n ? LOOP_WRITE : 0) | (s->pipe && !s->over ? LOOP_READ : 0);
     loop_io_set(s->io, events);
+}
+
+static void spill_close(struct stream *s)
+{
+    s->spill[0] = fd_close(s->spill[0]);
+    s->spill[1] = fd_close(s->spill[1]);
+    s->spill_n = 0;
 }
 
 static void end(struct stream *s)
@@ -157,6 +164,7 @@ struct stream *stream_create(struct loop *loop, struct link *link, uint32_t id, 
         return NULL;
     }
     s->pipe = true;
+    s->spill[0] = s->spill[1] = -1;
     if (!ours)
         fd = usable(fd, out, &s->pipe);
     else
@@ -189,6 +197,7 @@ void stream_destroy(struct stream *s)
         link_forget_stream(s->link, s);
     loop_io_destroy(s->io);
     fd_close(s->fd);
+    spill_close(s);
     free(s->buffer);
     free(s);
 }
@@ -199,6 +208,7 @@ static void reader_left(struct stream *s)
     if (!s->peer_done)
         link_queue(s->link, link_id_encode, LINK_VFD_CLOSE, s->id);
     s->buffer_n = 0;
+    spill_close(s);
     end(s);
 }
 
@@ -229,7 +239,7 @@ static ssize_t put(struct stream *s, const uint8_t *bytes, size_t size)
 
 void stream_feed(struct stream *s, const uint8_t *bytes, size_t size)
 {
-    while (size && !s->over && !s->buffer_n) {
+    while (size && !s->over && !s->buffer_n && !s->spill_n) {
         ssize_t n = put(s, bytes, size);
         if (n < 0) {
             reader_left(s);
@@ -264,19 +274,47 @@ void stream_feed(struct stream *s, const uint8_t *bytes, size_t size)
     watch(s);
 }
 
+/* Whether there are bytes in @socket: when splice() found nothing to do, it is the pipe that is full. */
+static bool socket_waits(int socket)
+{
+    int waiting = 0;
+    return ioctl(socket, FIONREAD, &waiting) < 0 || waiting > 0;
+}
+
+/* The link must not wait for a slow reader, and its bytes need not be copied for that: a second pipe takes them. */
+static ssize_t spill(struct stream *s, int socket, uint64_t size)
+{
+    if (s->spill[0] < 0) {
+        if (pipe2(s->spill, O_CLOEXEC | O_NONBLOCK) < 0) {
+            s->spill[0] = s->spill[1] = -1;
+            return -ENOTSUP;
+        }
+        fcntl(s->spill[0], F_SETPIPE_SZ, LINK_STREAM_WINDOW); /* as far as we may: the buffer takes the rest */
+    }
+    ssize_t n = splice(socket, NULL, s->spill[1], NULL, size, SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
+    if (n > 0) {
+        s->spill_n += (size_t)n;
+        watch(s);
+        return n;
+    }
+    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        return socket_waits(socket) ? -ENOTSUP : -EAGAIN;
+    return n == 0 ? 0 : -ENOTSUP;
+}
+
 ssize_t stream_splice(struct stream *s, int socket, uint64_t size)
 {
     if (s->over || !s->pipe || s->buffer_n)
         return -ENOTSUP;
+    if (s->spill_n)
+        return spill(s, socket, size);
     ssize_t n = splice(socket, NULL, s->fd, NULL, size, SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
     if (n > 0) {
         give_credit(s, (size_t)n);
         return n;
     }
-    if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
-        int waiting = 0; /* bytes in the socket: then it is the pipe that is full */
-        return ioctl(socket, FIONREAD, &waiting) == 0 && waiting == 0 ? -EAGAIN : -ENOTSUP;
-    }
+    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        return socket_waits(socket) ? spill(s, socket, size) : -EAGAIN;
     return n == 0 ? 0 : -ENOTSUP; /* reading and feeding shows the error */
 }
 
@@ -291,12 +329,26 @@ bool stream_take_credit(struct stream *s, size_t size)
 void stream_end(struct stream *s)
 {
     s->peer_done = true;
-    if (!s->buffer_n && !s->over)
+    if (!s->buffer_n && !s->spill_n && !s->over)
         end(s);
 }
 
 static void drain(struct stream *s)
 {
+    while (s->spill_n) {
+        ssize_t n = splice(s->spill[0], NULL, s->fd, NULL, s->spill_n, SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
+        if (n < 0 && errno == EAGAIN)
+            return;
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0) {
+            reader_left(s);
+            return;
+        }
+        s->spill_n -= (size_t)n;
+        give_credit(s, (size_t)n);
+    }
+    spill_close(s);
     while (s->buffer_n) {
         ssize_t n = put(s, s->buffer + s->buffer_first, s->buffer_n);
         if (n < 0) {
@@ -365,7 +417,7 @@ static void io_ready(void *user, unsigned events)
     if (s->out) {
         pump(s);
     } else {
-        if (events & LOOP_WRITE && s->buffer_n)
+        if (events & LOOP_WRITE && (s->buffer_n || s->spill_n))
             drain(s);
         if (events & LOOP_READ && !s->over) {
             struct pollfd p = {.fd = s->fd};

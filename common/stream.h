@@ -24,7 +24,9 @@ struct stream {
     uint64_t credit;  /* out: bytes that may still be sent; in: bytes that the peer may still send */
     uint64_t owed;    /* in: bytes taken, credit for which was not given yet */
     unsigned in_queue; /* out: segments of our pipe in the link's queue */
-    uint8_t *buffer;  /* in: what the descriptor did not take yet */
+    int spill[2];     /* in: a pipe of ours for what came while the descriptor's pipe was full; -1: none */
+    size_t spill_n;
+    uint8_t *buffer;  /* in: what the descriptor did not take yet, after the spill */
     size_t buffer_first, buffer_n, buffer_room;
     void (*ended)(void *user, struct stream *stream); /* may be destroyed, from loop_later() */
     void *user;
@@ -39,7 +41,7 @@ void stream_destroy(struct stream *stream); /* accepts NULL */
 
 /* in: bytes from the link; keeps what the descriptor does not take. The caller checked them against stream_take_credit(). */
 void stream_feed(struct stream *stream, const uint8_t *bytes, size_t size);
-/* in: moves up to @size bytes from the link's socket into the pipe. Returns the number, 0 at the end of the connection,
+/* in: moves up to @size bytes from the link's socket into the pipe, or into the spill. Returns the number, 0 at the end of the connection,
  * -EAGAIN if the socket has none, or -ENOTSUP: read them and call stream_feed(). */
 ssize_t stream_splice(struct stream *stream, int socket, uint64_t size);
 /* in: false if the peer sends more than it has credit for. */
