@@ -138,16 +138,20 @@ static int bulk_feed(struct link *link, const uint8_t *bytes, size_t size)
     link->bulk.left -= size;
     if (link->bulk.stream)
         stream_feed(link->bulk.stream, bytes, size);
-    while (link->bulk.memory && size) {
-        const struct link_mem_write *w = &link->bulk.rows;
-        uint64_t line = link->bulk.done / w->row, within = link->bulk.done % w->row;
+    const struct link_mem_write *w = &link->bulk.rows;
+    uint64_t line = 0, within = 0;
+    if (link->bulk.memory) { /* once: a division for every row would cost as much as copying it */
+        line = link->bulk.done / w->row;
+        within = link->bulk.done % w->row;
+        link->bulk.done += size;
+    }
+    for (; link->bulk.memory && size; line++, within = 0) {
         size_t part = w->row - within < size ? w->row - within : size;
         int r = memory_store(link->bulk.memory, w->offset + line * w->stride + within, bytes, part);
         if (r < 0) { /* the client's file shrank: its own loss */
             memory_unref(link->bulk.memory);
             link->bulk.memory = NULL;
         }
-        link->bulk.done += part;
         bytes += part;
         size -= part;
     }
