@@ -123,10 +123,12 @@ static int frame_step(void *data)
     int32_t width = frames->bench->width, height = frames->bench->height;
     struct rect rect = {0, 0, width, height};
 
-    if (frames->bench->small_damage) {
-        rect =
-            (struct rect){(int32_t)(frames->n * 71 % (uint64_t)(width - SMALL + 1)),
-                          (int32_t)(frames->n * 37 % (uint64_t)(height - SMALL + 1)), SMALL, SMALL};
+    if (frames->bench->small_damage) { /* as text is written: along a line, then the next line */
+        uint64_t columns = (uint64_t)(width / SMALL), rows = (uint64_t)(height / SMALL);
+        uint64_t cell = frames->n % (columns * rows);
+
+        rect = (struct rect){(int32_t)(cell % columns) * SMALL, (int32_t)(cell / columns) * SMALL,
+                             SMALL, SMALL};
     }
     return frame_show(frames, rect);
 }
