@@ -35,6 +35,7 @@ struct link *link_create(struct loop *loop, int fd, bool splice, const struct li
         errno = ENOMEM;
         return NULL;
     }
+    link->loop = loop;
     link->fd = fd;
     link->splice = splice;
     link_adopt(link, ops, user);
@@ -60,6 +61,7 @@ void link_destroy(struct link *link)
 {
     if (!link)
         return;
+    loop_later_cancel(link->loop, link);
     loop_io_destroy(link->io);
     sendq_finish(&link->out);
     memory_unref(link->bulk.memory);
@@ -70,7 +72,7 @@ void link_destroy(struct link *link)
 
 static void watch(struct link *link)
 {
-    bool read = !link->paused && !link->stopped;
+    bool read = !link->paused && !link->stopped && !link->held;
     loop_io_set(link->io, (read ? LOOP_READ : 0) | (sendq_size(&link->out) ? LOOP_WRITE : 0));
 }
 
@@ -198,7 +200,20 @@ static ssize_t bulk_start(struct link *link, const struct link_header *header, c
     return (ssize_t)(LINK_HEADER_SIZE + head);
 }
 
-/* Delivers the frames at @bytes; keeps an unfinished one. */
+/* For when there is more. */
+static int keep(struct link *link, const uint8_t *bytes, size_t size)
+{
+    link->pending = malloc(size);
+    if (!link->pending) {
+        closed(link, -ENOMEM, 0);
+        return -ENOMEM;
+    }
+    memcpy(link->pending, bytes, size);
+    link->pending_n = size;
+    return 0;
+}
+
+/* Delivers the frames at @bytes; keeps an unfinished one, and those that may not be delivered yet. */
 static int parse(struct link *link, const uint8_t *bytes, size_t size)
 {
     while (size && !link->stopped) {
@@ -217,6 +232,11 @@ static int parse(struct link *link, const uint8_t *bytes, size_t size)
                 closed(link, r, bytes[4] | bytes[5] << 8u);
                 return -EPROTO;
             }
+            if (link->ops->may_go_on && !link->ops->may_go_on(link->user, header.type)) {
+                link->held = true;
+                watch(link);
+                return keep(link, bytes, size);
+            }
             if (header.type == LINK_MEM_WRITE || header.type == LINK_STREAM_DATA) {
                 ssize_t n = bulk_start(link, &header, bytes, size);
                 if (n < 0)
@@ -230,16 +250,8 @@ static int parse(struct link *link, const uint8_t *bytes, size_t size)
                 take = LINK_HEADER_SIZE + header.size;
             }
         }
-        if (!take) {
-            link->pending = malloc(size);
-            if (!link->pending) {
-                closed(link, -ENOMEM, 0);
-                return -ENOMEM;
-            }
-            memcpy(link->pending, bytes, size);
-            link->pending_n = size;
-            return 0;
-        }
+        if (!take)
+            return keep(link, bytes, size);
         bytes += take;
         size -= take;
     }
@@ -260,6 +272,27 @@ int link_feed(struct link *link, const void *bytes, size_t size)
         return -EMSGSIZE;
     memcpy(rx, bytes, size);
     return deliver(link, rx, size);
+}
+
+static void resume(void *user)
+{
+    struct link *link = user;
+    size_t n = link->pending_n;
+    if (link->stopped || !link->held)
+        return;
+    link->held = false;
+    memcpy(rx, link->pending, n); /* no more than was in rx once */
+    free(link->pending);
+    link->pending = NULL;
+    link->pending_n = 0;
+    deliver(link, rx, n);
+    watch(link);
+}
+
+void link_resume(struct link *link)
+{
+    if (link->held && !link->stopped && loop_later(link->loop, resume, link) < 0)
+        closed(link, -ENOMEM, 0);
 }
 
 /* Reads rows into their memory, and what follows them into the buffer. */

@@ -23,6 +23,8 @@ struct link_ops {
     int (*mem_write)(void *user, const struct link_mem_write *write, struct memory **ret_memory);
     /* @size bytes of stream @id come: *ret_stream takes them, NULL drops them. */
     int (*stream_data)(void *user, uint32_t id, size_t size, struct stream **ret_stream);
+    /* Asked before each frame: false: it and what follows wait for link_resume(). NULL: nothing ever waits. */
+    bool (*may_go_on)(void *user, enum link_type type);
     /* Everything that one read brought has been delivered. */
     void (*batch_end)(void *user);
     /* The queue had to wait and is (nearly) out now: below LINK_LOW_WATER. Must not flush. */
@@ -37,6 +39,7 @@ struct link_ops {
 #define LINK_LOW_WATER (256u << 10)
 
 struct link {
+    struct loop *loop;
     int fd; /* owned */
     struct loop_io *io;
     struct sendq out;
@@ -54,6 +57,7 @@ struct link {
     bool splice;   /* the socket can splice (Unix) */
     bool streaming; /* the last frame was STREAM_DATA: read no further than the next one's head */
     bool paused, stopped, flushing;
+    bool held; /* may_go_on() said no */
     bool told;   /* closed() was called */
     bool broken; /* nothing can be sent any more; the end is read yet */
     bool high;    /* the queue went above LINK_HIGH_WATER and has not been below LINK_LOW_WATER since */
@@ -79,6 +83,8 @@ int link_feed(struct link *link, const void *bytes, size_t size);
 int link_flush(struct link *link);
 /* No more is read (a frame's worth may still be delivered) until resumed. */
 void link_pause(struct link *link, bool paused);
+/* may_go_on() has another answer now. What waited is delivered from the loop. */
+void link_resume(struct link *link);
 /* Nothing more is delivered; the queue still goes out with link_flush(). */
 void link_stop(struct link *link);
 /* The stream is going away: bytes that are still due for it are dropped. */
