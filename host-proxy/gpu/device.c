@@ -40,6 +40,7 @@ struct device {
     struct loop_timer *timer; /* of the doomed */
     struct loop_timer *more;  /* the queues were not empty after a batch */
     struct doomed doomed[DEVICE_UNREF_MAX];
+    unsigned unref_ms;
     uint64_t epoch;
     bool processing;
     struct virtqueue_chain chain; /* the request at hand */
@@ -105,9 +106,9 @@ static bool defer(struct device *d, struct resource *resource, size_t size)
     slot->n_out = d->chain.n_out;
     memcpy(slot->out, d->chain.out, slot->n_out * sizeof(*slot->out));
     memcpy(&slot->answer, d->response, sizeof(slot->answer));
-    slot->until_ms = loop_now_ms() + DEVICE_UNREF_MS;
+    slot->until_ms = loop_now_ms() + d->unref_ms;
     if (first)
-        loop_timer_arm(d->timer, DEVICE_UNREF_MS);
+        loop_timer_arm(d->timer, d->unref_ms);
     return true;
 }
 
@@ -298,12 +299,13 @@ static const struct vhost_user_ops frontend_ops = {
     .closed = on_closed,
 };
 
-struct device *device_create(struct loop *loop)
+struct device *device_create(struct loop *loop, unsigned unref_ms)
 {
     struct device *d = calloc(1, sizeof(*d));
     if (!d)
         return NULL;
     d->loop = loop;
+    d->unref_ms = unref_ms;
     d->epoch = 1;
     d->request = malloc(COMMANDS_REQUEST_MAX);
     d->timer = loop_timer_create(loop, doomed_expired, d);

@@ -9,8 +9,8 @@
 struct loop;
 struct vhost_user;
 
-#define DEVICE_UNREF_MS 500       /* an UNREF is answered at the latest then, released or not */
-#define DEVICE_UNREF_MAX 32       /* UNREFs that wait; more are answered at once */
+#define DEVICE_UNREF_MS 500 /* as long as Linux may well wait */
+#define DEVICE_UNREF_MAX 32 /* UNREFs that wait; more are answered at once */
 
 struct device_ops {
     /* The resource is destroyed or has no (or other) memory now: exports of it are stale. While they are held, an UNREF
@@ -26,7 +26,8 @@ struct device_ops {
 
 struct device;
 
-struct device *device_create(struct loop *loop); /* NULL: errno */
+/* An UNREF is answered at the latest after @unref_ms, released or not. NULL: errno. */
+struct device *device_create(struct loop *loop, unsigned unref_ms);
 void device_destroy(struct device *device); /* accepts NULL */
 /* Who exports resources. Before device_connect(). */
 void device_listen(struct device *device, const struct device_ops *ops, void *user);

@@ -71,7 +71,7 @@ static int run(const struct gpu_options *options)
     struct exports *exports = NULL;
     struct frontend *frontend = NULL;
     struct loop *loop = loop_create();
-    struct device *device = loop ? device_create(loop) : NULL;
+    struct device *device = loop ? device_create(loop, DEVICE_UNREF_MS) : NULL;
     int r = device ? 0 : -errno;
     if (r < 0)
         log_error(NULL, "cannot start: %s", strerror(-r));
