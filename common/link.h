@@ -23,8 +23,6 @@ struct link_ops {
     int (*mem_write)(void *user, const struct link_mem_write *write, struct memory **ret_memory);
     /* @size bytes of stream @id come: *ret_stream takes them, NULL drops them. */
     int (*stream_data)(void *user, uint32_t id, size_t size, struct stream **ret_stream);
-    /* Asked before each frame: false: it and what follows wait for link_resume(). NULL: nothing ever waits. */
-    bool (*may_go_on)(void *user, enum link_type type);
     /* Everything that one read brought has been delivered. */
     void (*batch_end)(void *user);
     /* The queue had to wait and is (nearly) out now: below LINK_LOW_WATER. Must not flush. */
@@ -33,6 +31,8 @@ struct link_ops {
     void (*fault)(void *user, uint32_t tag);
     /* The connection is gone: 0 end of stream, -errno, or LINK_E_* (> 0) for a malformed frame of @type. The last call. */
     void (*closed)(void *user, int reason, unsigned type);
+    /* Asked before each frame: false: it and what follows wait for link_resume(). NULL: nothing ever waits. */
+    bool (*may_go_on)(void *user, enum link_type type);
 };
 
 #define LINK_HIGH_WATER (1u << 20) /* bytes queued: stop producing */
