@@ -7,6 +7,7 @@ what the host daemon forwarded.  Hotplug and a plain registry are also tried on 
 
 import os
 import select
+import signal
 import struct
 import threading
 import time
@@ -482,6 +483,31 @@ def compositors_error_reaches_the_client(t):
     client.send(surface, "set_buffer_scale", -3)
     e = client.expect_error()
     t.eq((e.object_id, e.code, e.text), (surface, 2, "invalid buffer scale -3"), "the error")
+
+
+@test(direct=False)
+def error_crosses_requests_on_their_way(t):
+    """The compositor says why and closes while more requests come: the client still gets the error."""
+    fake, stack, client, peer = setup(t)
+    surface = client.create(client.bind("wl_compositor", 4), "create_surface")
+    client.roundtrip()
+    for stopped, what in ((True, "the requests were there first"), (False, "the error was there first")):
+        stack.host.signal(signal.SIGSTOP)
+        if stopped:
+            client.send(surface, "damage", 1, 2, 3, 4)
+            time.sleep(0.2)
+        peer.event(1, "error", surface, 2, "invalid buffer scale -3")
+        fake.drop(peer)
+        if not stopped:
+            time.sleep(0.2)
+            client.send(surface, "damage", 1, 2, 3, 4)
+        stack.host.signal(signal.SIGCONT)
+        e = client.expect_error()
+        t.eq((e.object_id, e.code, e.text), (surface, 2, "invalid buffer scale -3"), what)
+        client = stack.client()
+        peer = fake.peer_of(client)
+        surface = client.create(client.bind("wl_compositor", 4), "create_surface")
+        client.roundtrip()
 
 
 @test
