@@ -89,6 +89,7 @@ int link_flush(struct link *link)
         return 0;
     if (link->broken)
         return -EPIPE;
+    uint64_t before = sendq_size(&link->out);
     link->flushing = true;
     int r = sendq_flush(&link->out, link->fd);
     link->flushing = false;
@@ -104,7 +105,7 @@ int link_flush(struct link *link)
     if (size > LINK_HIGH_WATER)
         link->high = true;
     watch(link);
-    if (waited && size < LINK_LOW_WATER) {
+    if (waited && size < before && size < LINK_LOW_WATER) { /* the owner may flush again: only when something went out */
         link->high = false;
         if (link->ops->drained)
             link->ops->drained(link->user);
