@@ -31,6 +31,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (!F.relay)
         abort();
     size_t step = data[0] ? data[0] * 8u : size;
+    if (step < size / 32)
+        step = size / 32;
     for (size_t at = 1; at < size && F.relay; at += step)
         fuzz_send(F.link, data + at, size - at < step ? size - at : step, -1);
     fuzz_stop();
