@@ -676,6 +676,82 @@ def screen_copy_fails(t):
 
 
 @test
+def image_copy_capture(t):
+    """The same with ext-image-copy-capture-v1: frame after frame into one buffer, the compositor writes only its damage."""
+    names = [("ext_output_image_capture_source_manager_v1", 1), ("ext_image_copy_capture_manager_v1", 1)]
+    rig = Rig(t, globals=GLOBALS + names, host_args=[a for n, _ in names for a in ("--allow", n)])
+    if not any(g[0] == names[0][0] for g in rig.client.globals.values()):
+        raise Skip("this build knows no ext-image-copy-capture-v1")
+    w, h, stride = 100, 60, 400
+    pool = Pool(rig.client, rig.shm, stride * h)
+    buffer = pool.buffer(0, w, h, stride)
+    source = rig.client.create(rig.client.bind(names[0][0]), "create_source", rig.client.bind("wl_output", 3))
+    session = rig.client.create(rig.client.bind(names[1][0]), "create_session", source, 0)
+    rig.client.roundtrip()
+    rig.peer.event(session, "buffer_size", w, h)
+    rig.peer.event(session, "shm_format", 1)
+    rig.peer.event(session, "done")
+    picture = bytearray(stride * h)
+    for i in range(4):
+        frame = rig.client.create(session, "create_frame")
+        rig.client.send(frame, "attach_buffer", buffer)
+        rig.client.send(frame, "damage_buffer", 0, 0, w, h)
+        rig.client.send(frame, "capture")
+        rig.client.roundtrip()
+        rows = slice(i * 10 * stride, (i * 10 + 10) * stride)
+        picture[rows] = noise(10 * stride, i)
+        rig.peer.write_content(buffer, bytes(picture))
+        start = len(rig.client.events)
+        rig.peer.event(frame, "damage", 0, i * 10, w, 10)
+        rig.peer.event(frame, "ready")
+        rig.client.wait_event("ext_image_copy_capture_frame_v1", "ready", start=start)
+        t.ok(bytes(pool.map) == bytes(picture), f"frame {i}")
+        rig.client.send(frame, "destroy")
+        rig.client.roundtrip()
+
+
+@test
+def toplevel_icons(t):
+    """xdg_toplevel_icon_v1.add_buffer lets the compositor read a buffer without any commit: it is complete by then."""
+    rig = Rig(t, globals=GLOBALS + [("xdg_toplevel_icon_manager_v1", 1)])
+    if not any(g[0] == "xdg_toplevel_icon_manager_v1" for g in rig.client.globals.values()):
+        raise Skip("this build knows no xdg-toplevel-icon-v1")
+    manager = rig.client.bind("xdg_toplevel_icon_manager_v1")
+    pool = Pool(rig.client, rig.shm, 64 * 64 * 4)
+    for i in range(3):
+        pool.map[:] = noise(pool.size, i)
+        buffer = pool.buffer(0, 64, 64, 256)
+        icon = rig.client.create(manager, "create_icon")
+        rig.client.send(icon, "add_buffer", buffer, 1)
+        rig.client.roundtrip()
+        rig.same(pool, buffer, 0, pool.size, f"icon {i}")
+        rig.client.send(icon, "destroy")
+        rig.client.send(buffer, "destroy")
+        rig.client.roundtrip()
+
+
+@test
+def synchronised_subsurface(t):
+    """A subsurface's buffer is right from its own commit on, whenever the parent's follows."""
+    rig = Rig(t)
+    subcompositor = rig.client.bind("wl_subcompositor", 1)
+    child = rig.new_surface()
+    rig.client.create(subcompositor, "get_subsurface", child, rig.surface)
+    w, h, stride = 80, 50, 320
+    pool = Pool(rig.client, rig.shm, 2 * stride * h)
+    buffers = [pool.buffer(i * stride * h, w, h, stride) for i in range(2)]
+    frame = bytearray(noise(stride * h, 99))
+    for i in range(10):
+        which = i % 2
+        at = (i * 3 % 40) * stride
+        frame[at:at + 5 * stride] = noise(5 * stride, i)
+        pool.map[which * stride * h:(which + 1) * stride * h] = bytes(frame)
+        rig.commit(buffers[which], [(0, i * 3 % 40, w, 5)], surface=child)
+        rig.same(pool, buffers[which], which * stride * h, stride * h, f"commit {i} of the subsurface")
+        rig.commit(None)
+
+
+@test
 def gamma_ramp_goes_to_the_compositor(t):
     """A read-once file from the guest: content and size at the compositor are the client's."""
     rig = Rig(t, globals=GLOBALS + [("zwlr_gamma_control_manager_v1", 1)],
