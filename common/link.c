@@ -17,6 +17,7 @@
 #define READ_SIZE (64u << 10)
 #define FRAME_MAX (LINK_HEADER_SIZE + LINK_WAYLAND_MAX)
 #define ROWS_IOV_N 512
+#define COLLECT_MIN (16u << 10)
 /* The head of a STREAM_DATA frame, so that its body can be spliced. */
 #define STREAM_HEAD (LINK_HEADER_SIZE + LINK_STREAM_DATA_SIZE)
 
@@ -232,7 +233,11 @@ static int parse(struct link *link, const uint8_t *bytes, size_t size)
             }
         }
         if (!take) {
-            link->pending = malloc(size);
+            /* A large frame is received into this block until it is whole, however small the pieces are that it comes in. */
+            size_t whole = LINK_HEADER_SIZE + (size_t)header.size;
+            bool large = size >= LINK_HEADER_SIZE && header.type == LINK_WAYLAND && whole > COLLECT_MIN;
+            link->pending_room = large ? whole : 0;
+            link->pending = malloc(large ? whole : size);
             if (!link->pending) {
                 closed(link, -ENOMEM, 0);
                 return -ENOMEM;
@@ -307,6 +312,24 @@ static ssize_t receive_hello(struct link *link, uint8_t *at, size_t size)
     return n;
 }
 
+/* Reads on for a large frame; delivers it when it is whole. */
+static ssize_t collect(struct link *link)
+{
+    ssize_t n = recv(link->fd, link->pending + link->pending_n, link->pending_room - link->pending_n, MSG_DONTWAIT);
+    if (n <= 0)
+        return n;
+    link->received += (uint64_t)n;
+    link->pending_n += (size_t)n;
+    if (link->pending_n == link->pending_room) {
+        uint8_t *frame = link->pending;
+        link->pending = NULL;
+        link->pending_n = 0;
+        deliver(link, frame, link->pending_room);
+        free(frame);
+    }
+    return n;
+}
+
 static void receive(struct link *link)
 {
     ssize_t n;
@@ -342,6 +365,10 @@ static void receive(struct link *link)
         }
         errno = n < 0 ? (int)-n : 0;
         n = n < 0 ? -1 : 0;
+    } else if (link->pending && link->pending_room) {
+        n = collect(link);
+        if (n > 0)
+            return;
     } else {
         size_t have = link->pending_n;
         if (have) {
