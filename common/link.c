@@ -17,6 +17,7 @@
 #define READ_SIZE (64u << 10)
 #define FRAME_MAX (LINK_HEADER_SIZE + LINK_WAYLAND_MAX)
 #define ROWS_IOV_N 512
+#define COLLECT_MIN (16u << 10)
 /* The head of a STREAM_DATA frame, so that its body can be spliced. */
 #define STREAM_HEAD (LINK_HEADER_SIZE + LINK_STREAM_DATA_SIZE)
 
@@ -91,6 +92,7 @@ int link_flush(struct link *link)
         return 0;
     if (link->broken)
         return -EPIPE;
+    uint64_t before = sendq_size(&link->out);
     link->flushing = true;
     int r = sendq_flush(&link->out, link->fd);
     link->flushing = false;
@@ -106,7 +108,7 @@ int link_flush(struct link *link)
     if (size > LINK_HIGH_WATER)
         link->high = true;
     watch(link);
-    if (waited && size < LINK_LOW_WATER) {
+    if (waited && size < before && size < LINK_LOW_WATER) { /* the owner may flush again: only when something went out */
         link->high = false;
         if (link->ops->drained)
             link->ops->drained(link->user);
@@ -200,10 +202,11 @@ static ssize_t bulk_start(struct link *link, const struct link_header *header, c
     return (ssize_t)(LINK_HEADER_SIZE + head);
 }
 
-/* For when there is more. */
-static int keep(struct link *link, const uint8_t *bytes, size_t size)
+/* For when there is more: up to @room bytes; 0: that is not known. */
+static int keep(struct link *link, const uint8_t *bytes, size_t size, size_t room)
 {
-    link->pending = malloc(size);
+    link->pending_room = room;
+    link->pending = malloc(room ? room : size);
     if (!link->pending) {
         closed(link, -ENOMEM, 0);
         return -ENOMEM;
@@ -235,7 +238,7 @@ static int parse(struct link *link, const uint8_t *bytes, size_t size)
             if (link->ops->may_go_on && !link->ops->may_go_on(link->user, header.type)) {
                 link->held = true;
                 watch(link);
-                return keep(link, bytes, size);
+                return keep(link, bytes, size, 0);
             }
             if (header.type == LINK_MEM_WRITE || header.type == LINK_STREAM_DATA) {
                 ssize_t n = bulk_start(link, &header, bytes, size);
@@ -250,8 +253,12 @@ static int parse(struct link *link, const uint8_t *bytes, size_t size)
                 take = LINK_HEADER_SIZE + header.size;
             }
         }
-        if (!take)
-            return keep(link, bytes, size);
+        if (!take) {
+            /* A large frame is received into this block until it is whole, however small the pieces are that it comes in. */
+            size_t whole = LINK_HEADER_SIZE + (size_t)header.size;
+            bool large = size >= LINK_HEADER_SIZE && header.type == LINK_WAYLAND && whole > COLLECT_MIN;
+            return keep(link, bytes, size, large ? whole : 0);
+        }
         bytes += take;
         size -= take;
     }
@@ -339,6 +346,24 @@ static ssize_t receive_hello(struct link *link, uint8_t *at, size_t size)
     return n;
 }
 
+/* Reads on for a large frame; delivers it when it is whole. */
+static ssize_t collect(struct link *link)
+{
+    ssize_t n = recv(link->fd, link->pending + link->pending_n, link->pending_room - link->pending_n, MSG_DONTWAIT);
+    if (n <= 0)
+        return n;
+    link->received += (uint64_t)n;
+    link->pending_n += (size_t)n;
+    if (link->pending_n == link->pending_room) {
+        uint8_t *frame = link->pending;
+        link->pending = NULL;
+        link->pending_n = 0;
+        deliver(link, frame, link->pending_room);
+        free(frame);
+    }
+    return n;
+}
+
 static void receive(struct link *link)
 {
     ssize_t n;
@@ -374,6 +399,10 @@ static void receive(struct link *link)
         }
         errno = n < 0 ? (int)-n : 0;
         n = n < 0 ? -1 : 0;
+    } else if (link->pending && link->pending_room) {
+        n = collect(link);
+        if (n > 0)
+            return;
     } else {
         size_t have = link->pending_n;
         if (have) {

@@ -46,7 +46,7 @@ struct link {
     const struct link_ops *ops;
     void *user;
     uint8_t *pending; /* the beginning of a frame */
-    size_t pending_n;
+    size_t pending_n, pending_room; /* room: of a large frame, its whole size; 0 otherwise */
     struct { /* a frame whose bytes go straight to where they belong */
         uint64_t left;
         struct memory *memory;

@@ -97,6 +97,20 @@ void memory_unref(struct memory *m)
     free(m);
 }
 
+void memory_make_writable(struct memory *m, int fd)
+{
+    void *map = mmap(NULL, m->size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (map == MAP_FAILED) {
+        fd_close(fd);
+        return;
+    }
+    munmap(m->map, m->size);
+    fd_close(m->fd);
+    m->map = map;
+    m->fd = fd;
+    m->writable = true;
+}
+
 int memory_grow(struct memory *m, uint64_t size)
 {
     if (size <= m->size)

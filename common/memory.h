@@ -33,6 +33,9 @@ struct memory *memory_import(int fd, uint64_t size, bool writable, uint64_t dev,
 struct memory *memory_ref(struct memory *memory);
 void memory_unref(struct memory *memory); /* accepts NULL */
 
+/* Another descriptor of the same imported file (taken) that may be written through: screen copies can come in from now on. Keeps
+ * what it had where the kernel refuses. */
+void memory_make_writable(struct memory *memory, int fd);
 /* Maps more of it; a mirror's file grows too. 0 or -errno. */
 int memory_grow(struct memory *memory, uint64_t size);
 /* Puts @size bytes at @offset (bounds checked by the caller against @memory->size), never dying of a file that shrank.

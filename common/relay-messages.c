@@ -9,12 +9,6 @@
 
 #define COPY_MAX 1024 /* bytes: so few are copied behind their frame's head */
 
-void wl_message_poke(struct wl_message *message, size_t offset, uint32_t value)
-{
-    /* The bytes are in a receive buffer of ours, const only for those who have no business changing them. */
-    memcpy((uint8_t *)message->bytes + offset, &value, sizeof(value));
-}
-
 /* Who is to blame for a bad message, as an error kind. */
 static enum link_error blame(const struct relay *r, bool from_local)
 {
@@ -172,23 +166,13 @@ void relay_queue_runs(struct relay *r)
 {
     if (!r->runs_size)
         return;
-    uint8_t head[LINK_HEADER_SIZE], *at = NULL;
-    size_t head_size = link_header_encode(head, LINK_WAYLAND, r->runs_size);
-    if (r->runs_size <= COPY_MAX)
-        at = sendq_reserve(&r->link->out, head_size + r->runs_size);
-    if (at) { /* one piece for the socket: cheaper than two */
-        memcpy(at, head, head_size);
-        at += head_size;
-    } else {
-        sendq_copy(&r->link->out, head, head_size);
-    }
+    uint8_t head[LINK_HEADER_SIZE];
+    sendq_copy(&r->link->out, head, link_header_encode(head, LINK_WAYLAND, r->runs_size));
     for (size_t i = 0; i < r->runs_n; i++) {
-        if (at) {
-            memcpy(at, r->runs[i].at, r->runs[i].size);
-            at += r->runs[i].size;
-        } else {
+        if (r->runs_size <= COPY_MAX) /* behind the head in one piece: cheaper for the socket than two */
+            sendq_copy(&r->link->out, r->runs[i].at, r->runs[i].size);
+        else
             sendq_borrow(&r->link->out, r->runs[i].at, r->runs[i].size);
-        }
     }
     r->counted_wayland += r->runs_size;
     r->runs_n = r->runs_size = 0;

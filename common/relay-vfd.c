@@ -178,7 +178,10 @@ static enum relay_verdict send_pool(struct relay *r, struct wl_message *m, const
     while (memory && (memory->dev != info.dev || memory->ino != info.ino))
         memory = memory->next;
     if (memory) {
-        fd_close(fd);
+        if (info.writable && !memory->writable)
+            memory_make_writable(memory, fd);
+        else
+            fd_close(fd);
         e = memory_grow(memory, (uint32_t)size);
     } else {
         if (!room_for_one(r, "wl_shm.create_pool")) {

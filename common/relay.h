@@ -148,8 +148,6 @@ void relay_import_released(struct relay *relay, uint32_t import);
 /* A message of our own, to the application or compositor here, or to the one at the other side. Whole Wayland message. */
 void relay_inject_local(struct relay *relay, const void *message, size_t size);
 void relay_inject_link(struct relay *relay, const void *message, size_t size);
-/* Changes a word of a message that is about to be passed on; @offset counts from its header. */
-void wl_message_poke(struct wl_message *message, size_t offset, uint32_t value);
 
 /* The data that we keep with object @id, if it is of @kind; NULL otherwise. */
 void *relay_data(struct relay *relay, uint32_t id, int kind);

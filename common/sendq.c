@@ -167,6 +167,10 @@ void sendq_copy(struct sendq *q, const void *bytes, size_t size)
 
 void sendq_fd(struct sendq *q, int fd)
 {
+    if (q->failed) {
+        fd_close(fd);
+        return;
+    }
     if (q->fds_first + q->fds_n == q->fds_room) {
         if (q->fds_first) {
             memmove(q->fds, q->fds + q->fds_first, q->fds_n * sizeof(*q->fds));

@@ -24,6 +24,12 @@ int wl_message_header(const void *bytes, size_t size, struct wl_message *ret)
     return ret->size > size ? WL_MESSAGE_E_PARTIAL : WL_MESSAGE_OK;
 }
 
+void wl_message_poke(struct wl_message *message, size_t offset, uint32_t value)
+{
+    /* The bytes are in a receive buffer of ours, const only for those who have no business changing them. */
+    memcpy((uint8_t *)message->bytes + offset, &value, sizeof(value));
+}
+
 struct cursor {
     const uint8_t *at, *end;
 };

@@ -48,6 +48,9 @@ int wl_message_header(const void *bytes, size_t size, struct wl_message *ret);
 int wl_message_arguments(struct wl_message *message, const struct wl_msg_info *info);
 const char *wl_message_error_name(int error);
 
+/* Changes a word of a message in its receive buffer; @offset counts from its header. */
+void wl_message_poke(struct wl_message *message, size_t offset, uint32_t value);
+
 /* Building messages: each writes at @at, within @room bytes, and returns the message's size, or 0 if it doesn't fit. */
 size_t wl_message_string(uint8_t *at, size_t room, uint32_t object, uint16_t opcode, const char *text);
 size_t wl_message_empty(uint8_t *at, size_t room, uint32_t object, uint16_t opcode);

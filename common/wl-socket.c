@@ -166,7 +166,15 @@ void wl_socket_pause(struct wl_socket *ws, bool paused)
 
 int wl_socket_flush(struct wl_socket *ws)
 {
+    if (ws->broken)
+        return 0;
     int r = sendq_flush(&ws->out, ws->fd);
+    if (r < 0 && r != -EAGAIN && !ws->out.failed) {
+        /* What the peer said before it left is still to be read: a compositor's error, an application's last requests. */
+        ws->broken = true;
+        sendq_finish(&ws->out);
+        r = 0;
+    }
     watch(ws);
     return r == -EAGAIN ? 0 : r;
 }

@@ -22,6 +22,7 @@ struct wl_socket {
     uint8_t *pending; /* bytes received and not consumed */
     size_t pending_n;
     bool paused, ended;
+    bool broken; /* nothing can be sent any more; the end is read yet */
 };
 
 /* Takes @fd (non-blocking). @ready is called from the loop. 0 or -errno. */
@@ -39,5 +40,6 @@ size_t wl_socket_kept(struct wl_socket *ws, const uint8_t **ret_bytes);
 /* The next received descriptor, owned by the caller, or -1. */
 int wl_socket_claim_fd(struct wl_socket *ws);
 void wl_socket_pause(struct wl_socket *ws, bool paused);
-/* Sends what the socket takes and watches for the rest. 0 or -errno (the peer is gone). */
+/* Sends what the socket takes and watches for the rest. 0, or -ENOMEM: the connection must end. A peer that is gone shows
+ * itself to wl_socket_receive(), after its last words. */
 int wl_socket_flush(struct wl_socket *ws);

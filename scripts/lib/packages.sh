@@ -26,7 +26,7 @@ packages_demo=(
 packages_tests=(
     "${packages_demo[@]}"
     clang llvm libclang-rt-14-dev python3 shellcheck strace systemd valgrind
-    imagemagick waypipe wl-clipboard wtype xwayland
+    imagemagick waypipe wayland-utils wl-clipboard wtype xwayland
 )
 
 packages_missing() {

@@ -148,7 +148,8 @@ static void help(FILE *file)
             "  --cpu PID[,PID …]   add the CPU time of these processes and their descendants\n"
             "  --clients N         connections (200)\n"
             "  --size WxH          of frames (1920x1080)\n"
-            "  --small             damage 64x64 of the frame\n"
+            "  --small             damage 64x64 of the frame, at one place\n"
+            "  --walk              each time at the next place\n"
             "  --buffers N         buffers to alternate between (1)\n"
             "  --mib N             of clipboard transfers (16)\n"
             "measures:\n");
@@ -179,11 +180,17 @@ static void parse_cpu(struct cpu *cpu, char *list)
 static void parse(struct bench *bench, int argc, char **argv)
 {
     static const struct option options[] = {
-        {"display", required_argument, NULL, 'd'}, {"duration", required_argument, NULL, 't'},
-        {"cpu", required_argument, NULL, 'p'},     {"clients", required_argument, NULL, 'n'},
-        {"size", required_argument, NULL, 's'},    {"small", no_argument, NULL, '6'},
-        {"buffers", required_argument, NULL, 'b'}, {"mib", required_argument, NULL, 'm'},
-        {"help", no_argument, NULL, 'h'},          {0},
+        {"display", required_argument, NULL, 'd'},
+        {"duration", required_argument, NULL, 't'},
+        {"cpu", required_argument, NULL, 'p'},
+        {"clients", required_argument, NULL, 'n'},
+        {"size", required_argument, NULL, 's'},
+        {"small", no_argument, NULL, '6'},
+        {"buffers", required_argument, NULL, 'b'},
+        {"mib", required_argument, NULL, 'm'},
+        {"walk", no_argument, NULL, 'w'},
+        {"help", no_argument, NULL, 'h'},
+        {0},
     };
     int option;
 
@@ -202,14 +209,17 @@ static void parse(struct bench *bench, int argc, char **argv)
             bench->clients = number(optarg, 10000);
             break;
         case 's':
-            if (sscanf(optarg, "%dx%d", &bench->width, &bench->height) != 2 || bench->width < 64 ||
-                bench->height < 64 || bench->width > 16384 || bench->height > 16384) {
-                fprintf(stderr, "bench_client: a size is WxH, each within 64..16384\n");
+            if (sscanf(optarg, "%dx%d", &bench->width, &bench->height) != 2 || bench->width < 128 ||
+                bench->height < 128 || bench->width > 16384 || bench->height > 16384) {
+                fprintf(stderr, "bench_client: a size is WxH, each within 128..16384\n");
                 exit(2);
             }
             break;
         case '6':
             bench->small_damage = true;
+            break;
+        case 'w':
+            bench->walk = true;
             break;
         case 'b':
             bench->buffers = number(optarg, 8);

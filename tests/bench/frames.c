@@ -123,9 +123,10 @@ static int frame_step(void *data)
     int32_t width = frames->bench->width, height = frames->bench->height;
     struct rect rect = {0, 0, width, height};
 
-    if (frames->bench->small_damage) { /* as text is written: along a line, then the next line */
+    if (frames->bench->small_damage) {
+        /* Walking, as text is written: along a line, then the next line. */
         uint64_t columns = (uint64_t)(width / SMALL), rows = (uint64_t)(height / SMALL);
-        uint64_t cell = frames->n % (columns * rows);
+        uint64_t cell = frames->bench->walk ? frames->n % (columns * rows) : columns + 1;
 
         rect = (struct rect){(int32_t)(cell % columns) * SMALL, (int32_t)(cell / columns) * SMALL,
                              SMALL, SMALL};

@@ -64,6 +64,42 @@ def applications_appear(t):
     vm.compositor.no_windows()
 
 
+@test(timeout=200)
+def keys_arrive(t):
+    """What is typed on the host arrives in the guest's terminal."""
+    t.need("foot", "wtype")
+    vm = Vm(t)
+    plug_keyboard(t, vm.compositor)
+    guest = vm.boot("exec foot sh -c 'touch shell; read line; echo \"$line\" >typed; exec sleep 1000'")
+    t.wait(lambda: os.path.exists(vm.path("shell")) or not guest.alive, "the terminal runs its command", 60)
+    t.wait(lambda: any(w["focused"] for w in vm.compositor.windows()), "the terminal has the focus")
+    t.eq(t.run(["wtype", "hello 42", "-k", "Return"], vm.compositor.env()).popen.returncode, 0, "wtype's status")
+    t.wait(lambda: vm.read("typed") or not guest.alive, "the line is read")
+    t.eq(vm.read("typed"), b"hello 42\n", "what was typed")
+    guest.kill()
+
+
+@test(timeout=200)
+def many_applications(t):
+    """A hundred applications, twenty at a time, all get the same answer, and nothing of them is left on the host."""
+    t.need("wayland-info")
+    vm = Vm(t)
+    t.eq(vm.run("wayland-info | sort >first; before=$(cat first | wc -c); test $before -gt 100 || exit 1; "
+                "seq 100 | xargs -P 20 -I N sh -c 'wayland-info | sort | cmp - first || echo N >>different'; "
+                "test ! -e different"), 0, "the guest's status")
+    t.wait(lambda: not [f for f in vm.host.fds() if "memfd" in f], "the host daemon lets go of all memory")
+    t.ok(len(vm.host.fds()) < 20, f"the host daemon's descriptors: {vm.host.fds()}")
+
+
+@test(timeout=200)
+def check_in_the_guest(t):
+    """--check says that all is well, or what is missing."""
+    vm = Vm(t)
+    daemon = f"{os.environ['WAYVSOCK_GUEST']} --connect vsock:2:1100 --check"
+    t.eq(vm.run(f"{daemon} --token /run/token >good 2>&1 && ! {daemon} >bad 2>&1"), 0, "the guest's status")
+    t.has(b"token", vm.read("bad"), "--check without a token")
+
+
 def plug_keyboard(t, sway):
     """Selections belong to who has the keyboard's focus, so there must be a keyboard."""
     t.need("wtype")

@@ -251,15 +251,19 @@ def bad_hellos(t):
     evil = Evil(t)
     good = link.hello(link.CONTROL, link.DESCRIPTOR)
     cases = {
-        "another magic": link.hello(link.CONTROL, magic=0x12345678), "version 0": link.hello(link.CONTROL, versions=(0, 0)),
-        "a later version": link.hello(link.CONTROL, versions=(2, 9)), "versions turned round": link.hello(link.CONTROL, versions=(3, 1)),
+        "another magic": link.hello(link.CONTROL, magic=0x12345678),
+        "version 0": link.hello(link.CONTROL, versions=(0, 0)),
+        "a later version": link.hello(link.CONTROL, versions=(2, 9)),
+        "versions turned round": link.hello(link.CONTROL, versions=(3, 1)),
         "role 0": link.hello(0), "role 3": link.hello(3), "proof kind 99": link.hello(link.CONTROL, 99),
         "a frame of 4 GiB": link.frame("HELLO", b"", size=0xffffffff), "size 0": link.frame("HELLO"),
-        "one byte too few": link.frame("HELLO", good[8:-1]), "one byte too many": link.frame("HELLO", good[8:] + b"x"),
+        "one byte too few": link.frame("HELLO", good[8:-1]),
+        "one byte too many": link.frame("HELLO", good[8:] + b"x"),
         "reserved bits": link.frame("HELLO", good[8:], reserved=1), "type 0": link.frame(0, b"1234"),
         "type 99": link.frame(99, b"1234"), "another first frame": link.frame("PING", bytes(8)),
         "wayland first": link.frame("WAYLAND", pack(1, 0, struct.pack("=I", 2))),
-        "a label with control characters": link.hello(link.CONTROL, label=b"\x1b[31m"), "text": b"GET / HTTP/1.1\r\n\r\n",
+        "a label with control characters": link.hello(link.CONTROL, label=b"\x1b[31m"),
+        "text": b"GET / HTTP/1.1\r\n\r\n",
         "a proof beyond its bound": link.hello(link.CONTROL, link.TOKEN, b"x" * 5000),
     }
     for what, data in cases.items():
@@ -317,22 +321,31 @@ def attacks_of_a_guest_daemon(t):
     cases = {
         "another HELLO": link.hello(link.CLIENT, link.KEY, key), "WELCOME": link.welcome(bytes(32)),
         "PING on a client connection": link.frame("PING", bytes(8)), "unknown type": link.frame(200, b""),
-        "reserved bits": link.frame("WAYLAND", sync(5), reserved=7), "a frame of 4 GiB": link.frame("WAYLAND", b"", size=0xfffffff8),
+        "reserved bits": link.frame("WAYLAND", sync(5), reserved=7),
+        "a frame of 4 GiB": link.frame("WAYLAND", b"", size=0xfffffff8),
         "a frame just beyond the cap": link.frame("WAYLAND", b"", size=(256 << 10) + 8),
-        "half a message": link.frame("WAYLAND", sync(5)[:8]), "a message of size 0": link.frame("WAYLAND", pack(1, 0, b"", size=0)),
-        "an unknown object": link.frame("WAYLAND", pack(77, 0, b"")), "an unknown opcode": link.frame("WAYLAND", pack(1, 9, b"")),
+        "half a message": link.frame("WAYLAND", sync(5)[:8]),
+        "a message of size 0": link.frame("WAYLAND", pack(1, 0, b"", size=0)),
+        "an unknown object": link.frame("WAYLAND", pack(77, 0, b"")),
+        "an unknown opcode": link.frame("WAYLAND", pack(1, 9, b"")),
         "a pool without its VFD": link.frame("WAYLAND", pack(3, 0, struct.pack("=II", 4, 4096))),
         "a VFD of no kind": link.vfd(1, 99, 0, 4096), "a VFD with a gap": link.vfd(7, link.MEMORY, 0, 4096),
-        "a VFD with the host's bit": link.vfd(0x80000001, link.MEMORY, 0, 4096), "VFD 0": link.vfd(0, link.MEMORY, 0, 4096),
-        "memory of 2^63 bytes": link.vfd(1, link.MEMORY, 0, 1 << 63), "memory just beyond the cap": link.vfd(1, link.MEMORY, 0, (1 << 31) + 1),
-        "a file beyond the cap": link.vfd(1, link.FILE, 0, 1 << 40), "a stream of both directions": link.vfd(1, link.STREAM, 3, 0),
+        "a VFD with the host's bit": link.vfd(0x80000001, link.MEMORY, 0, 4096),
+        "VFD 0": link.vfd(0, link.MEMORY, 0, 4096),
+        "memory of 2^63 bytes": link.vfd(1, link.MEMORY, 0, 1 << 63),
+        "memory just beyond the cap": link.vfd(1, link.MEMORY, 0, (1 << 31) + 1),
+        "a file beyond the cap": link.vfd(1, link.FILE, 0, 1 << 40),
+        "a stream of both directions": link.vfd(1, link.STREAM, 3, 0),
         "a stream of no direction": link.vfd(1, link.STREAM, 0, 0),
         "a pool larger than its memory": memory + link.frame("WAYLAND", pack(3, 0, struct.pack("=Ii", 4, 8192))),
         "a pool of size -1": memory + link.frame("WAYLAND", pack(3, 0, struct.pack("=Ii", 4, -1))),
-        "a stream as a pool": link.vfd(1, link.STREAM, 1, 0) + link.frame("WAYLAND", pack(3, 0, struct.pack("=II", 4, 4096))),
+        "a stream as a pool": link.vfd(1, link.STREAM, 1, 0) +
+            link.frame("WAYLAND", pack(3, 0, struct.pack("=II", 4, 4096))),
         "the pool's VFD again as another's file": pool + link.vfd(1, link.FILE, 0, 10),
-        "writing to unknown memory": pool + write(number=9), "writing beyond the end": pool + write(offset=4096 - 16 * 3),
-        "writing at 2^64": pool + write(offset=(1 << 64) - 8), "a stride that overflows": pool + write(stride=0xffffffff, rows=5),
+        "writing to unknown memory": pool + write(number=9),
+        "writing beyond the end": pool + write(offset=4096 - 16 * 3),
+        "writing at 2^64": pool + write(offset=(1 << 64) - 8),
+        "a stride that overflows": pool + write(stride=0xffffffff, rows=5),
         "rows that overflow": pool + write(row=0xffffffff, rows=0xffffffff, stride=0xffffffff, n=64),
         "a stride below the row": pool + write(row=64, stride=16), "fewer bytes than rows": pool + write(n=63),
         "more bytes than rows": pool + write(n=65),
@@ -342,7 +355,8 @@ def attacks_of_a_guest_daemon(t):
         "data for an unknown stream": link.frame("STREAM_DATA", struct.pack("<I", 5) + b"data"),
         "credit for an unknown stream": link.frame("STREAM_CREDIT", struct.pack("<II", 5, 1)),
         "closing what was never open": link.frame("VFD_CLOSE", struct.pack("<I", 9)),
-        "an unused VFD, then another": link.vfd(1, link.MEMORY, 0, 1 << 30) * 1 + b"".join(link.vfd(i, link.MEMORY, 0, 1 << 31) for i in range(2, 5000)),
+        "an unused VFD, then another": link.vfd(1, link.MEMORY, 0, 1 << 30) * 1 +
+            b"".join(link.vfd(i, link.MEMORY, 0, 1 << 31) for i in range(2, 5000)),
         "a bind of a hidden global": link.frame("WAYLAND", registry_bind(4000, "zwlr_screencopy_manager_v1", 1, 4)),
     }
     for what, data in cases.items():
@@ -442,13 +456,16 @@ def attacks_of_a_host_daemon(t):
     evil.accept_control()
     cases = {
         "unknown type": link.frame(200), "reserved bits": link.frame("WAYLAND", b"", reserved=1),
-        "a frame of 4 GiB": link.frame("WAYLAND", b"", size=0xffffffff), "half a message": link.frame("WAYLAND", b"12345678"),
-        "an unknown object": link.frame("WAYLAND", pack(77, 0, b"")), "an unknown opcode": link.frame("WAYLAND", pack(1, 9, b"")),
+        "a frame of 4 GiB": link.frame("WAYLAND", b"", size=0xffffffff),
+        "half a message": link.frame("WAYLAND", b"12345678"),
+        "an unknown object": link.frame("WAYLAND", pack(77, 0, b"")),
+        "an unknown opcode": link.frame("WAYLAND", pack(1, 9, b"")),
         "HELLO": link.hello(link.CLIENT), "a VFD with the guest's id": link.vfd(1, link.MEMORY, 0, 4096),
         "writing to unknown memory": link.mem_write(1, 4, 1, 4, 0, b"1234"),
         "data for an unknown stream": link.frame("STREAM_DATA", struct.pack("<I", 0x80000005) + b"data"),
         "credit for an unknown stream": link.frame("STREAM_CREDIT", struct.pack("<II", 5, 0xffffffff)),
-        "a file of 4 GiB": link.vfd(0x80000001, link.FILE, 0, 1 << 32), "a truncated frame": link.frame("WAYLAND", b"1234", size=100),
+        "a file of 4 GiB": link.vfd(0x80000001, link.FILE, 0, 1 << 32),
+        "a truncated frame": link.frame("WAYLAND", b"1234", size=100),
         "an ERROR without text": link.frame("ERROR", struct.pack("<HHII", link.LIMIT, 0, 0, 0)),
         "an ERROR of no code": link.frame("ERROR", struct.pack("<HHII", 999, 0, 0, 0)),
         "WELCOME again": link.welcome(bytes(32)), "nothing": b"",
@@ -495,7 +512,8 @@ def host_refuses_with_a_reason(t):
 def host_of_another_version(t):
     evil = EvilHost(t)
     evil.stack.start_guest()
-    for data in (link.welcome(evil.key, version=9), link.welcome(evil.key)[:20], link.frame("PING", bytes(8)), b"HTTP/1.1 200 OK\r\n"):
+    for data in (link.welcome(evil.key, version=9), link.welcome(evil.key)[:20], link.frame("PING", bytes(8)),
+                 b"HTTP/1.1 200 OK\r\n"):
         c, _ = evil.accept()
         c.send(data)
         if len(data) == 20:

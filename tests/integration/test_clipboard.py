@@ -393,6 +393,41 @@ def data_survives_the_source_client(t):
     t.ok(read_all(r) == data, "the data")
 
 
+@test
+def drag_and_drop(t):
+    """A drag from the guest that ends in the guest: the compositor hands one pipe through, twice across the link."""
+    rig = Rig(t)
+    client, peer = rig.client, rig.peer
+    surface = client.create(client.bind("wl_compositor", 4), "create_surface")
+    source = client.create(rig.manager, "create_data_source")
+    client.send(source, "offer", "text/uri-list")
+    client.send(source, "set_actions", 1)
+    client.send(rig.device, "start_drag", source, surface, 0, 5)
+    client.roundtrip()
+    t.eq(peer.find("wl_data_device", "start_drag")[0].args, [source, surface, 0, 5], "start_drag at the compositor")
+    offer = peer.new_server_id("wl_data_offer", 3)
+    peer.event(rig.device, "data_offer", offer)
+    peer.event(offer, "offer", "text/uri-list")
+    peer.event(rig.device, "enter", 6, surface, 10, 20, offer)
+    peer.event(rig.device, "motion", 7, 11, 21)
+    peer.event(rig.device, "drop")
+    client.wait_event("wl_data_device", "drop")
+    r, w = os.pipe()
+    client.send(offer, "accept", 6, "text/uri-list")
+    client.send(offer, "receive", "text/uri-list", w)
+    os.close(w)
+    m = peer.wait("wl_data_offer", "receive")
+    peer.event(source, "send", "text/uri-list", m.fds[0])
+    rig.close_logged(m)
+    sent = client.wait_event("wl_data_source", "send")
+    data = os.urandom(2 * MIB)
+    feed(sent.args[1], data)
+    t.ok(read_all(r) == data, "the data")
+    client.send(offer, "finish")
+    client.send(offer, "destroy")
+    client.roundtrip()
+
+
 @test(direct=False)
 def wrong_kinds_of_descriptor(t):
     """A sink that nobody can write to is an error for that client alone."""

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""Shared memory: pools, buffers, exact damage, files that shrink, screen copies.
+"""Shared memory: pools, buffers, exact damage, files that shrink.
 
 The compositor is a test double, because the bytes in its pool are what the tests are about.  It releases a buffer at the
 commit, as compositors do that copy."""
@@ -13,78 +13,10 @@ import tempfile
 
 from harness import Failure, Skip, main, test
 from harness.client import Pool, ProtocolError
-from harness.fake import GLOBALS
+from harness.surface import FULL, Rig, draw, noise
 from harness.wire import pack
 
 F_GET_SEALS = 1034
-CAPTURE = ("zwlr_screencopy_manager_v1", 3)
-
-
-class Rig:
-    """A client with a surface, and the fake compositor's view of it."""
-
-    def __init__(self, t, stack=None, fake=None, **options):
-        self.t = t
-        self.fake = fake or t.fake(globals=options.pop("globals", None))
-        self.attached = {}
-        self.fake.on("wl_surface", "attach", self._attach)
-        self.fake.on("wl_surface", "commit", self._commit)
-        self.stack = stack or t.stack(self.fake, **options)
-        self.client = self.stack.client()
-        self.peer = self.fake.peer_of(self.client)
-        self.compositor = self.client.bind("wl_compositor", 4)
-        self.shm = self.client.bind("wl_shm", 1)
-        self.surface = self.client.create(self.compositor, "create_surface")
-
-    def _attach(self, peer, m):
-        peer.pending = getattr(peer, "pending", {})
-        peer.pending[m.object] = m.args[0]
-        return False
-
-    def _commit(self, peer, m):
-        buffer = getattr(peer, "pending", {}).pop(m.object, None)
-        if buffer and peer.objects.get(buffer, ("",))[0] == "wl_buffer":
-            peer.send(buffer, "release")
-        return False
-
-    def new_surface(self):
-        return self.client.create(self.compositor, "create_surface")
-
-    def commit(self, buffer=None, damage=(), surface=None, surface_damage=(), sync=True):
-        surface = surface or self.surface
-        if buffer is not None:
-            self.client.send(surface, "attach", buffer, 0, 0)
-        for r in damage:
-            self.client.send(surface, "damage_buffer", *r)
-        for r in surface_damage:
-            self.client.send(surface, "damage", *r)
-        self.client.send(surface, "commit")
-        if sync:
-            self.client.roundtrip()
-
-    def same(self, pool, buffer, offset, length, what):
-        """The compositor's bytes are the client's."""
-        seen = self.peer.content(buffer)
-        expected = bytes(pool.map[offset:offset + length])
-        if seen != expected:
-            bad = [i for i in range(min(len(seen), len(expected))) if seen[i] != expected[i]]
-            raise Failure(f"{what}: {len(bad)} of {length} bytes differ, first at {bad[:1]}, last at {bad[-1:]}")
-
-
-FULL = ((0, 0, 1 << 30, 1 << 30),)
-
-
-def noise(length, seed):
-    return random.Random(seed).randbytes(length)
-
-
-def draw(pool, offset, stride, rect, seed, cpp=4):
-    """Fills a rectangle of a buffer with noise."""
-    x, y, w, h = rect
-    data = noise(w * h * cpp, seed)
-    for row in range(h):
-        at = offset + (y + row) * stride + x * cpp
-        pool.map[at:at + w * cpp] = data[row * w * cpp:(row + 1) * w * cpp]
 
 
 @test
@@ -605,95 +537,25 @@ def resize_beyond_the_file(t):
     rig.client.roundtrip()
 
 
-def screencopy(t, rig):
-    output = rig.client.bind("wl_output", 3)
-    manager = rig.client.bind("zwlr_screencopy_manager_v1", 3)
-    frame = rig.client.create(manager, "capture_output", 0, output)
-    rig.client.roundtrip()
-    return frame
-
-
 @test
-def screen_copy_into_a_client_buffer(t):
-    """What the compositor writes into a captured buffer is in the client's file when ready comes."""
-    rig = Rig(t, globals=GLOBALS + [CAPTURE], host_args=["--allow", "zwlr_screencopy_manager_v1"])
-    w, h, stride = 100, 60, 400
-    pool = Pool(rig.client, rig.shm, 4096 + stride * h)
-    buffer = pool.buffer(4096, w, h, stride)
-    for i in range(3):
-        frame = screencopy(t, rig)
-        rig.peer.event(frame, "buffer", 1, w, h, stride)
-        rig.peer.event(frame, "buffer_done")
-        rig.client.send(frame, "copy", buffer)
-        rig.client.roundtrip()
-        picture = noise(stride * h, 50 + i)
-        rig.peer.write_content(buffer, picture)
-        rig.peer.event(frame, "flags", 0)
-        rig.peer.event(frame, "ready", 0, 1, 2)
-        start = len(rig.client.events)
-        rig.client.wait_event("zwlr_screencopy_frame_v1", "ready", start=start)
-        t.ok(bytes(pool.map[4096:]) == picture, f"copy {i}")
-        t.ok(bytes(pool.map[:4096]) == bytes(4096), "bytes outside the buffer")
-        rig.client.send(frame, "destroy")
-        rig.client.roundtrip()
-
-
-@test
-def screen_copy_then_show(t):
-    """A captured buffer that the client then shows, partly redrawn, is right on the host."""
-    rig = Rig(t, globals=GLOBALS + [CAPTURE], host_args=["--allow", "zwlr_screencopy_manager_v1"])
-    w, h, stride = 100, 60, 400
-    pool = Pool(rig.client, rig.shm, stride * h)
-    buffer = pool.buffer(0, w, h, stride)
-    rig.commit(buffer, FULL)
-    frame = screencopy(t, rig)
-    rig.peer.event(frame, "buffer", 1, w, h, stride)
-    rig.peer.event(frame, "buffer_done")
-    rig.client.send(frame, "copy", buffer)
-    rig.client.roundtrip()
-    picture = noise(stride * h, 50)
-    rig.peer.write_content(buffer, picture)
-    rig.peer.event(frame, "ready", 0, 1, 2)
-    rig.client.wait_event("zwlr_screencopy_frame_v1", "ready")
-    draw(pool, 0, stride, (10, 10, 20, 20), 1)
-    rig.commit(buffer, FULL)
-    rig.same(pool, buffer, 0, pool.size, "picture and drawing")
-
-
-@test
-def screen_copy_fails(t):
-    """failed instead of ready leaves the client's buffer alone."""
-    rig = Rig(t, globals=GLOBALS + [CAPTURE], host_args=["--allow", "zwlr_screencopy_manager_v1"])
-    pool = Pool(rig.client, rig.shm, 4000)
-    buffer = pool.buffer(0, 10, 100, 40)
-    pool.map[:] = noise(4000, 1)
-    frame = screencopy(t, rig)
-    rig.client.send(frame, "copy", buffer)
-    rig.client.roundtrip()
-    rig.peer.event(frame, "failed")
-    rig.client.wait_event("zwlr_screencopy_frame_v1", "failed")
-    t.ok(bytes(pool.map) == noise(4000, 1), "the client's bytes")
-
-
-@test
-def gamma_ramp_goes_to_the_compositor(t):
-    """A read-once file from the guest: content and size at the compositor are the client's."""
-    rig = Rig(t, globals=GLOBALS + [("zwlr_gamma_control_manager_v1", 1)],
-              host_args=["--allow", "zwlr_gamma_control_manager_v1"])
-    output = rig.client.bind("wl_output", 3)
-    manager = rig.client.bind("zwlr_gamma_control_manager_v1", 1)
-    control = rig.client.create(manager, "get_gamma_control", output)
-    rig.client.roundtrip()
-    rig.peer.event(control, "gamma_size", 256)
-    rig.client.wait_event("zwlr_gamma_control_v1", "gamma_size")
-    fd = os.memfd_create("gamma")
-    table = noise(256 * 2 * 3, 1)
-    os.write(fd, table)
-    rig.client.send(control, "set_gamma", fd)
-    os.close(fd)
-    rig.client.roundtrip()
-    m = rig.peer.wait("zwlr_gamma_control_v1", "set_gamma")
-    t.eq(os.pread(m.fds[0], 65536, 0), table, "the ramp")
+def synchronised_subsurface(t):
+    """A subsurface's buffer is right from its own commit on, whenever the parent's follows."""
+    rig = Rig(t)
+    subcompositor = rig.client.bind("wl_subcompositor", 1)
+    child = rig.new_surface()
+    rig.client.create(subcompositor, "get_subsurface", child, rig.surface)
+    w, h, stride = 80, 50, 320
+    pool = Pool(rig.client, rig.shm, 2 * stride * h)
+    buffers = [pool.buffer(i * stride * h, w, h, stride) for i in range(2)]
+    frame = bytearray(noise(stride * h, 99))
+    for i in range(10):
+        which = i % 2
+        at = (i * 3 % 40) * stride
+        frame[at:at + 5 * stride] = noise(5 * stride, i)
+        pool.map[which * stride * h:(which + 1) * stride * h] = bytes(frame)
+        rig.commit(buffers[which], [(0, i * 3 % 40, w, 5)], surface=child)
+        rig.same(pool, buffers[which], which * stride * h, stride * h, f"commit {i} of the subsurface")
+        rig.commit(None)
 
 
 if __name__ == "__main__":

@@ -148,7 +148,7 @@ static void test_kind_names(void **state)
     assert_string_equal(fd_kind_name(FD_KIND_FILE), "file");
     assert_string_equal(fd_kind_name(FD_KIND_PIPE), "pipe");
     assert_string_equal(fd_kind_name(FD_KIND_SOCKET), "socket");
-    assert_string_equal(fd_kind_name(FD_KIND_OTHER), "other");
+    assert_string_equal(fd_kind_name(FD_KIND_OTHER), "something else");
     assert_string_equal(fd_kind_name(_FD_KIND_N), "?");
 }
 

@@ -644,6 +644,21 @@ static void test_high_water_and_drained(void **state)
     assert_false(f.link->high);
 }
 
+static void test_no_drained_without_progress(void **state)
+{
+    (void)state;
+    static uint8_t bytes[LINK_HEADER_SIZE + 10000];
+    put_wayland(bytes, 10000, 1);
+    while (!sendq_size(&f.link->out)) { /* until the socket is full */
+        sendq_copy(&f.link->out, bytes, sizeof(bytes));
+        assert_int_equal(link_flush(f.link), 0);
+    }
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(link_flush(f.link), 0);
+    assert_int_equal(f.drained, 0); /* whose owner may flush from there */
+    turn_until(f.loop, is_drained, NULL);
+}
+
 static void test_sending_to_nobody(void **state)
 {
     (void)state;
@@ -745,6 +760,7 @@ int main(void)
         TEST(test_another_owner_takes_over),
         TEST(test_pause),
         TEST(test_high_water_and_drained),
+        TEST(test_no_drained_without_progress),
         TEST(test_sending_to_nobody),
         TEST(test_last_words_of_a_peer_that_left),
         TEST(test_fault_reaches_the_owner),

@@ -150,7 +150,7 @@ static void test_guest_mistakes(void **state)
     bad(false, "--no-auth=yes", "the option takes no value");
     bad(false, "--log-level loud", "\"loud\" is none of error, warn, info, debug");
     bad(false, "--connect /x", "--connect: bad address \"/x\": write vsock:CID:PORT");
-    bad(false, "--connect vsock:1100", "name the CID, as in vsock:2:1100");
+    bad(false, "--connect vsock:1100", "say vsock:CID:PORT, as in vsock:2:1100");
     bad(false, "--display=", "--display: give a name");
 }
 

@@ -224,6 +224,34 @@ xdg_toplevel_icon_v1 1
  > destroy!
  > set_name s
  > add_buffer o i
+ext_image_capture_source_v1 1
+ > destroy!
+ext_output_image_capture_source_manager_v1 1
+ > create_source n=ext_image_capture_source_v1 o
+ > destroy!
+ext_image_copy_capture_manager_v1 1
+ > create_session n=ext_image_copy_capture_session_v1 o u
+ > create_pointer_cursor_session n=ext_image_copy_capture_cursor_session_v1 o o
+ > destroy!
+ext_image_copy_capture_session_v1 1
+ > create_frame n=ext_image_copy_capture_frame_v1
+ > destroy!
+ < buffer_size u u
+ < shm_format u
+ < dmabuf_device a
+ < dmabuf_format u a
+ < done
+ < stopped
+ext_image_copy_capture_frame_v1 1
+ > destroy!
+ > attach_buffer o
+ > damage_buffer i i i i
+ > capture
+ < transform u
+ < damage i i i i
+ < presentation_time u u u
+ < ready
+ < failed u
 zxdg_output_manager_v1 3
  > destroy!
  > get_xdg_output n=zxdg_output_v1 o

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/* The guest's relay against any bytes on its link, with a client that has a pool, a buffer that is shown, and a stream. The first
+ * byte says in which pieces they come. */
+#include <fcntl.h>
+
+#include "tests/fuzz/relay.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    uint8_t bytes[256];
+    if (size < 1)
+        return 0;
+    fuzz_start(RELAY_GUEST);
+    uint32_t pool = 3;
+    for (size_t i = 0; i < FUZZ_GLOBALS_N; i++)
+        pool += wl_iface_find(fuzz_globals[i], strlen(fuzz_globals[i])) != NULL;
+    fuzz_send(F.local, bytes, fuzz_message(bytes, 4, 0, "uu", pool, 65536), fd_memfd("pool", 65536));
+    size_t n = fuzz_message(bytes, pool, 0, "uuuuuu", pool + 1, 0, 64, 64, 256, 0);
+    n += fuzz_message(bytes + n, 3, 0, "u", pool + 2);
+    n += fuzz_message(bytes + n, pool + 2, 1, "uuu", pool + 1, 0, 0);
+    n += fuzz_message(bytes + n, pool + 2, 6, "");
+    n += fuzz_message(bytes + n, 6, 0, "u", pool + 3);
+    n += fuzz_message(bytes + n, 5, 1, "u", pool + 4);
+    if (wl_iface_find(fuzz_globals[7], strlen(fuzz_globals[7]))) { /* a screen copy under way */
+        n += fuzz_message(bytes + n, 10, 0, "uuu", pool + 5, 0, 7);
+        n += fuzz_message(bytes + n, pool + 5, 0, "u", pool + 1);
+    }
+    fuzz_send(F.local, bytes, n, -1);
+    if (!F.relay)
+        abort();
+    size_t step = data[0] ? data[0] * 8u : size;
+    if (step < size / 32)
+        step = size / 32;
+    for (size_t at = 1; at < size && F.relay; at += step)
+        fuzz_send(F.link, data + at, size - at < step ? size - at : step, -1);
+    fuzz_stop();
+    return 0;
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+/* The host's relay against any bytes on its link. The first byte says in which pieces they come. */
+#include <fcntl.h>
+
+#include "tests/fuzz/relay.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    uint8_t bytes[256];
+    int ends[2];
+    if (size < 1)
+        return 0;
+    fuzz_start(RELAY_HOST);
+    /* A stream of the host's own: the compositor asks for the selection. */
+    uint32_t source = 3;
+    for (size_t i = 0; i < FUZZ_GLOBALS_N; i++)
+        source += wl_iface_find(fuzz_globals[i], strlen(fuzz_globals[i])) != NULL;
+    fuzz_send_link(bytes, fuzz_message(bytes, 6, 0, "u", source));
+    if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0)
+        abort();
+    fuzz_send(F.local, bytes, fuzz_message(bytes, source, 1, "s", "a/b"), ends[1]);
+    size_t step = data[0] ? data[0] * 8u : size;
+    if (step < size / 32)
+        step = size / 32;
+    for (size_t at = 1; at < size && F.relay; at += step)
+        fuzz_send(F.link, data + at, size - at < step ? size - at : step, -1);
+    close(ends[0]);
+    fuzz_stop();
+    return 0;
+}

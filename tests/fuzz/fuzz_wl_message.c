@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+/* Wayland messages against a signature that the input chooses, up to its first NUL: whatever is accepted lies within the
+ * message, and strings are strings. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/wl-message.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static bool within(const struct wl_message *m, const void *at, size_t n)
+{
+    const uint8_t *bytes = at;
+    return bytes >= m->bytes + WL_HEADER_SIZE && bytes <= m->bytes + m->size && n <= (size_t)(m->bytes + m->size - bytes);
+}
+
+static void check_string(const struct wl_message *m, const char *text, uint32_t length, bool nullable)
+{
+    if (!text && nullable && length == 0)
+        return;
+    if (!text || !within(m, text, (size_t)length + 1) || strlen(text) != length)
+        abort();
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static const char letters[] = "iufsSoOnNah";
+    char signature[WL_ARGS_MAX + 1] = "";
+    struct wl_msg_info info = {.name = "m", .signature = signature, .min_size = WL_HEADER_SIZE};
+    while (size && *data && info.n_args < WL_ARGS_MAX) {
+        char letter = letters[*data % (sizeof(letters) - 1)];
+        signature[info.n_args++] = letter;
+        info.min_size += letter == 'N' ? 12 : letter == 'h' ? 0 : 4;
+        info.variable |= strchr("sSNa", letter) != NULL;
+        data++;
+        size--;
+    }
+    struct wl_message m;
+    if (size)
+        wl_message_header(data, size, &m);
+    size &= ~(size_t)3;
+    if (size < WL_HEADER_SIZE || size > WL_MESSAGE_MAX)
+        return 0;
+    uint8_t *bytes = malloc(size); /* its header made to fit, in memory of exactly its size */
+    uint32_t second = (uint32_t)size << 16;
+    memcpy(bytes, data, size);
+    memcpy(bytes + 4, &second, 4);
+    if (wl_message_header(bytes, size, &m) != WL_MESSAGE_OK || m.size != size)
+        abort();
+    if (wl_message_arguments(&m, &info) == WL_MESSAGE_OK) {
+        for (unsigned i = 0; i < info.n_args; i++) {
+            const union wl_arg *arg = &m.args[i];
+            char letter = signature[i];
+            if (letter == 's' || letter == 'S')
+                check_string(&m, arg->s.text, arg->s.length, letter == 'S');
+            else if (letter == 'N')
+                check_string(&m, arg->n.interface, arg->n.length, false);
+            else if (letter == 'a' && !within(&m, arg->a.bytes, arg->a.size))
+                abort();
+            if (((letter == 'o' || letter == 'n') && !arg->u) || (letter == 'N' && !arg->n.id))
+                abort();
+        }
+    }
+    free(bytes);
+    return 0;
+}

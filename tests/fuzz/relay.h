@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+/* relay: one relay between two sockets whose other ends the fuzz target plays. */
+#include <dirent.h>
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "common/fd.h"
+#include "common/loop.h"
+#include "common/memory.h"
+#include "common/relay.h"
+#include "common/vfd-file.h"
+#include "guest-proxy/surfaces.h"
+
+static struct {
+    struct loop *loop;
+    struct loop_timer *timer;
+    unsigned turns;
+    struct relay *relay;
+    int local, link; /* our ends */
+    uint64_t charged;
+    struct log_subject subject;
+    unsigned threads;
+} F;
+
+static inline void fuzz_timer(void *user)
+{
+    (void)user;
+    if (F.turns-- == 0)
+        loop_stop(F.loop);
+    else
+        loop_timer_arm(F.timer, 0);
+}
+
+static inline void fuzz_drain(int fd)
+{
+    static uint8_t bytes[256 << 10];
+    union {
+        struct cmsghdr header;
+        char space[CMSG_SPACE(253 * sizeof(int))];
+    } control;
+    struct iovec iov = {bytes, sizeof(bytes)};
+    for (;;) {
+        struct msghdr message = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)};
+        if (recvmsg(fd, &message, MSG_DONTWAIT) <= 0)
+            return;
+        for (struct cmsghdr *c = CMSG_FIRSTHDR(&message); c; c = CMSG_NXTHDR(&message, c)) {
+            for (size_t i = 0; i < (c->cmsg_len - CMSG_LEN(0)) / sizeof(int); i++) {
+                int got;
+                memcpy(&got, CMSG_DATA(c) + i * sizeof(int), sizeof(int));
+                close(got);
+            }
+        }
+    }
+}
+
+static inline void fuzz_turn(unsigned turns)
+{
+    F.turns = turns;
+    loop_timer_arm(F.timer, 0);
+    if (loop_run(F.loop) < 0)
+        abort();
+    fuzz_drain(F.local);
+    fuzz_drain(F.link);
+}
+
+/* Sends @size bytes with @fd (taken; -1: none), and lets the relay look at them. */
+static inline void fuzz_send(int to, const void *bytes, size_t size, int fd)
+{
+    for (const uint8_t *at = bytes; size && F.relay;) {
+        union {
+            struct cmsghdr header;
+            char space[CMSG_SPACE(sizeof(int))];
+        } control = {.header = {CMSG_LEN(sizeof(int)), SOL_SOCKET, SCM_RIGHTS}};
+        struct iovec iov = {(void *)at, size};
+        struct msghdr message = {.msg_iov = &iov, .msg_iovlen = 1};
+        if (fd >= 0) {
+            memcpy(CMSG_DATA(&control.header), &fd, sizeof(int));
+            message.msg_control = &control;
+            message.msg_controllen = sizeof(control.space);
+        }
+        ssize_t n = sendmsg(to, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (n < 0 && errno != EAGAIN)
+            break;
+        if (n > 0) {
+            fd = fd_close(fd);
+            at += n;
+            size -= (size_t)n;
+        }
+        fuzz_turn(2);
+    }
+    fd_close(fd);
+}
+
+/* Appends a message: u (any word), s, N (string, version, id). */
+static inline size_t fuzz_message(uint8_t *at, uint32_t object, uint16_t opcode, const char *signature, ...)
+{
+    size_t n = 8;
+    va_list args;
+    va_start(args, signature);
+    for (const char *s = signature; *s; s++) {
+        if (*s != 'u') {
+            const char *text = va_arg(args, const char *);
+            uint32_t length = (uint32_t)strlen(text) + 1;
+            memcpy(at + n, &length, 4);
+            memset(at + n + 4, 0, (length + 3) & ~3u);
+            memcpy(at + n + 4, text, length);
+            n += 4 + ((length + 3) & ~3u);
+        }
+        for (int words = *s == 'N' ? 2 : *s == 'u'; words > 0; words--, n += 4)
+            memcpy(at + n, &(uint32_t){va_arg(args, uint32_t)}, 4);
+    }
+    va_end(args);
+    uint32_t head[2] = {object, (uint32_t)n << 16 | opcode};
+    memcpy(at, head, 8);
+    return n;
+}
+
+static inline void fuzz_send_link(const uint8_t *messages, size_t n)
+{
+    uint8_t frame[4096];
+    link_header_encode(frame, LINK_WAYLAND, n);
+    memcpy(frame + LINK_HEADER_SIZE, messages, n);
+    fuzz_send(F.link, frame, LINK_HEADER_SIZE + n, -1);
+}
+
+static inline bool fuzz_charge(struct relay *r, uint64_t bytes)
+{
+    (void)r;
+    return (F.charged += bytes) < 64 << 20;
+}
+
+static inline enum relay_verdict fuzz_hook(struct relay *r, struct wl_message *m, bool event)
+{
+    (void)event;
+    return r->side == RELAY_GUEST ? surfaces_hook(r, m) : RELAY_PASS;
+}
+
+static inline void fuzz_punched(struct relay *r, struct memory *memory, uint64_t offset, uint64_t length)
+{
+    (void)r;
+    surfaces_forget(memory, offset, length);
+}
+
+static inline void fuzz_ended(struct relay *r)
+{
+    F.relay = NULL;
+    relay_destroy(r);
+}
+
+static inline unsigned fuzz_threads(void)
+{
+    unsigned n = 0;
+    DIR *folder = opendir("/proc/self/task");
+    while (folder && readdir(folder))
+        n++;
+    if (folder)
+        closedir(folder);
+    return n;
+}
+
+/* The cache of keymaps keeps descriptors: it is full before anybody counts. */
+__attribute__((constructor)) static void fuzz_fill_cache(void)
+{
+    for (uint8_t i = 0; i < 32; i++) {
+        struct memory *m = memory_create(16);
+        memset(m->map, 0xf0 + i % 16, 8);
+        memset(m->map + 8, i, 8);
+        close(vfd_file_share(m));
+        memory_unref(m);
+    }
+}
+
+/* The globals that the compositor of these targets has; object 3 + i is bound to each of them. */
+static const char *const fuzz_globals[] = {"wl_compositor", "wl_shm", "wl_seat", "wl_data_device_manager", "wl_output",
+                                           "wl_subcompositor", "wp_viewporter", "zwlr_screencopy_manager_v1", "wp_presentation"};
+#define FUZZ_GLOBALS_N (sizeof(fuzz_globals) / sizeof(*fuzz_globals))
+
+/* A relay whose client has bound all globals that this build knows. */
+static inline void fuzz_start(enum relay_side side)
+{
+    static const struct link_ops none;
+    static const struct relay_ops ops = {.hook = fuzz_hook, .charge = fuzz_charge, .punched = fuzz_punched, .ended = fuzz_ended};
+    static const struct relay_limits limits = {.vfds = 24, .queue = 1 << 20};
+    int local[2], link[2];
+    uint8_t bytes[4096];
+    signal(SIGPIPE, SIG_IGN);
+    log_init("fuzz", getenv("FUZZ_LOG") ? LOG_LEVEL_DEBUG : LOG_LEVEL_ERROR);
+    F.threads = fuzz_threads();
+    F.charged = 0;
+    F.loop = loop_create();
+    F.timer = loop_timer_create(F.loop, fuzz_timer, NULL);
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, local) < 0 ||
+        socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, link) < 0)
+        abort();
+    F.local = local[0];
+    F.link = link[0];
+    F.relay = relay_create(F.loop, side, local[1], link_create(F.loop, link[1], true, &none, NULL), &limits, &ops, NULL, &F.subject);
+    size_t n = fuzz_message(bytes, 1, 1, "u", 2);
+    if (side == RELAY_GUEST)
+        fuzz_send(F.local, bytes, n, -1);
+    else
+        fuzz_send_link(bytes, n);
+    n = 0;
+    for (uint32_t i = 0; i < FUZZ_GLOBALS_N; i++)
+        n += fuzz_message(bytes + n, 2, 0, "usu", i + 1, fuzz_globals[i], 4);
+    if (side == RELAY_GUEST)
+        fuzz_send_link(bytes, n);
+    else
+        fuzz_send(F.local, bytes, n, -1);
+    n = 0;
+    for (uint32_t i = 0, id = 3; i < FUZZ_GLOBALS_N; i++) {
+        const struct wl_iface *iface = wl_iface_find(fuzz_globals[i], strlen(fuzz_globals[i]));
+        if (iface)
+            n += fuzz_message(bytes + n, 2, 0, "uN", i + 1, fuzz_globals[i], iface->version < 4 ? iface->version : 4, id++);
+    }
+    if (side == RELAY_GUEST)
+        fuzz_send(F.local, bytes, n, -1);
+    else
+        fuzz_send_link(bytes, n);
+    if (!F.relay)
+        abort(); /* nothing of this is wrong */
+}
+
+static inline void fuzz_stop(void)
+{
+    shutdown(F.local, SHUT_RDWR);
+    fuzz_turn(3);
+    relay_destroy(F.relay);
+    F.relay = NULL;
+    fuzz_turn(1);
+    loop_timer_destroy(F.timer);
+    loop_destroy(F.loop);
+    close(F.local);
+    close(F.link);
+    while (fuzz_threads() > F.threads)
+        sched_yield();
+}

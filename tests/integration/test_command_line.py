@@ -1,0 +1,287 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""The command lines that people script against: options, --check, running a command, systemd's protocols."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import time
+
+from harness import Skip, main, test
+from harness.client import Client
+from harness.stack import Notify
+
+GUEST, HOST = os.environ.get("WAYVSOCK_GUEST", ""), os.environ.get("WAYVSOCK_HOST", "")
+MAN = os.environ.get("WAYVSOCK_MAN", os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../man"))
+
+
+# -- command lines
+
+def call(*argv, env=None):
+    return subprocess.run(argv, capture_output=True, text=True, timeout=30, env=env)
+
+
+@test(direct=False)
+def help_and_version(t):
+    for binary, name in ((GUEST, "wayvsock-guest"), (HOST, "wayvsock-host")):
+        r = call(binary, "--help")
+        t.eq((r.returncode, r.stderr), (0, ""), f"{name} --help")
+        t.has(name, r.stdout, "its text")
+        t.has("--no-auth", r.stdout, "its text")
+        r = call(binary, "--version")
+        t.eq((r.returncode, r.stderr), (0, ""), f"{name} --version")
+        t.ok(re.fullmatch(rf"{name} \d+\.\d+\.\d+\n", r.stdout), f"version: {r.stdout!r}")
+
+
+@test(direct=False)
+def man_pages_agree_with_help(t):
+    """The same options, with the same arguments, in --help and in the page."""
+    for binary, name in ((GUEST, "wayvsock-guest"), (HOST, "wayvsock-host")):
+        path = os.path.join(MAN, f"{name}.1.scd")
+        if not os.path.exists(path):
+            raise Skip(f"{path} is not there")
+        with open(path) as f:
+            page = f.read()
+        options = page[page.index("# OPTIONS"):]
+        options = options[:options.index("\n# ", 5)]
+        documented = {(m.group(1), m.group(2) or "") for m in
+                      re.finditer(r"^\*(--[a-z-]+)\*(?: _([A-Z\\*:_\[\]-]+)_?.*)?$", options, re.M)}
+        documented = {(o, a.replace("\\", "").split("*")[0].rstrip("_[")) for o, a in documented}
+        shown = {(m.group(1), (m.group(2) or "").split("[")[0]) for m in
+                 re.finditer(r"^\s+(--[a-z-]+)(?:[ =]([A-Z][A-Z\[\]:|-]*))?", call(binary, "--help").stdout, re.M)}
+        t.eq(documented, shown, f"{name}: options of the page and of --help")
+
+
+@test(direct=False)
+def bad_command_lines(t):
+    """Exit status 1 or 2, nothing on stdout, and a message that says what would be right."""
+    for argv, part in (
+            ([GUEST, "--connect"], "--connect"), ([GUEST, "--connect", "vsock:2"], "vsock:2:"),
+            ([GUEST, "--connect", "tcp:1:2"], "vsock:CID:PORT"), ([GUEST, "--connect", "vsock:2:99999999999"], "number from 1"),
+            ([GUEST, "--connect", "unix:"], "unix:PATH"), ([GUEST, "--connect", "vsock-mux:/x"], "vsock-mux:"),
+            ([GUEST, "--made-up"], "--made-up"), ([GUEST, "--connect", "unix:/x", "surplus"], "surplus"),
+            ([HOST, "--made-up"], "--made-up"), ([HOST, "--listen", "vsock:x"], "vsock:"),
+            ([HOST, "--listen", "unix:/x", "--config", "/does/not/exist"], "/does/not/exist"),
+            ([HOST, "--listen", "unix:/x", "--peer-timeout", "soon"], "soon"),
+            ([HOST, "--listen", "unix:/x", "--log-level", "loud"], "loud"),
+            ([HOST, "--listen", "unix:/x", "--vm", "a b"], "a b")):
+        r = call(*argv, env=t.env())
+        shown = " ".join([os.path.basename(argv[0]), *argv[1:]])
+        t.ok(r.returncode in (1, 2), f"{shown}: status {r.returncode}")
+        t.eq(r.stdout, "", f"{shown}: stdout")
+        t.has(part, r.stderr, f"{shown}: stderr")
+
+
+@test(direct=False)
+def check_says_what_is_missing(t):
+    """--check: 0 where programs would work, 1 and what to do about it otherwise."""
+    fake = t.fake()
+    stack = t.stack(fake)
+    env = t.env()
+    r = call(GUEST, "--connect", stack.guest_address, "--display", t.path("other"), "--check", env=env)
+    t.eq(r.returncode, 0, f"the guest's --check with all in place:\n{r.stdout}{r.stderr}")
+    t.ok(len(r.stdout.splitlines()) >= 2, "line by line")
+    t.ok(not os.path.exists(t.path("other")), "--check leaves no socket")
+    r = call(GUEST, "--connect", f"unix:{t.path('nothing')}", "--display", t.path("other"), "--check", env=env)
+    t.eq(r.returncode, 1, f"without a host:\n{r.stdout}{r.stderr}")
+    t.has("nothing", r.stdout + r.stderr, "what is missing")
+    r = call(HOST, "--listen", f"unix:{t.path('h2')}", "--vm", "x", "--compositor", fake.socket, "--check", env=env)
+    t.eq(r.returncode, 0, f"the host's --check with all in place:\n{r.stdout}{r.stderr}")
+    t.ok(not os.path.exists(t.path("h2")), "--check leaves no socket")
+    r = call(HOST, "--listen", f"unix:{t.path('h2')}", "--vm", "x", "--compositor", t.path("no-display"), "--check", env=env)
+    t.eq(r.returncode, 1, f"without a compositor:\n{r.stdout}{r.stderr}")
+    t.has("no-display", r.stdout + r.stderr, "what is missing")
+    fake.remove_global(1)
+    r = call(HOST, "--listen", f"unix:{t.path('h2')}", "--vm", "x", "--compositor", fake.socket, "--check", env=env)
+    t.has("wl_compositor", r.stdout + r.stderr, "a compositor without wl_compositor is told")
+    # The pair in use goes on.
+    t.ok(stack.usable(), "the daemons serve")
+
+
+# -- running a command
+
+@test(direct=False)
+def command_and_its_exit_status(t):
+    """wayvsock-guest -- CMD: the command's status is ours, a signal is 128 + its number, WAYLAND_DISPLAY is set."""
+    fake = t.fake()
+    stack = t.stack(fake, start=False)
+    stack.start_host()
+
+    def run(*command):
+        return subprocess.run(stack.guest_argv(command), capture_output=True, text=True, timeout=60, env=t.env(),
+                              stdin=subprocess.DEVNULL)
+    for status in (0, 1, 7, 255):
+        t.eq(run("sh", "-c", f"exit {status}").returncode, status, f"exit {status}")
+    t.eq(run("sh", "-c", "kill -TERM $$").returncode, 128 + 15, "killed by SIGTERM")
+    r = run("sh", "-c", "echo \"$WAYLAND_DISPLAY|$WAYLAND_SOCKET|$NOTIFY_SOCKET|$LISTEN_FDS\"; ls /proc/self/fd | wc -l")
+    lines = r.stdout.splitlines()
+    t.ok(lines[0].split("|")[0].endswith(stack.display) or stack.display.endswith(lines[0].split("|")[0]),
+         f"WAYLAND_DISPLAY: {lines[0]}")
+    t.eq(lines[0].split("|")[1:], ["", "", ""], "what is not passed on")
+    t.ok(int(lines[1]) <= 4, f"descriptors of the command: {lines[1]}")
+    r = run("/does/not/exist")
+    t.ok(r.returncode in (126, 127), f"a command that is not there: {r.returncode}")
+    t.has("/does/not/exist", r.stderr, "what it says")
+    r = run("sh", "-c", "cat; echo done")
+    t.eq((r.returncode, r.stdout), (0, "done\n"), "standard input and output are the command's")
+
+
+@test(direct=False)
+def command_that_is_a_client(t):
+    t.need("wayland-info")
+    fake = t.fake()
+    stack = t.stack(fake, start=False)
+    stack.start_host()
+    r = subprocess.run(stack.guest_argv(["wayland-info"]), capture_output=True, text=True, timeout=60, env=t.env())
+    t.eq(r.returncode, 0, f"status: {r.stderr}")
+    t.has("wl_compositor", r.stdout, "its output")
+    t.ok(not os.path.exists(stack.display), "the display goes with the command")
+
+
+@test(direct=False)
+def signals_reach_the_command(t):
+    """SIGTERM to the daemon ends the command, too."""
+    fake = t.fake()
+    stack = t.stack(fake, start=False)
+    stack.start_host()
+    pidfile = t.path("pid")
+    guest = stack.start_guest(command=["sh", "-c", f"echo $$ > {pidfile}; exec sleep 1000"])
+    guest.any_status = True
+    t.wait(lambda: os.path.exists(pidfile) and open(pidfile).read().strip(), "the command runs")
+    pid = int(open(pidfile).read())
+    guest.signal(signal.SIGTERM)
+    guest.wait()
+
+    def gone():
+        try:
+            with open(f"/proc/{pid}/stat") as f:
+                return f.read().rpartition(")")[2].split()[0] == "Z"
+        except OSError:
+            return True
+    t.wait(gone, "the command has ended")
+
+
+# -- systemd's protocols
+
+def activated(t, name, argv, sock, env):
+    """Starts a daemon as systemd does with an activated socket: descriptor 3, LISTEN_FDS and LISTEN_PID."""
+    notify = Notify(t.path(f"notify-{name}"))
+    env = t.env(NOTIFY_SOCKET=notify.path, LISTEN_FDS=1, LISTEN_FDNAMES="x", **env)
+    script = f'LISTEN_PID=$$; export LISTEN_PID; exec "$@" 3<&{sock.fileno()}'
+    proc = t.spawn(["sh", "-c", script, "sh", *argv], env, name=name, pass_fds=[sock.fileno()])
+    proc.is_daemon = True
+    proc.notify = notify
+    return proc
+
+
+def listening(path):
+    s = socket.socket(socket.AF_UNIX)
+    s.bind(path)
+    s.listen(64)
+    return s
+
+
+@test(direct=False)
+def socket_activation(t):
+    """Both daemons with sockets that systemd made: clients that connected before the start are served."""
+    fake = t.fake()
+    stack = t.stack(fake, start=False)
+    link, display = listening(stack.link_path), listening(stack.display)
+    early = Client(stack.display)
+    t.closers.append(early.close)
+    early.send(1, "sync", early.new_id("wl_callback"))
+    stack.host = activated(t, "wayvsock-host", [HOST, "--vm", "test", "--compositor", fake.socket, "--log-level", "debug"],
+                           link, {})
+    stack.wait_ready(stack.host)
+    stack.guest = activated(t, "wayvsock-guest",
+                            [GUEST, "--connect", stack.guest_address, "--log-level", "debug"], display, {})
+    stack.wait_ready(stack.guest)
+    early.wait_for(lambda: early.done, "the client that came first is answered")
+    stack.wait_link()
+    early.close()
+    t.eq(stack.guest.stop(), 0, "status")
+    t.eq(stack.host.stop(), 0, "status")
+    t.ok(os.path.exists(stack.display) and os.path.exists(stack.link_path), "systemd's sockets stay")
+
+
+@test(direct=False)
+def wayland_display_of_the_host(t):
+    """Without --compositor the environment tells: WAYLAND_DISPLAY as a name or a path."""
+    fake = t.fake()
+    for n, value in enumerate(({"WAYLAND_DISPLAY": fake.socket},
+                               {"WAYLAND_DISPLAY": "w", "XDG_RUNTIME_DIR": os.path.dirname(fake.socket)})):
+        stack = t.stack(fake, start=False, tag=str(n), host_env=value)
+        argv = stack.host_argv()
+        at = argv.index("--compositor")
+        del argv[at:at + 2]
+        stack.host_argv = lambda: argv
+        stack.start_host()
+        stack.start_guest()
+        stack.wait_link()
+
+
+@test(direct=False)
+def wayland_socket_of_the_host(t):
+    """WAYLAND_SOCKET is one connection that is there already: one client may have it."""
+    fake = t.fake()
+    stack = t.stack(fake, start=False)
+    s = socket.socket(socket.AF_UNIX)
+    s.connect(fake.socket)
+    argv = stack.host_argv()
+    at = argv.index("--compositor")
+    del argv[at:at + 2]
+    notify = Notify(t.path("notify"))
+    stack.host = t.spawn(argv, t.env(WAYLAND_SOCKET=s.fileno(), NOTIFY_SOCKET=notify.path), name="wayvsock-host",
+                         pass_fds=[s.fileno()])
+    s.close()
+    stack.host.is_daemon = True
+    stack.host.notify = notify
+    stack.wait_ready(stack.host)
+    stack.start_guest()
+    c = Client(stack.display)
+    t.closers.append(c.close)
+    t.wait(lambda: stack.host.alive, "the host runs")
+    try:
+        c.roundtrip()
+    except (EOFError, OSError):
+        c = stack.client()
+        c.roundtrip()
+    c.bind("wl_compositor", 4)
+    c.roundtrip()
+    t.eq(len(fake.peers), 1, "connections that the compositor saw")
+
+
+@test(direct=False)
+def notifies_systemd(t):
+    """READY=1 when the sockets exist, STOPPING=1 at the end."""
+    fake = t.fake()
+    stack = t.stack(fake)
+    for proc in (stack.guest, stack.host):
+        t.ok("READY=1" in proc.notify.poll(), f"{proc.name}: READY=1")
+        t.eq(proc.stop(), 0, "exit status")
+        t.ok("STOPPING=1" in proc.notify.poll(), f"{proc.name}: STOPPING=1")
+
+
+@test(direct=False)
+def log_prefixes_under_systemd(t):
+    """With JOURNAL_STREAM set to stderr, lines begin with their level as sd-daemon(3) has it."""
+    fake = t.fake()
+    stack = t.stack(fake)
+    r, w = os.pipe()
+    st = os.fstat(w)
+    argv = [GUEST, "--connect", f"unix:{t.path('nobody')}", "--display", t.path("d2"), "--log-level", "debug"]
+    proc = subprocess.Popen(argv, env=t.env(JOURNAL_STREAM=f"{st.st_dev}:{st.st_ino}"), stderr=w,
+                            stdout=subprocess.DEVNULL)
+    os.close(w)
+    time.sleep(1)
+    proc.terminate()
+    t.eq(proc.wait(20), 0, "exit status")
+    lines = os.read(r, 65536).decode().splitlines()
+    t.ok(lines and all(re.match(r"<[0-7]>", line) for line in lines), f"lines: {lines[:5]}")
+    t.ok(not any(line.startswith("<") for line in stack.guest.log().splitlines()), "none otherwise")
+
+
+if __name__ == "__main__":
+    main()
