@@ -5,6 +5,7 @@
 #include "tests/unit/turn.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 
@@ -218,6 +219,8 @@ static inline void frontend_init(struct fake_frontend *f, struct loop *loop, str
     *f = (struct fake_frontend){.loop = loop, .device = device, .socket = -1};
     f->q[0].kick = f->q[0].call = f->q[1].kick = f->q[1].call = -1;
     f->ram_fd = fd_memfd("ram", 2 * RAM_REGION);
+    /* As QEMU's memory-backend-memfd does: without it there are no udmabufs. */
+    assert_int_equal(fcntl(f->ram_fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW), 0);
     f->ram = mmap(NULL, 2 * RAM_REGION, PROT_READ | PROT_WRITE, MAP_SHARED, f->ram_fd, 0);
     frontend_connect(f);
 }

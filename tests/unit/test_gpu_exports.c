@@ -287,6 +287,47 @@ static void test_export(void **state)
     assert_int_equal(peer_export(&w->p, 8).status, EXPORT_UNKNOWN);
 }
 
+/* Where the kernel has udmabuf: the very pages, in the guest's order, and only as many. */
+static void test_pages_themselves(void **state)
+{
+    struct world *w = *state;
+    uint8_t expected[2 * PAGE];
+    if (!(peer_hello(&w->p).features & EXPORT_FEATURE_UDMABUF))
+        skip();
+    driver_make(&w->f, 1000, RAM_HIGH_GPA, RAM_HIGH_GPA + 2 * PAGE);
+    memcpy(gpa(&w->f, RAM_HIGH_GPA), nonce, EXPORT_NONCE_SIZE);
+    assert_int_equal(peer_bind(&w->p, 1000, nonce, 0), EXPORT_OK);
+    driver_make(&w->f, 7, FIRST, SECOND);
+    struct export_exported e = peer_export(&w->p, 7);
+    assert_int_equal(e.buffer.kind, EXPORT_KIND_UDMABUF);
+    assert_int_equal(e.buffer.reason, EXPORT_REASON_NONE);
+    assert_int_equal(lseek(w->p.fd, 0, SEEK_END), 2 * PAGE);
+    uint8_t *pages = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, w->p.fd, 0);
+    assert_true(pages != MAP_FAILED);
+    for (unsigned round = 0; round < 2; round++) {
+        fill_pattern(expected, sizeof(expected), round);
+        memcpy(gpa(&w->f, FIRST), expected, PAGE);
+        memcpy(gpa(&w->f, SECOND), expected + PAGE, PAGE);
+        assert_memory_equal(pages, expected, sizeof(expected));
+    }
+    pages[PAGE] ^= 1; /* a screen copy */
+    assert_int_equal(*gpa(&w->f, SECOND), expected[PAGE] ^ 1);
+    munmap(pages, 2 * PAGE);
+    /* Without the asking, and where it is not made of pages: for copies. */
+    peer_request(&w->p, -1, export_export_encode, &(struct export_export){7, 0, EXPORT_NO_DESCRIPTOR});
+    export_exported_decode(peer_answer(&w->p, EXPORT_EXPORTED), w->p.header.size, &e);
+    assert_int_equal(e.buffer.reason, EXPORT_REASON_NOT_ASKED);
+    assert_int_equal(w->p.fd, -1);
+    const struct virtio_gpu_mem_entry half = {.addr = RAM_HIGH_GPA + 0x8000, .length = PAGE / 2};
+    driver_create(&w->f, 8, 8, 8);
+    driver_attach(&w->f, 8, &half, 1);
+    driver_simple(&w->f, VIRTIO_GPU_CMD_RESOURCE_ASSIGN_UUID, 8);
+    e = peer_export(&w->p, 8);
+    assert_int_equal(e.status, EXPORT_OK);
+    assert_int_equal(e.buffer.reason, EXPORT_REASON_ALIGNMENT);
+    assert_int_equal(w->p.fd, -1);
+}
+
 static void test_copy(void **state)
 {
     struct world *w = *state;
@@ -677,7 +718,7 @@ static void test_client_that_does_not_read(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_hello), TEST(test_binding), TEST(test_export), TEST(test_copy), TEST(test_copies_out_of_range),
+        TEST(test_hello), TEST(test_binding), TEST(test_export), TEST(test_pages_themselves), TEST(test_copy), TEST(test_copies_out_of_range),
         TEST(test_mirrors_that_do_not_serve), TEST(test_requests_wait_for_the_guest),
         TEST(test_unref_waits_for_release), cmocka_unit_test_setup_teardown(test_unref_waits_not_forever, setup_impatient, teardown),
         TEST(test_client_that_goes_away), TEST(test_so_many_unrefs_wait),
