@@ -145,7 +145,7 @@ int gpu_options_parse(int argc, char **argv, struct gpu_options *ret_options)
     if (!o.socket_path == (o.fd < 0))
         return options_error(PROGRAM, "give either --socket-path PATH or --fd N: where the hypervisor is");
     if (o.virgl)
-        return options_error(PROGRAM, "--virgl: this build has no 3D (it is made with -Dvirgl=enabled)");
+        return options_error(PROGRAM, "--virgl: this build has no 3D");
     *ret_options = o;
     return 0;
 }
