@@ -202,7 +202,10 @@ def classic_resources(t):
 def blobs_and_foreign_memory(t):
     """Blobs of the guest's memory, and an application's memfd that the kernel imports: without any copy in the guest."""
     guest, exports = start(t)
-    hidden, _ = guest.do(f"blob 1 65536 {BLOB_MAPPABLE}")
+    answer = guest.ask(f"blob 1 65536 {BLOB_MAPPABLE}")
+    if answer.startswith("error blob"):
+        raise Skip("this frontend or kernel has no blobs")
+    hidden = int(answer.split()[1])
     t.eq(exports.export(hidden, 0), UNMARKED, "a blob that is not shareable")
     shared, size = guest.do(f"blob 2 1048576 {BLOB_MAPPABLE | BLOB_SHAREABLE}")
     guest.do("fill 2 4")
