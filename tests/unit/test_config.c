@@ -186,7 +186,9 @@ static void test_token_in_the_home_folder(void **state)
 {
     (void)state;
     setenv("HOME", "/home/me", 1);
-    accept_text("[vm a]\ncid = 8\ntoken = ~/t\n[vm b]\ncid=9\ntoken = ~other/t\n");
+    accept_text("[vm a]\ncid = 8\ntoken = ~/t\ngpu = ~/g\n[vm b]\ncid=9\ntoken = ~other/t\ngpu = /run/g\n");
+    assert_string_equal(config.vms[0].gpu, "/home/me/g");
+    assert_string_equal(config.vms[1].gpu, "/run/g");
     assert_string_equal(config.vms[0].token_file, "/home/me/t");
     assert_string_equal(config.vms[1].token_file, "~other/t");
 }
@@ -261,6 +263,7 @@ static void test_refuse_values(void **state)
         {"listen = tcp:1", "write vsock:CID:PORT"},
         {"listen =", "write vsock:CID:PORT"},
         {"token =", "write the path"},
+        {"gpu =", "write the path"},
         {"allow =", "write interface names"},
         {"allow = , ,", "write interface names"},
         {"allow = wl_shm; rm", "\"wl_shm;\" matches no interface"},

@@ -94,6 +94,7 @@ static void test_guest_defaults(void **state)
     assert_null(guest.token_file);
     assert_null(guest.command);
     assert_false(guest.no_auth || guest.check);
+    assert_string_equal(guest.gpu, "auto");
     assert_int_equal(guest.log_level, LOG_LEVEL_INFO);
 }
 
@@ -152,6 +153,22 @@ static void test_guest_mistakes(void **state)
     bad(false, "--connect /x", "--connect: bad address \"/x\": write vsock:CID:PORT");
     bad(false, "--connect vsock:1100", "say vsock:CID:PORT, as in vsock:2:1100");
     bad(false, "--display=", "--display: give a name");
+    bad(false, "--gpu maybe", "\"maybe\" is neither auto nor off nor the path of a render node");
+}
+
+static void test_gpu(void **state)
+{
+    (void)state;
+    good(false, "--gpu off");
+    assert_string_equal(guest.gpu, "off");
+    good(false, "--gpu=/dev/dri/renderD129");
+    assert_string_equal(guest.gpu, "/dev/dri/renderD129");
+    good(true, "--listen vsock:1 --gpu /run/x --vm a:3"); /* wherever it stands */
+    assert_string_equal(config.vms[0].gpu, "/run/x");
+    good(true, "--listen unix:/a");
+    assert_null(config.vms[0].gpu);
+    bad(true, "--listen vsock:1 --gpu /run/x --vm a:3 --vm b:4", "each VM has a device of its own");
+    bad(true, "--listen vsock:1 --vm a:3 --gpu=", "--gpu: give the path");
 }
 
 static void test_help_and_version(void **state)
@@ -322,6 +339,7 @@ int main(void)
         t(test_guest_command),
         t(test_guest_connect_from_the_environment),
         t(test_guest_mistakes),
+        t(test_gpu),
         t(test_help_and_version),
         t(test_host_options),
         t(test_host_lists_take_several_values),
