@@ -60,9 +60,9 @@ static void tune_unix(int fd)
     setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
 }
 
-static int open_socket(int family, char *error, size_t error_size)
+static int open_socket(int family, int type, char *error, size_t error_size)
 {
-    int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    int fd = socket(family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0) {
         int result = -errno;
         if (family == AF_VSOCK && (result == -EAFNOSUPPORT || result == -ESOCKTNOSUPPORT))
@@ -150,10 +150,12 @@ static int remove_stale(const char *path, char *error, size_t error_size)
                 path);
 }
 
-static int listen_path(const char *path, char *error, size_t error_size)
+int address_listen_path(const char *path, int type, mode_t mode, char *error, size_t error_size)
 {
     struct sockaddr_un sun;
-    struct bound_path *bound = calloc(1, sizeof(*bound));
+    struct bound_path *bound = strlen(path) < sizeof(sun.sun_path) ? calloc(1, sizeof(*bound)) : NULL;
+    if (!bound && strlen(path) >= sizeof(sun.sun_path))
+        return fail(-ENAMETOOLONG, error, error_size, "%s is too long for a socket", path);
     if (!bound)
         return fail(-ENOMEM, error, error_size, "out of memory");
     snprintf(bound->path, sizeof(bound->path), "%s", path);
@@ -165,12 +167,12 @@ static int listen_path(const char *path, char *error, size_t error_size)
         return result;
     }
     int result = remove_stale(path, error, error_size);
-    bound->fd = result < 0 ? result : open_socket(AF_UNIX, error, error_size);
+    bound->fd = result < 0 ? result : open_socket(AF_UNIX, type, error, error_size);
     result = bound->fd < 0 ? bound->fd : 0;
     if (result == 0) {
         unix_address(&sun, path);
         /* The socket file gets the mode that its socket has when it is bound. */
-        if (fchmod(bound->fd, 0600) < 0 ||
+        if (fchmod(bound->fd, mode) < 0 ||
             bind(bound->fd, (struct sockaddr *)&sun, sizeof(sun)) < 0 ||
             listen(bound->fd, BACKLOG) < 0) {
             result = -errno;
@@ -194,7 +196,7 @@ static int listen_vsock(const struct address *address, char *error, size_t error
     char text[64];
     struct sockaddr_vm svm = {
         .svm_family = AF_VSOCK, .svm_cid = address->cid, .svm_port = address->port};
-    _cleanup_(fd_closep) int fd = open_socket(AF_VSOCK, error, error_size);
+    _cleanup_(fd_closep) int fd = open_socket(AF_VSOCK, SOCK_STREAM, error, error_size);
     if (fd < 0)
         return fd_steal(&fd);
     if (bind(fd, (struct sockaddr *)&svm, sizeof(svm)) == 0 && listen(fd, BACKLOG) == 0)
@@ -226,12 +228,12 @@ int address_listen(const struct address *address, char *error, size_t error_size
     case ADDRESS_VSOCK:
         return listen_vsock(address, error, error_size);
     case ADDRESS_UNIX:
-        return listen_path(address->path, error, error_size);
+        return address_listen_path(address->path, SOCK_STREAM, 0600, error, error_size);
     case ADDRESS_VSOCK_MUX:
         if (mux_path(address, path, sizeof(path)) < 0)
             return fail(-ENAMETOOLONG, error, error_size, "%s_%" PRIu32 " is too long for a socket",
                         address->path, address->port);
-        return listen_path(path, error, error_size);
+        return address_listen_path(path, SOCK_STREAM, 0600, error, error_size);
     case _ADDRESS_KIND_N:
         break;
     }
@@ -294,6 +296,21 @@ static int bind_privileged(int fd, char *error, size_t error_size)
     return fail(-EADDRINUSE, error, error_size, "all source ports below 1024 are in use");
 }
 
+int address_connect_packets(const char *path, char *error, size_t error_size)
+{
+    struct sockaddr_un sun;
+    if (strlen(path) >= sizeof(sun.sun_path))
+        return fail(-ENAMETOOLONG, error, error_size, "%s is too long for a socket", path);
+    _cleanup_(fd_closep) int fd = open_socket(AF_UNIX, SOCK_SEQPACKET, error, error_size);
+    if (fd < 0)
+        return fd_steal(&fd);
+    unix_address(&sun, path);
+    if (connect(fd, (struct sockaddr *)&sun, sizeof(sun)) == 0)
+        return fd_steal(&fd);
+    int result = -errno;
+    return fail(result, error, error_size, "cannot connect to %s: %s", path, strerror(-result));
+}
+
 int address_connect(const struct address *address, bool privileged, char *error, size_t error_size)
 {
     char text[sizeof(address->path) + 32];
@@ -307,7 +324,7 @@ int address_connect(const struct address *address, bool privileged, char *error,
                     "cannot connect to %s: name the CID, as in vsock:2:%" PRIu32 " (2 is the host)",
                     text, address->port);
 
-    _cleanup_(fd_closep) int fd = open_socket(vsock ? AF_VSOCK : AF_UNIX, error, error_size);
+    _cleanup_(fd_closep) int fd = open_socket(vsock ? AF_VSOCK : AF_UNIX, SOCK_STREAM, error, error_size);
     if (fd < 0)
         return fd_steal(&fd);
     if (vsock && privileged) {

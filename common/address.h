@@ -28,6 +28,8 @@ const char *address_format(const struct address *address, char *buffer, size_t s
  * CID listens on VMADDR_CID_ANY. Buffers are raised as the kernel allows. Unix paths stay locked (PATH.lock) until
  * address_unlisten() or the end of the process. */
 int address_listen(const struct address *address, char *error, size_t error_size);
+/* The same for a Unix socket of any type (SOCK_STREAM, SOCK_SEQPACKET) and mode. */
+int address_listen_path(const char *path, int type, mode_t mode, char *error, size_t error_size);
 /* Takes a listener (inherited ones too): closes it and removes the socket and lock that address_listen() made. */
 void address_unlisten(int fd);
 /* Returns an owned, non-blocking, close-on-exec connection with raised buffers, or -errno (-EAGAIN: none waiting). */
@@ -37,6 +39,9 @@ int address_accept(int listener);
  * then address_connect_result()), or -errno with a message in @error. @privileged (VSOCK only) binds a source port
  * below 1024; without the capability: -EACCES. VSOCK_MUX connects to PATH; address_mux_request() comes next. */
 int address_connect(const struct address *address, bool privileged, char *error, size_t error_size);
+/* Connects to a listening SOCK_SEQPACKET Unix socket. Returns an owned, non-blocking socket or -errno (-EAGAIN: its backlog
+ * is full) with a message. */
+int address_connect_packets(const char *path, char *error, size_t error_size);
 /* 0 once connected, or -errno. */
 int address_connect_result(int fd);
 

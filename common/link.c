@@ -36,6 +36,7 @@ struct link *link_create(struct loop *loop, int fd, bool splice, const struct li
         errno = ENOMEM;
         return NULL;
     }
+    link->loop = loop;
     link->fd = fd;
     link->splice = splice;
     link_adopt(link, ops, user);
@@ -61,6 +62,7 @@ void link_destroy(struct link *link)
 {
     if (!link)
         return;
+    loop_later_cancel(link->loop, link);
     loop_io_destroy(link->io);
     sendq_finish(&link->out);
     memory_unref(link->bulk.memory);
@@ -71,7 +73,7 @@ void link_destroy(struct link *link)
 
 static void watch(struct link *link)
 {
-    bool read = !link->paused && !link->stopped;
+    bool read = !link->paused && !link->stopped && !link->held;
     loop_io_set(link->io, (read ? LOOP_READ : 0) | (sendq_size(&link->out) ? LOOP_WRITE : 0));
 }
 
@@ -200,7 +202,21 @@ static ssize_t bulk_start(struct link *link, const struct link_header *header, c
     return (ssize_t)(LINK_HEADER_SIZE + head);
 }
 
-/* Delivers the frames at @bytes; keeps an unfinished one. */
+/* For when there is more: up to @room bytes; 0: that is not known. */
+static int keep(struct link *link, const uint8_t *bytes, size_t size, size_t room)
+{
+    link->pending_room = room;
+    link->pending = malloc(room ? room : size);
+    if (!link->pending) {
+        closed(link, -ENOMEM, 0);
+        return -ENOMEM;
+    }
+    memcpy(link->pending, bytes, size);
+    link->pending_n = size;
+    return 0;
+}
+
+/* Delivers the frames at @bytes; keeps an unfinished one, and those that may not be delivered yet. */
 static int parse(struct link *link, const uint8_t *bytes, size_t size)
 {
     while (size && !link->stopped) {
@@ -219,6 +235,11 @@ static int parse(struct link *link, const uint8_t *bytes, size_t size)
                 closed(link, r, bytes[4] | bytes[5] << 8u);
                 return -EPROTO;
             }
+            if (link->ops->may_go_on && !link->ops->may_go_on(link->user, header.type)) {
+                link->held = true;
+                watch(link);
+                return keep(link, bytes, size, 0);
+            }
             if (header.type == LINK_MEM_WRITE || header.type == LINK_STREAM_DATA) {
                 ssize_t n = bulk_start(link, &header, bytes, size);
                 if (n < 0)
@@ -236,15 +257,7 @@ static int parse(struct link *link, const uint8_t *bytes, size_t size)
             /* A large frame is received into this block until it is whole, however small the pieces are that it comes in. */
             size_t whole = LINK_HEADER_SIZE + (size_t)header.size;
             bool large = size >= LINK_HEADER_SIZE && header.type == LINK_WAYLAND && whole > COLLECT_MIN;
-            link->pending_room = large ? whole : 0;
-            link->pending = malloc(large ? whole : size);
-            if (!link->pending) {
-                closed(link, -ENOMEM, 0);
-                return -ENOMEM;
-            }
-            memcpy(link->pending, bytes, size);
-            link->pending_n = size;
-            return 0;
+            return keep(link, bytes, size, large ? whole : 0);
         }
         bytes += take;
         size -= take;
@@ -266,6 +279,27 @@ int link_feed(struct link *link, const void *bytes, size_t size)
         return -EMSGSIZE;
     memcpy(rx, bytes, size);
     return deliver(link, rx, size);
+}
+
+static void resume(void *user)
+{
+    struct link *link = user;
+    size_t n = link->pending_n;
+    if (link->stopped || !link->held)
+        return;
+    link->held = false;
+    memcpy(rx, link->pending, n); /* no more than was in rx once */
+    free(link->pending);
+    link->pending = NULL;
+    link->pending_n = 0;
+    deliver(link, rx, n);
+    watch(link);
+}
+
+void link_resume(struct link *link)
+{
+    if (link->held && !link->stopped && loop_later(link->loop, resume, link) < 0)
+        closed(link, -ENOMEM, 0);
 }
 
 /* Reads rows into their memory, and what follows them into the buffer. */

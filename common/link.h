@@ -31,12 +31,15 @@ struct link_ops {
     void (*fault)(void *user, uint32_t tag);
     /* The connection is gone: 0 end of stream, -errno, or LINK_E_* (> 0) for a malformed frame of @type. The last call. */
     void (*closed)(void *user, int reason, unsigned type);
+    /* Asked before each frame: false: it and what follows wait for link_resume(). NULL: nothing ever waits. */
+    bool (*may_go_on)(void *user, enum link_type type);
 };
 
 #define LINK_HIGH_WATER (1u << 20) /* bytes queued: stop producing */
 #define LINK_LOW_WATER (256u << 10)
 
 struct link {
+    struct loop *loop;
     int fd; /* owned */
     struct loop_io *io;
     struct sendq out;
@@ -54,6 +57,7 @@ struct link {
     bool splice;   /* the socket can splice (Unix) */
     bool streaming; /* the last frame was STREAM_DATA: read no further than the next one's head */
     bool paused, stopped, flushing;
+    bool held; /* may_go_on() said no */
     bool told;   /* closed() was called */
     bool broken; /* nothing can be sent any more; the end is read yet */
     bool high;    /* the queue went above LINK_HIGH_WATER and has not been below LINK_LOW_WATER since */
@@ -79,6 +83,8 @@ int link_feed(struct link *link, const void *bytes, size_t size);
 int link_flush(struct link *link);
 /* No more is read (a frame's worth may still be delivered) until resumed. */
 void link_pause(struct link *link, bool paused);
+/* may_go_on() has another answer now. What waited is delivered from the loop. */
+void link_resume(struct link *link);
 /* Nothing more is delivered; the queue still goes out with link_flush(). */
 void link_stop(struct link *link);
 /* The stream is going away: bytes that are still due for it are dropped. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /* What the relay's parts share with each other: relay.c (life), relay-messages.c (both directions), relay-vfd.c
- * (descriptors), relay-registry.c (globals), relay-shm.c (pools, buffers, screen copies). */
+ * (descriptors), relay-registry.c (globals), relay-shm.c (pools, buffers, screen copies), relay-import.c
+ * (the guest's GPU). */
 #include "common/relay.h"
 
 /* relay.c */
@@ -30,6 +31,17 @@ void relay_vfd_finish(struct relay *relay);
 /* One pool or buffer less (more) on @memory; the last one tells the host. */
 void relay_memory_use(struct memory *memory);
 void relay_memory_unuse(struct relay *relay, struct memory *memory);
+
+/* VFDs that both sides know, for other frames about them. */
+struct memory *relay_memory_find(const struct relay *relay, uint32_t id);
+bool relay_vfd_was_made(const struct relay *relay, uint32_t id);
+/* Says so and ends the connection: -EPROTO. */
+int relay_vfd_broken(struct relay *relay, const char *what, uint32_t id);
+/* True if @bytes more of mirrored memory are within the VM's limit; ends the connection otherwise. */
+bool relay_charge(struct relay *relay, uint64_t bytes);
+
+/* relay-import.c */
+int relay_import_frame(struct relay *relay, enum link_type type, const uint8_t *payload, size_t size);
 
 /* relay-registry.c */
 enum relay_verdict relay_registry_global(struct relay *relay, struct wl_message *message);

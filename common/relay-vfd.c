@@ -36,13 +36,13 @@ static bool is_ours(const struct relay *r, uint32_t id)
 }
 
 /* True if @id was handed out once, by either side. */
-static bool was_made(const struct relay *r, uint32_t id)
+bool relay_vfd_was_made(const struct relay *r, uint32_t id)
 {
     uint32_t count = id & ~LINK_HOST_ID;
     return count > 0 && count < (is_ours(r, id) ? r->next_id : r->peer_next_id);
 }
 
-static struct memory *find_memory(const struct relay *r, uint32_t id)
+struct memory *relay_memory_find(const struct relay *r, uint32_t id)
 {
     for (struct memory *m = r->memories; m; m = m->next)
         if (m->id == id)
@@ -345,7 +345,7 @@ void relay_send_rows(struct relay *r, struct memory *memory, struct link_mem_wri
 
 /* --- VFDs → local descriptors --- */
 
-static int broken(struct relay *r, const char *what, uint32_t id)
+int relay_vfd_broken(struct relay *r, const char *what, uint32_t id)
 {
     relay_fail(r, LINK_ERROR_PROTOCOL, 0, WL_DISPLAY_IMPLEMENTATION, "the other proxy broke the link protocol: %s (id %#x)", what, id);
     return -EPROTO;
@@ -388,7 +388,7 @@ enum relay_verdict relay_vfd_take(struct relay *r, struct wl_message *m, const c
 {
     static const uint16_t kinds[_WL_FD_N] = {[WL_FD_POOL] = LINK_VFD_MEMORY, [WL_FD_FILE] = LINK_VFD_FILE, [WL_FD_STREAM] = LINK_VFD_STREAM};
     if (!r->arrived_n) {
-        broken(r, "a message lacks its descriptor", m->object);
+        relay_vfd_broken(r, "a message lacks its descriptor", m->object);
         return RELAY_END;
     }
     struct relay_vfd vfd = r->arrived[r->arrived_first++];
@@ -396,7 +396,7 @@ enum relay_verdict relay_vfd_take(struct relay *r, struct wl_message *m, const c
     enum relay_verdict v = RELAY_PASS;
     int fd = -1;
     if (vfd.kind != kinds[m->info->fd_rule]) {
-        broken(r, "a message's descriptor is of the wrong kind", vfd.id);
+        relay_vfd_broken(r, "a message's descriptor is of the wrong kind", vfd.id);
         v = RELAY_END;
     } else if (drop) {
         v = RELAY_PASS;
@@ -411,7 +411,7 @@ enum relay_verdict relay_vfd_take(struct relay *r, struct wl_message *m, const c
             v = refuse(r, m, interface, WL_DISPLAY_NO_MEMORY, strerror(errno));
     } else if (vfd.kind == LINK_VFD_FILE) {
         if (vfd.memory->filled != vfd.memory->size) {
-            broken(r, "a file is incomplete", vfd.id);
+            relay_vfd_broken(r, "a file is incomplete", vfd.id);
             v = RELAY_END;
         } else if ((fd = vfd_file_share(vfd.memory)) < 0) {
             v = refuse(r, m, interface, WL_DISPLAY_NO_MEMORY, strerror(-fd));
@@ -425,7 +425,7 @@ enum relay_verdict relay_vfd_take(struct relay *r, struct wl_message *m, const c
     return v;
 }
 
-static bool charge(struct relay *r, uint64_t bytes)
+bool relay_charge(struct relay *r, uint64_t bytes)
 {
     if (!r->ops->charge || r->ops->charge(r, bytes))
         return true;
@@ -435,19 +435,19 @@ static bool charge(struct relay *r, uint64_t bytes)
 
 static int add_vfd(struct relay *r, const struct link_vfd *vfd)
 {
-    struct memory *memory = vfd->kind == LINK_VFD_MEMORY ? find_memory(r, vfd->id) : NULL;
+    struct memory *memory = vfd->kind == LINK_VFD_MEMORY ? relay_memory_find(r, vfd->id) : NULL;
     struct relay_vfd arrived = {.kind = vfd->kind, .id = vfd->id, .fd = -1};
     if (is_ours(r, vfd->id) || (vfd->kind == LINK_VFD_MEMORY && r->side == RELAY_GUEST))
-        return broken(r, "VFD with an id or kind that is not the sender's", vfd->id);
+        return relay_vfd_broken(r, "VFD with an id or kind that is not the sender's", vfd->id);
     if (memory) {
         int e = memory_grow(memory, vfd->size);
         if (e < 0)
-            return broken(r, strerror(-e), vfd->id);
+            return relay_vfd_broken(r, strerror(-e), vfd->id);
         arrived.memory = memory_ref(memory);
-        return push_arrived(r, arrived) ? 0 : broken(r, "too many descriptors that no message takes", vfd->id);
+        return push_arrived(r, arrived) ? 0 : relay_vfd_broken(r, "too many descriptors that no message takes", vfd->id);
     }
     if ((vfd->id & ~LINK_HOST_ID) != r->peer_next_id)
-        return broken(r, "VFD ids must count up", vfd->id);
+        return relay_vfd_broken(r, "VFD ids must count up", vfd->id);
     r->peer_next_id++;
     if (vfd->kind != LINK_VFD_FILE && !room_for_one(r, "VFD"))
         return -EPROTO;
@@ -467,7 +467,7 @@ static int add_vfd(struct relay *r, const struct link_vfd *vfd)
             return -ENOMEM;
         }
     } else {
-        if (vfd->kind == LINK_VFD_FILE && !charge(r, vfd->size))
+        if (vfd->kind == LINK_VFD_FILE && !relay_charge(r, vfd->size))
             return -EPROTO;
         arrived.memory = memory_create(vfd->size);
         if (!arrived.memory) {
@@ -478,29 +478,29 @@ static int add_vfd(struct relay *r, const struct link_vfd *vfd)
         if (vfd->kind == LINK_VFD_MEMORY)
             add_memory(r, memory_ref(arrived.memory), vfd->id);
     }
-    return push_arrived(r, arrived) ? 0 : broken(r, "too many descriptors that no message takes", vfd->id);
+    return push_arrived(r, arrived) ? 0 : relay_vfd_broken(r, "too many descriptors that no message takes", vfd->id);
 }
 
 static int close_vfd(struct relay *r, uint32_t id)
 {
     struct stream *s = find_stream(r, id);
-    struct memory *m = s || r->side == RELAY_GUEST ? NULL : find_memory(r, id);
+    struct memory *m = s || r->side == RELAY_GUEST ? NULL : relay_memory_find(r, id);
     if (s && !s->out)
-        return broken(r, "VFD_CLOSE of a stream that the sender writes to", id);
+        return relay_vfd_broken(r, "VFD_CLOSE of a stream that the sender writes to", id);
     if (s)
         stream_reader_gone(s);
     else if (m)
         remove_memory(r, m);
-    else if (!was_made(r, id))
-        return broken(r, "VFD_CLOSE of an id that never was", id);
+    else if (!relay_vfd_was_made(r, id))
+        return relay_vfd_broken(r, "VFD_CLOSE of an id that never was", id);
     return 0;
 }
 
 static int size_memory(struct relay *r, const struct link_mem_size *size)
 {
-    struct memory *m = r->side == RELAY_HOST ? find_memory(r, size->id) : NULL;
+    struct memory *m = r->side == RELAY_HOST ? relay_memory_find(r, size->id) : NULL;
     if (!m)
-        return broken(r, "MEM_SIZE of unknown memory", size->id);
+        return relay_vfd_broken(r, "MEM_SIZE of unknown memory", size->id);
     int e = memory_grow(m, size->size);
     if (e < 0) {
         relay_fail(r, LINK_ERROR_INTERNAL, 0, WL_DISPLAY_NO_MEMORY, "no memory of %llu bytes: %s", (unsigned long long)size->size, strerror(-e));
@@ -511,9 +511,9 @@ static int size_memory(struct relay *r, const struct link_mem_size *size)
 
 static int punch_memory(struct relay *r, const struct link_mem_punch *punch)
 {
-    struct memory *m = r->side == RELAY_HOST ? find_memory(r, punch->id) : NULL;
+    struct memory *m = r->side == RELAY_HOST ? relay_memory_find(r, punch->id) : NULL;
     if (!m || punch->offset + punch->length > m->size)
-        return broken(r, m ? "MEM_PUNCH beyond the memory" : "MEM_PUNCH of unknown memory", punch->id);
+        return relay_vfd_broken(r, m ? "MEM_PUNCH beyond the memory" : "MEM_PUNCH of unknown memory", punch->id);
     memory_punch(m, punch->offset, punch->length);
     return 0;
 }
@@ -522,9 +522,9 @@ static int credit_stream(struct relay *r, const struct link_stream_credit *credi
 {
     struct stream *s = find_stream(r, credit->id);
     if (!s)
-        return was_made(r, credit->id) ? 0 : broken(r, "STREAM_CREDIT for an id that never was", credit->id);
+        return relay_vfd_was_made(r, credit->id) ? 0 : relay_vfd_broken(r, "STREAM_CREDIT for an id that never was", credit->id);
     if (!s->out || !stream_add_credit(s, credit->bytes))
-        return broken(r, s->out ? "STREAM_CREDIT overflows the window" : "STREAM_CREDIT from the writer", credit->id);
+        return relay_vfd_broken(r, s->out ? "STREAM_CREDIT overflows the window" : "STREAM_CREDIT from the writer", credit->id);
     return 0;
 }
 
@@ -532,9 +532,9 @@ static int end_stream(struct relay *r, uint32_t id)
 {
     struct stream *s = find_stream(r, id);
     if (!s)
-        return was_made(r, id) ? 0 : broken(r, "STREAM_END for an id that never was", id);
+        return relay_vfd_was_made(r, id) ? 0 : relay_vfd_broken(r, "STREAM_END for an id that never was", id);
     if (s->out || s->peer_done)
-        return broken(r, "STREAM_END from the reader, or twice", id);
+        return relay_vfd_broken(r, "STREAM_END from the reader, or twice", id);
     stream_end(s);
     return 0;
 }
@@ -605,18 +605,18 @@ int relay_vfd_mem_write(void *user, const struct link_mem_write *w, struct memor
         if (vfd->kind != LINK_VFD_FILE || vfd->id != w->id)
             continue;
         if (w->rows != 1 || w->offset != vfd->memory->filled || end > vfd->memory->size)
-            return broken(r, "a file must be written once, from its start to its end", w->id);
+            return relay_vfd_broken(r, "a file must be written once, from its start to its end", w->id);
         vfd->memory->filled = end;
         *ret_memory = vfd->memory;
         return 0;
     }
-    struct memory *m = find_memory(r, w->id);
+    struct memory *m = relay_memory_find(r, w->id);
     if (!m)
-        return was_made(r, w->id) ? 0 : broken(r, "MEM_WRITE to an id that never was", w->id);
+        return relay_vfd_was_made(r, w->id) ? 0 : relay_vfd_broken(r, "MEM_WRITE to an id that never was", w->id);
     if (end > m->size)
-        return broken(r, "MEM_WRITE beyond the memory", w->id);
+        return relay_vfd_broken(r, "MEM_WRITE beyond the memory", w->id);
     if (r->side == RELAY_HOST) {
-        if (!charge(r, (uint64_t)w->row * w->rows))
+        if (!relay_charge(r, (uint64_t)w->row * w->rows))
             return -EPROTO;
         *ret_memory = m;
     } else if (m->writable && captured(m, w->offset, end)) {
@@ -630,11 +630,11 @@ int relay_vfd_stream_data(void *user, uint32_t id, size_t size, struct stream **
     struct relay *r = user;
     struct stream *s = find_stream(r, id);
     if (!s)
-        return was_made(r, id) ? 0 : broken(r, "STREAM_DATA for an id that never was", id);
+        return relay_vfd_was_made(r, id) ? 0 : relay_vfd_broken(r, "STREAM_DATA for an id that never was", id);
     if (s->out || s->peer_done)
-        return broken(r, "STREAM_DATA from the reader, or after the end", id);
+        return relay_vfd_broken(r, "STREAM_DATA from the reader, or after the end", id);
     if (!stream_take_credit(s, size))
-        return broken(r, "STREAM_DATA beyond its credit", id);
+        return relay_vfd_broken(r, "STREAM_DATA beyond its credit", id);
     *ret_stream = s;
     return 0;
 }

@@ -36,9 +36,9 @@ static void finish(struct relay *r)
     wl_socket_pause(&r->local, true);
     if (r->timer)
         loop_timer_disarm(r->timer);
-    log_debug(r->subject, "ended: sent wayland=%llu mem=%llu stream=%llu bytes, received %llu bytes",
+    log_debug(r->subject, "ended: sent wayland=%llu mem=%llu stream=%llu copied=%llu bytes, received %llu bytes",
               (unsigned long long)r->counted_wayland, (unsigned long long)r->counted_memory,
-              (unsigned long long)r->counted_streams, (unsigned long long)r->link->received);
+              (unsigned long long)r->counted_streams, (unsigned long long)r->counted_copies, (unsigned long long)r->link->received);
     if (loop_later(r->loop, ended_later, r) < 0)
         log_error(r->subject, "out of memory");
 }
@@ -269,11 +269,27 @@ static int link_frame(void *user, enum link_type type, const uint8_t *payload, s
     case LINK_STREAM_CREDIT:
     case LINK_STREAM_END:
         return relay_vfd_frame(r, type, payload, size);
+    case LINK_IMPORT:
+    case LINK_IMPORT_RELEASE:
+    case LINK_MEM_COPY:
+        if (r->side == RELAY_GUEST || !r->ops->import)
+            break;
+        return relay_import_frame(r, type, payload, size);
+    case LINK_IMPORT_RELEASED:
+        if (r->side == RELAY_HOST || !r->ops->import_released)
+            break;
+        return relay_import_frame(r, type, payload, size);
     default:
         break;
     }
     relay_fail(r, LINK_ERROR_PROTOCOL, 0, WL_DISPLAY_IMPLEMENTATION, "the other proxy sent an unexpected %s frame", link_type_name(type));
     return -EPROTO;
+}
+
+static bool link_may_go_on(void *user, enum link_type type)
+{
+    struct relay *r = user;
+    return !r->ops->may_go_on || r->ops->may_go_on(r, type);
 }
 
 static void link_batch_end(void *user)
@@ -331,6 +347,7 @@ static const struct link_ops link_ops = {
     .frame = link_frame,
     .mem_write = relay_vfd_mem_write,
     .stream_data = relay_vfd_stream_data,
+    .may_go_on = link_may_go_on,
     .batch_end = link_batch_end,
     .drained = link_drained,
     .fault = link_fault,
@@ -368,7 +385,7 @@ struct relay *relay_create(struct loop *loop, enum relay_side side, int local_fd
     r->user = user;
     r->subject = subject;
     r->limits = *limits;
-    r->next_id = r->peer_next_id = 1;
+    r->next_id = r->peer_next_id = r->next_import = 1;
     if (wl_socket_init(&r->local, loop, local_fd, local_ready, r) < 0) {
         wl_objects_finish(&r->objects);
         free(r);

@@ -43,6 +43,15 @@ struct relay_ops {
     void (*batch)(struct relay *relay);
     /* guest: the host was told to drop these bytes. May be NULL. */
     void (*punched)(struct relay *relay, struct memory *memory, uint64_t offset, uint64_t length);
+    /* host: what the guest says of its GPU's resources, checked as far as that needs no GPU. 0, or negative after relay_fail().
+     * NULL: it may say nothing. */
+    int (*import)(struct relay *relay, const struct link_import *import);
+    int (*import_release)(struct relay *relay, uint32_t id);
+    int (*copy)(struct relay *relay, struct memory *memory, const struct link_mem_copy *copy);
+    /* host: false: what such a frame is about waits for the GPU; link_resume(). NULL: nothing waits. */
+    bool (*may_go_on)(struct relay *relay, enum link_type type);
+    /* guest: the host does not look into the resource any more. May be NULL. */
+    void (*import_released)(struct relay *relay, uint32_t id);
     /* Everything is over: destroy the relay, from here. Called from the loop, once. */
     void (*ended)(struct relay *relay);
 };
@@ -108,7 +117,9 @@ struct relay {
     bool ending;   /* nothing is read any more; what is queued may still go out */
     bool finished; /* ended() is on its way */
     struct loop_timer *timer; /* ending: how long to wait for the rest */
+    uint32_t next_import;     /* the number that the next IMPORT has (guest: will have) */
     uint64_t counted_wayland, counted_memory, counted_streams; /* bytes sent over the link, for the log */
+    uint64_t counted_copies;  /* bytes that MEM_COPY named instead of sending them */
 };
 
 /* Takes @local_fd and @link. NULL: errno (both are closed). Reading starts with the next turn of the loop. */
@@ -126,6 +137,14 @@ void relay_fail(struct relay *relay, enum link_error kind, uint32_t object, uint
 /* Rows that the other side needs before the messages of this batch (@rows->id is filled in). @tag: the wl_buffer to blame if
  * they cannot be read. */
 void relay_send_rows(struct relay *relay, struct memory *memory, struct link_mem_write rows, uint32_t tag);
+/* guest: the same rows, which are in the resource that @import names, at @source_offset, @source_stride apart. */
+void relay_copy_rows(struct relay *relay, struct memory *memory, struct link_mem_write rows, uint32_t import, uint64_t source_offset,
+                     uint32_t source_stride);
+/* guest: gives @resource a number, until relay_import_release() and then import_released(). */
+uint32_t relay_import(struct relay *relay, uint32_t resource, uint64_t size);
+void relay_import_release(struct relay *relay, uint32_t import);
+/* host: so that the guest may reuse it. */
+void relay_import_released(struct relay *relay, uint32_t import);
 /* A message of our own, to the application or compositor here, or to the one at the other side. Whole Wayland message. */
 void relay_inject_local(struct relay *relay, const void *message, size_t size);
 void relay_inject_link(struct relay *relay, const void *message, size_t size);

@@ -151,6 +151,8 @@ void shm_buffer_unref(struct memory_buffer *b)
     if (b->next)
         b->next->prev = b->prev;
     b->memory->covered -= b->extent;
+    if (b->shadow)
+        b->shadow_drop(b->shadow);
     b->released(b->user, b);
     free(b);
 }

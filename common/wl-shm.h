@@ -32,6 +32,8 @@ struct memory_buffer {
     struct memory_buffer *prev, *next; /* memory's list */
     void (*released)(void *user, struct memory_buffer *buffer);
     void *user;
+    void *shadow; /* guest-proxy: its copy in a resource of the GPU */
+    void (*shadow_drop)(void *shadow);
 };
 
 /* A screen copy: the frame object, and the buffer it fills. */

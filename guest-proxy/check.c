@@ -14,6 +14,7 @@
 #include "common/loop.h"
 #include "common/wl-message.h"
 #include "guest-proxy/client.h"
+#include "guest-proxy/gpu.h"
 
 #define CHECK_MS 15000
 
@@ -151,6 +152,13 @@ static int report(const struct probe *p)
     line(p->reached, "the host's daemon answers and knows this VM", p->problem);
     if (!p->reached)
         return 1;
+    const struct gpu *gpu = uplink_gpu(p->uplink);
+    if (gpu_device(gpu))
+        snprintf(text, sizeof(text), "the host looks into %s (%s): pixels do not cross the link", virtgpu_path(gpu_device(gpu)),
+                 virtgpu_has_blobs(gpu_device(gpu)) ? "guest blobs" : "2D resources");
+    else
+        snprintf(text, sizeof(text), "pixels go over the link as bytes: %.500s", gpu->why);
+    note(text);
     snprintf(text, sizeof(text), "the host calls this VM \"%s\"", uplink_vm_name(p->uplink));
     note(text);
     line(p->answered, "the host's compositor answers", p->problem);

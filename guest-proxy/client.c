@@ -13,6 +13,7 @@
 #include "common/loop.h"
 #include "common/relay.h"
 #include "guest-proxy/dial.h"
+#include "guest-proxy/pools.h"
 #include "guest-proxy/surfaces.h"
 #include "guest-proxy/times.h"
 #include "guest-proxy/uplink.h"
@@ -31,6 +32,7 @@ struct client {
     struct dial *dial;
     struct loop_timer *wait;
     struct relay *relay;
+    struct pools pools;
     uint32_t clock; /* that wp_presentation announced */
 };
 
@@ -45,6 +47,7 @@ static void client_destroy(struct client *c)
         c->next->prev = c->prev;
     owner->n--;
     relay_destroy(c->relay);
+    pools_finish(&c->pools);
     dial_cancel(c->dial);
     loop_timer_destroy(c->wait);
     fd_close(c->fd);
@@ -69,7 +72,7 @@ static enum relay_verdict hook(struct relay *r, struct wl_message *m, bool event
         times_convert(uplink_times(c->owner->uplink), m, CLOCK_MONOTONIC);
         return RELAY_PASS;
     default:
-        return surfaces_hook(r, m);
+        return surfaces_hook(r, &c->pools, m);
     }
 }
 
@@ -79,12 +82,18 @@ static void punched(struct relay *r, struct memory *memory, uint64_t offset, uin
     surfaces_forget(memory, offset, length);
 }
 
+static void import_released(struct relay *r, uint32_t import)
+{
+    struct client *c = r->user;
+    pools_released(&c->pools, import);
+}
+
 static void ended(struct relay *r)
 {
     client_destroy(r->user);
 }
 
-static const struct relay_ops relay_ops = {.hook = hook, .punched = punched, .ended = ended};
+static const struct relay_ops relay_ops = {.hook = hook, .punched = punched, .import_released = import_released, .ended = ended};
 static const struct link_ops no_ops; /* until the relay adopts the link, in the same call */
 
 /* Tells an application that has no relay (yet) why it is disconnected. */
@@ -198,6 +207,7 @@ void clients_accept(struct clients *owner, int fd)
     c->owner = owner;
     c->fd = fd;
     c->clock = CLOCK_MONOTONIC;
+    pools_init(&c->pools, uplink_gpu(owner->uplink));
     c->next = owner->first;
     if (c->next)
         c->next->prev = c;

@@ -16,6 +16,7 @@
 #include "guest-proxy/check.h"
 #include "guest-proxy/client.h"
 #include "guest-proxy/display.h"
+#include "guest-proxy/gpu.h"
 #include "guest-proxy/options.h"
 #include "guest-proxy/uplink.h"
 
@@ -170,8 +171,18 @@ int main(int argc, char **argv)
         return d.options.check ? 1 : 2;
     if (d.options.no_auth)
         log_warn(NULL, "--no-auth: nothing proves to the host that this is the VM's daemon; for development only");
-    if (d.options.check)
-        return check_run(&d.options, &config);
+    struct gpu gpu;
+    char error[512];
+    if (gpu_init(&gpu, d.options.gpu, error, sizeof(error)) < 0) {
+        log_error(NULL, "--gpu: %s", error);
+        return d.options.check ? 1 : 2;
+    }
+    config.gpu = &gpu;
+    if (d.options.check) {
+        r = check_run(&d.options, &config);
+        gpu_finish(&gpu);
+        return r;
+    }
 
     d.loop = loop_create();
     if (!d.loop) {
@@ -186,6 +197,7 @@ int main(int argc, char **argv)
     sd_notify_stopping();
     clients_finish(&d.clients);
     uplink_destroy(d.clients.uplink);
+    gpu_finish(&gpu);
     display_destroy(d.display);
     loop_destroy(d.loop);
     token_finish(&token);

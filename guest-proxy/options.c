@@ -14,6 +14,7 @@ enum {
     OPTION_CONNECT = OPTIONS_FIRST,
     OPTION_DISPLAY,
     OPTION_TOKEN,
+    OPTION_GPU,
     OPTION_NO_AUTH,
     OPTION_CHECK,
     OPTION_LOG_LEVEL,
@@ -25,6 +26,7 @@ static const struct option options[] = {
     {"connect", required_argument, NULL, OPTION_CONNECT},
     {"display", required_argument, NULL, OPTION_DISPLAY},
     {"token", required_argument, NULL, OPTION_TOKEN},
+    {"gpu", required_argument, NULL, OPTION_GPU},
     {"no-auth", no_argument, NULL, OPTION_NO_AUTH},
     {"check", no_argument, NULL, OPTION_CHECK},
     {"log-level", required_argument, NULL, OPTION_LOG_LEVEL},
@@ -43,6 +45,8 @@ static const char help[] =
     "  --display NAME-OR-PATH  the display to offer (wayland-0; a display of its own for a\n"
     "                          COMMAND)\n"
     "  --token FILE            prove with this file's content that this is the VM's daemon\n"
+    "  --gpu auto|off|NODE     let the host take pixels from this virtio-gpu, as in\n"
+    "                          /dev/dri/renderD128 (auto: the one that it knows)\n"
     "  --no-auth               offer no proof; for development\n"
     "  --check                 tell what is in place and what is not; exit with 0 if\n"
     "                          applications would work\n"
@@ -54,7 +58,7 @@ static const char help[] =
 
 int guest_options_parse(int argc, char **argv, struct guest_options *ret_options)
 {
-    struct guest_options o = {.log_level = LOG_LEVEL_INFO};
+    struct guest_options o = {.log_level = LOG_LEVEL_INFO, .gpu = "auto"};
     const char *connect = getenv("WAYVSOCK_CONNECT"), *source = "WAYVSOCK_CONNECT: ";
     char error[512];
     int option;
@@ -76,6 +80,12 @@ int guest_options_parse(int argc, char **argv, struct guest_options *ret_options
             break;
         case OPTION_TOKEN:
             o.token_file = optarg;
+            break;
+        case OPTION_GPU:
+            if (strcmp(optarg, "auto") != 0 && strcmp(optarg, "off") != 0 && *optarg != '/')
+                return options_error(PROGRAM, "--gpu: \"%s\" is neither auto nor off nor the path of a render node, as in "
+                                              "/dev/dri/renderD128", optarg);
+            o.gpu = optarg;
             break;
         case OPTION_NO_AUTH:
             o.no_auth = true;

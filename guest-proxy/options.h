@@ -12,6 +12,7 @@ struct guest_options {
     struct address connect; /* --connect, WAYVSOCK_CONNECT, or vsock:2:1100 */
     const char *display;    /* NULL: none was named */
     const char *token_file; /* NULL: see token_default() */
+    const char *gpu;        /* "auto", "off", or a render node */
     bool no_auth, check;
     enum log_level log_level;
     char **command; /* NULL-terminated; NULL: none */

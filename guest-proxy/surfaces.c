@@ -2,10 +2,12 @@
 /* State is double-buffered as in the protocol: requests change what is pending, a commit applies it. */
 #include "guest-proxy/surfaces.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 #include "common/memory.h"
 #include "guest-proxy/damage.h"
+#include "guest-proxy/pools.h"
 
 enum { WL_DATA_SURFACE = _WL_DATA_SHARED_N, WL_DATA_VIEWPORT };
 
@@ -99,17 +101,35 @@ static struct damage_file *file_of(struct memory *m)
 
 struct sending {
     struct relay *relay;
-    const struct memory_buffer *buffer;
+    struct pools *pools;
+    struct memory_buffer *buffer;
+    bool truncated;
 };
 
 static void send_rect(void *user, const struct damage_rect *rect)
 {
-    const struct sending *to = user;
+    struct sending *to = user;
+    int e = to->truncated ? -EFAULT : pools_send(to->pools, to->relay, to->buffer, rect);
+    if (e != -ENOTSUP) {
+        to->truncated |= e < 0;
+        return;
+    }
     struct link_mem_write rows = {.offset = rect->offset, .row = rect->row, .rows = rect->rows, .stride = rect->stride};
     relay_send_rows(to->relay, to->buffer->memory, rows, to->buffer->id);
 }
 
-static enum relay_verdict commit(struct relay *r, struct surface *s)
+/* What became of damage_…(): 0 or an error. */
+static enum relay_verdict sent(const struct sending *to, int e)
+{
+    if (e < 0)
+        return out_of_memory(to->relay);
+    if (!to->truncated)
+        return RELAY_PASS;
+    relay_fail(to->relay, LINK_ERROR_WAYLAND, to->buffer->id, WL_SHM_INVALID_FD, "error accessing SHM buffer: its file has been truncated");
+    return RELAY_END;
+}
+
+static enum relay_verdict commit(struct relay *r, struct pools *pools, struct surface *s)
 {
     if (s->attached) {
         shm_buffer_unref(s->current);
@@ -121,22 +141,22 @@ static enum relay_verdict commit(struct relay *r, struct surface *s)
     if (b && !file)
         return out_of_memory(r);
     struct damage_layout layout = b ? layout_of(b) : (struct damage_layout){0};
-    struct sending to = {r, b};
+    struct sending to = {.relay = r, .pools = pools, .buffer = b};
     int e = damage_commit(s->damage, file, b ? &layout : NULL, &s->mapping, s->attached, s->moved, send_rect, &to);
     s->attached = s->moved = false;
-    return e < 0 ? out_of_memory(r) : RELAY_PASS;
+    return sent(&to, e);
 }
 
 /* A reader that has no surface: an icon. */
-static enum relay_verdict read_buffer(struct relay *r, uint32_t id)
+static enum relay_verdict read_buffer(struct relay *r, struct pools *pools, uint32_t id)
 {
     struct memory_buffer *b = relay_data(r, id, WL_DATA_BUFFER);
     if (!b)
         return RELAY_PASS;
     struct damage_file *file = file_of(b->memory);
     struct damage_layout layout = layout_of(b);
-    struct sending to = {r, b};
-    return file && damage_whole(file, &layout, send_rect, &to) == 0 ? RELAY_PASS : out_of_memory(r);
+    struct sending to = {.relay = r, .pools = pools, .buffer = b};
+    return file ? sent(&to, damage_whole(file, &layout, send_rect, &to)) : out_of_memory(r);
 }
 
 /* A screen copy came in: what the host holds there is what it wrote, not what we sent. */
@@ -153,7 +173,7 @@ void surfaces_forget(struct memory *memory, uint64_t offset, uint64_t length)
         damage_forget(memory->damage, offset, length);
 }
 
-static enum relay_verdict surface_request(struct relay *r, struct surface *s, const struct wl_message *m)
+static enum relay_verdict surface_request(struct relay *r, struct pools *pools, struct surface *s, const struct wl_message *m)
 {
     const union wl_arg *a = m->args;
     switch (m->info->hook) {
@@ -183,7 +203,7 @@ static enum relay_verdict surface_request(struct relay *r, struct surface *s, co
             s->mapping.scale = a[0].i;
         break;
     case WL_HOOK_SURFACE_COMMIT:
-        return commit(r, s);
+        return commit(r, pools, s);
     }
     return RELAY_PASS;
 }
@@ -205,7 +225,7 @@ static void viewport_request(struct surface *s, const struct wl_message *m)
     }
 }
 
-enum relay_verdict surfaces_hook(struct relay *r, struct wl_message *m)
+enum relay_verdict surfaces_hook(struct relay *r, struct pools *pools, struct wl_message *m)
 {
     struct surface *s;
     struct viewport *v;
@@ -221,12 +241,12 @@ enum relay_verdict surfaces_hook(struct relay *r, struct wl_message *m)
             viewport_request(v->surface, m);
         return RELAY_PASS;
     case WL_HOOK_BUFFER_READ:
-        return read_buffer(r, m->args[0].u);
+        return read_buffer(r, pools, m->args[0].u);
     case WL_HOOK_CAPTURE_READY:
         captured(r, m->object);
         return RELAY_PASS;
     default:
         s = relay_data(r, m->object, WL_DATA_SURFACE);
-        return s ? surface_request(r, s, m) : RELAY_PASS;
+        return s ? surface_request(r, pools, s, m) : RELAY_PASS;
     }
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* States: idle (waiting for the next attempt), dialling, greeting (HELLO is out), measuring (WELCOME came, the first PONG has not),
- * ready. A host that vanished may never be reported by vsock: every tick without a word from it is counted, and the count, not
+/* States: idle (waiting for the next attempt), dialling, greeting (HELLO is out), measuring (WELCOME came; the first PONG has not, or
+ * the host still looks for its nonce in our GPU), ready. A host that vanished may never be reported by vsock: every tick without a word from it is counted, and the count, not
  * the time, decides, so that a machine that slept does not lose its sessions. */
 #include "guest-proxy/uplink.h"
 
@@ -16,8 +16,10 @@
 #include "common/link.h"
 #include "common/loop.h"
 #include "guest-proxy/dial.h"
+#include "guest-proxy/gpu.h"
 
 #define MISSED_MAX 5 /* ticks: 10 s */
+#define BINDING_MAX 2 /* ticks that clients wait for the host to look at our GPU */
 #define BACKOFF_FIRST_MS 100
 #define BACKOFF_MAX_MS 10000
 
@@ -35,6 +37,8 @@ struct uplink {
     uint64_t backoff_ms, serial;
     unsigned missed;
     bool heard, unprivileged;
+    bool measured;    /* the first PONG came */
+    unsigned binding; /* ticks for which we still wait to be bound; 0: not */
     uint8_t key[LINK_KEY_SIZE];
     char name[LINK_LABEL_MAX + 1];
     struct times times;
@@ -65,6 +69,10 @@ static void lost(struct uplink *u, const char *reason)
     bool was_ready = u->state == UPLINK_READY;
     drop_link(u);
     u->state = UPLINK_IDLE;
+    u->measured = false;
+    u->binding = 0;
+    if (u->config.gpu)
+        gpu_unbind(u->config.gpu, u->config.gpu->n ? "the host is gone" : u->config.gpu->why);
     if (was_ready) {
         log_warn(NULL, "the host is gone: %s", reason);
         u->last_failure[0] = 0;
@@ -87,6 +95,20 @@ static void send_ping(struct uplink *u)
     link_flush(u->link);
 }
 
+/* Clients may come once it is known how their pixels go. */
+static void settle(struct uplink *u)
+{
+    if (u->state != UPLINK_MEASURING || !u->measured || u->binding)
+        return;
+    u->state = UPLINK_READY;
+    u->backoff_ms = BACKOFF_FIRST_MS;
+    u->last_failure[0] = 0;
+    log_info(NULL, "connected to the host, which calls this VM \"%s\"", u->name);
+    if (u->config.gpu && !u->config.gpu->bound)
+        log_info(NULL, "pixels go as bytes: %s", u->config.gpu->why);
+    u->ops->ready(u->user);
+}
+
 static void timer_expired(void *user)
 {
     struct uplink *u = user;
@@ -103,6 +125,48 @@ static void timer_expired(void *user)
     loop_timer_arm(u->timer, LINK_TICK_MS);
     if (u->state >= UPLINK_MEASURING)
         send_ping(u);
+    if (u->measured && u->binding && --u->binding == 0)
+        settle(u);
+}
+
+/* The host looks for a nonce of its own in our GPU. */
+static void probed(struct uplink *u, uint32_t resource)
+{
+    if (resource) {
+        link_queue(u->link, link_probed_encode, resource);
+        link_flush(u->link);
+        return;
+    }
+    if (u->state == UPLINK_READY && !u->config.gpu->bound)
+        log_info(NULL, "pixels go as bytes: %s", u->config.gpu->why);
+    u->binding = 0;
+    settle(u);
+}
+
+static int gpu_frame(struct uplink *u, enum link_type type, const uint8_t *payload, size_t size)
+{
+    uint8_t nonce[LINK_NONCE_SIZE];
+    struct link_bound bound;
+    char why[LINK_TEXT_MAX + 1];
+    if (type == LINK_PROBE && link_probe_decode(payload, size, nonce) == LINK_OK) {
+        uint32_t resource = gpu_probe(u->config.gpu, nonce);
+        if (!resource) /* this, too, is an answer */
+            link_queue(u->link, link_probed_encode, 0);
+        probed(u, resource);
+        link_flush(u->link);
+        return 0;
+    }
+    if (type == LINK_BOUND && link_bound_decode(payload, size, &bound) == LINK_OK) {
+        snprintf(why, sizeof(why), "%.*s", (int)bound.text_size, bound.text);
+        bool looking = u->config.gpu->probe.gpu;
+        uint32_t resource = gpu_answer(u->config.gpu, bound.bound, why);
+        if (!resource && looking && !bound.bound)
+            link_queue(u->link, link_probed_encode, 0); /* that was our last device */
+        probed(u, resource);
+        link_flush(u->link);
+        return 0;
+    }
+    return -EPROTO;
 }
 
 static int frame(void *user, enum link_type type, const uint8_t *payload, size_t size)
@@ -129,6 +193,10 @@ static int frame(void *user, enum link_type type, const uint8_t *payload, size_t
         memcpy(u->key, welcome.key, sizeof(u->key));
         snprintf(u->name, sizeof(u->name), "%.*s", (int)welcome.name_size, welcome.name);
         u->state = UPLINK_MEASURING;
+        u->measured = false;
+        u->binding = u->config.gpu && u->config.gpu->n && welcome.features & LINK_FEATURE_HANDLES ? BINDING_MAX : 0;
+        if (u->config.gpu && u->config.gpu->n && !u->binding)
+            gpu_unbind(u->config.gpu, "the host has no access to this VM's GPU");
         u->times = (struct times){0};
         send_ping(u);
         return 0;
@@ -142,15 +210,12 @@ static int frame(void *user, enum link_type type, const uint8_t *payload, size_t
     }
     if (type == LINK_PONG && u->state >= UPLINK_MEASURING && link_pong_decode(payload, size, &pong) == LINK_OK) {
         times_pong(&u->times, &pong);
-        if (u->state == UPLINK_MEASURING) {
-            u->state = UPLINK_READY;
-            u->backoff_ms = BACKOFF_FIRST_MS;
-            u->last_failure[0] = 0;
-            log_info(NULL, "connected to the host, which calls this VM \"%s\"", u->name);
-            u->ops->ready(u->user);
-        }
+        u->measured = true;
+        settle(u);
         return 0;
     }
+    if (u->config.gpu && u->config.gpu->n && u->state >= UPLINK_MEASURING && gpu_frame(u, type, payload, size) == 0)
+        return 0;
     snprintf(reason, sizeof(reason), "the host sent an unexpected or malformed %s frame", link_type_name(type));
     lost(u, reason);
     return -EPROTO;
@@ -194,10 +259,9 @@ static void queue_hello(const struct uplink *u, struct link *link, struct link_h
     size_t n = 0;
     for (; label[n] && n < LINK_LABEL_MAX; n++)
         clean[n] = label[n] < 0x20 || label[n] > 0x7e ? '?' : label[n];
-    (void)u;
     hello->version_min = LINK_VERSION_MIN;
     hello->version_max = LINK_VERSION_MAX;
-    hello->features = LINK_FEATURES;
+    hello->features = u->config.gpu && u->config.gpu->n ? LINK_FEATURE_HANDLES : 0;
     hello->label = clean;
     hello->label_size = (uint16_t)n;
     link_queue(link, link_hello_encode, hello);
@@ -320,4 +384,9 @@ const char *uplink_vm_name(const struct uplink *u)
 const struct address *uplink_address(const struct uplink *u)
 {
     return u->config.address;
+}
+
+struct gpu *uplink_gpu(const struct uplink *u)
+{
+    return u->config.gpu;
 }

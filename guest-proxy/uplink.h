@@ -10,6 +10,7 @@
 #include "guest-proxy/times.h"
 #include "protocol/link.h"
 
+struct gpu;
 struct link;
 struct loop;
 
@@ -17,6 +18,7 @@ struct uplink_config {
     const struct address *address; /* borrowed for the uplink's life */
     const struct token *token;     /* NULL: none */
     bool no_auth;                  /* do not try to prove anything */
+    struct gpu *gpu;               /* borrowed; NULL: none */
 };
 
 struct uplink_ops {
@@ -37,5 +39,7 @@ const struct times *uplink_times(const struct uplink *uplink);
 /* What the host calls this VM; after ready. */
 const char *uplink_vm_name(const struct uplink *uplink);
 const struct address *uplink_address(const struct uplink *uplink);
+/* NULL: none. */
+struct gpu *uplink_gpu(const struct uplink *uplink);
 /* Queues the HELLO of a client's connection. @label: the client, for the host's log. */
 void uplink_client_hello(const struct uplink *uplink, struct link *link, const char *label);

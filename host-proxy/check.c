@@ -13,6 +13,7 @@
 #include "common/token.h"
 #include "host-proxy/allow.h"
 #include "host-proxy/compositor.h"
+#include "host-proxy/handles.h"
 #include "protocol/wayland.h"
 
 struct seen {
@@ -100,6 +101,28 @@ static bool check_token(const struct vm_config *vm)
     return r == 0;
 }
 
+/* A missing device is no failure: pixels go over the link then. */
+static void check_gpu(const struct vm_config *vm)
+{
+    struct export_welcome welcome;
+    char error[512], text[128];
+    if (!vm->gpu) {
+        printf("note  vm %s: no GPU device is named (gpu = PATH): pixels go over the link\n", vm->name);
+        return;
+    }
+    snprintf(text, sizeof(text), "vm %s: the GPU device", vm->name);
+    int r = handles_check(vm->gpu, &welcome, error, sizeof(error));
+    line(r == 0, text, error);
+    if (r < 0)
+        return;
+    printf("note  vm %s: the guest's GPU driver is %s\n", vm->name, welcome.driver ? "there" : "not there (yet)");
+    if (welcome.features & EXPORT_FEATURE_UDMABUF)
+        printf("note  vm %s: udmabuf: at most %llu bytes in %u pieces\n", vm->name, (unsigned long long)welcome.udmabuf_size_limit,
+               welcome.udmabuf_list_limit);
+    else
+        printf("note  vm %s: no udmabuf: the device copies what changed\n", vm->name);
+}
+
 static bool check_listen(const struct address *address, const struct vm_config *vm)
 {
     char where[256], error[320], text[300];
@@ -131,6 +154,7 @@ int check_run(const struct host_config *config)
         if (config->n_listen && !vm->has_cid && !vm->n_listen)
             printf("note  vm %s has neither a CID nor an address of its own: nobody can be it\n", vm->name);
         good &= check_token(vm);
+        check_gpu(vm);
     }
     if (!addresses)
         puts("note  no address to listen on was named: only systemd's socket activation would do");

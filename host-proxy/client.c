@@ -11,6 +11,7 @@
 #include "common/memory.h"
 #include "common/relay.h"
 #include "host-proxy/allow.h"
+#include "host-proxy/imports.h"
 #include "host-proxy/policy.h"
 #include "host-proxy/refuse.h"
 #include "host-proxy/vms.h"
@@ -21,6 +22,7 @@ struct client {
     struct log_subject subject;
     char name[LINK_LABEL_MAX + 32];
     struct relay *relay;
+    struct imports imports;
 };
 
 static void client_destroy(struct client *c)
@@ -32,6 +34,7 @@ static void client_destroy(struct client *c)
     if (c->next)
         c->next->prev = c->prev;
     c->vm->clients_n--;
+    imports_finish(&c->imports);
     relay_destroy(c->relay);
     free(c);
 }
@@ -55,12 +58,75 @@ static bool charge(struct relay *r, uint64_t bytes)
     return vm_charge(c->vm, bytes);
 }
 
+static int import_failed(struct client *c, enum import_rule rule, const char *text)
+{
+    if (rule == IMPORT_OK)
+        return 0;
+    relay_fail(c->relay, rule == IMPORT_DEVICE ? LINK_ERROR_INTERNAL : LINK_ERROR_REFUSED, 0, WL_DISPLAY_IMPLEMENTATION, "%s", text);
+    return -EPROTO;
+}
+
+static int import(struct relay *r, const struct link_import *import)
+{
+    struct client *c = r->user;
+    char text[320];
+    return import_failed(c, imports_add(&c->imports, import, text, sizeof(text)), text);
+}
+
+static int import_release(struct relay *r, uint32_t id)
+{
+    struct client *c = r->user;
+    char text[320];
+    return import_failed(c, imports_release(&c->imports, id, text, sizeof(text)), text);
+}
+
+static int copy(struct relay *r, struct memory *memory, const struct link_mem_copy *copy)
+{
+    struct client *c = r->user;
+    char text[320];
+    return import_failed(c, imports_copy(&c->imports, memory, copy, text, sizeof(text)), text);
+}
+
+static bool may_go_on(struct relay *r, enum link_type type)
+{
+    const struct client *c = r->user;
+    return imports_may_go_on(&c->imports, type);
+}
+
+static void imports_idle(void *user)
+{
+    const struct client *c = user;
+    link_resume(c->relay->link);
+}
+
+static void import_released(void *user, uint32_t id)
+{
+    const struct client *c = user;
+    relay_import_released(c->relay, id);
+}
+
+static void imports_failed(void *user, enum import_rule rule, const char *text)
+{
+    import_failed(user, rule, text);
+}
+
+static const struct imports_ops imports_ops = {.idle = imports_idle, .released = import_released, .failed = imports_failed};
+
 static void ended(struct relay *r)
 {
     client_destroy(r->user);
 }
 
-static const struct relay_ops relay_ops = {.hook = hook, .global = global, .charge = charge, .ended = ended};
+static const struct relay_ops relay_ops = {
+    .hook = hook,
+    .global = global,
+    .charge = charge,
+    .import = import,
+    .import_release = import_release,
+    .copy = copy,
+    .may_go_on = may_go_on,
+    .ended = ended,
+};
 
 void client_begin(struct vm *vm, struct link *link, const char *label)
 {
@@ -86,9 +152,11 @@ void client_begin(struct vm *vm, struct link *link, const char *label)
     /* The guest's own words about its client come last, marked as such by our number before them. */
     snprintf(c->name, sizeof(c->name), "client %lu \"%s\"", ++vm->serial, label);
     c->subject = (struct log_subject){.name = c->name, .parent = &vm->subject};
+    imports_init(&c->imports, vm->handles, &imports_ops, c);
     struct relay_limits limits = {.vfds = vm->config->limits.vfds, .queue = vm->config->limits.queue};
     c->relay = relay_create(vm->vms->loop, RELAY_HOST, fd, link, &limits, &relay_ops, c, &c->subject);
     if (!c->relay) {
+        imports_finish(&c->imports);
         free(c);
         return;
     }

@@ -165,18 +165,30 @@ static int vm_listen(struct reader *reader, const char *value)
     return 0;
 }
 
-static int vm_token(struct reader *reader, const char *value)
+/* A path, "~/" being the user's home. */
+static int set_path(struct reader *reader, char **string, const char *value, const char *advice)
 {
     char path[LINE_MAX_BYTES];
     const char *home = getenv("HOME");
     if (!*value)
-        return refuse(reader, "write the path of the token's file");
+        return refuse(reader, "%s", advice);
     if (strncmp(value, "~/", 2) != 0 || !home)
-        return set_string(reader, &reader->vm->token_file, value);
+        return set_string(reader, string, value);
     int n = snprintf(path, sizeof(path), "%s%s", home, value + 1);
     if (n < 0 || (size_t)n >= sizeof(path))
         return refuse(reader, "the path is too long");
-    return set_string(reader, &reader->vm->token_file, path);
+    return set_string(reader, string, path);
+}
+
+static int vm_token(struct reader *reader, const char *value)
+{
+    return set_path(reader, &reader->vm->token_file, value, "write the path of the token's file");
+}
+
+static int vm_gpu(struct reader *reader, const char *value)
+{
+    return set_path(reader, &reader->vm->gpu, value,
+                    "write the path that the VM's wayvsock-gpu was given with --export");
 }
 
 static int vm_allow(struct reader *reader, const char *value)
@@ -267,6 +279,7 @@ static const struct key vm_keys[] = {
     {"cid", vm_cid, false},
     {"listen", vm_listen, true},
     {"token", vm_token, false},
+    {"gpu", vm_gpu, false},
     {"allow", vm_allow, true},
     {"deny", vm_deny, true},
     {"clipboard", vm_clipboard, false},

@@ -51,6 +51,7 @@ void host_config_finish(struct host_config *config)
         struct vm_config *vm = &config->vms[i];
         free(vm->name);
         free(vm->listen);
+        free(vm->gpu);
         free(vm->token_file);
         free_strings(vm->allow);
         free_strings(vm->deny);

@@ -113,7 +113,8 @@ static void hello_control(struct visitor *v, const struct link_hello *hello)
     char label[LINK_LABEL_MAX + 1];
     snprintf(label, sizeof(label), "%.*s", (int)hello->label_size, hello->label);
     struct vm *vm = v->vm;
-    vm_begin(vm, visitor_leave(v), version, label);
+    uint32_t features = hello->features;
+    vm_begin(vm, visitor_leave(v), version, features, label);
 }
 
 static bool same_key(const uint8_t *a, const uint8_t *b)

@@ -20,6 +20,7 @@ enum {
     OPTION_CONFIG,
     OPTION_VM,
     OPTION_TOKEN,
+    OPTION_GPU,
     OPTION_ALLOW,
     OPTION_PEER_TIMEOUT,
     OPTION_NO_AUTH,
@@ -35,6 +36,7 @@ static const struct option options[] = {
     {"config", required_argument, NULL, OPTION_CONFIG},
     {"vm", required_argument, NULL, OPTION_VM},
     {"token", required_argument, NULL, OPTION_TOKEN},
+    {"gpu", required_argument, NULL, OPTION_GPU},
     {"allow", required_argument, NULL, OPTION_ALLOW},
     {"peer-timeout", required_argument, NULL, OPTION_PEER_TIMEOUT},
     {"no-auth", no_argument, NULL, OPTION_NO_AUTH},
@@ -57,6 +59,8 @@ static const char help[] =
     "                          unix: or vsock-mux: address\n"
     "  --token FILE            VMs without a token of their own prove themselves with this\n"
     "                          file's content\n"
+    "  --gpu PATH              the export socket of the VM's wayvsock-gpu: pixels are taken from\n"
+    "                          there instead of sent over the link (for a single VM)\n"
     "  --allow GLOB...         let VMs bind these globals too ('*': all that can be carried)\n"
     "  --peer-timeout SECONDS  drop a VM that has been silent for so long (600)\n"
     "  --no-auth               serve whoever connects; for development\n"
@@ -68,7 +72,7 @@ static const char help[] =
 
 /* What concerns every VM, also those that come later on the command line. */
 struct for_all {
-    const char *token_file;
+    const char *token_file, *gpu;
     const char *globs[GLOBS_MAX];
     size_t n_globs;
 };
@@ -132,6 +136,11 @@ static int apply(int option, struct host_config *config, struct for_all *all)
         return add_vm(config, optarg);
     case OPTION_TOKEN:
         all->token_file = optarg;
+        return 0;
+    case OPTION_GPU:
+        if (!*optarg)
+            return bad("--gpu", "give the path that wayvsock-gpu was given with --export");
+        all->gpu = optarg;
         return 0;
     case OPTION_ALLOW:
         return add_glob(all, optarg);
@@ -209,6 +218,14 @@ static int apply_all(int argc, char **argv, struct host_config *config, struct f
 static int finish_vms(struct host_config *config, const struct for_all *all)
 {
     char error[512], path[4096];
+    if (all->gpu && config->n_vms != 1)
+        return bad("--gpu", "each VM has a device of its own: with several VMs, write \"gpu = PATH\" into their sections");
+    if (all->gpu) {
+        free(config->vms[0].gpu);
+        config->vms[0].gpu = strdup(all->gpu);
+        if (!config->vms[0].gpu)
+            return out_of_memory();
+    }
     const char *token_file = all->token_file ? all->token_file : token_default(path, sizeof(path));
     for (size_t i = 0; i < config->n_vms; i++) {
         struct vm_config *vm = &config->vms[i];

@@ -16,6 +16,7 @@
 #include "common/memory.h"
 #include "common/relay.h"
 #include "host-proxy/client.h"
+#include "host-proxy/handles.h"
 
 #define SILENT_TICKS 3 /* when to say so: one more than a heartbeat may be late */
 
@@ -44,7 +45,29 @@ void vm_end(struct vm *vm, const char *reason)
     explicit_bzero(vm->key, sizeof(vm->key));
     loop_timer_disarm(vm->tick);
     clients_disconnect(vm, reason);
+    if (vm->handles)
+        handles_end(vm->handles);
 }
+
+static void gpu_probe(void *user, const uint8_t nonce[LINK_NONCE_SIZE])
+{
+    struct vm *vm = user;
+    if (!vm->control)
+        return;
+    link_queue(vm->control, link_probe_encode, nonce);
+    link_flush(vm->control);
+}
+
+static void gpu_bound(void *user, bool bound, const char *why)
+{
+    struct vm *vm = user;
+    if (!vm->control)
+        return;
+    link_queue(vm->control, link_bound_encode, bound, why);
+    link_flush(vm->control);
+}
+
+static const struct handles_ops handles_ops = {.probe = gpu_probe, .bound = gpu_bound};
 
 static void now(int64_t ret_ns[_LINK_CLOCK_N])
 {
@@ -60,6 +83,7 @@ static int frame(void *user, enum link_type type, const uint8_t *payload, size_t
 {
     struct vm *vm = user;
     uint64_t serial;
+    uint32_t resource;
     struct link_error_frame error;
     char reason[LINK_TEXT_MAX + 32];
     vm->heard = true;
@@ -78,6 +102,9 @@ static int frame(void *user, enum link_type type, const uint8_t *payload, size_t
         }
         return 0;
     }
+    if (type == LINK_PROBED && vm->handles && link_probed_decode(payload, size, &resource) == LINK_OK &&
+        handles_probed(vm->handles, resource) == 0)
+        return 0;
     if (type == LINK_ERROR && link_error_decode(payload, size, &error) == LINK_OK)
         snprintf(reason, sizeof(reason), "it said: %.*s", (int)error.text_size, error.text);
     else
@@ -131,7 +158,7 @@ static void ticked(void *user)
     loop_timer_arm(vm->tick, LINK_TICK_MS);
 }
 
-void vm_begin(struct vm *vm, struct link *link, uint32_t version, const char *label)
+void vm_begin(struct vm *vm, struct link *link, uint32_t version, uint32_t features, const char *label)
 {
     vm_end(vm, "its guest daemon connected anew");
     link_adopt(link, &link_ops, vm);
@@ -144,9 +171,13 @@ void vm_begin(struct vm *vm, struct link *link, uint32_t version, const char *la
         vm_end(vm, "no random numbers for a session key");
         return;
     }
-    struct link_welcome welcome = {.version = (uint16_t)version, .features = LINK_FEATURES, .name = vm->config->name,
+    struct link_welcome welcome = {.version = (uint16_t)version, .name = vm->config->name,
                                    .name_size = (uint16_t)strlen(vm->config->name)};
     memcpy(welcome.key, vm->key, sizeof(vm->key));
+    if (vm->handles && features & LINK_FEATURE_HANDLES)
+        welcome.features |= handles_begin(vm->handles) ? LINK_FEATURE_HANDLES : 0;
+    else if (vm->handles)
+        log_info(&vm->subject, "its daemon has no virtio-gpu to offer: pixels go over the link");
     link_queue(link, link_welcome_encode, &welcome);
     explicit_bzero(&welcome, sizeof(welcome));
     loop_timer_arm(vm->tick, LINK_TICK_MS);
@@ -192,6 +223,8 @@ int vms_init(struct vms *vms, struct loop *loop, const struct host_config *confi
         vm->tick = loop_timer_create(loop, ticked, vm);
         if (!vm->tick)
             return -ENOMEM;
+        if (vm->config->gpu && !(vm->handles = handles_create(loop, vm->config->gpu, &vm->subject, &handles_ops, vm)))
+            return -ENOMEM;
         compositor_context_init(&vm->context, config->compositor, vm->config, &vm->subject);
         if (vm->config->token_file) {
             int r = token_read(vm->config->token_file, &vm->token, error, sizeof(error));
@@ -212,6 +245,7 @@ void vms_finish(struct vms *vms)
         if (vm->control)
             link_destroy(vm->control);
         clients_finish(vm);
+        handles_destroy(vm->handles);
         loop_timer_destroy(vm->tick);
         token_finish(&vm->token);
         if (vm->vms)

@@ -11,6 +11,7 @@
 #include "protocol/link.h"
 
 struct client;
+struct handles;
 struct link;
 struct loop;
 struct loop_timer;
@@ -35,6 +36,7 @@ struct vm {
     uint64_t charged; /* upper estimate of its mirrored bytes */
     unsigned waiting; /* connections that have not proven anything */
     struct compositor_context context;
+    struct handles *handles; /* its GPU device; NULL: none is configured */
 };
 
 struct vms {
@@ -49,8 +51,9 @@ int vms_init(struct vms *vms, struct loop *loop, const struct host_config *confi
 void vms_finish(struct vms *vms);
 struct vm *vms_find(struct vms *vms, const struct vm_config *config);
 
-/* A control connection that proved itself (@link is taken): the session before it ends. @label: what the guest calls itself. */
-void vm_begin(struct vm *vm, struct link *link, uint32_t version, const char *label);
+/* A control connection that proved itself (@link is taken): the session before it ends. @features: the
+ * guest's. @label: what the guest calls itself. */
+void vm_begin(struct vm *vm, struct link *link, uint32_t version, uint32_t features, const char *label);
 /* The session ends, its clients with it. */
 void vm_end(struct vm *vm, const char *reason);
 /* host: @bytes more of mirrored memory; false if that is over its limit. */

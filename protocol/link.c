@@ -25,6 +25,13 @@ static const struct {
     [LINK_STREAM_DATA] = {"STREAM_DATA", LINK_STREAM_DATA_SIZE + 1, LINK_STREAM_DATA_SIZE + LINK_STREAM_MAX},
     [LINK_STREAM_CREDIT] = {"STREAM_CREDIT", 8, 8},
     [LINK_STREAM_END] = {"STREAM_END", 4, 4},
+    [LINK_PROBE] = {"PROBE", LINK_NONCE_SIZE, LINK_NONCE_SIZE},
+    [LINK_PROBED] = {"PROBED", 8, 8},
+    [LINK_BOUND] = {"BOUND", 4, 4 + LINK_TEXT_MAX},
+    [LINK_IMPORT] = {"IMPORT", 16, 16},
+    [LINK_IMPORT_RELEASE] = {"IMPORT_RELEASE", 4, 4},
+    [LINK_IMPORT_RELEASED] = {"IMPORT_RELEASED", 4, 4},
+    [LINK_MEM_COPY] = {"MEM_COPY", 40, 40},
 };
 
 const char *link_type_name(unsigned type)
@@ -407,4 +414,126 @@ size_t link_stream_credit_encode(uint8_t *buffer, uint32_t id, uint32_t bytes)
     bytes_put(&w, id, 4);
     bytes_put(&w, bytes, 4);
     return LINK_HEADER_SIZE + 8;
+}
+
+int link_probe_decode(const void *payload, size_t size, uint8_t ret_nonce[LINK_NONCE_SIZE])
+{
+    if (size != LINK_NONCE_SIZE)
+        return LINK_E_SIZE;
+    memcpy(ret_nonce, payload, LINK_NONCE_SIZE);
+    return LINK_OK;
+}
+
+size_t link_probe_encode(uint8_t *buffer, const uint8_t nonce[LINK_NONCE_SIZE])
+{
+    link_header_encode(buffer, LINK_PROBE, LINK_NONCE_SIZE);
+    memcpy(buffer + LINK_HEADER_SIZE, nonce, LINK_NONCE_SIZE);
+    return LINK_HEADER_SIZE + LINK_NONCE_SIZE;
+}
+
+int link_probed_decode(const void *payload, size_t size, uint32_t *ret_resource)
+{
+    struct bytes_reader r = bytes_reader(payload, size);
+    uint32_t resource = bytes_get32(&r), zero = bytes_get32(&r);
+    if (!bytes_done(&r))
+        return LINK_E_SIZE;
+    if (zero)
+        return LINK_E_RESERVED;
+    *ret_resource = resource;
+    return LINK_OK;
+}
+
+size_t link_probed_encode(uint8_t *buffer, uint32_t resource)
+{
+    link_header_encode(buffer, LINK_PROBED, 8);
+    struct bytes_writer w = bytes_writer(buffer + LINK_HEADER_SIZE, 8);
+    bytes_put(&w, resource, 8); /* and the reserved word */
+    return LINK_HEADER_SIZE + 8;
+}
+
+int link_bound_decode(const void *payload, size_t size, struct link_bound *ret)
+{
+    struct bytes_reader r = bytes_reader(payload, size);
+    uint16_t bound = bytes_get16(&r);
+    struct link_bound b = {.bound = bound == 1, .text_size = bytes_get16(&r)};
+    b.text = (const char *)bytes_take(&r, b.text_size);
+    if (!bytes_done(&r))
+        return LINK_E_SIZE;
+    if (bound > 1 || b.text_size > LINK_TEXT_MAX || !printable(b.text, b.text_size))
+        return LINK_E_VALUE;
+    *ret = b;
+    return LINK_OK;
+}
+
+size_t link_bound_encode(uint8_t buffer[LINK_FRAME_SMALL_MAX], bool bound, const char *text)
+{
+    size_t n = strnlen(text, LINK_TEXT_MAX);
+    link_header_encode(buffer, LINK_BOUND, 4 + n);
+    struct bytes_writer w = bytes_writer(buffer + LINK_HEADER_SIZE, 4 + n);
+    bytes_put(&w, bound, 2);
+    bytes_put(&w, n, 2);
+    for (size_t i = 0; i < n; i++)
+        bytes_put(&w, text[i] < 0x20 || text[i] > 0x7e ? '?' : (uint8_t)text[i], 1);
+    assert(!w.failed);
+    return LINK_HEADER_SIZE + 4 + n;
+}
+
+int link_import_decode(const void *payload, size_t size, struct link_import *ret)
+{
+    struct bytes_reader r = bytes_reader(payload, size);
+    struct link_import import = {.id = bytes_get32(&r)};
+    import.resource = bytes_get32(&r);
+    import.size = bytes_get64(&r);
+    if (!bytes_done(&r))
+        return LINK_E_SIZE;
+    if (import.id == 0 || import.resource == 0 || import.size == 0 || import.size > LINK_MEMORY_MAX)
+        return LINK_E_VALUE;
+    *ret = import;
+    return LINK_OK;
+}
+
+size_t link_import_encode(uint8_t *buffer, const struct link_import *import)
+{
+    link_header_encode(buffer, LINK_IMPORT, 16);
+    struct bytes_writer w = bytes_writer(buffer + LINK_HEADER_SIZE, 16);
+    bytes_put(&w, import->id, 4);
+    bytes_put(&w, import->resource, 4);
+    bytes_put(&w, import->size, 8);
+    return LINK_HEADER_SIZE + 16;
+}
+
+int link_mem_copy_decode(const void *payload, size_t size, struct link_mem_copy *ret)
+{
+    struct bytes_reader r = bytes_reader(payload, size);
+    struct link_mem_copy c = {0};
+    c.to.id = bytes_get32(&r);
+    c.to.row = bytes_get32(&r);
+    c.to.rows = bytes_get32(&r);
+    c.to.stride = bytes_get32(&r);
+    c.to.offset = bytes_get64(&r);
+    c.import = bytes_get32(&r);
+    c.source_stride = bytes_get32(&r);
+    c.source_offset = bytes_get64(&r);
+    if (!bytes_done(&r))
+        return LINK_E_SIZE;
+    if (c.to.row == 0 || c.to.rows == 0 || c.to.stride < c.to.row || c.to.offset > LINK_MEMORY_MAX || c.import == 0 ||
+        c.source_stride < c.to.row || c.source_offset > LINK_MEMORY_MAX)
+        return LINK_E_VALUE;
+    *ret = c;
+    return LINK_OK;
+}
+
+size_t link_mem_copy_encode(uint8_t *buffer, const struct link_mem_copy *copy)
+{
+    link_header_encode(buffer, LINK_MEM_COPY, 40);
+    struct bytes_writer w = bytes_writer(buffer + LINK_HEADER_SIZE, 40);
+    bytes_put(&w, copy->to.id, 4);
+    bytes_put(&w, copy->to.row, 4);
+    bytes_put(&w, copy->to.rows, 4);
+    bytes_put(&w, copy->to.stride, 4);
+    bytes_put(&w, copy->to.offset, 8);
+    bytes_put(&w, copy->import, 4);
+    bytes_put(&w, copy->source_stride, 4);
+    bytes_put(&w, copy->source_offset, 8);
+    return LINK_HEADER_SIZE + 40;
 }

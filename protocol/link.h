@@ -11,7 +11,6 @@
 #define LINK_MAGIC 0x4b535657u /* "WVSK" */
 #define LINK_VERSION_MIN 1
 #define LINK_VERSION_MAX 1
-#define LINK_FEATURES 0u /* bits that this build understands; unknown ones are ignored in HELLO */
 
 #define LINK_HEADER_SIZE 8
 #define LINK_KEY_SIZE 32           /* the session key */
@@ -25,6 +24,13 @@
 #define LINK_FILE_MAX (32u << 20)     /* wp_color_management_v1's cap for ICC files, the largest we know */
 #define LINK_HOST_ID 0x80000000u      /* set in ids that the host makes */
 #define LINK_TICK_MS 2000             /* one heartbeat */
+#define LINK_NONCE_SIZE 32            /* what a PROBE asks for */
+#define LINK_PROBES_MAX 16            /* PROBED frames that answer one PROBE: a guest may have several GPUs */
+
+enum { /* bits of HELLO and WELCOME; unknown ones are ignored */
+    /* HELLO: the guest has a GPU of the kind that the host could look into. WELCOME: a PROBE or a BOUND follows at once. */
+    LINK_FEATURE_HANDLES = 1,
+};
 
 enum link_type {
     LINK_HELLO = 1, /* both roles, guest → host, first frame of a connection */
@@ -42,6 +48,13 @@ enum link_type {
     LINK_STREAM_DATA,
     LINK_STREAM_CREDIT, /* the reader took bytes: so many more may be sent */
     LINK_STREAM_END,    /* the writer is done */
+    LINK_PROBE,  /* control, host → guest: write this nonce into a resource of your GPU */
+    LINK_PROBED, /* control, guest → host: it is in this one */
+    LINK_BOUND,  /* control, host → guest: whether resources may be named from now on */
+    LINK_IMPORT, /* client, guest → host: a number for a resource of the guest's GPU */
+    LINK_IMPORT_RELEASE,  /* client, guest → host: it will not be named again */
+    LINK_IMPORT_RELEASED, /* client, host → guest: nobody looks into it any more */
+    LINK_MEM_COPY,        /* client, guest → host: rows of memory are to be taken from a resource */
     _LINK_TYPE_N,
 };
 
@@ -143,6 +156,30 @@ struct link_stream_credit {
     uint32_t id, bytes;
 };
 
+/* PROBE {u8 nonce[32]}   PROBED {u32 resource, zero}: 0: there is none   BOUND {u16 bound, text_size; text}: bound is 0 or 1, the
+ * text says why not */
+struct link_bound {
+    bool bound;
+    uint16_t text_size;
+    const char *text; /* into the frame, not terminated */
+};
+
+/* IMPORT {u32 id, resource; u64 size}. Ids count up from 1, per connection, and are never used again. */
+struct link_import {
+    uint32_t id, resource;
+    uint64_t size; /* bytes, from its beginning, that copies may name */
+};
+
+/* MEM_COPY {u32 id, row, rows, stride; u64 offset; u32 import, source_stride; u64 source_offset}. As MEM_WRITE, whose bytes are
+ * the rows at source_offset in the import. */
+struct link_mem_copy {
+    struct link_mem_write to;
+    uint32_t import, source_stride;
+    uint64_t source_offset;
+};
+
+/* IMPORT_RELEASE, IMPORT_RELEASED {u32 id} */
+
 enum { /* what decoding may answer */
     LINK_OK,
     LINK_E_TYPE,     /* unknown frame type */
@@ -165,6 +202,11 @@ int link_mem_size_decode(const void *payload, size_t size, struct link_mem_size 
 int link_mem_punch_decode(const void *payload, size_t size, struct link_mem_punch *ret);
 int link_id_decode(const void *payload, size_t size, uint32_t *ret_id);
 int link_stream_credit_decode(const void *payload, size_t size, struct link_stream_credit *ret);
+int link_probe_decode(const void *payload, size_t size, uint8_t ret_nonce[LINK_NONCE_SIZE]);
+int link_probed_decode(const void *payload, size_t size, uint32_t *ret_resource);
+int link_bound_decode(const void *payload, size_t size, struct link_bound *ret);
+int link_import_decode(const void *payload, size_t size, struct link_import *ret);
+int link_mem_copy_decode(const void *payload, size_t size, struct link_mem_copy *ret);
 
 /* Encoders write header and payload into @buffer and return the number of bytes; sizes beyond the caps are cut (texts)
  * or the caller's mistake (asserted). MEM_WRITE and STREAM_DATA write what comes before the data, and count it in. */
@@ -183,6 +225,11 @@ size_t link_mem_punch_encode(uint8_t *buffer, const struct link_mem_punch *punch
 size_t link_id_encode(uint8_t *buffer, enum link_type type, uint32_t id);
 size_t link_stream_data_encode(uint8_t *buffer, uint32_t id, size_t data_size);
 size_t link_stream_credit_encode(uint8_t *buffer, uint32_t id, uint32_t bytes);
+size_t link_probe_encode(uint8_t *buffer, const uint8_t nonce[LINK_NONCE_SIZE]);
+size_t link_probed_encode(uint8_t *buffer, uint32_t resource);
+size_t link_bound_encode(uint8_t buffer[LINK_FRAME_SMALL_MAX], bool bound, const char *text);
+size_t link_import_encode(uint8_t *buffer, const struct link_import *import);
+size_t link_mem_copy_encode(uint8_t *buffer, const struct link_mem_copy *copy);
 
 const char *link_type_name(unsigned type);
 const char *link_decode_error_name(int error);

@@ -140,7 +140,7 @@ static inline bool fuzz_charge(struct relay *r, uint64_t bytes)
 static inline enum relay_verdict fuzz_hook(struct relay *r, struct wl_message *m, bool event)
 {
     (void)event;
-    return r->side == RELAY_GUEST ? surfaces_hook(r, m) : RELAY_PASS;
+    return r->side == RELAY_GUEST ? surfaces_hook(r, NULL, m) : RELAY_PASS;
 }
 
 static inline void fuzz_punched(struct relay *r, struct memory *memory, uint64_t offset, uint64_t length)

@@ -77,9 +77,9 @@ class Window:
             time.sleep(0.1)
 
 
-def main():
+def main(kind=Window):
     client = Client(os.path.join(os.environ.get("XDG_RUNTIME_DIR", ""), os.environ["WAYLAND_DISPLAY"]))
-    window = Window(client)
+    window = kind(client)
     shown = None
     for generation in sys.argv[1:]:
         window.go_on(shown, generation)

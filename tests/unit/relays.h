@@ -214,7 +214,7 @@ static inline bool relays_charge(struct relay *r, uint64_t bytes)
 static inline enum relay_verdict relays_guest_hook(struct relay *r, struct wl_message *m, bool event)
 {
     (void)event;
-    return surfaces_hook(r, m);
+    return surfaces_hook(r, NULL, m);
 }
 
 static inline void relays_punched(struct relay *r, struct memory *memory, uint64_t offset, uint64_t length)

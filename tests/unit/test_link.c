@@ -96,7 +96,7 @@ static void on_closed(void *user, int reason, unsigned type)
     f.closed_type = type;
 }
 
-static const struct link_ops ops = {on_frame, on_write, on_stream, on_batch_end, on_drained, on_fault, on_closed};
+static const struct link_ops ops = {on_frame, on_write, on_stream, on_batch_end, on_drained, on_fault, on_closed, NULL};
 
 static int start(bool splice)
 {

@@ -83,6 +83,43 @@ static size_t encode_credit(uint8_t *buffer)
     return link_stream_credit_encode(buffer, 2, UINT32_MAX);
 }
 
+static size_t encode_probe(uint8_t *buffer)
+{
+    return link_probe_encode(buffer, key);
+}
+
+static size_t encode_probed(uint8_t *buffer)
+{
+    return link_probed_encode(buffer, 0xfffffffeu);
+}
+
+static size_t encode_bound(uint8_t *buffer)
+{
+    return link_bound_encode(buffer, false, "no device");
+}
+
+static size_t encode_import(uint8_t *buffer)
+{
+    struct link_import import = {1, 77, LINK_MEMORY_MAX};
+    return link_import_encode(buffer, &import);
+}
+
+static size_t encode_release(uint8_t *buffer)
+{
+    return link_id_encode(buffer, LINK_IMPORT_RELEASE, 3);
+}
+
+static size_t encode_released(uint8_t *buffer)
+{
+    return link_id_encode(buffer, LINK_IMPORT_RELEASED, 3);
+}
+
+static size_t encode_copy(uint8_t *buffer)
+{
+    struct link_mem_copy copy = {{1, 3, 2, 5, LINK_MEMORY_MAX}, 4, 6, LINK_MEMORY_MAX};
+    return link_mem_copy_encode(buffer, &copy);
+}
+
 static int decode_hello(const void *p, size_t n)
 {
     struct link_hello h;
@@ -149,6 +186,36 @@ static int decode_credit(const void *p, size_t n)
     return link_stream_credit_decode(p, n, &credit);
 }
 
+static int decode_probe(const void *p, size_t n)
+{
+    uint8_t nonce[LINK_NONCE_SIZE];
+    return link_probe_decode(p, n, nonce);
+}
+
+static int decode_probed(const void *p, size_t n)
+{
+    uint32_t resource;
+    return link_probed_decode(p, n, &resource);
+}
+
+static int decode_bound(const void *p, size_t n)
+{
+    struct link_bound bound;
+    return link_bound_decode(p, n, &bound);
+}
+
+static int decode_import(const void *p, size_t n)
+{
+    struct link_import import;
+    return link_import_decode(p, n, &import);
+}
+
+static int decode_copy(const void *p, size_t n)
+{
+    struct link_mem_copy copy;
+    return link_mem_copy_decode(p, n, &copy);
+}
+
 static const struct codec {
     enum link_type type;
     size_t (*encode)(uint8_t *buffer);
@@ -166,6 +233,13 @@ static const struct codec {
     {LINK_MEM_PUNCH, encode_mem_punch, decode_mem_punch},
     {LINK_STREAM_CREDIT, encode_credit, decode_credit},
     {LINK_STREAM_END, encode_end, decode_id},
+    {LINK_PROBE, encode_probe, decode_probe},
+    {LINK_PROBED, encode_probed, decode_probed},
+    {LINK_BOUND, encode_bound, decode_bound},
+    {LINK_IMPORT, encode_import, decode_import},
+    {LINK_IMPORT_RELEASE, encode_release, decode_id},
+    {LINK_IMPORT_RELEASED, encode_released, decode_id},
+    {LINK_MEM_COPY, encode_copy, decode_copy},
 };
 
 static const struct codec *codec_of(enum link_type type)
@@ -484,6 +558,75 @@ static void test_vfd_kinds(void **state)
     }
 }
 
+static void test_gpu_frames_read_back(void **state)
+{
+    (void)state;
+    uint8_t frame[LINK_FRAME_SMALL_MAX], nonce[LINK_NONCE_SIZE];
+    const uint8_t *payload = frame + LINK_HEADER_SIZE;
+    uint32_t resource;
+    struct link_bound bound;
+    struct link_import import;
+    struct link_mem_copy copy;
+    size_t n = encode_probe(frame) - LINK_HEADER_SIZE;
+    assert_int_equal(link_probe_decode(payload, n, nonce), LINK_OK);
+    assert_memory_equal(nonce, key, sizeof(nonce));
+    n = encode_probed(frame) - LINK_HEADER_SIZE;
+    assert_int_equal(link_probed_decode(payload, n, &resource), LINK_OK);
+    assert_int_equal(resource, 0xfffffffeu);
+    frame[LINK_HEADER_SIZE + 4] = 1;
+    assert_int_equal(link_probed_decode(payload, n, &resource), LINK_E_RESERVED);
+    n = link_bound_encode(frame, true, "") - LINK_HEADER_SIZE;
+    assert_int_equal(link_bound_decode(payload, n, &bound), LINK_OK);
+    assert_true(bound.bound && bound.text_size == 0);
+    n = encode_bound(frame) - LINK_HEADER_SIZE;
+    assert_int_equal(link_bound_decode(payload, n, &bound), LINK_OK);
+    assert_true(!bound.bound && bound.text_size == 9 && memcmp(bound.text, "no device", 9) == 0);
+    frame[LINK_HEADER_SIZE] = 2;
+    assert_int_equal(link_bound_decode(payload, n, &bound), LINK_E_VALUE);
+    frame[LINK_HEADER_SIZE] = 0;
+    frame[LINK_HEADER_SIZE + 4] = '\n';
+    assert_int_equal(link_bound_decode(payload, n, &bound), LINK_E_VALUE);
+    n = encode_import(frame) - LINK_HEADER_SIZE;
+    assert_int_equal(link_import_decode(payload, n, &import), LINK_OK);
+    assert_true(import.id == 1 && import.resource == 77 && import.size == LINK_MEMORY_MAX);
+    n = encode_copy(frame) - LINK_HEADER_SIZE;
+    assert_int_equal(link_mem_copy_decode(payload, n, &copy), LINK_OK);
+    assert_true(copy.to.id == 1 && copy.to.row == 3 && copy.to.rows == 2 && copy.to.stride == 5 && copy.to.offset == LINK_MEMORY_MAX);
+    assert_true(copy.import == 4 && copy.source_stride == 6 && copy.source_offset == LINK_MEMORY_MAX);
+}
+
+static void test_import_rules(void **state)
+{
+    (void)state;
+    static const struct link_import wrong[] = {{0, 1, 1}, {1, 0, 1}, {1, 1, 0}, {1, 1, LINK_MEMORY_MAX + 1}, {1, 1, UINT64_MAX}};
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++) {
+        uint8_t frame[LINK_FRAME_SMALL_MAX];
+        struct link_import import;
+        size_t n = link_import_encode(frame, &wrong[i]);
+        assert_int_equal(link_import_decode(frame + LINK_HEADER_SIZE, n - LINK_HEADER_SIZE, &import), LINK_E_VALUE);
+    }
+}
+
+static void test_mem_copy_rules(void **state)
+{
+    (void)state;
+    static const struct link_mem_copy wrong[] = {
+        {{1, 0, 2, 5, 0}, 4, 6, 0},                   /* no bytes */
+        {{1, 3, 0, 5, 0}, 4, 6, 0},                   /* no rows */
+        {{1, 6, 2, 5, 0}, 4, 6, 0},                   /* rows that overlap in the memory */
+        {{1, 5, 2, 5, 0}, 4, 4, 0},                   /* and in the resource */
+        {{1, 3, 2, 5, LINK_MEMORY_MAX + 1}, 4, 6, 0},
+        {{1, 3, 2, 5, 0}, 4, 6, LINK_MEMORY_MAX + 1},
+        {{1, 3, 2, 5, 0}, 0, 6, 0},                   /* no import */
+    };
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++) {
+        uint8_t frame[LINK_FRAME_SMALL_MAX];
+        struct link_mem_copy copy;
+        size_t n = link_mem_copy_encode(frame, &wrong[i]);
+        assert_int_equal(link_mem_copy_decode(frame + LINK_HEADER_SIZE, n - LINK_HEADER_SIZE, &copy), LINK_E_VALUE);
+    }
+}
+
 static void test_header_bounds_of_each_type(void **state)
 {
     (void)state;
@@ -506,6 +649,13 @@ static void test_header_bounds_of_each_type(void **state)
         {LINK_STREAM_DATA, 5, 4 + (256 << 10)},
         {LINK_STREAM_CREDIT, 8, 8},
         {LINK_STREAM_END, 4, 4},
+        {LINK_PROBE, 32, 32},
+        {LINK_PROBED, 8, 8},
+        {LINK_BOUND, 4, 4 + 1024},
+        {LINK_IMPORT, 16, 16},
+        {LINK_IMPORT_RELEASE, 4, 4},
+        {LINK_IMPORT_RELEASED, 4, 4},
+        {LINK_MEM_COPY, 40, 40},
     };
     assert_int_equal(sizeof(bounds) / sizeof(*bounds), _LINK_TYPE_N - 1);
     for (size_t i = 0; i < sizeof(bounds) / sizeof(*bounds); i++) {
@@ -567,6 +717,9 @@ int main(void)
         cmocka_unit_test(test_stream_data_head),
         cmocka_unit_test(test_each_rule),
         cmocka_unit_test(test_vfd_kinds),
+        cmocka_unit_test(test_gpu_frames_read_back),
+        cmocka_unit_test(test_import_rules),
+        cmocka_unit_test(test_mem_copy_rules),
         cmocka_unit_test(test_header_bounds_of_each_type),
         cmocka_unit_test(test_header_rules),
         cmocka_unit_test(test_names),

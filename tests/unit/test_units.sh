@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# The systemd units: correct in systemd's eyes, the system service exposed no further than 2.0, and the
+# The systemd units: correct in systemd's eyes, the system services exposed no further than 2.0, and the
 # display of a guest user found where the socket unit puts it.
 #   test_units.sh UNIT-FOLDER ENVIRONMENT-GENERATOR
 set -u
@@ -21,11 +21,11 @@ fail() {
 # What is not installed yet cannot be verified: the programs are replaced, manual pages not looked for.
 for unit in "$units"/wayvsock-*.service "$units"/wayvsock-*.socket; do
     grep -q '@bindir@\|@sysconfdir@' "$unit" && fail "$unit has unreplaced variables"
-    sed -E "s#^ExecStart=[^ ]*/wayvsock-(guest|host) #ExecStart=$(command -v true) #" \
+    sed -E "s#^ExecStart=[^ ]*/wayvsock-(guest|host|gpu) #ExecStart=$(command -v true) #" \
         "$unit" >"$work/${unit##*/}"
 done
-[[ $(grep -lE '^ExecStart=/[^ ]*/wayvsock-(guest|host) ' "$units"/*.service | wc -l) == 2 ]] ||
-    fail "not both services start a daemon by its full path"
+[[ $(grep -lE '^ExecStart=/[^ ]*/wayvsock-(guest|host|gpu) ' "$units"/*.service | wc -l) == 3 ]] ||
+    fail "not every service starts a daemon by its full path"
 
 # Unknown settings are only warned of: there must be no output either.
 verify() {
@@ -35,11 +35,14 @@ verify() {
     [[ -z $output ]] || fail "systemd-analyze $*: $output"
 }
 verify verify --man=no ./wayvsock-guest@root.socket ./wayvsock-guest@root.service
+verify verify --man=no ./wayvsock-gpu@vm.socket ./wayvsock-gpu@vm.service
 verify --user verify --man=no ./wayvsock-host.socket ./wayvsock-host.service
 
-exposure=$(cd "$work" && systemd-analyze security --offline=true --threshold=20 --no-pager \
-    ./wayvsock-guest@.service 2>&1) || fail "exposed further than 2.0"
-echo "${exposure##*→ }"
+for service in wayvsock-guest@ wayvsock-gpu@; do
+    exposure=$(cd "$work" && systemd-analyze security --offline=true --threshold=20 --no-pager \
+        "./$service.service" 2>&1) || fail "$service is exposed further than 2.0"
+    echo "$service: ${exposure##*→ }"
+done
 
 # The generator, with the folder of displays moved to where a test may write.
 mkdir -p "$work/run/someone"

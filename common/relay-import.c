@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT */
+/* Resources of the guest's GPU, by the numbers that the guest gives them, and the rows that are taken from there. Who looks into
+ * the GPU is the owner's affair. */
+#include <errno.h>
+
+#include "common/memory.h"
+#include "common/relay-private.h"
+
+uint32_t relay_import(struct relay *r, uint32_t resource, uint64_t size)
+{
+    struct link_import import = {.id = r->next_import++, .resource = resource, .size = size};
+    link_queue(r->link, link_import_encode, &import);
+    return import.id;
+}
+
+void relay_import_release(struct relay *r, uint32_t import)
+{
+    link_queue(r->link, link_id_encode, LINK_IMPORT_RELEASE, import);
+}
+
+void relay_import_released(struct relay *r, uint32_t import)
+{
+    link_queue(r->link, link_id_encode, LINK_IMPORT_RELEASED, import);
+}
+
+void relay_copy_rows(struct relay *r, struct memory *memory, struct link_mem_write rows, uint32_t import, uint64_t source_offset,
+                     uint32_t source_stride)
+{
+    struct link_mem_copy copy = {.to = rows, .import = import, .source_offset = source_offset, .source_stride = source_stride};
+    copy.to.id = memory->id;
+    link_queue(r->link, link_mem_copy_encode, &copy);
+    r->counted_copies += (uint64_t)rows.row * rows.rows;
+}
+
+static int add_import(struct relay *r, const struct link_import *import)
+{
+    if (import->id != r->next_import)
+        return relay_vfd_broken(r, "IMPORT ids must count up", import->id);
+    r->next_import++;
+    return r->ops->import(r, import);
+}
+
+static int copy_rows(struct relay *r, const struct link_mem_copy *copy)
+{
+    const struct link_mem_write *to = &copy->to;
+    struct memory *m = relay_memory_find(r, to->id);
+    uint64_t end = to->offset + (uint64_t)(to->rows - 1) * to->stride + to->row;
+    if (!m)
+        return relay_vfd_was_made(r, to->id) ? 0 : relay_vfd_broken(r, "MEM_COPY to an id that never was", to->id);
+    if (end > m->size)
+        return relay_vfd_broken(r, "MEM_COPY beyond the memory", to->id);
+    if (!relay_charge(r, (uint64_t)to->row * to->rows))
+        return -EPROTO;
+    int e = r->ops->copy(r, m, copy);
+    if (e == 0)
+        r->counted_copies += (uint64_t)to->row * to->rows;
+    return e;
+}
+
+int relay_import_frame(struct relay *r, enum link_type type, const uint8_t *payload, size_t size)
+{
+    union {
+        struct link_import import;
+        struct link_mem_copy copy;
+        uint32_t id;
+    } f;
+    int e;
+    bool quiet = r->side == RELAY_HOST && r->local_done; /* nobody is left to see it */
+    switch (type) {
+    case LINK_IMPORT:
+        e = link_import_decode(payload, size, &f.import);
+        if (e == LINK_OK)
+            return quiet ? 0 : add_import(r, &f.import);
+        break;
+    case LINK_MEM_COPY:
+        e = link_mem_copy_decode(payload, size, &f.copy);
+        if (e == LINK_OK)
+            return quiet ? 0 : copy_rows(r, &f.copy);
+        break;
+    default:
+        e = link_id_decode(payload, size, &f.id);
+        if (e != LINK_OK)
+            break;
+        if (quiet)
+            return 0;
+        if (f.id == 0 || f.id >= r->next_import)
+            return relay_vfd_broken(r, "an import that never was", f.id);
+        if (type == LINK_IMPORT_RELEASE)
+            return r->ops->import_release(r, f.id);
+        r->ops->import_released(r, f.id);
+        return 0;
+    }
+    relay_fail(r, LINK_ERROR_PROTOCOL, 0, WL_DISPLAY_IMPLEMENTATION, "the other proxy sent a malformed %s frame: %s", link_type_name(type),
+               link_decode_error_name(e));
+    return -EPROTO;
+}

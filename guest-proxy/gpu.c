@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: MIT */
+/* A guest may have several virtio-gpus, and may be told lies about them by nobody but itself: the host sends a nonce, we put it into a
+ * resource, and the host finds it there through the VM's own device. So both know which device is meant. */
+#include "guest-proxy/gpu.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/log.h"
+
+struct search {
+    struct gpu *gpu;
+    char error[256]; /* of a virtio-gpu that could not be opened */
+};
+
+static void found(void *user, const char *path)
+{
+    struct search *search = user;
+    struct gpu *gpu = search->gpu;
+    char error[256];
+    struct virtgpu *device = gpu->n < GPU_DEVICES_MAX ? virtgpu_open(path, error, sizeof(error)) : NULL;
+    if (device)
+        gpu->devices[gpu->n++] = device;
+    else if (gpu->n < GPU_DEVICES_MAX && errno != ENODEV)
+        snprintf(search->error, sizeof(search->error), "%s", error);
+}
+
+int gpu_init(struct gpu *gpu, const char *choice, char *error, size_t error_size)
+{
+    *gpu = (struct gpu){0};
+    if (strcmp(choice, "off") == 0) {
+        snprintf(gpu->why, sizeof(gpu->why), "--gpu off");
+        return 0;
+    }
+    if (strcmp(choice, "auto") != 0) {
+        gpu->devices[0] = virtgpu_open(choice, error, error_size);
+        gpu->n = gpu->devices[0] ? 1 : 0;
+        snprintf(gpu->why, sizeof(gpu->why), "the host has not looked yet");
+        return gpu->n ? 0 : -errno;
+    }
+    struct search search = {.gpu = gpu};
+    virtgpu_each_node(found, &search);
+    if (gpu->n)
+        snprintf(gpu->why, sizeof(gpu->why), "the host has not looked yet");
+    else
+        snprintf(gpu->why, sizeof(gpu->why), "%s", *search.error ? search.error : "this VM has no virtio-gpu with a render node");
+    return 0;
+}
+
+void gpu_finish(struct gpu *gpu)
+{
+    virtgpu_buffer_destroy(&gpu->probe);
+    for (size_t i = 0; i < gpu->n; i++)
+        virtgpu_close(gpu->devices[i]);
+    gpu->n = 0;
+    gpu->bound = false;
+}
+
+static uint32_t try_device(struct gpu *gpu, const uint8_t nonce[LINK_NONCE_SIZE])
+{
+    for (; gpu->at < gpu->n; gpu->at++) {
+        int e = virtgpu_buffer_create(gpu->devices[gpu->at], LINK_NONCE_SIZE, &gpu->probe);
+        if (e == 0) {
+            memcpy(gpu->probe.map, nonce, LINK_NONCE_SIZE);
+            return gpu->probe.resource;
+        }
+        snprintf(gpu->why, sizeof(gpu->why), "%s gives no memory: %s", virtgpu_path(gpu->devices[gpu->at]), strerror(-e));
+    }
+    return 0;
+}
+
+uint32_t gpu_probe(struct gpu *gpu, const uint8_t nonce[LINK_NONCE_SIZE])
+{
+    gpu_unbind(gpu, gpu->n ? "the host is looking" : gpu->why);
+    gpu->at = 0;
+    return try_device(gpu, nonce);
+}
+
+uint32_t gpu_answer(struct gpu *gpu, bool bound, const char *why)
+{
+    if (!gpu->probe.gpu || bound) { /* an answer that nobody asked for is bad news, or none */
+        bool answer = gpu->probe.gpu && bound;
+        virtgpu_buffer_destroy(&gpu->probe);
+        if (!answer) {
+            gpu_unbind(gpu, why);
+            return 0;
+        }
+        gpu->bound = true;
+        gpu->serial++;
+        gpu->why[0] = 0;
+        log_info(NULL, "the host looks into %s: pixels do not cross the link", virtgpu_path(gpu->devices[gpu->at]));
+        return 0;
+    }
+    uint8_t nonce[LINK_NONCE_SIZE];
+    memcpy(nonce, gpu->probe.map, sizeof(nonce));
+    log_debug(NULL, "the host does not find its nonce in %s: %s", virtgpu_path(gpu->devices[gpu->at]), why);
+    snprintf(gpu->why, sizeof(gpu->why), "%s", why);
+    virtgpu_buffer_destroy(&gpu->probe);
+    gpu->at++;
+    return try_device(gpu, nonce);
+}
+
+void gpu_unbind(struct gpu *gpu, const char *why)
+{
+    char text[sizeof(gpu->why)];
+    snprintf(text, sizeof(text), "%s", why);
+    memcpy(gpu->why, text, sizeof(text));
+    virtgpu_buffer_destroy(&gpu->probe);
+    if (gpu->bound)
+        gpu->serial++;
+    gpu->bound = false;
+}
+
+struct virtgpu *gpu_device(const struct gpu *gpu)
+{
+    return gpu && gpu->bound ? gpu->devices[gpu->at] : NULL;
+}

@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: MIT */
+/* Memory of our own in the GPU's resources needs no transfer commands: the host reads the guest's pages. Blobs serve best;
+ * where the device has none, a 2D resource of 4 KiB rows stands for as many pages. */
+#include "guest-proxy/virtgpu.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <virtgpu_drm.h>
+#include <xf86drm.h>
+
+#include "common/fd.h"
+
+/* Of newer kernels than the oldest libdrm that we build with. */
+#ifndef VIRTGPU_PARAM_RESOURCE_BLOB
+#define VIRTGPU_PARAM_RESOURCE_BLOB 3
+#endif
+#ifndef DRM_VIRTGPU_RESOURCE_CREATE_BLOB
+#define DRM_VIRTGPU_RESOURCE_CREATE_BLOB 0x0a
+#define VIRTGPU_BLOB_MEM_GUEST 1
+#define VIRTGPU_BLOB_FLAG_USE_MAPPABLE 1
+#define VIRTGPU_BLOB_FLAG_USE_SHAREABLE 2
+struct drm_virtgpu_resource_create_blob {
+    uint32_t blob_mem, blob_flags;
+    uint32_t bo_handle, res_handle; /* returned */
+    uint64_t size;
+    uint32_t pad, cmd_size;
+    uint64_t cmd, blob_id;
+};
+#define DRM_IOCTL_VIRTGPU_RESOURCE_CREATE_BLOB                                                     \
+    DRM_IOWR(DRM_COMMAND_BASE + DRM_VIRTGPU_RESOURCE_CREATE_BLOB, struct drm_virtgpu_resource_create_blob)
+#endif
+
+#define DRI "/dev/dri"
+#define TARGET_2D 2   /* gallium's PIPE_TEXTURE_2D, as virtio-gpu has it */
+#define FORMAT_BGRA 1 /* VIRTIO_GPU_FORMAT_B8G8R8A8_UNORM */
+#define ROW_PIXELS 1024 /* 4 KiB of them */
+
+struct virtgpu {
+    int fd;
+    bool blobs;
+    uint64_t page;
+    char path[64];
+};
+
+static int parameter(int fd, uint64_t which)
+{
+    int value = 0;
+    struct drm_virtgpu_getparam get = {.param = which, .value = (uintptr_t)&value};
+    return drmIoctl(fd, DRM_IOCTL_VIRTGPU_GETPARAM, &get) == 0 ? value : 0;
+}
+
+struct virtgpu *virtgpu_open(const char *path, char *error, size_t error_size)
+{
+    _cleanup_(fd_closep) int fd = open(path, O_RDWR | O_CLOEXEC);
+    if (fd < 0) {
+        int e = errno;
+        snprintf(error, error_size, "%s: %s%s", path, strerror(e), e == EACCES ? " (is this user in the group that owns it, \"render\"?)" : "");
+        errno = e;
+        return NULL;
+    }
+    drmVersionPtr version = drmGetVersion(fd);
+    bool ours = version && strcmp(version->name, "virtio_gpu") == 0;
+    if (!ours)
+        snprintf(error, error_size, "%s is no virtio-gpu%s%s", path, version ? " but " : "", version ? version->name : "");
+    drmFreeVersion(version);
+    if (!ours) {
+        errno = ENODEV;
+        return NULL;
+    }
+    struct virtgpu *gpu = calloc(1, sizeof(*gpu));
+    if (!gpu) {
+        snprintf(error, error_size, "out of memory");
+        errno = ENOMEM;
+        return NULL;
+    }
+    snprintf(gpu->path, sizeof(gpu->path), "%s", path);
+    gpu->blobs = parameter(fd, VIRTGPU_PARAM_RESOURCE_BLOB) == 1;
+    gpu->page = (uint64_t)sysconf(_SC_PAGESIZE);
+    gpu->fd = fd_steal(&fd);
+    return gpu;
+}
+
+void virtgpu_close(struct virtgpu *gpu)
+{
+    if (!gpu)
+        return;
+    fd_close(gpu->fd);
+    free(gpu);
+}
+
+const char *virtgpu_path(const struct virtgpu *gpu)
+{
+    return gpu->path;
+}
+
+bool virtgpu_has_blobs(const struct virtgpu *gpu)
+{
+    return gpu->blobs;
+}
+
+static int create_blob(const struct virtgpu *gpu, struct virtgpu_buffer *b)
+{
+    struct drm_virtgpu_resource_create_blob create = {
+        .blob_mem = VIRTGPU_BLOB_MEM_GUEST,
+        .blob_flags = VIRTGPU_BLOB_FLAG_USE_MAPPABLE | VIRTGPU_BLOB_FLAG_USE_SHAREABLE,
+        .size = b->size,
+    };
+    if (drmIoctl(gpu->fd, DRM_IOCTL_VIRTGPU_RESOURCE_CREATE_BLOB, &create) < 0)
+        return -errno;
+    b->handle = create.bo_handle;
+    b->resource = create.res_handle;
+    return 0;
+}
+
+static int create_2d(const struct virtgpu *gpu, struct virtgpu_buffer *b)
+{
+    struct drm_virtgpu_resource_create create = {
+        .target = TARGET_2D,
+        .format = FORMAT_BGRA,
+        .width = ROW_PIXELS,
+        .height = (uint32_t)(b->size / (ROW_PIXELS * 4)),
+        .depth = 1,
+        .array_size = 1,
+        .size = (uint32_t)b->size,
+        .stride = ROW_PIXELS * 4,
+    };
+    if (drmIoctl(gpu->fd, DRM_IOCTL_VIRTGPU_RESOURCE_CREATE, &create) < 0)
+        return -errno;
+    b->handle = create.bo_handle;
+    b->resource = create.res_handle;
+    /* The driver tells the device that a resource is shared when it is exported, also if nobody takes the export. */
+    int fd = -1;
+    if (drmPrimeHandleToFD(gpu->fd, b->handle, DRM_CLOEXEC | DRM_RDWR, &fd) < 0)
+        return -errno;
+    fd_close(fd);
+    return 0;
+}
+
+int virtgpu_buffer_create(struct virtgpu *gpu, uint64_t size, struct virtgpu_buffer *ret)
+{
+    if (size == 0 || size > VIRTGPU_BUFFER_MAX)
+        return -EINVAL;
+    struct virtgpu_buffer b = {.gpu = gpu, .size = (size + gpu->page - 1) / gpu->page * gpu->page};
+    int e = gpu->blobs ? create_blob(gpu, &b) : create_2d(gpu, &b);
+    struct drm_virtgpu_map map = {.handle = b.handle};
+    if (e == 0 && drmIoctl(gpu->fd, DRM_IOCTL_VIRTGPU_MAP, &map) < 0)
+        e = -errno;
+    if (e == 0) {
+        b.map = mmap(NULL, b.size, PROT_READ | PROT_WRITE, MAP_SHARED, gpu->fd, (off_t)map.offset);
+        if (b.map == MAP_FAILED) {
+            b.map = NULL;
+            e = -errno;
+        }
+    }
+    if (e < 0)
+        virtgpu_buffer_destroy(&b);
+    else
+        *ret = b;
+    return e;
+}
+
+void virtgpu_buffer_destroy(struct virtgpu_buffer *b)
+{
+    if (!b->gpu)
+        return;
+    if (b->map)
+        munmap(b->map, b->size);
+    struct drm_gem_close close = {.handle = b->handle};
+    if (b->handle)
+        drmIoctl(b->gpu->fd, DRM_IOCTL_GEM_CLOSE, &close);
+    *b = (struct virtgpu_buffer){0};
+}
+
+void virtgpu_each_node(void (*found)(void *user, const char *path), void *user)
+{
+    DIR *folder = opendir(DRI);
+    if (!folder)
+        return;
+    for (const struct dirent *entry; (entry = readdir(folder));) {
+        char path[sizeof(((struct virtgpu *)0)->path)];
+        if (strncmp(entry->d_name, "renderD", 7) != 0)
+            continue;
+        if ((size_t)snprintf(path, sizeof(path), "%s/%s", DRI, entry->d_name) < sizeof(path))
+            found(user, path);
+    }
+    closedir(folder);
+}

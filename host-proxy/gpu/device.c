@@ -1,0 +1,404 @@
+/* SPDX-License-Identifier: MIT */
+/* device: commands are executed in their order. Only the answer to an UNREF may come later than those of its successors: Linux
+ * gives pages back when it comes, and the compositor may still read them. The resource has left the table by then, so no new
+ * export can find it; it is freed when the last export is released, when the time is up, or when the queue stops. */
+#include "host-proxy/gpu/device.h"
+
+#include <endian.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/fd.h"
+#include "common/log.h"
+#include "common/loop.h"
+#include "host-proxy/gpu/vhost-user.h"
+
+#define QUEUE_CONTROL 0
+#define QUEUE_CURSOR 1
+#define BATCH 256 /* commands before others have their turn */
+#define ANSWER_PIECES 4
+
+/* An UNREF whose answer waits. */
+struct doomed {
+    struct resource *resource; /* NULL: free slot */
+    uint16_t head;
+    struct iovec out[ANSWER_PIECES]; /* in the guest's memory: complete before that changes */
+    unsigned n_out;
+    struct virtio_gpu_ctrl_hdr answer;
+    int64_t until_ms;
+};
+
+struct device {
+    struct loop *loop;
+    const struct device_ops *ops;
+    void *user;
+    struct commands commands;
+    struct vhost_user *frontend;
+    void (*closed)(void *user, int reason);
+    void *closed_user;
+    struct loop_timer *timer; /* of the doomed */
+    struct loop_timer *more;  /* the queues were not empty after a batch */
+    struct doomed doomed[DEVICE_UNREF_MAX];
+    unsigned unref_ms;
+    uint64_t epoch;
+    bool processing;
+    struct virtqueue_chain chain; /* the request at hand */
+    uint8_t *request;
+    uint8_t response[COMMANDS_RESPONSE_MAX];
+};
+
+static void complete(struct device *d, struct doomed *doomed)
+{
+    struct virtqueue *vring = d->frontend ? vhost_user_running(d->frontend, QUEUE_CONTROL) : NULL;
+    struct resource *resource = doomed->resource;
+    doomed->resource = NULL;
+    d->ops->forget(d->user, resource);
+    resource_destroy(&d->commands.table, resource);
+    if (vring) {
+        size_t n = virtqueue_scatter(doomed->out, doomed->n_out, &doomed->answer, sizeof(doomed->answer));
+        virtqueue_push(vring, doomed->head, (uint32_t)n);
+        if (!d->processing)
+            virtqueue_notify(vring);
+    }
+}
+
+static void complete_all(struct device *d)
+{
+    for (unsigned i = 0; i < DEVICE_UNREF_MAX; i++) {
+        if (d->doomed[i].resource)
+            complete(d, &d->doomed[i]);
+    }
+}
+
+static void doomed_expired(void *user)
+{
+    struct device *d = user;
+    int64_t now = loop_now_ms(), next = INT64_MAX;
+    for (unsigned i = 0; i < DEVICE_UNREF_MAX; i++) {
+        struct doomed *doomed = &d->doomed[i];
+        if (doomed->resource && doomed->until_ms <= now) {
+            log_debug(NULL, "resource %u is still held; the guest gets its pages back all the same", doomed->resource->id);
+            complete(d, doomed);
+        } else if (doomed->resource && doomed->until_ms < next) {
+            next = doomed->until_ms;
+        }
+    }
+    if (next != INT64_MAX)
+        loop_timer_arm(d->timer, (uint64_t)(next - now));
+}
+
+/* Keeps the answer back. False: it cannot wait. */
+static bool defer(struct device *d, struct resource *resource, size_t size)
+{
+    struct doomed *slot = NULL;
+    bool first = true;
+    for (unsigned i = 0; i < DEVICE_UNREF_MAX; i++) {
+        if (d->doomed[i].resource)
+            first = false;
+        else if (!slot)
+            slot = &d->doomed[i];
+    }
+    if (!slot || size != sizeof(slot->answer) || d->chain.n_out > ANSWER_PIECES || d->chain.out_size < size)
+        return false;
+    slot->resource = resource;
+    slot->head = d->chain.head;
+    slot->n_out = d->chain.n_out;
+    memcpy(slot->out, d->chain.out, slot->n_out * sizeof(*slot->out));
+    memcpy(&slot->answer, d->response, sizeof(slot->answer));
+    slot->until_ms = loop_now_ms() + d->unref_ms;
+    if (first)
+        loop_timer_arm(d->timer, d->unref_ms);
+    return true;
+}
+
+/* An answer that does not fit is none; an error that fits is better than nothing. */
+static void answer(struct device *d, struct virtqueue *vring, size_t size)
+{
+    struct virtio_gpu_ctrl_hdr header;
+    if (size > d->chain.out_size && d->chain.out_size >= sizeof(header)) {
+        memcpy(&header, d->response, sizeof(header));
+        header.type = htole32(VIRTIO_GPU_RESP_ERR_UNSPEC);
+        memcpy(d->response, &header, sizeof(header));
+        size = sizeof(header);
+    }
+    if (size > d->chain.out_size)
+        size = 0;
+    size = virtqueue_scatter(d->chain.out, d->chain.n_out, d->response, size);
+    virtqueue_push(vring, d->chain.head, (uint32_t)size);
+}
+
+static void execute(struct device *d, struct virtqueue *vring, unsigned queue)
+{
+    struct resource *doomed = NULL;
+    size_t size;
+    if (d->chain.bad) {
+        log_debug(NULL, "queue %u: a malformed request", queue);
+        virtqueue_push(vring, d->chain.head, 0);
+        return;
+    }
+    virtqueue_gather(&d->chain, d->request, COMMANDS_REQUEST_MAX);
+    if (queue == QUEUE_CURSOR)
+        size = commands_cursor(&d->commands, d->request, d->chain.in_size, d->response);
+    else
+        size = commands_control(&d->commands, d->request, d->chain.in_size, d->response, &doomed);
+    if (doomed && defer(d, doomed, size))
+        return;
+    if (doomed) {
+        d->ops->forget(d->user, doomed);
+        resource_destroy(&d->commands.table, doomed);
+    }
+    answer(d, vring, size);
+}
+
+static void process(struct device *d, unsigned queue)
+{
+    struct virtqueue *vring;
+    unsigned n = 0;
+    if (d->processing || !d->frontend || !(vring = vhost_user_running(d->frontend, queue)))
+        return;
+    d->processing = true;
+    do {
+        while (n < BATCH && !vring->broken) {
+            int r = virtqueue_pop(vring, &d->frontend->ram, &d->chain);
+            if (r < 0)
+                vhost_user_queue_broken(d->frontend, queue);
+            if (r <= 0)
+                break;
+            execute(d, vring, queue);
+            n++;
+        }
+    } while (n < BATCH && virtqueue_listen(vring));
+    d->processing = false;
+    if (n > 0)
+        virtqueue_notify(vring);
+    if (n == BATCH)
+        loop_timer_arm(d->more, 0);
+    if (d->commands.changed) {
+        d->commands.changed = false;
+        d->ops->changed(d->user);
+    }
+}
+
+static void process_more(void *user)
+{
+    struct device *d = user;
+    process(d, QUEUE_CONTROL);
+    process(d, QUEUE_CURSOR);
+}
+
+static void commands_gone(void *user, struct resource *resource)
+{
+    struct device *d = user;
+    d->ops->gone(d->user, resource);
+}
+
+static void reset(struct device *d, const char *why)
+{
+    struct resource *resource;
+    complete_all(d);
+    d->epoch++;
+    if (d->commands.table.n > 0)
+        log_debug(NULL, "%s: %u resources are gone", why, d->commands.table.n);
+    while ((resource = resources_any(&d->commands.table))) {
+        resources_remove(&d->commands.table, resource);
+        d->ops->forget(d->user, resource);
+        resource_destroy(&d->commands.table, resource);
+    }
+    d->ops->reset(d->user);
+}
+
+static void on_features(void *user, uint64_t features)
+{
+    struct device *d = user;
+    d->commands.features = features;
+}
+
+static void on_kick(void *user, unsigned queue)
+{
+    process(user, queue);
+}
+
+static void on_stopping(void *user, unsigned queue)
+{
+    struct device *d = user;
+    if (queue == QUEUE_CONTROL)
+        complete_all(d);
+}
+
+static void on_reset(void *user)
+{
+    reset(user, "the guest's driver starts anew");
+}
+
+struct move {
+    struct device *device;
+    const struct guest_ram *before;
+};
+
+static void check_moved(void *user, struct resource *resource)
+{
+    struct move *move = user;
+    struct device *d = move->device;
+    if (resource->n_runs == 0 || resource_unmoved(resource, move->before, d->commands.ram))
+        return;
+    resource_detach(&d->commands.table, resource);
+    d->ops->gone(d->user, resource);
+}
+
+static void on_memory(void *user, const struct guest_ram *before)
+{
+    struct device *d = user;
+    struct move move = {d, before};
+    complete_all(d);
+    d->commands.ram = &d->frontend->ram;
+    resources_each(&d->commands.table, check_moved, &move);
+}
+
+static void on_config(void *user, uint32_t offset, void *bytes, uint32_t size)
+{
+    /* No scanouts: a device without a display. Frontends that need one set the number themselves. */
+    const struct virtio_gpu_config config = {0};
+    (void)user;
+    if (offset < sizeof(config))
+        memcpy(bytes, (const uint8_t *)&config + offset,
+               size < sizeof(config) - offset ? size : sizeof(config) - offset);
+}
+
+static void destroy_frontend(void *user)
+{
+    struct device *d = user;
+    vhost_user_destroy(d->frontend);
+    d->frontend = NULL;
+}
+
+static void on_closed(void *user, int reason)
+{
+    struct device *d = user;
+    struct vhost_user *frontend = d->frontend;
+    complete_all(d);
+    d->commands.ram = NULL;
+    d->commands.features = 0;
+    loop_timer_disarm(d->timer);
+    loop_timer_disarm(d->more);
+    d->frontend = NULL;
+    reset(d, "the frontend is gone");
+    d->frontend = frontend;
+    if (loop_later(d->loop, destroy_frontend, d) < 0)
+        log_error(NULL, "out of memory");
+    d->closed(d->closed_user, reason);
+}
+
+static const struct vhost_user_ops frontend_ops = {
+    .features = on_features,
+    .kick = on_kick,
+    .stopping = on_stopping,
+    .reset = on_reset,
+    .memory = on_memory,
+    .config = on_config,
+    .closed = on_closed,
+};
+
+struct device *device_create(struct loop *loop, unsigned unref_ms)
+{
+    struct device *d = calloc(1, sizeof(*d));
+    if (!d)
+        return NULL;
+    d->loop = loop;
+    d->unref_ms = unref_ms;
+    d->epoch = 1;
+    d->request = malloc(COMMANDS_REQUEST_MAX);
+    d->timer = loop_timer_create(loop, doomed_expired, d);
+    d->more = loop_timer_create(loop, process_more, d);
+    if (commands_init(&d->commands, commands_gone, d) < 0 || !d->request || !d->timer || !d->more) {
+        device_destroy(d);
+        errno = ENOMEM;
+        return NULL;
+    }
+    return d;
+}
+
+void device_destroy(struct device *d)
+{
+    if (!d)
+        return;
+    if (d->ops)
+        complete_all(d);
+    loop_later_cancel(d->loop, d);
+    vhost_user_destroy(d->frontend);
+    loop_timer_destroy(d->timer);
+    loop_timer_destroy(d->more);
+    commands_finish(&d->commands);
+    free(d->request);
+    free(d);
+}
+
+void device_listen(struct device *d, const struct device_ops *ops, void *user)
+{
+    d->ops = ops;
+    d->user = user;
+}
+
+int device_connect(struct device *d, int fd, void (*closed)(void *user, int reason), void *user)
+{
+    if (d->frontend) {
+        fd_close(fd);
+        return -EBUSY;
+    }
+    d->closed = closed;
+    d->closed_user = user;
+    d->frontend = vhost_user_create(d->loop, fd, COMMANDS_FEATURES, &frontend_ops, d);
+    return d->frontend ? 0 : -errno;
+}
+
+void device_poll(struct device *d)
+{
+    process(d, QUEUE_CONTROL);
+}
+
+struct resource *device_find(struct device *d, uint32_t id)
+{
+    return resources_find(&d->commands.table, id);
+}
+
+bool device_is_shared(const struct device *d, const struct resource *resource)
+{
+    if (resource->kind == RESOURCE_BLOB)
+        return resource->blob_flags &
+               (VIRTIO_GPU_BLOB_FLAG_USE_SHAREABLE | VIRTIO_GPU_BLOB_FLAG_USE_CROSS_DEVICE);
+    /* Linux asks for a UUID when such a buffer is exported. Where the frontend has none of these, there is no sign. */
+    return resource->has_uuid || !(d->commands.features >> VIRTIO_GPU_F_RESOURCE_UUID & 1);
+}
+
+void device_hold(struct device *d, struct resource *resource)
+{
+    (void)d;
+    resource->holds++;
+}
+
+void device_release(struct device *d, struct resource *resource)
+{
+    if (--resource->holds > 0)
+        return;
+    for (unsigned i = 0; i < DEVICE_UNREF_MAX; i++) {
+        if (d->doomed[i].resource == resource) {
+            complete(d, &d->doomed[i]);
+            return;
+        }
+    }
+}
+
+const struct guest_ram *device_ram(const struct device *d)
+{
+    return d->commands.ram && d->commands.ram->n > 0 ? d->commands.ram : NULL;
+}
+
+uint64_t device_epoch(const struct device *d)
+{
+    return d->epoch;
+}
+
+bool device_has_driver(const struct device *d)
+{
+    return d->frontend && vhost_user_running(d->frontend, QUEUE_CONTROL);
+}

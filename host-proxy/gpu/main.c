@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: MIT */
+/* wayvsock-gpu: the virtio-gpu of one virtual machine. */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+
+#include "common/address.h"
+#include "common/fd.h"
+#include "common/log.h"
+#include "common/loop.h"
+#include "common/options.h"
+#include "common/sd.h"
+#include "host-proxy/gpu/device.h"
+#include "host-proxy/gpu/exports.h"
+#include "host-proxy/gpu/frontend.h"
+#include "host-proxy/gpu/options.h"
+
+static void terminate(void *user, int signo)
+{
+    (void)signo;
+    loop_stop(user);
+}
+
+static void ended(void *user)
+{
+    loop_stop(user);
+}
+
+static int print_capabilities(void)
+{
+    puts("{\n"
+         "  \"type\": \"gpu\",\n"
+         "  \"features\": []\n"
+         "}");
+    return 0;
+}
+
+/* Nobody looks into a process that has a VM's memory mapped, not through /proc and not in a core dump. */
+static void hide_memory(void)
+{
+    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+#if !defined(__SANITIZE_ADDRESS__)
+    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+#endif
+}
+
+static int listen_export(const struct gpu_options *options)
+{
+    char path[4096], error[512];
+    int r = 0;
+    if (options->export_path)
+        snprintf(path, sizeof(path), "%s", options->export_path);
+    else
+        r = gpu_default_export(path, sizeof(path), error, sizeof(error));
+    /* Other users' connections are looked at when they come; the file must let them. */
+    if (r == 0)
+        r = address_listen_path(path, SOCK_SEQPACKET, options->n_export_users > 0 ? 0666 : 0600, error, sizeof(error));
+    if (r < 0)
+        log_error(NULL, "%s", error);
+    else
+        log_info(NULL, "buffers are exported at %s", path);
+    return r;
+}
+
+static int run(const struct gpu_options *options)
+{
+    char error[512];
+    struct exports *exports = NULL;
+    struct frontend *frontend = NULL;
+    struct loop *loop = loop_create();
+    struct device *device = loop ? device_create(loop, DEVICE_UNREF_MS) : NULL;
+    int r = device ? 0 : -errno;
+    if (r < 0)
+        log_error(NULL, "cannot start: %s", strerror(-r));
+    if (r == 0)
+        r = listen_export(options);
+    if (r >= 0) {
+        exports = exports_create(loop, device, r, options->export_users, options->n_export_users);
+        r = exports ? 0 : -errno;
+    }
+    if (r == 0) {
+        frontend = frontend_create(loop, device, options->socket_path, options->fd, ended, loop, error, sizeof(error));
+        r = frontend ? 0 : -errno;
+        if (r < 0)
+            log_error(NULL, "%s", error);
+    }
+    if (r == 0)
+        r = loop_signal(loop, SIGTERM, terminate, loop);
+    if (r == 0)
+        r = loop_signal(loop, SIGINT, terminate, loop);
+    if (r == 0) {
+        sd_notify_ready();
+        loop_run(loop);
+        sd_notify_stopping();
+    }
+    frontend_destroy(frontend);
+    exports_destroy(exports);
+    device_destroy(device);
+    loop_destroy(loop);
+    return r < 0 ? 1 : 0;
+}
+
+int main(int argc, char **argv)
+{
+    struct gpu_options options;
+    int r = gpu_options_parse(argc, argv, &options);
+    if (r != 0)
+        return r == OPTIONS_DONE ? 0 : 2;
+    if (options.print_capabilities)
+        return print_capabilities();
+    log_init("wayvsock-gpu", options.log_level);
+    signal(SIGPIPE, SIG_IGN);
+    fd_raise_limit();
+    hide_memory();
+    return run(&options);
+}

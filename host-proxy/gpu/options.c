@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: MIT */
+#include "host-proxy/gpu/options.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <pwd.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/options.h"
+
+#define PROGRAM "wayvsock-gpu"
+#define RUNTIME_FOLDER "wayvsock-gpu"
+
+enum {
+    OPTION_SOCKET_PATH = OPTIONS_FIRST,
+    OPTION_FD,
+    OPTION_EXPORT,
+    OPTION_EXPORT_USER,
+    OPTION_VIRGL,
+    OPTION_RENDER_NODE,
+    OPTION_PRINT_CAPABILITIES,
+    OPTION_LOG_LEVEL,
+    OPTION_HELP,
+    OPTION_VERSION,
+};
+
+static const struct option options[] = {
+    {"socket-path", required_argument, NULL, OPTION_SOCKET_PATH},
+    {"fd", required_argument, NULL, OPTION_FD},
+    {"export", required_argument, NULL, OPTION_EXPORT},
+    {"export-user", required_argument, NULL, OPTION_EXPORT_USER},
+    {"virgl", no_argument, NULL, OPTION_VIRGL},
+    {"render-node", required_argument, NULL, OPTION_RENDER_NODE},
+    {"print-capabilities", no_argument, NULL, OPTION_PRINT_CAPABILITIES},
+    {"log-level", required_argument, NULL, OPTION_LOG_LEVEL},
+    {"help", no_argument, NULL, OPTION_HELP},
+    {"version", no_argument, NULL, OPTION_VERSION},
+    {0},
+};
+
+static const char help[] =
+    "Usage: wayvsock-gpu --socket-path PATH | --fd N [OPTION...]\n"
+    "Is the GPU of one virtual machine (virtio-gpu, by vhost-user), whose buffers wayvsock-host\n"
+    "can show without copying them over vsock.\n"
+    "\n"
+    "  --socket-path PATH    wait here for the virtual machine's hypervisor\n"
+    "  --fd N                it is connected to this descriptor, or will connect to it\n"
+    "  --export PATH         the socket for wayvsock-host\n"
+    "                        (wayvsock-gpu/PID.sock in XDG_RUNTIME_DIR or /run)\n"
+    "  --export-user USER    let this user's wayvsock-host connect too; may be given several times\n"
+    "  --virgl               offer 3D (only where it is built in)\n"
+    "  --render-node PATH    the host's GPU for 3D\n"
+    "  --print-capabilities  print what is supported as JSON\n"
+    "  --log-level LEVEL     error, warn, info or debug (info)\n"
+    "  --help                print this\n"
+    "  --version             print the version\n";
+
+static int parse_number(const char *text, long max, long *ret_value)
+{
+    char *end;
+    errno = 0;
+    long value = strtol(text, &end, 10);
+    if (errno || end == text || *end || value < 0 || value > max)
+        return -EINVAL;
+    *ret_value = value;
+    return 0;
+}
+
+static int add_user(struct gpu_options *o, const char *text)
+{
+    long number;
+    const struct passwd *entry;
+    if (o->n_export_users == GPU_EXPORT_USERS_MAX)
+        return options_error(PROGRAM, "--export-user: more than %d users", GPU_EXPORT_USERS_MAX);
+    if (parse_number(text, UINT32_MAX - 1L, &number) == 0)
+        o->export_users[o->n_export_users++] = (uid_t)number;
+    else if ((entry = getpwnam(text)))
+        o->export_users[o->n_export_users++] = entry->pw_uid;
+    else
+        return options_error(PROGRAM, "--export-user: there is no user \"%s\"", text);
+    return 0;
+}
+
+static int apply(int option, struct gpu_options *o)
+{
+    long number;
+    switch (option) {
+    case OPTION_SOCKET_PATH:
+        o->socket_path = optarg;
+        return 0;
+    case OPTION_FD:
+        if (parse_number(optarg, INT32_MAX, &number) < 0)
+            return options_error(PROGRAM, "--fd: \"%s\" is not the number of a descriptor", optarg);
+        o->fd = (int)number;
+        return 0;
+    case OPTION_EXPORT:
+        o->export_path = optarg;
+        return 0;
+    case OPTION_EXPORT_USER:
+        return add_user(o, optarg);
+    case OPTION_VIRGL:
+        o->virgl = true;
+        return 0;
+    case OPTION_RENDER_NODE:
+        o->render_node = optarg;
+        return 0;
+    case OPTION_PRINT_CAPABILITIES:
+        o->print_capabilities = true;
+        return 0;
+    default:
+        if (log_level_parse(optarg, &o->log_level) < 0)
+            return options_error(PROGRAM, "--log-level: \"%s\" is none of error, warn, info, debug", optarg);
+        return 0;
+    }
+}
+
+int gpu_options_parse(int argc, char **argv, struct gpu_options *ret_options)
+{
+    struct gpu_options o = {.fd = -1, .log_level = LOG_LEVEL_INFO};
+    int option;
+    optind = 0; /* glibc: start anew */
+    opterr = 0;
+    while ((option = getopt_long(argc, argv, ":", options, NULL)) != -1) {
+        if (option == OPTION_HELP)
+            return options_help(help);
+        if (option == OPTION_VERSION)
+            return options_version(PROGRAM);
+        if (option == '?' || option == ':')
+            return options_error_getopt(PROGRAM, option, argv);
+        int r = apply(option, &o);
+        if (r < 0)
+            return r;
+    }
+    if (optind < argc)
+        return options_error(PROGRAM, "unexpected \"%s\"", argv[optind]);
+    if (o.print_capabilities) {
+        *ret_options = o;
+        return 0;
+    }
+    if (!o.socket_path == (o.fd < 0))
+        return options_error(PROGRAM, "give either --socket-path PATH or --fd N: where the hypervisor is");
+    if (o.virgl)
+        return options_error(PROGRAM, "--virgl: this build has no 3D");
+    *ret_options = o;
+    return 0;
+}
+
+int gpu_default_export(char *path, size_t size, char *error, size_t error_size)
+{
+    const char *base = getenv("XDG_RUNTIME_DIR");
+    if (!base || *base != '/')
+        base = "/run";
+    int n = snprintf(path, size, "%s/" RUNTIME_FOLDER, base);
+    if (n < 0 || (size_t)n >= size) {
+        snprintf(error, error_size, "XDG_RUNTIME_DIR is too long");
+        return -ENAMETOOLONG;
+    }
+    /* The socket itself says who may connect. */
+    if (mkdir(path, 0755) < 0 && errno != EEXIST) {
+        int r = -errno;
+        snprintf(error, error_size, "cannot make %s: %s; set XDG_RUNTIME_DIR or give --export PATH", path, strerror(-r));
+        return r;
+    }
+    n = snprintf(path, size, "%s/" RUNTIME_FOLDER "/%ld.sock", base, (long)getpid());
+    if (n < 0 || (size_t)n >= size) {
+        snprintf(error, error_size, "XDG_RUNTIME_DIR is too long");
+        return -ENAMETOOLONG;
+    }
+    return 0;
+}

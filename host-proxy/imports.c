@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: MIT */
+/* An import is asked for as soon as it is named; copies out of it wait until the device has answered. A copy is a request of its own:
+ * the client's frames after it wait until it is done, those of others do not. */
+#include "host-proxy/imports.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/memory.h"
+
+#define WAITING_MAX 256 /* of one client */
+
+struct copy {
+    struct copy *next;
+    struct memory *memory; /* a reference */
+    struct link_mem_copy what;
+};
+
+enum import_state { IMPORT_ASKED, IMPORT_HELD, IMPORT_GONE };
+
+struct import {
+    struct imports *owner;
+    struct import *prev, *next;
+    struct link_import said;
+    enum import_state state;
+    enum import_rule gone; /* why it is */
+    struct export_buffer buffer;
+    struct memory *mirror; /* what the device fills; a reference */
+    uint64_t mirror_size;
+    struct copy *copies, **last; /* that wait for IMPORT_HELD */
+};
+
+static void exported(void *user, uint32_t status, const struct export_buffer *buffer);
+static void done(void *user, uint32_t status, const struct export_buffer *buffer);
+
+const char *import_rule_name(enum import_rule rule)
+{
+    static const char *const names[_IMPORT_RULE_N] = {
+        [IMPORT_OK] = "ok",
+        [IMPORT_SESSION] = "session",
+        [IMPORT_UNIQUE] = "unique",
+        [IMPORT_QUOTA] = "quota",
+        [IMPORT_LOOKUP] = "look-up",
+        [IMPORT_MARK] = "mark",
+        [IMPORT_EPOCH] = "epoch",
+        [IMPORT_MEMORY] = "memory",
+        [IMPORT_SIZE] = "size",
+        [IMPORT_KNOWN] = "known",
+        [IMPORT_GEOMETRY] = "geometry",
+        [IMPORT_GENERATION] = "generation",
+        [IMPORT_DEVICE] = "device",
+    };
+    return rule < _IMPORT_RULE_N ? names[rule] : "unknown";
+}
+
+__attribute__((format(printf, 4, 5))) static enum import_rule refuse(enum import_rule rule, char *text, size_t text_size,
+                                                                     const char *format, ...)
+{
+    char what[256];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(what, sizeof(what), format, args);
+    va_end(args);
+    snprintf(text, text_size, "%s (GPU rule: %s)", what, import_rule_name(rule));
+    return rule;
+}
+
+static struct import *find(const struct imports *m, uint32_t id)
+{
+    struct import *i = m->first;
+    while (i && i->said.id != id)
+        i = i->next;
+    return i;
+}
+
+static void drop_copies(struct import *i)
+{
+    while (i->copies) {
+        struct copy *c = i->copies;
+        i->copies = c->next;
+        memory_unref(c->memory);
+        free(c);
+    }
+    i->last = &i->copies;
+}
+
+static void let_go(struct import *i, enum import_rule why)
+{
+    if (i->state == IMPORT_HELD)
+        handles_release(i->owner->handles, i->buffer.id);
+    if (i->state != IMPORT_GONE)
+        i->gone = why;
+    i->state = IMPORT_GONE;
+}
+
+static void import_destroy(struct import *i)
+{
+    struct imports *m = i->owner;
+    handles_forget(m->handles, i);
+    let_go(i, IMPORT_KNOWN);
+    drop_copies(i);
+    memory_unref(i->mirror);
+    if (i->prev)
+        i->prev->next = i->next;
+    else
+        m->first = i->next;
+    if (i->next)
+        i->next->prev = i->prev;
+    m->n--;
+    free(i);
+}
+
+static void fail(struct imports *m, enum import_rule rule, const char *text)
+{
+    if (m->failed)
+        return;
+    m->failed = true;
+    m->ops->failed(m->owner, rule, text);
+}
+
+static void settle(struct imports *m)
+{
+    if (--m->waiting == 0 && !m->failed)
+        m->ops->idle(m->owner);
+}
+
+static void gone(struct handles_user *user, uint32_t id)
+{
+    struct imports *m = (struct imports *)((char *)user - offsetof(struct imports, user));
+    for (struct import *i = m->first; i; i = i->next)
+        if (i->state == IMPORT_HELD && i->buffer.id == id)
+            let_go(i, IMPORT_GENERATION);
+}
+
+static void lost(struct handles_user *user, bool reset, const char *why)
+{
+    struct imports *m = (struct imports *)((char *)user - offsetof(struct imports, user));
+    char text[320];
+    enum import_rule rule = reset ? IMPORT_EPOCH : IMPORT_DEVICE;
+    for (struct import *i = m->first; i; i = i->next) {
+        let_go(i, rule);
+        drop_copies(i);
+    }
+    bool waited = m->waiting > 0;
+    m->waiting = 0;
+    if (waited) {
+        refuse(rule, text, sizeof(text), "pixels in the guest's GPU cannot be had: %s", why);
+        fail(m, rule, text);
+    }
+}
+
+void imports_init(struct imports *m, struct handles *handles, const struct imports_ops *ops, void *owner)
+{
+    *m = (struct imports){.handles = handles, .ops = ops, .owner = owner, .user = {.gone = gone, .lost = lost}};
+    if (handles)
+        handles_join(handles, &m->user);
+}
+
+void imports_finish(struct imports *m)
+{
+    m->failed = true;
+    while (m->first)
+        import_destroy(m->first);
+    if (m->handles)
+        handles_leave(m->handles, &m->user);
+    m->handles = NULL;
+}
+
+enum import_rule imports_add(struct imports *m, const struct link_import *said, char *text, size_t text_size)
+{
+    if (!handles_bound(m->handles))
+        return refuse(IMPORT_SESSION, text, text_size, "import %u: no GPU device of this VM is bound", said->id);
+    if (find(m, said->id))
+        return refuse(IMPORT_UNIQUE, text, text_size, "import %u: the id is taken", said->id);
+    if (m->n >= IMPORTS_MAX)
+        return refuse(IMPORT_QUOTA, text, text_size, "import %u: the client has %u already", said->id, m->n);
+    struct import *i = calloc(1, sizeof(*i));
+    if (!i)
+        return refuse(IMPORT_DEVICE, text, text_size, "import %u: out of memory", said->id);
+    *i = (struct import){.owner = m, .said = *said, .next = m->first};
+    i->last = &i->copies;
+    if (i->next)
+        i->next->prev = i;
+    m->first = i;
+    m->n++;
+    if (handles_export(m->handles, said->resource, EXPORT_NO_DESCRIPTOR, exported, i) < 0) {
+        import_destroy(i);
+        return refuse(IMPORT_DEVICE, text, text_size, "import %u: out of memory", said->id);
+    }
+    m->waiting++;
+    return IMPORT_OK;
+}
+
+/* The rule that an answer to EXPORT breaks. */
+static enum import_rule judge(const struct import *i, uint32_t status, const struct export_buffer *buffer)
+{
+    switch (status) {
+    case EXPORT_OK:
+        break;
+    case EXPORT_UNKNOWN:
+    case EXPORT_EMPTY:
+        return IMPORT_LOOKUP;
+    case EXPORT_UNMARKED:
+        return IMPORT_MARK;
+    case EXPORT_UNBOUND:
+        return IMPORT_SESSION;
+    default:
+        return IMPORT_DEVICE;
+    }
+    if (buffer->memory != EXPORT_MEMORY_GUEST)
+        return IMPORT_MEMORY;
+    return i->said.size <= buffer->size ? IMPORT_OK : IMPORT_SIZE;
+}
+
+/* 0 or -errno. One (two, if the device has to be given the mirror first) request more is under way. */
+static int ask_copy(struct import *i, struct memory *memory, const struct link_mem_copy *what)
+{
+    struct imports *m = i->owner;
+    int r;
+    if (i->mirror != memory || i->mirror_size != memory->size) {
+        int fd = fcntl(memory->fd, F_DUPFD_CLOEXEC, 0);
+        if (fd < 0)
+            return -errno;
+        r = handles_mirror(m->handles, i->buffer.id, fd, memory->size, done, i);
+        if (r < 0)
+            return r;
+        m->waiting++;
+        memory_ref(memory);
+        memory_unref(i->mirror);
+        i->mirror = memory;
+        i->mirror_size = memory->size;
+    }
+    struct export_copy copy = {
+        .id = i->buffer.id,
+        .generation = i->buffer.generation,
+        .source = what->source_offset,
+        .target = what->to.offset,
+        .source_stride = what->source_stride,
+        .target_stride = what->to.stride,
+        .n_rects = 1,
+        .rects = {{.width = what->to.row, .height = what->to.rows}},
+    };
+    r = handles_copy(m->handles, &copy, done, i);
+    m->waiting += r == 0;
+    return r;
+}
+
+static void exported(void *user, uint32_t status, const struct export_buffer *buffer)
+{
+    struct import *i = user;
+    struct imports *m = i->owner;
+    char text[320];
+    enum import_rule rule = judge(i, status, buffer);
+    if (status == EXPORT_OK) {
+        i->state = IMPORT_HELD;
+        i->buffer = *buffer;
+    }
+    if (rule != IMPORT_OK) {
+        let_go(i, rule);
+        refuse(rule, text, sizeof(text), "import %u of %llu bytes in resource %u: %s", i->said.id, (unsigned long long)i->said.size,
+               i->said.resource, status != EXPORT_OK ? export_status_name(status) : "not what the guest says");
+        fail(m, rule, text);
+    }
+    while (i->copies) {
+        struct copy *c = i->copies;
+        i->copies = c->next;
+        if (!i->copies)
+            i->last = &i->copies;
+        if (rule == IMPORT_OK && ask_copy(i, c->memory, &c->what) < 0)
+            fail(m, IMPORT_DEVICE, "a copy out of the guest's GPU: out of memory (GPU rule: device)");
+        memory_unref(c->memory);
+        free(c);
+        m->waiting--;
+    }
+    settle(m);
+}
+
+/* A mirror was taken, or a copy made. */
+static void done(void *user, uint32_t status, const struct export_buffer *buffer)
+{
+    struct import *i = user;
+    char text[320];
+    (void)buffer;
+    if (status != EXPORT_OK) {
+        enum import_rule rule = status == EXPORT_STALE   ? IMPORT_GENERATION
+                                : status == EXPORT_RANGE ? IMPORT_GEOMETRY
+                                                         : IMPORT_DEVICE;
+        refuse(rule, text, sizeof(text), "a copy out of import %u: %s", i->said.id, export_status_name(status));
+        fail(i->owner, rule, text);
+    }
+    settle(i->owner);
+}
+
+enum import_rule imports_release(struct imports *m, uint32_t id, char *text, size_t text_size)
+{
+    struct import *i = find(m, id);
+    if (!i)
+        return refuse(IMPORT_KNOWN, text, text_size, "release of import %u, which is not there", id);
+    import_destroy(i);
+    m->ops->released(m->owner, id);
+    return IMPORT_OK;
+}
+
+enum import_rule imports_copy(struct imports *m, struct memory *memory, const struct link_mem_copy *what, char *text,
+                              size_t text_size)
+{
+    struct import *i = find(m, what->import);
+    if (!i)
+        return refuse(IMPORT_KNOWN, text, text_size, "a copy out of import %u, which is not there", what->import);
+    uint64_t end = what->source_offset + (uint64_t)(what->to.rows - 1) * what->source_stride + what->to.row;
+    if (end > i->said.size)
+        return refuse(IMPORT_GEOMETRY, text, text_size, "a copy out of import %u up to byte %llu of %llu", what->import,
+                      (unsigned long long)end, (unsigned long long)i->said.size);
+    if (i->state == IMPORT_GONE)
+        return refuse(i->gone, text, text_size, "a copy out of import %u, which is not to be had any more", what->import);
+    if (i->state == IMPORT_HELD)
+        return ask_copy(i, memory, what) < 0 ? refuse(IMPORT_DEVICE, text, text_size, "a copy out of import %u: the device is gone", what->import)
+                                             : IMPORT_OK;
+    struct copy *c = malloc(sizeof(*c));
+    if (!c)
+        return refuse(IMPORT_DEVICE, text, text_size, "out of memory");
+    *c = (struct copy){.memory = memory_ref(memory), .what = *what};
+    *i->last = c;
+    i->last = &c->next;
+    m->waiting++;
+    return IMPORT_OK;
+}
+
+bool imports_may_go_on(const struct imports *m, enum link_type type)
+{
+    return type == LINK_IMPORT || type == LINK_MEM_COPY ? m->waiting < WAITING_MAX : m->waiting == 0;
+}

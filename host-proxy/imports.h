@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+/* imports: the resources that one client's connection has named, what may be done with them, and the copies out of them. */
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "host-proxy/handles.h"
+#include "protocol/link.h"
+
+struct import;
+struct memory;
+
+#define IMPORTS_MAX 1024 /* of one client */
+
+/* Why something is refused. Everything is, unless each of these rules holds. */
+enum import_rule {
+    IMPORT_OK,
+    IMPORT_SESSION,    /* the session's guest has shown that it holds the VM's device, and that device is there */
+    IMPORT_UNIQUE,     /* an id is given once */
+    IMPORT_QUOTA,      /* a client has only so many imports */
+    IMPORT_LOOKUP,     /* the VM's own table has such a resource, with memory, within a bounded time */
+    IMPORT_MARK,       /* the guest has shared it */
+    IMPORT_MEMORY,     /* it is guest memory */
+    IMPORT_SIZE,       /* it is as large as the guest says */
+    IMPORT_KNOWN,      /* a copy or release names an import that is there */
+    IMPORT_GEOMETRY,   /* a copy stays within its import */
+    IMPORT_EPOCH,      /* the guest's driver did not start anew since the import */
+    IMPORT_GENERATION, /* the import still has the memory that it had */
+    IMPORT_DEVICE,     /* the device can do it, and answers */
+    _IMPORT_RULE_N,
+};
+const char *import_rule_name(enum import_rule rule);
+
+struct imports_ops {
+    /* Nothing waits for the GPU any more. */
+    void (*idle)(void *user);
+    /* The guest may reuse the resource. */
+    void (*released)(void *user, uint32_t id);
+    /* The client has to end. @text is for people. From the loop, at most once. */
+    void (*failed)(void *user, enum import_rule rule, const char *text);
+};
+
+struct imports {
+    struct handles_user user; /* of @handles */
+    struct handles *handles;  /* borrowed; NULL: the VM has no GPU that we know of */
+    const struct imports_ops *ops;
+    void *owner;
+    struct import *first;
+    unsigned n;
+    unsigned waiting; /* requests under way, and what waits for them */
+    bool failed;
+};
+
+void imports_init(struct imports *imports, struct handles *handles, const struct imports_ops *ops, void *owner);
+void imports_finish(struct imports *imports);
+
+/* Each returns IMPORT_OK, or the rule that forbids it, with a text. */
+enum import_rule imports_add(struct imports *imports, const struct link_import *import, char *text, size_t text_size);
+enum import_rule imports_release(struct imports *imports, uint32_t id, char *text, size_t text_size);
+/* Rows of a resource into @memory (referenced until it is done), whose bounds were checked. */
+enum import_rule imports_copy(struct imports *imports, struct memory *memory, const struct link_mem_copy *copy, char *text,
+                              size_t text_size);
+/* False: a frame of that type is to wait for idle(). */
+bool imports_may_go_on(const struct imports *imports, enum link_type type);

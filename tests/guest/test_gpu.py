@@ -1,0 +1,150 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""A guest with a virtio-gpu of ours: its pixels reach the screen without crossing the link."""
+
+import os
+import re
+import signal
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "integration"))
+
+from harness import main, test  # noqa: E402
+
+import draw  # noqa: E402
+from vm import HERE, Vm  # noqa: E402
+
+GPU = os.environ.get("WAYVSOCK_GPU", "")
+
+
+def counters(log):
+    """What the daemon's last client sent, in bytes: {"wayland": …, "mem": …, "copied": …, "received": …}."""
+    ended = [line for line in log.splitlines() if " ended: sent " in line]
+    if not ended:
+        return {}
+    counts = {name: int(n) for name, n in re.findall(r"(\w+)=(\d+)", ended[-1])}
+    counts["received"] = int(re.search(r"received (\d+) bytes", ended[-1])[1])
+    return counts
+
+
+def show(t, vm, generations, guest_args=(), program="draw.py"):
+    """Draws each generation in the guest and waits for it on the host's screen; then the VM is killed. Returns the
+    host's log."""
+    guest = vm.boot(f"exec python3 {HERE}/{program} {' '.join(map(str, generations))} >drawn", guest_args=guest_args)
+    for generation in generations:
+        vm.touch(str(generation))
+        t.wait(lambda: f"drawn {generation} 1280x720".encode() in vm.read("drawn") or not guest.alive,
+               "the guest draws", 60)
+        expected = draw.ppm_pixels(1280, 720, generation)
+        t.wait(lambda: vm.compositor.grab().endswith(expected), f"picture {generation} is on the screen")
+    guest.kill()
+    t.wait(lambda: " ended: sent " in vm.host.log(), "the host counts what it received")
+    return vm.host.log()
+
+
+@test(timeout=200)
+def no_pixel_crosses_the_link(t):
+    """Two full screens arrive pixel by pixel; the link carried messages only."""
+    vm = Vm(t, gpu=f"{GPU} --log-level debug")
+    log = show(t, vm, (1, 2))
+    t.has("bound: the guest daemon holds this VM's device", log, "the host's log")
+    counts = counters(log)
+    t.ok(counts["copied"] >= 2 * 1280 * 720 * 4, f"the device copied the pixels: {counts}")
+    t.ok(counts["received"] < 64 << 10, f"no pixels among the bytes received: {counts}")
+
+
+@test(timeout=200)
+def whatever_applications_do_with_pools(t):
+    """Several buffers of a pool, growth, partial damage, buffers that are gone at once, and many of them."""
+    vm = Vm(t, gpu=f"{GPU} --log-level debug")
+    counts = counters(show(t, vm, range(1, 7), program="scenes.py"))
+    t.ok(counts["copied"] >= 6 * 1280 * 720 * 4, f"the device copied the pixels: {counts}")
+    t.ok(counts["received"] < 200 << 10, f"no pixels among the bytes received: {counts}")
+
+
+@test(timeout=200)
+def an_application_that_animates(t):
+    """weston-simple-shm, frame after frame, on a weston."""
+    t.need("weston-simple-shm")
+    sway = t.sway()
+    vm = Vm(t, compositor=t.weston(parent=sway.socket), gpu=GPU)
+    guest = vm.boot("timeout -s INT 5 weston-simple-shm; exit 3")
+    still = sway.grab()
+    pictures = set()
+    t.wait(lambda: pictures.add(sway.grab()) or len(pictures - {still}) > 3 or not guest.alive, "the picture moves", 60)
+    t.eq(guest.wait(60), 3, "the guest's status")
+    counts = counters(vm.host.log())
+    t.ok(counts["copied"] > 1 << 20, f"the device copied the pixels: {counts}")
+    t.ok(counts["received"] < counts["copied"] // 20, f"no pixels among the bytes received: {counts}")
+    sent = counters(guest.log())
+    t.eq(sent["mem"], 0, "pixel bytes that the guest sent")
+    t.eq(sent["copied"], counts["copied"], "bytes that the guest named and the host copied")
+
+
+@test(timeout=200)
+def a_file_that_shrinks(t):
+    """An application that truncates its pool's file is told so; the daemons and other applications live."""
+    vm = Vm(t, gpu=GPU)
+    guest = vm.boot(f"python3 {HERE}/truncate.py >truncated 2>&1; exec python3 {HERE}/draw.py 1 >drawn")
+    vm.touch("1")
+    expected = draw.ppm_pixels(1280, 720, 1)
+    t.wait(lambda: vm.compositor.grab().endswith(expected) or not guest.alive, "the other's picture", 60)
+    t.has("truncated", vm.read("truncated").decode(), "the first one's error")
+
+
+@test(timeout=200)
+def the_device_dies(t):
+    """Without its wayvsock-gpu the VM's applications start and show their windows, with pixels by the link."""
+    pid = t.path("gpu.pid")
+    vm = Vm(t, gpu=f"sh -c 'echo $$ >{pid}; exec \"$@\"' sh {GPU}")
+    guest = vm.boot(f"python3 {HERE}/draw.py 1 >before & until [ -e 2 ]; do sleep 0.1; done; "
+                    f"exec python3 {HERE}/draw.py 2 >drawn")
+    vm.touch("1")
+    expected = draw.ppm_pixels(1280, 720, 1)
+    t.wait(lambda: vm.compositor.grab().endswith(expected) or not guest.alive, "the first picture", 60)
+    with open(pid) as f:
+        os.kill(int(f.read()), signal.SIGKILL)
+    t.wait(lambda: "the VM's GPU device is gone" in vm.host.log(), "the host's log says so")
+    vm.touch("2")
+    t.wait(lambda: b"drawn 2" in vm.read("drawn") or not guest.alive, "the next application draws", 60)
+    t.ok(vm.host.alive, "the host daemon lives")
+    t.eq(len(vm.compositor.windows()), 2, "windows")
+
+
+@test(timeout=200)
+def another_vms_device(t):
+    """A host that is told of another VM's device does not look there: the guest cannot show it the nonce."""
+    vm = Vm(t, gpu=GPU)
+    other = t.spawn([GPU, "--socket-path", t.path("other"), "--export", t.path("other-export")], name="wayvsock-gpu")
+    t.wait(lambda: os.path.exists(t.path("other-export")) or not other.alive, "the other device")
+    vm.host.kill()
+    os.unlink(vm.path("vsock_1100"))
+    with open(vm.config) as f:
+        config = f.read().replace(vm.export, t.path("other-export"))
+    with open(vm.config, "w") as f:
+        f.write(config)
+    vm.start_host()
+    log = show(t, vm, (4,))
+    t.has("no device of the guest shows the nonce", log, "the host's log")
+    t.lacks("bound:", log, "the host's log")
+    t.eq(counters(log)["copied"], 0, "copied bytes")
+
+
+@test(timeout=200)
+def without_the_device_as_bytes(t):
+    """--gpu off: the same picture, by the link; the host says why."""
+    vm = Vm(t, gpu=GPU)
+    log = show(t, vm, (3,), guest_args=["--gpu", "off"])
+    t.has("pixels go over the link", log, "the host's log")
+    counts = counters(log)
+    t.eq(counts["copied"], 0, "copied bytes")
+    t.ok(counts["received"] > 1280 * 720 * 4, f"the pixels are among the bytes received: {counts}")
+
+
+if __name__ == "__main__":
+    if not os.environ.get("WAYVSOCK_GUEST_TESTS"):
+        print("1..0 # SKIP scripts/test runs this, it needs Debian packages of a guest kernel")
+    elif not os.environ.get("WAYVSOCK_RIG"):
+        print("1..0 # SKIP Debian's guest kernel has no virtio-gpu; WAYVSOCK_RIG may name a folder with one that has")
+    else:
+        main()

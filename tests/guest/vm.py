@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: MIT
+"""A virtual machine whose kernel is real, and what it needs on the host."""
+
+import os
+
+from harness.stack import TOKEN
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+BOOT = os.path.join(HERE, "..", "..", "scripts", "guest")
+
+
+class Vm:
+    """A compositor and the host daemon here; boot() starts a guest kernel whose daemon runs a shell command."""
+
+    def __init__(self, t, compositor=None, gpu="", **options):
+        """gpu: the command of a vhost-user GPU device; where it exports buffers is added."""
+        self.t = t
+        self.compositor = compositor or t.sway(**options)
+        self.dir = t.mkdir("vm", 0o755)
+        self.address = f"vsock-mux:{self.dir}/vsock:1100"
+        self.export = f"{self.dir}/export"
+        self.gpu = ["-g", f"{gpu} --export {self.export}"] if gpu else []
+        self.config = t.write("host.conf", f"""\
+[vm vm]
+listen = {self.address}
+token = {t.write("host.token", TOKEN + chr(10))}
+title-prefix = "[vm] "
+{f"gpu = {self.export}" if gpu else ""}
+""")
+        self.host = None
+        self.start_host()
+
+    def start_host(self):
+        self.host = self.t.spawn(
+            [os.environ["WAYVSOCK_HOST"], "--config", self.config, "--compositor", self.compositor.socket,
+             "--log-level", "debug"], name="wayvsock-host")
+        self.host.is_daemon = True
+        self.t.wait(lambda: os.path.exists(f"{self.dir}/vsock_1100") or not self.host.alive, "the host daemon listens")
+
+    def boot(self, command, token=TOKEN, guest_args=(), limit=120):
+        """The guest's process; command sees the folder self.dir as its working directory."""
+        arguments = ["--connect", "vsock:2:1100", "--log-level", "debug", *guest_args]
+        # A copy of the token, as its file may belong to a user of the host.
+        start = 'exec "$@"'
+        if token:
+            self.t.write("vm/token", token + "\n")
+            arguments += ["--token", "/run/token"]
+            start = 'install -m 600 token /run/token && exec "$@"'
+        # The environment is a login's, not the test's, which has a runtime directory and home of its own.
+        return self.t.spawn([BOOT, "-d", self.dir, "-t", str(limit), *self.gpu, "--", "sh", "-c", start, "sh",
+                             os.environ["WAYVSOCK_GUEST"], *arguments, "--", "sh", "-c", command], dict(os.environ), name="guest")
+
+    def run(self, command, **options):
+        """Boots, and waits for the end; returns the exit status."""
+        return self.boot(command, **options).wait(options.get("limit", 120) + 30)
+
+    def path(self, name):
+        return os.path.join(self.dir, name)
+
+    def touch(self, name):
+        with open(self.path(name), "w"):
+            pass
+
+    def read(self, name):
+        try:
+            with open(self.path(name), "rb") as f:
+                return f.read()
+        except FileNotFoundError:
+            return b""
