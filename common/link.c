@@ -12,7 +12,6 @@
 #include "common/fd.h"
 #include "common/loop.h"
 #include "common/memory.h"
-#include "common/stream.h"
 
 #define READ_SIZE (64u << 10)
 #define FRAME_MAX (LINK_HEADER_SIZE + LINK_WAYLAND_MAX)
@@ -130,18 +129,18 @@ void link_stop(struct link *link)
     watch(link);
 }
 
-void link_forget_stream(struct link *link, const struct stream *stream)
+void link_forget_sink(struct link *link, const struct link_sink *sink)
 {
-    if (link->bulk.stream == stream)
-        link->bulk.stream = NULL;
+    if (link->bulk.sink == sink)
+        link->bulk.sink = NULL;
 }
 
 /* Puts bytes that are already in our buffer where the current bulk frame wants them. */
 static int bulk_feed(struct link *link, const uint8_t *bytes, size_t size)
 {
     link->bulk.left -= size;
-    if (link->bulk.stream)
-        stream_feed(link->bulk.stream, bytes, size);
+    if (link->bulk.sink)
+        link->bulk.sink->feed(link->bulk.sink, bytes, size);
     const struct link_mem_write *w = &link->bulk.rows;
     uint64_t line = 0, within = 0;
     if (link->bulk.memory) { /* once: a division for every row would cost as much as copying it */
@@ -162,7 +161,7 @@ static int bulk_feed(struct link *link, const uint8_t *bytes, size_t size)
     if (!link->bulk.left) {
         memory_unref(link->bulk.memory);
         link->bulk.memory = NULL;
-        link->bulk.stream = NULL;
+        link->bulk.sink = NULL;
     }
     return 0;
 }
@@ -192,8 +191,8 @@ static ssize_t bulk_start(struct link *link, const struct link_header *header, c
     } else {
         uint32_t id;
         link_id_decode(payload, LINK_STREAM_DATA_SIZE, &id);
-        link->bulk.stream = NULL;
-        r = link->ops->stream_data(link->user, id, header->size - head, &link->bulk.stream);
+        link->bulk.sink = NULL;
+        r = link->ops->stream_data(link->user, id, header->size - head, &link->bulk.sink);
         if (r < 0)
             return r;
     }
@@ -387,13 +386,13 @@ static void receive(struct link *link)
             deliver(link, rx, (size_t)n - into);
             return;
         }
-    } else if (link->bulk.left && link->bulk.stream && link->splice &&
-               (n = stream_splice(link->bulk.stream, link->fd, link->bulk.left)) != -ENOTSUP) {
+    } else if (link->bulk.left && link->bulk.sink && link->splice &&
+               (n = link->bulk.sink->splice(link->bulk.sink, link->fd, link->bulk.left)) != -ENOTSUP) {
         if (n > 0) {
             link->received += (uint64_t)n;
             link->bulk.left -= (uint64_t)n;
             if (!link->bulk.left)
-                link->bulk.stream = NULL;
+                link->bulk.sink = NULL;
             deliver(link, NULL, 0);
             return;
         }

@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "common/log.h"
 #include "common/sendq.h"
@@ -12,7 +13,14 @@
 struct loop;
 struct loop_io;
 struct memory;
-struct stream;
+
+/* Where the bytes of a STREAM_DATA frame go; embedded first in what takes them. */
+struct link_sink {
+    void (*feed)(struct link_sink *sink, const uint8_t *bytes, size_t size); /* takes all */
+    /* Moves up to @size bytes out of @socket itself. Returns the number, 0 at the end of the connection, -EAGAIN if the socket has none, or
+     * -ENOTSUP: they are to be read and fed. */
+    ssize_t (*splice)(struct link_sink *sink, int socket, uint64_t size);
+};
 
 /* Callbacks may replace the owner (link_adopt) or stop the link, but destroy it only later (loop_later).
  * Those that return int: 0, or negative when the owner has ended the connection: nothing more is delivered. */
@@ -21,8 +29,8 @@ struct link_ops {
     int (*frame)(void *user, enum link_type type, const uint8_t *payload, size_t size);
     /* Rows come: *ret_memory takes them (referenced by the link meanwhile), NULL drops them. The owner checks bounds. */
     int (*mem_write)(void *user, const struct link_mem_write *write, struct memory **ret_memory);
-    /* @size bytes of stream @id come: *ret_stream takes them, NULL drops them. */
-    int (*stream_data)(void *user, uint32_t id, size_t size, struct stream **ret_stream);
+    /* @size bytes of stream @id come: *ret_sink takes them, NULL drops them. */
+    int (*stream_data)(void *user, uint32_t id, size_t size, struct link_sink **ret_sink);
     /* Everything that one read brought has been delivered. */
     void (*batch_end)(void *user);
     /* The queue had to wait and is (nearly) out now: below LINK_LOW_WATER. Must not flush. */
@@ -52,7 +60,7 @@ struct link {
         struct memory *memory;
         struct link_mem_write rows;
         uint64_t done;
-        struct stream *stream;
+        struct link_sink *sink;
     } bulk;
     bool splice;   /* the socket can splice (Unix) */
     bool streaming; /* the last frame was STREAM_DATA: read no further than the next one's head */
@@ -87,5 +95,5 @@ void link_pause(struct link *link, bool paused);
 void link_resume(struct link *link);
 /* Nothing more is delivered; the queue still goes out with link_flush(). */
 void link_stop(struct link *link);
-/* The stream is going away: bytes that are still due for it are dropped. */
-void link_forget_stream(struct link *link, const struct stream *stream);
+/* The sink is going away: bytes that are still due for it are dropped. */
+void link_forget_sink(struct link *link, const struct link_sink *sink);

@@ -25,7 +25,7 @@ void relay_vfd_forget(struct relay *relay);
 int relay_vfd_frame(struct relay *relay, enum link_type type, const uint8_t *payload, size_t size);
 /* The three that link_ops calls with a relay. */
 int relay_vfd_mem_write(void *relay, const struct link_mem_write *write, struct memory **ret_memory);
-int relay_vfd_stream_data(void *relay, uint32_t id, size_t size, struct stream **ret_stream);
+int relay_vfd_stream_data(void *relay, uint32_t id, size_t size, struct link_sink **ret_sink);
 void relay_vfd_drained(struct relay *relay);
 void relay_vfd_finish(struct relay *relay);
 /* One pool or buffer less (more) on @memory; the last one tells the host. */

@@ -116,7 +116,7 @@ static void stream_ended(void *user, struct stream *s)
             r->streams[i] = r->streams[--r->streams_n];
             break;
         }
-    link_forget_stream(r->link, s);
+    link_forget_sink(r->link, &s->sink);
     s->link = NULL;
     if (s->out)
         r->counted_streams += s->total;
@@ -625,7 +625,7 @@ int relay_vfd_mem_write(void *user, const struct link_mem_write *w, struct memor
     return 0;
 }
 
-int relay_vfd_stream_data(void *user, uint32_t id, size_t size, struct stream **ret_stream)
+int relay_vfd_stream_data(void *user, uint32_t id, size_t size, struct link_sink **ret_sink)
 {
     struct relay *r = user;
     struct stream *s = find_stream(r, id);
@@ -635,7 +635,7 @@ int relay_vfd_stream_data(void *user, uint32_t id, size_t size, struct stream **
         return relay_vfd_broken(r, "STREAM_DATA from the reader, or after the end", id);
     if (!stream_take_credit(s, size))
         return relay_vfd_broken(r, "STREAM_DATA beyond its credit", id);
-    *ret_stream = s;
+    *ret_sink = &s->sink;
     return 0;
 }
 

@@ -154,6 +154,9 @@ static void end(struct stream *s)
     s->ended(s->user, s);
 }
 
+static void feed(struct link_sink *sink, const uint8_t *bytes, size_t size);
+static ssize_t splice_in(struct link_sink *sink, int socket, uint64_t size);
+
 struct stream *stream_create(struct loop *loop, struct link *link, uint32_t id, int fd, bool out, bool ours,
                              void (*ended)(void *user, struct stream *stream), void *user)
 {
@@ -169,6 +172,7 @@ struct stream *stream_create(struct loop *loop, struct link *link, uint32_t id, 
         fd = usable(fd, out, &s->pipe);
     else
         fcntl(fd, F_SETPIPE_SZ, PIPE_SIZE); /* best effort: fewer wake-ups */
+    s->sink = (struct link_sink){feed, splice_in};
     s->id = id;
     s->fd = fd < 0 ? -1 : fd;
     s->out = out;
@@ -194,7 +198,7 @@ void stream_destroy(struct stream *s)
     if (!s)
         return;
     if (s->link)
-        link_forget_stream(s->link, s);
+        link_forget_sink(s->link, &s->sink);
     loop_io_destroy(s->io);
     fd_close(s->fd);
     spill_close(s);
@@ -237,8 +241,9 @@ static ssize_t put(struct stream *s, const uint8_t *bytes, size_t size)
     }
 }
 
-void stream_feed(struct stream *s, const uint8_t *bytes, size_t size)
+static void feed(struct link_sink *sink, const uint8_t *bytes, size_t size)
 {
+    struct stream *s = (struct stream *)sink;
     while (size && !s->over && !s->buffer_n && !s->spill_n) {
         ssize_t n = put(s, bytes, size);
         if (n < 0) {
@@ -302,8 +307,9 @@ static ssize_t spill(struct stream *s, int socket, uint64_t size)
     return n == 0 ? 0 : -ENOTSUP;
 }
 
-ssize_t stream_splice(struct stream *s, int socket, uint64_t size)
+static ssize_t splice_in(struct link_sink *sink, int socket, uint64_t size)
 {
+    struct stream *s = (struct stream *)sink;
     if (s->over || !s->pipe || s->buffer_n)
         return -ENOTSUP;
     if (s->spill_n)

@@ -7,12 +7,14 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-struct link;
+#include "common/link.h"
+
 struct loop;
 struct loop_io;
 struct stream_file;
 
 struct stream {
+    struct link_sink sink; /* in: what the link feeds */
     uint32_t id;
     int fd; /* owned, non-blocking or only used in ways that do not block */
     bool out; /* our fd → link; otherwise link → our fd */
@@ -39,11 +41,6 @@ struct stream *stream_create(struct loop *loop, struct link *link, uint32_t id, 
                              void (*ended)(void *user, struct stream *stream), void *user);
 void stream_destroy(struct stream *stream); /* accepts NULL */
 
-/* in: bytes from the link; keeps what the descriptor does not take. The caller checked them against stream_take_credit(). */
-void stream_feed(struct stream *stream, const uint8_t *bytes, size_t size);
-/* in: moves up to @size bytes from the link's socket into the pipe, or into the spill. Returns the number, 0 at the end of the connection,
- * -EAGAIN if the socket has none, or -ENOTSUP: read them and call stream_feed(). */
-ssize_t stream_splice(struct stream *stream, int socket, uint64_t size);
 /* in: false if the peer sends more than it has credit for. */
 bool stream_take_credit(struct stream *stream, size_t size);
 /* in: the writer at the other side is done. */

@@ -176,11 +176,11 @@ static int mem_write(void *user, const struct link_mem_write *write, struct memo
     return not_yet(user);
 }
 
-static int stream_data(void *user, uint32_t id, size_t size, struct stream **ret_stream)
+static int stream_data(void *user, uint32_t id, size_t size, struct link_sink **ret_sink)
 {
     (void)id;
     (void)size;
-    (void)ret_stream;
+    (void)ret_sink;
     return not_yet(user);
 }
 

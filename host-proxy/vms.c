@@ -121,11 +121,11 @@ static int no_memory(void *user, const struct link_mem_write *write, struct memo
     return -EPROTO;
 }
 
-static int no_stream(void *user, uint32_t id, size_t size, struct stream **ret_stream)
+static int no_stream(void *user, uint32_t id, size_t size, struct link_sink **ret_sink)
 {
     (void)id;
     (void)size;
-    (void)ret_stream;
+    (void)ret_sink;
     vm_end(user, "it sent a stream on the control connection");
     return -EPROTO;
 }

@@ -58,13 +58,13 @@ static int on_write(void *user, const struct link_mem_write *write, struct memor
     return f.refuse;
 }
 
-static int on_stream(void *user, uint32_t id, size_t size, struct stream **ret_stream)
+static int on_stream(void *user, uint32_t id, size_t size, struct link_sink **ret_sink)
 {
     assert_ptr_equal(user, &f);
     alive();
     f.announced += size;
     if (id == 2)
-        *ret_stream = f.stream;
+        *ret_sink = f.stream ? &f.stream->sink : NULL;
     return f.refuse;
 }
 

@@ -30,7 +30,7 @@ static void on_ended(void *user, struct stream *s)
     assert_ptr_equal(side->streams[s->id], s);
     side->streams[s->id] = NULL;
     side->ended++;
-    link_forget_stream(side->link, s);
+    link_forget_sink(side->link, &s->sink);
     s->link = NULL;
     loop_later(loop, (void (*)(void *))stream_destroy, s);
 }
@@ -57,12 +57,13 @@ static int on_frame(void *user, enum link_type type, const uint8_t *payload, siz
     return 0;
 }
 
-static int on_data(void *user, uint32_t id, size_t size, struct stream **ret_stream)
+static int on_data(void *user, uint32_t id, size_t size, struct link_sink **ret_sink)
 {
     struct side *side = user;
     assert_true(id < STREAMS_MAX);
-    *ret_stream = side->streams[id];
-    if (*ret_stream && !stream_take_credit(*ret_stream, size))
+    struct stream *s = side->streams[id];
+    *ret_sink = s ? &s->sink : NULL;
+    if (s && !stream_take_credit(s, size))
         side->refused++;
     return 0;
 }
