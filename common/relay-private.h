@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
-/* What the relay's parts share with each other: relay.c (life), relay-messages.c (both directions), relay-vfd.c
+/* What the relay's parts share with each other: relay.c (life), relay-messages.c (both directions), relay-vfd*.c
  * (descriptors), relay-registry.c (globals), relay-shm.c (pools, buffers, screen copies), relay-import.c
  * (the guest's GPU). */
 #include "common/relay.h"
@@ -15,9 +15,20 @@ int relay_from_link(struct relay *relay, const uint8_t *bytes, size_t size);
 /* Queues what was read from the local side so far as a WAYLAND frame. */
 void relay_queue_runs(struct relay *relay);
 
-/* relay-vfd.c. Local descriptors become VFDs of the link; VERDICT as for messages. */
+/* relay-vfd-send.c. Local descriptors become VFDs of the link; verdicts as for messages. */
 enum relay_verdict relay_vfd_send(struct relay *relay, struct wl_message *message, const struct wl_msg_info *info,
                                   const char *interface);
+
+/* relay-vfd.c: the registry, and what the other side says of its VFDs. */
+uint32_t relay_vfd_new_id(struct relay *relay);
+/* False after relay_fail() if as many VFDs as allowed are open; @what wants one more. */
+bool relay_vfd_room(struct relay *relay, const char *what);
+void relay_memory_add(struct relay *relay, struct memory *memory, uint32_t id); /* takes the reference */
+/* Takes @fd; see stream_create(). NULL: errno. */
+struct stream *relay_vfd_add_stream(struct relay *relay, uint32_t id, int fd, bool out, bool ours);
+/* Ends the connection because of a message's descriptor. */
+enum relay_verdict relay_vfd_refuse(struct relay *relay, const struct wl_message *message, const char *interface, uint32_t code,
+                                    const char *what);
 /* The VFDs that the link brought for @message become descriptors of the local queue (@drop: are closed). */
 enum relay_verdict relay_vfd_take(struct relay *relay, struct wl_message *message, const char *interface, bool drop);
 /* Those that no message will take any more, because the local side is gone: their streams find out. */
