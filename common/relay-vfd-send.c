@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Descriptors of the local side become VFDs: what a message's descriptor is decides how it goes, and whether it goes at all. */
+/* Descriptors of the local side become VFDs: what a message's descriptor is decides how it goes,
+ * and whether it goes at all. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,7 +14,8 @@
 #include "common/relay-private.h"
 #include "common/vfd-file.h"
 
-static enum relay_verdict send_pool(struct relay *r, struct wl_message *m, const char *interface, int fd)
+static enum relay_verdict send_pool(struct relay *r, struct wl_message *m, const char *interface,
+                                    int fd)
 {
     struct fd_info info;
     int32_t size = m->args[2].i;
@@ -23,10 +25,12 @@ static enum relay_verdict send_pool(struct relay *r, struct wl_message *m, const
     if (e < 0) {
         problem = strerror(-e);
     } else if (info.kind != FD_KIND_SHMEM || !info.readable) {
-        snprintf(text, sizeof(text), "a pool must be readable shared memory, not %s", fd_kind_name(info.kind));
+        snprintf(text, sizeof(text), "a pool must be readable shared memory, not %s",
+                 fd_kind_name(info.kind));
         problem = text;
     } else if (size <= 0 || (uint64_t)size > info.size) {
-        snprintf(text, sizeof(text), "invalid size %d of a file of %llu bytes", size, (unsigned long long)info.size);
+        snprintf(text, sizeof(text), "invalid size %d of a file of %llu bytes", size,
+                 (unsigned long long)info.size);
         problem = text;
     }
     if (problem) {
@@ -65,7 +69,8 @@ static void send_content(struct relay *r, const void *bytes, int fd, uint64_t si
     link_queue(r->link, link_vfd_encode, &vfd);
     if (!size)
         return;
-    struct link_mem_write write = {.id = vfd.id, .row = (uint32_t)size, .rows = 1, .stride = (uint32_t)size};
+    struct link_mem_write write = {
+        .id = vfd.id, .row = (uint32_t)size, .rows = 1, .stride = (uint32_t)size};
     link_queue(r->link, link_mem_write_encode, &write);
     r->counted_memory += size;
     if (bytes) {
@@ -100,7 +105,8 @@ static void file_read(void *user, const void *bytes, size_t size, int error)
     relay_local_resume(r);
 }
 
-/* How much of the file the message speaks of: what follows the descriptor is its size, or an offset and a length. */
+/* How much of the file the message speaks of: what follows the descriptor is its size, or an offset
+ * and a length. */
 static uint64_t announced_size(const struct wl_message *m)
 {
     uint64_t size = 0;
@@ -121,7 +127,8 @@ static enum relay_verdict send_file(struct relay *r, struct wl_message *m, const
             send_content(r, r->file.bytes, -1, r->file.size);
         free(r->file.bytes);
         r->file.bytes = NULL;
-        return e == 0 ? RELAY_PASS : relay_vfd_refuse(r, m, interface, WL_DISPLAY_IMPLEMENTATION, strerror(-e));
+        return e == 0 ? RELAY_PASS
+                      : relay_vfd_refuse(r, m, interface, WL_DISPLAY_IMPLEMENTATION, strerror(-e));
     }
     int fd = wl_socket_claim_fd(&r->local);
     struct fd_info info;
@@ -129,19 +136,23 @@ static enum relay_verdict send_file(struct relay *r, struct wl_message *m, const
     int e = fd < 0 ? -EBADF : fd_inspect(fd, &info);
     if (e < 0) {
         fd_close(fd);
-        return relay_vfd_refuse(r, m, interface, WL_DISPLAY_INVALID_METHOD, fd < 0 ? "its descriptor is missing" : strerror(-e));
+        return relay_vfd_refuse(r, m, interface, WL_DISPLAY_INVALID_METHOD,
+                                fd < 0 ? "its descriptor is missing" : strerror(-e));
     }
     if (info.kind == FD_KIND_SHMEM && info.readable) {
         if (info.size > LINK_FILE_MAX || announced_size(m) > info.size) {
             fd_close(fd);
             return relay_vfd_refuse(r, m, interface, WL_DISPLAY_IMPLEMENTATION,
-                          info.size > LINK_FILE_MAX ? "the file is larger than 32 MiB" : "the file is shorter than the message says");
+                                    info.size > LINK_FILE_MAX
+                                        ? "the file is larger than 32 MiB"
+                                        : "the file is shorter than the message says");
         }
         send_content(r, NULL, fd, info.size);
         fd_close(fd);
         return RELAY_PASS;
     }
-    if (info.kind == FD_KIND_OTHER && fstat(fd, &st) == 0 && S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 3)) {
+    if (info.kind == FD_KIND_OTHER && fstat(fd, &st) == 0 && S_ISCHR(st.st_mode) &&
+        st.st_rdev == makedev(1, 3)) {
         send_content(r, NULL, -1, 0); /* /dev/null: "no keymap" */
         fd_close(fd);
         return RELAY_PASS;
@@ -159,13 +170,15 @@ static enum relay_verdict send_file(struct relay *r, struct wl_message *m, const
     return RELAY_WAIT;
 }
 
-static enum relay_verdict send_stream(struct relay *r, struct wl_message *m, const char *interface, int fd)
+static enum relay_verdict send_stream(struct relay *r, struct wl_message *m, const char *interface,
+                                      int fd)
 {
     struct fd_info info;
     int e = fd_inspect(fd, &info);
     if (e < 0 || info.kind == FD_KIND_OTHER) {
         char text[96];
-        snprintf(text, sizeof(text), "a pipe, socket or file is needed, not %s", e < 0 ? strerror(-e) : fd_kind_name(info.kind));
+        snprintf(text, sizeof(text), "a pipe, socket or file is needed, not %s",
+                 e < 0 ? strerror(-e) : fd_kind_name(info.kind));
         fd_close(fd);
         return relay_vfd_refuse(r, m, interface, WL_DISPLAY_IMPLEMENTATION, text);
     }
@@ -173,7 +186,9 @@ static enum relay_verdict send_stream(struct relay *r, struct wl_message *m, con
         fd_close(fd);
         return RELAY_END;
     }
-    struct link_vfd vfd = {.id = relay_vfd_new_id(r), .kind = LINK_VFD_STREAM, .flags = info.writable ? LINK_VFD_SINK : LINK_VFD_SOURCE};
+    struct link_vfd vfd = {.id = relay_vfd_new_id(r),
+                           .kind = LINK_VFD_STREAM,
+                           .flags = info.writable ? LINK_VFD_SINK : LINK_VFD_SOURCE};
     link_queue(r->link, link_vfd_encode, &vfd);
     if (relay_vfd_add_stream(r, vfd.id, fd, !info.writable, false))
         return RELAY_PASS;
@@ -184,17 +199,21 @@ static enum relay_verdict send_stream(struct relay *r, struct wl_message *m, con
     return RELAY_PASS;
 }
 
-enum relay_verdict relay_vfd_send(struct relay *r, struct wl_message *m, const struct wl_msg_info *info, const char *interface)
+enum relay_verdict relay_vfd_send(struct relay *r, struct wl_message *m,
+                                  const struct wl_msg_info *info, const char *interface)
 {
     if (info->fd_rule == WL_FD_FILE)
         return send_file(r, m, interface);
     int fd = wl_socket_claim_fd(&r->local);
     if (fd < 0)
-        return relay_vfd_refuse(r, m, interface, WL_DISPLAY_INVALID_METHOD, "its descriptor is missing");
-    return info->fd_rule == WL_FD_POOL ? send_pool(r, m, interface, fd) : send_stream(r, m, interface, fd);
+        return relay_vfd_refuse(r, m, interface, WL_DISPLAY_INVALID_METHOD,
+                                "its descriptor is missing");
+    return info->fd_rule == WL_FD_POOL ? send_pool(r, m, interface, fd)
+                                       : send_stream(r, m, interface, fd);
 }
 
-void relay_send_rows(struct relay *r, struct memory *memory, struct link_mem_write rows, uint32_t tag)
+void relay_send_rows(struct relay *r, struct memory *memory, struct link_mem_write rows,
+                     uint32_t tag)
 {
     rows.id = memory->id;
     link_queue(r->link, link_mem_write_encode, &rows);

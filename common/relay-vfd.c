@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The registry of virtual file descriptors of one connection. A descriptor from the local side gets an id and a kind, and the
- * other proxy makes one of its own for it: a mirror, a sealed copy, or a pipe. Ids are made by counting up, so that what arrives
- * late for an id that is gone can be told from an id that never was. */
+/* The registry of virtual file descriptors of one connection. A descriptor from the local side gets
+ * an id and a kind, and the other proxy makes one of its own for it: a mirror, a sealed copy, or a
+ * pipe. Ids are made by counting up, so that what arrives late for an id that is gone can be told
+ * from an id that never was. */
 #include <errno.h>
 #include <stdio.h>
 #include <fcntl.h>
@@ -97,7 +98,8 @@ bool relay_vfd_room(struct relay *r, const char *what)
 {
     if (r->memories_n + r->streams_n < r->limits.vfds)
         return true;
-    relay_fail(r, LINK_ERROR_LIMIT, 0, WL_DISPLAY_NO_MEMORY, "%s: descriptor limit: %u are open already (max-fds)", what, r->limits.vfds);
+    relay_fail(r, LINK_ERROR_LIMIT, 0, WL_DISPLAY_NO_MEMORY,
+               "%s: descriptor limit: %u are open already (max-fds)", what, r->limits.vfds);
     return false;
 }
 
@@ -143,16 +145,18 @@ struct stream *relay_vfd_add_stream(struct relay *r, uint32_t id, int fd, bool o
     return s;
 }
 
-enum relay_verdict relay_vfd_refuse(struct relay *r, const struct wl_message *m, const char *interface, uint32_t code, const char *what)
+enum relay_verdict relay_vfd_refuse(struct relay *r, const struct wl_message *m,
+                                    const char *interface, uint32_t code, const char *what)
 {
-    relay_fail(r, r->side == RELAY_GUEST ? LINK_ERROR_WAYLAND : LINK_ERROR_COMPOSITOR, m->object, code, "%s#%u.%s: %s", interface, m->object,
-               m->info->name, what);
+    relay_fail(r, r->side == RELAY_GUEST ? LINK_ERROR_WAYLAND : LINK_ERROR_COMPOSITOR, m->object,
+               code, "%s#%u.%s: %s", interface, m->object, m->info->name, what);
     return RELAY_END;
 }
 
 int relay_vfd_broken(struct relay *r, const char *what, uint32_t id)
 {
-    relay_fail(r, LINK_ERROR_PROTOCOL, 0, WL_DISPLAY_IMPLEMENTATION, "the other proxy broke the link protocol: %s (id %#x)", what, id);
+    relay_fail(r, LINK_ERROR_PROTOCOL, 0, WL_DISPLAY_IMPLEMENTATION,
+               "the other proxy broke the link protocol: %s (id %#x)", what, id);
     return -EPROTO;
 }
 
@@ -189,9 +193,12 @@ void relay_vfd_forget(struct relay *r)
         release_arrived(&r->arrived[r->arrived_first++]);
 }
 
-enum relay_verdict relay_vfd_take(struct relay *r, struct wl_message *m, const char *interface, bool drop)
+enum relay_verdict relay_vfd_take(struct relay *r, struct wl_message *m, const char *interface,
+                                  bool drop)
 {
-    static const uint16_t kinds[_WL_FD_N] = {[WL_FD_POOL] = LINK_VFD_MEMORY, [WL_FD_FILE] = LINK_VFD_FILE, [WL_FD_STREAM] = LINK_VFD_STREAM};
+    static const uint16_t kinds[_WL_FD_N] = {[WL_FD_POOL] = LINK_VFD_MEMORY,
+                                             [WL_FD_FILE] = LINK_VFD_FILE,
+                                             [WL_FD_STREAM] = LINK_VFD_STREAM};
     if (!r->arrived_n) {
         relay_vfd_broken(r, "a message lacks its descriptor", m->object);
         return RELAY_END;
@@ -234,7 +241,8 @@ bool relay_charge(struct relay *r, uint64_t bytes)
 {
     if (!r->ops->charge || r->ops->charge(r, bytes))
         return true;
-    relay_fail(r, LINK_ERROR_LIMIT, 0, WL_DISPLAY_NO_MEMORY, "memory limit: the VM's buffers take all that it may mirror (max-memory)");
+    relay_fail(r, LINK_ERROR_LIMIT, 0, WL_DISPLAY_NO_MEMORY,
+               "memory limit: the VM's buffers take all that it may mirror (max-memory)");
     return false;
 }
 
@@ -249,7 +257,9 @@ static int add_vfd(struct relay *r, const struct link_vfd *vfd)
         if (e < 0)
             return relay_vfd_broken(r, strerror(-e), vfd->id);
         arrived.memory = memory_ref(memory);
-        return push_arrived(r, arrived) ? 0 : relay_vfd_broken(r, "too many descriptors that no message takes", vfd->id);
+        return push_arrived(r, arrived)
+                   ? 0
+                   : relay_vfd_broken(r, "too many descriptors that no message takes", vfd->id);
     }
     if ((vfd->id & ~LINK_HOST_ID) != r->peer_next_id)
         return relay_vfd_broken(r, "VFD ids must count up", vfd->id);
@@ -259,16 +269,19 @@ static int add_vfd(struct relay *r, const struct link_vfd *vfd)
     if (vfd->kind == LINK_VFD_STREAM) {
         int ends[2];
         if (pipe2(ends, O_CLOEXEC) < 0) {
-            relay_fail(r, LINK_ERROR_INTERNAL, 0, WL_DISPLAY_NO_MEMORY, "no pipe: %s", strerror(errno));
+            relay_fail(r, LINK_ERROR_INTERNAL, 0, WL_DISPLAY_NO_MEMORY, "no pipe: %s",
+                       strerror(errno));
             return -EMFILE;
         }
-        bool out = vfd->flags == LINK_VFD_SINK; /* what the application here writes goes to the sender */
+        bool out =
+            vfd->flags == LINK_VFD_SINK; /* what the application here writes goes to the sender */
         int ours = out ? ends[0] : ends[1];
         arrived.fd = out ? ends[1] : ends[0];
         fd_set_nonblock(ours);
         if (!relay_vfd_add_stream(r, vfd->id, ours, out, true)) {
             release_arrived(&arrived);
-            relay_fail(r, LINK_ERROR_INTERNAL, 0, WL_DISPLAY_NO_MEMORY, "no stream: %s", strerror(errno));
+            relay_fail(r, LINK_ERROR_INTERNAL, 0, WL_DISPLAY_NO_MEMORY, "no stream: %s",
+                       strerror(errno));
             return -ENOMEM;
         }
     } else {
@@ -276,14 +289,18 @@ static int add_vfd(struct relay *r, const struct link_vfd *vfd)
             return -EPROTO;
         arrived.memory = memory_create(vfd->size);
         if (!arrived.memory) {
-            relay_fail(r, LINK_ERROR_INTERNAL, 0, WL_DISPLAY_NO_MEMORY, "no memory of %llu bytes: %s", (unsigned long long)vfd->size, strerror(errno));
+            relay_fail(r, LINK_ERROR_INTERNAL, 0, WL_DISPLAY_NO_MEMORY,
+                       "no memory of %llu bytes: %s", (unsigned long long)vfd->size,
+                       strerror(errno));
             return -ENOMEM;
         }
         arrived.memory->id = vfd->id;
         if (vfd->kind == LINK_VFD_MEMORY)
             relay_memory_add(r, memory_ref(arrived.memory), vfd->id);
     }
-    return push_arrived(r, arrived) ? 0 : relay_vfd_broken(r, "too many descriptors that no message takes", vfd->id);
+    return push_arrived(r, arrived)
+               ? 0
+               : relay_vfd_broken(r, "too many descriptors that no message takes", vfd->id);
 }
 
 static int close_vfd(struct relay *r, uint32_t id)
@@ -308,7 +325,8 @@ static int size_memory(struct relay *r, const struct link_mem_size *size)
         return relay_vfd_broken(r, "MEM_SIZE of unknown memory", size->id);
     int e = memory_grow(m, size->size);
     if (e < 0) {
-        relay_fail(r, LINK_ERROR_INTERNAL, 0, WL_DISPLAY_NO_MEMORY, "no memory of %llu bytes: %s", (unsigned long long)size->size, strerror(-e));
+        relay_fail(r, LINK_ERROR_INTERNAL, 0, WL_DISPLAY_NO_MEMORY, "no memory of %llu bytes: %s",
+                   (unsigned long long)size->size, strerror(-e));
         return e;
     }
     return 0;
@@ -318,7 +336,8 @@ static int punch_memory(struct relay *r, const struct link_mem_punch *punch)
 {
     struct memory *m = r->side == RELAY_HOST ? relay_memory_find(r, punch->id) : NULL;
     if (!m || punch->offset + punch->length > m->size)
-        return relay_vfd_broken(r, m ? "MEM_PUNCH beyond the memory" : "MEM_PUNCH of unknown memory", punch->id);
+        return relay_vfd_broken(
+            r, m ? "MEM_PUNCH beyond the memory" : "MEM_PUNCH of unknown memory", punch->id);
     memory_punch(m, punch->offset, punch->length);
     return 0;
 }
@@ -327,9 +346,13 @@ static int credit_stream(struct relay *r, const struct link_stream_credit *credi
 {
     struct stream *s = find_stream(r, credit->id);
     if (!s)
-        return relay_vfd_was_made(r, credit->id) ? 0 : relay_vfd_broken(r, "STREAM_CREDIT for an id that never was", credit->id);
+        return relay_vfd_was_made(r, credit->id)
+                   ? 0
+                   : relay_vfd_broken(r, "STREAM_CREDIT for an id that never was", credit->id);
     if (!s->out || !stream_add_credit(s, credit->bytes))
-        return relay_vfd_broken(r, s->out ? "STREAM_CREDIT overflows the window" : "STREAM_CREDIT from the writer", credit->id);
+        return relay_vfd_broken(
+            r, s->out ? "STREAM_CREDIT overflows the window" : "STREAM_CREDIT from the writer",
+            credit->id);
     return 0;
 }
 
@@ -337,7 +360,9 @@ static int end_stream(struct relay *r, uint32_t id)
 {
     struct stream *s = find_stream(r, id);
     if (!s)
-        return relay_vfd_was_made(r, id) ? 0 : relay_vfd_broken(r, "STREAM_END for an id that never was", id);
+        return relay_vfd_was_made(r, id)
+                   ? 0
+                   : relay_vfd_broken(r, "STREAM_END for an id that never was", id);
     if (s->out || s->peer_done)
         return relay_vfd_broken(r, "STREAM_END from the reader, or twice", id);
     stream_end(s);
@@ -385,7 +410,8 @@ int relay_vfd_frame(struct relay *r, enum link_type type, const uint8_t *payload
         if (e == LINK_OK)
             return end_stream(r, f.id);
     }
-    relay_fail(r, LINK_ERROR_PROTOCOL, 0, WL_DISPLAY_IMPLEMENTATION, "the other proxy sent a malformed %s frame: %s", link_type_name(type),
+    relay_fail(r, LINK_ERROR_PROTOCOL, 0, WL_DISPLAY_IMPLEMENTATION,
+               "the other proxy sent a malformed %s frame: %s", link_type_name(type),
                link_decode_error_name(e));
     return -EPROTO;
 }
@@ -410,14 +436,17 @@ int relay_vfd_mem_write(void *user, const struct link_mem_write *w, struct memor
         if (vfd->kind != LINK_VFD_FILE || vfd->id != w->id)
             continue;
         if (w->rows != 1 || w->offset != vfd->memory->filled || end > vfd->memory->size)
-            return relay_vfd_broken(r, "a file must be written once, from its start to its end", w->id);
+            return relay_vfd_broken(r, "a file must be written once, from its start to its end",
+                                    w->id);
         vfd->memory->filled = end;
         *ret_memory = vfd->memory;
         return 0;
     }
     struct memory *m = relay_memory_find(r, w->id);
     if (!m)
-        return relay_vfd_was_made(r, w->id) ? 0 : relay_vfd_broken(r, "MEM_WRITE to an id that never was", w->id);
+        return relay_vfd_was_made(r, w->id)
+                   ? 0
+                   : relay_vfd_broken(r, "MEM_WRITE to an id that never was", w->id);
     if (end > m->size)
         return relay_vfd_broken(r, "MEM_WRITE beyond the memory", w->id);
     if (r->side == RELAY_HOST) {
@@ -435,7 +464,9 @@ int relay_vfd_stream_data(void *user, uint32_t id, size_t size, struct link_sink
     struct relay *r = user;
     struct stream *s = find_stream(r, id);
     if (!s)
-        return relay_vfd_was_made(r, id) ? 0 : relay_vfd_broken(r, "STREAM_DATA for an id that never was", id);
+        return relay_vfd_was_made(r, id)
+                   ? 0
+                   : relay_vfd_broken(r, "STREAM_DATA for an id that never was", id);
     if (s->out || s->peer_done)
         return relay_vfd_broken(r, "STREAM_DATA from the reader, or after the end", id);
     if (!stream_take_credit(s, size))
