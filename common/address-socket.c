@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* address-socket: the sockets behind addresses: made, accepted, inherited, and who is at their other end. Socket files
- * that we bound are guarded by a lock file as libwayland's are (PATH.lock, held as long as the listener is), so that
- * neither a second daemon nor a compositor takes a path that is in use. */
+/* address-socket: the sockets behind addresses: made, accepted, inherited, and who is at their
+ * other end. Socket files that we bound are guarded by a lock file as libwayland's are (PATH.lock,
+ * held as long as the listener is), so that neither a second daemon nor a compositor takes a path
+ * that is in use. */
 #include "common/address.h"
 
 #include <errno.h>
@@ -20,7 +21,8 @@
 
 #include "common/fd.h"
 
-/* Frames of pixels are large: a buffer of this size holds several, and costs kernel memory only while it is full. */
+/* Frames of pixels are large: a buffer of this size holds several, and costs kernel memory only
+ * while it is full. */
 #define VSOCK_BUFFER_BYTES (UINT64_C(1) << 20)
 #define UNIX_BUFFER_BYTES (1 << 20)
 #define PRIVILEGED_PORTS 1023 /* the kernel asks for CAP_NET_BIND_SERVICE up to this port */
@@ -36,8 +38,8 @@ struct bound_path {
 
 static struct bound_path *bound_paths;
 
-__attribute__((format(printf, 4, 5))) static int
-fail(int result, char *error, size_t error_size, const char *format, ...)
+__attribute__((format(printf, 4, 5))) static int fail(int result, char *error, size_t error_size,
+                                                      const char *format, ...)
 {
     va_list args;
     va_start(args, format);
@@ -84,8 +86,8 @@ static void unix_address(struct sockaddr_un *sun, const char *path)
     snprintf(sun->sun_path, sizeof(sun->sun_path), "%s", path);
 }
 
-/* Takes the lock beside @path. A holder that goes away removes its lock file, so the lock counts only if the file
- * still has its name once we hold it. */
+/* Takes the lock beside @path. A holder that goes away removes its lock file, so the lock counts
+ * only if the file still has its name once we hold it. */
 static int lock_path_open(const char *lock_path, const char *path, char *error, size_t error_size)
 {
     for (;;) {
@@ -153,7 +155,8 @@ static int remove_stale(const char *path, char *error, size_t error_size)
 int address_listen_path(const char *path, int type, mode_t mode, char *error, size_t error_size)
 {
     struct sockaddr_un sun;
-    struct bound_path *bound = strlen(path) < sizeof(sun.sun_path) ? calloc(1, sizeof(*bound)) : NULL;
+    struct bound_path *bound =
+        strlen(path) < sizeof(sun.sun_path) ? calloc(1, sizeof(*bound)) : NULL;
     if (!bound && strlen(path) >= sizeof(sun.sun_path))
         return fail(-ENAMETOOLONG, error, error_size, "%s is too long for a socket", path);
     if (!bound)
@@ -268,8 +271,8 @@ int address_accept(int listener)
     return fd;
 }
 
-/* Binds a source port that only root (of this machine) may use. The start is random: a port that a connection used
- * lately is still taken at the other end for some seconds. */
+/* Binds a source port that only root (of this machine) may use. The start is random: a port that a
+ * connection used lately is still taken at the other end for some seconds. */
 static int bind_privileged(int fd, char *error, size_t error_size)
 {
     uint16_t start = 0;
@@ -324,7 +327,8 @@ int address_connect(const struct address *address, bool privileged, char *error,
                     "cannot connect to %s: name the CID, as in vsock:2:%" PRIu32 " (2 is the host)",
                     text, address->port);
 
-    _cleanup_(fd_closep) int fd = open_socket(vsock ? AF_VSOCK : AF_UNIX, SOCK_STREAM, error, error_size);
+    _cleanup_(fd_closep) int fd =
+        open_socket(vsock ? AF_VSOCK : AF_UNIX, SOCK_STREAM, error, error_size);
     if (fd < 0)
         return fd_steal(&fd);
     if (vsock && privileged) {
@@ -371,8 +375,8 @@ int address_peer(int fd, struct address_peer *ret_peer)
     n = sizeof(cred);
     if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &n) < 0)
         return -errno;
-    *ret_peer = (struct address_peer){
-        .kind = ADDRESS_UNIX, .uid = cred.uid, .pid = (uint32_t)cred.pid};
+    *ret_peer =
+        (struct address_peer){.kind = ADDRESS_UNIX, .uid = cred.uid, .pid = (uint32_t)cred.pid};
     return 0;
 }
 
@@ -463,8 +467,8 @@ static int take_wayland_socket(const char *text, char *error, size_t error_size)
     if (is_socket)
         result = fcntl(fd, F_SETFD, FD_CLOEXEC) < 0 ? -errno : fd_set_nonblock(fd);
     if (result < 0)
-        fail(result, error, error_size, "WAYLAND_SOCKET=%.32s is not a connected socket of ours: %s",
-             text, strerror(-result));
+        fail(result, error, error_size,
+             "WAYLAND_SOCKET=%.32s is not a connected socket of ours: %s", text, strerror(-result));
     unsetenv("WAYLAND_SOCKET");
     return result < 0 ? result : fd;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* address: the texts that people write, and the greeting of hybrid sockets. The sockets are in address-socket.c. An
- * address that was parsed fits: lengths and numbers are never checked again behind address_parse(). */
+/* address: the texts that people write, and the greeting of hybrid sockets. The sockets are in
+ * address-socket.c. An address that was parsed fits: lengths and numbers are never checked again
+ * behind address_parse(). */
 #include "common/address.h"
 
 #include <errno.h>
@@ -14,8 +15,8 @@
 
 #define FORMS "vsock:CID:PORT, vsock:PORT, unix:PATH or vsock-mux:PATH:PORT"
 
-__attribute__((format(printf, 4, 5))) static int
-refuse(const char *text, char *error, size_t error_size, const char *format, ...)
+__attribute__((format(printf, 4, 5))) static int refuse(const char *text, char *error,
+                                                        size_t error_size, const char *format, ...)
 {
     char why[160];
     va_list args;
@@ -143,8 +144,8 @@ size_t address_mux_request(const struct address *address, char buffer[ADDRESS_MU
     return (size_t)snprintf(buffer, ADDRESS_MUX_LINE_MAX, "CONNECT %" PRIu32 "\n", address->port);
 }
 
-/* Judges byte by byte, so that a peer that speaks something else is found out at its first wrong byte instead of
- * being waited for. */
+/* Judges byte by byte, so that a peer that speaks something else is found out at its first wrong
+ * byte instead of being waited for. */
 ssize_t address_mux_feed(struct address_mux *mux, const void *bytes, size_t n, bool *ret_done)
 {
     static const char prefix[] = "OK ";

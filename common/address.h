@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
-/* address: where a daemon listens or connects: vsock:CID:PORT, vsock:PORT, unix:PATH, vsock-mux:PATH:PORT. */
+/* address: where a daemon listens or connects: vsock:CID:PORT, vsock:PORT, unix:PATH,
+ * vsock-mux:PATH:PORT. */
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -18,34 +19,40 @@ struct address {
     char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
 };
 
-/* Parses @text. 0, or -EINVAL with a message in @error that says what is wrong and shows the right form. */
+/* Parses @text. 0, or -EINVAL with a message in @error that says what is wrong and shows the right
+ * form. */
 int address_parse(const char *text, struct address *ret_address, char *error, size_t error_size);
 /* Writes the address as it is typed. Returns @buffer. */
 const char *address_format(const struct address *address, char *buffer, size_t size);
 
-/* Returns an owned, non-blocking, listening socket or -errno, with a message in @error. Unix paths: a stale socket is
- * replaced, one that somebody listens on is not (-EADDRINUSE); VSOCK_MUX binds PATH_PORT; mode 0600. VSOCK without
- * CID listens on VMADDR_CID_ANY. Buffers are raised as the kernel allows. Unix paths stay locked (PATH.lock) until
- * address_unlisten() or the end of the process. */
+/* Returns an owned, non-blocking, listening socket or -errno, with a message in @error. Unix paths:
+ * a stale socket is replaced, one that somebody listens on is not (-EADDRINUSE); VSOCK_MUX binds
+ * PATH_PORT; mode 0600. VSOCK without CID listens on VMADDR_CID_ANY. Buffers are raised as the
+ * kernel allows. Unix paths stay locked (PATH.lock) until address_unlisten() or the end of the
+ * process. */
 int address_listen(const struct address *address, char *error, size_t error_size);
 /* The same for a Unix socket of any type (SOCK_STREAM, SOCK_SEQPACKET) and mode. */
 int address_listen_path(const char *path, int type, mode_t mode, char *error, size_t error_size);
-/* Takes a listener (inherited ones too): closes it and removes the socket and lock that address_listen() made. */
+/* Takes a listener (inherited ones too): closes it and removes the socket and lock that
+ * address_listen() made. */
 void address_unlisten(int fd);
-/* Returns an owned, non-blocking, close-on-exec connection with raised buffers, or -errno (-EAGAIN: none waiting). */
+/* Returns an owned, non-blocking, close-on-exec connection with raised buffers, or -errno (-EAGAIN:
+ * none waiting). */
 int address_accept(int listener);
 
-/* Starts to connect. Returns an owned, non-blocking socket (still connecting, perhaps: wait for it to be writable,
- * then address_connect_result()), or -errno with a message in @error. @privileged (VSOCK only) binds a source port
- * below 1024; without the capability: -EACCES. VSOCK_MUX connects to PATH; address_mux_request() comes next. */
+/* Starts to connect. Returns an owned, non-blocking socket (still connecting, perhaps: wait for it
+ * to be writable, then address_connect_result()), or -errno with a message in @error. @privileged
+ * (VSOCK only) binds a source port below 1024; without the capability: -EACCES. VSOCK_MUX connects
+ * to PATH; address_mux_request() comes next. */
 int address_connect(const struct address *address, bool privileged, char *error, size_t error_size);
-/* Connects to a listening SOCK_SEQPACKET Unix socket. Returns an owned, non-blocking socket or -errno (-EAGAIN: its backlog
- * is full) with a message. */
+/* Connects to a listening SOCK_SEQPACKET Unix socket. Returns an owned, non-blocking socket or
+ * -errno (-EAGAIN: its backlog is full) with a message. */
 int address_connect_packets(const char *path, char *error, size_t error_size);
 /* 0 once connected, or -errno. */
 int address_connect_result(int fd);
 
-/* The hybrid socket's greeting: "CONNECT <port>\n" out, "OK <port>\n" in, in pieces or followed by other bytes. */
+/* The hybrid socket's greeting: "CONNECT <port>\n" out, "OK <port>\n" in, in pieces or followed by
+ * other bytes. */
 #define ADDRESS_MUX_LINE_MAX 32
 struct address_mux {
     char line[ADDRESS_MUX_LINE_MAX];
@@ -53,8 +60,8 @@ struct address_mux {
 };
 /* Writes the request into @buffer; its length. */
 size_t address_mux_request(const struct address *address, char buffer[ADDRESS_MUX_LINE_MAX]);
-/* Feeds @n received bytes. Returns how many belonged to the greeting; *ret_done when it is complete; -EPROTO if it is
- * no OK line. Bytes after the newline are the caller's. */
+/* Feeds @n received bytes. Returns how many belonged to the greeting; *ret_done when it is
+ * complete; -EPROTO if it is no OK line. Bytes after the newline are the caller's. */
 ssize_t address_mux_feed(struct address_mux *mux, const void *bytes, size_t n, bool *ret_done);
 
 /* Who is at the other end of an accepted socket. */
@@ -65,15 +72,20 @@ struct address_peer {
 };
 int address_peer(int fd, struct address_peer *ret_peer); /* 0 or -errno */
 
-/* Sockets handed over by systemd (LISTEN_FDS, LISTEN_PID; fds 3…). Returns their number (0 if none) with *ret_first = 3;
- * marks them close-on-exec and non-blocking; unsets the variables. -errno on malformed variables. */
+/* Sockets handed over by systemd (LISTEN_FDS, LISTEN_PID; fds 3…). Returns their number (0 if none)
+ * with *ret_first = 3; marks them close-on-exec and non-blocking; unsets the variables. -errno on
+ * malformed variables. */
 int address_inherited(int *ret_first);
-/* What an inherited listening socket is bound to. 0, or -errno (-EINVAL: not a listening stream socket of a known family). */
+/* What an inherited listening socket is bound to. 0, or -errno (-EINVAL: not a listening stream
+ * socket of a known family). */
 int address_of_listener(int fd, struct address *ret_address);
 
-/* Connects to a Wayland display as libwayland does: @display NULL takes WAYLAND_SOCKET, then WAYLAND_DISPLAY, then
- * wayland-0; absolute paths as they are, names in XDG_RUNTIME_DIR. Blocking connect on a Unix socket; returns an owned
- * non-blocking fd or -errno with a message. WAYLAND_SOCKET is used once. */
+/* Connects to a Wayland display as libwayland does: @display NULL takes WAYLAND_SOCKET, then
+ * WAYLAND_DISPLAY, then wayland-0; absolute paths as they are, names in XDG_RUNTIME_DIR. Blocking
+ * connect on a Unix socket; returns an owned non-blocking fd or -errno with a message.
+ * WAYLAND_SOCKET is used once. */
 int address_connect_display(const char *display, char *error, size_t error_size);
-/* The path that @display names. 0 or -errno (-ENAMETOOLONG, -ENOENT without XDG_RUNTIME_DIR) with a message. */
-int address_display_path(const char *display, char *buffer, size_t size, char *error, size_t error_size);
+/* The path that @display names. 0 or -errno (-ENAMETOOLONG, -ENOENT without XDG_RUNTIME_DIR) with a
+ * message. */
+int address_display_path(const char *display, char *buffer, size_t size, char *error,
+                         size_t error_size);

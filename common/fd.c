@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* fd: descriptors arrive from hostile processes and share their flags, offset and seals with them, so nothing here
- * changes one that we did not make. A file may live on a file system that its sender serves (FUSE) or that is gone
- * (NFS): fd_inspect() must come back all the same. */
+/* fd: descriptors arrive from hostile processes and share their flags, offset and seals with them,
+ * so nothing here changes one that we did not make. A file may live on a file system that its
+ * sender serves (FUSE) or that is gone (NFS): fd_inspect() must come back all the same. */
 #include "common/fd.h"
 
 #include <assert.h>
@@ -22,8 +22,11 @@
 #endif
 
 static const char *const kind_names[] = {
-    [FD_KIND_SHMEM] = "shared memory", [FD_KIND_FILE] = "file",   [FD_KIND_PIPE] = "pipe",
-    [FD_KIND_SOCKET] = "socket",       [FD_KIND_OTHER] = "something else",
+    [FD_KIND_SHMEM] = "shared memory",
+    [FD_KIND_FILE] = "file",
+    [FD_KIND_PIPE] = "pipe",
+    [FD_KIND_SOCKET] = "socket",
+    [FD_KIND_OTHER] = "something else",
 };
 static_assert(sizeof(kind_names) / sizeof(kind_names[0]) == _FD_KIND_N, "a name per kind");
 
@@ -42,8 +45,8 @@ int fd_close(int fd)
     return -1;
 }
 
-/* fstatfs() asks a FUSE server and waits for it. F_GET_SEALS is answered by the kernel alone, and only for files of
- * tmpfs and hugetlbfs, so that fstatfs() need only tell these two apart. */
+/* fstatfs() asks a FUSE server and waits for it. F_GET_SEALS is answered by the kernel alone, and
+ * only for files of tmpfs and hugetlbfs, so that fstatfs() need only tell these two apart. */
 static bool is_shmem(int fd)
 {
     struct statfs fs;

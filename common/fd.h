@@ -25,13 +25,21 @@ static inline int fd_steal(int *fd)
     return taken;
 }
 
-/* SHMEM: a regular file on tmpfs (memfd included); FILE: any other regular file; SOCKET: a stream socket. */
-enum fd_kind { FD_KIND_SHMEM, FD_KIND_FILE, FD_KIND_PIPE, FD_KIND_SOCKET, FD_KIND_OTHER, _FD_KIND_N };
+/* SHMEM: a regular file on tmpfs (memfd included); FILE: any other regular file; SOCKET: a stream
+ * socket. */
+enum fd_kind {
+    FD_KIND_SHMEM,
+    FD_KIND_FILE,
+    FD_KIND_PIPE,
+    FD_KIND_SOCKET,
+    FD_KIND_OTHER,
+    _FD_KIND_N
+};
 
 struct fd_info {
     enum fd_kind kind;
-    uint64_t size;     /* bytes, of regular files */
-    uint64_t dev, ino; /* identity of the file behind it */
+    uint64_t size;           /* bytes, of regular files */
+    uint64_t dev, ino;       /* identity of the file behind it */
     bool readable, writable; /* the access mode it was opened with */
 };
 
@@ -39,7 +47,8 @@ struct fd_info {
 int fd_inspect(int fd, struct fd_info *ret_info);
 const char *fd_kind_name(enum fd_kind kind); /* "shared memory", "pipe", … */
 
-/* Opens the file behind @fd anew (own offset and flags) through /proc/self/fd. Returns an owned fd or -errno. */
+/* Opens the file behind @fd anew (own offset and flags) through /proc/self/fd. Returns an owned fd
+ * or -errno. */
 int fd_reopen(int fd, int flags);
 int fd_set_nonblock(int fd); /* only for descriptors that we made */
 /* A sealable, close-on-exec memfd of @size bytes. Returns an owned fd or -errno. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* One buffer serves every link's reads: what a read leaves unfinished is copied to the link, so that an idle
- * connection costs nothing. Pixels are read straight into their memory, stream bytes spliced where possible. */
+/* One buffer serves every link's reads: what a read leaves unfinished is copied to the link, so
+ * that an idle connection costs nothing. Pixels are read straight into their memory, stream bytes
+ * spliced where possible. */
 #include "common/link.h"
 
 #include <errno.h>
@@ -12,7 +13,6 @@
 #include "common/fd.h"
 #include "common/loop.h"
 #include "common/memory.h"
-#include "common/stream.h"
 
 #define READ_SIZE (64u << 10)
 #define FRAME_MAX (LINK_HEADER_SIZE + LINK_WAYLAND_MAX)
@@ -25,7 +25,8 @@ static uint8_t rx[FRAME_MAX + READ_SIZE];
 
 static void ready(void *user, unsigned events);
 
-struct link *link_create(struct loop *loop, int fd, bool splice, const struct link_ops *ops, void *user)
+struct link *link_create(struct loop *loop, int fd, bool splice, const struct link_ops *ops,
+                         void *user)
 {
     struct link *link = calloc(1, sizeof(*link));
     if (link)
@@ -108,7 +109,8 @@ int link_flush(struct link *link)
     if (size > LINK_HIGH_WATER)
         link->high = true;
     watch(link);
-    if (waited && size < before && size < LINK_LOW_WATER) { /* the owner may flush again: only when something went out */
+    if (waited && size < before &&
+        size < LINK_LOW_WATER) { /* the owner may flush again: only when something went out */
         link->high = false;
         if (link->ops->drained)
             link->ops->drained(link->user);
@@ -130,18 +132,18 @@ void link_stop(struct link *link)
     watch(link);
 }
 
-void link_forget_stream(struct link *link, const struct stream *stream)
+void link_forget_sink(struct link *link, const struct link_sink *sink)
 {
-    if (link->bulk.stream == stream)
-        link->bulk.stream = NULL;
+    if (link->bulk.sink == sink)
+        link->bulk.sink = NULL;
 }
 
 /* Puts bytes that are already in our buffer where the current bulk frame wants them. */
 static int bulk_feed(struct link *link, const uint8_t *bytes, size_t size)
 {
     link->bulk.left -= size;
-    if (link->bulk.stream)
-        stream_feed(link->bulk.stream, bytes, size);
+    if (link->bulk.sink)
+        link->bulk.sink->feed(link->bulk.sink, bytes, size);
     const struct link_mem_write *w = &link->bulk.rows;
     uint64_t line = 0, within = 0;
     if (link->bulk.memory) { /* once: a division for every row would cost as much as copying it */
@@ -162,13 +164,15 @@ static int bulk_feed(struct link *link, const uint8_t *bytes, size_t size)
     if (!link->bulk.left) {
         memory_unref(link->bulk.memory);
         link->bulk.memory = NULL;
-        link->bulk.stream = NULL;
+        link->bulk.sink = NULL;
     }
     return 0;
 }
 
-/* Starts a bulk frame from its head. Returns the head's size, 0 if more bytes are needed, or negative. */
-static ssize_t bulk_start(struct link *link, const struct link_header *header, const uint8_t *bytes, size_t size)
+/* Starts a bulk frame from its head. Returns the head's size, 0 if more bytes are needed, or
+ * negative. */
+static ssize_t bulk_start(struct link *link, const struct link_header *header, const uint8_t *bytes,
+                          size_t size)
 {
     size_t head = header->type == LINK_MEM_WRITE ? LINK_MEM_WRITE_SIZE : LINK_STREAM_DATA_SIZE;
     if (size < LINK_HEADER_SIZE + head)
@@ -192,8 +196,8 @@ static ssize_t bulk_start(struct link *link, const struct link_header *header, c
     } else {
         uint32_t id;
         link_id_decode(payload, LINK_STREAM_DATA_SIZE, &id);
-        link->bulk.stream = NULL;
-        r = link->ops->stream_data(link->user, id, header->size - head, &link->bulk.stream);
+        link->bulk.sink = NULL;
+        r = link->ops->stream_data(link->user, id, header->size - head, &link->bulk.sink);
         if (r < 0)
             return r;
     }
@@ -216,7 +220,8 @@ static int keep(struct link *link, const uint8_t *bytes, size_t size, size_t roo
     return 0;
 }
 
-/* Delivers the frames at @bytes; keeps an unfinished one, and those that may not be delivered yet. */
+/* Delivers the frames at @bytes; keeps an unfinished one, and those that may not be delivered yet.
+ */
 static int parse(struct link *link, const uint8_t *bytes, size_t size)
 {
     while (size && !link->stopped) {
@@ -247,16 +252,19 @@ static int parse(struct link *link, const uint8_t *bytes, size_t size)
                 take = (size_t)n;
             } else if (size - LINK_HEADER_SIZE >= header.size) {
                 link->streaming = false;
-                r = link->ops->frame(link->user, header.type, bytes + LINK_HEADER_SIZE, header.size);
+                r = link->ops->frame(link->user, header.type, bytes + LINK_HEADER_SIZE,
+                                     header.size);
                 if (r < 0)
                     return r;
                 take = LINK_HEADER_SIZE + header.size;
             }
         }
         if (!take) {
-            /* A large frame is received into this block until it is whole, however small the pieces are that it comes in. */
+            /* A large frame is received into this block until it is whole, however small the pieces
+             * are that it comes in. */
             size_t whole = LINK_HEADER_SIZE + (size_t)header.size;
-            bool large = size >= LINK_HEADER_SIZE && header.type == LINK_WAYLAND && whole > COLLECT_MIN;
+            bool large =
+                size >= LINK_HEADER_SIZE && header.type == LINK_WAYLAND && whole > COLLECT_MIN;
             return keep(link, bytes, size, large ? whole : 0);
         }
         bytes += take;
@@ -331,9 +339,13 @@ static ssize_t receive_hello(struct link *link, uint8_t *at, size_t size)
         char space[CMSG_SPACE(4 * sizeof(int))];
     } control;
     struct iovec iov = {at, size};
-    struct msghdr message = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)};
+    struct msghdr message = {.msg_iov = &iov,
+                             .msg_iovlen = 1,
+                             .msg_control = &control,
+                             .msg_controllen = sizeof(control)};
     ssize_t n = recvmsg(link->fd, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
-    for (struct cmsghdr *c = n >= 0 ? CMSG_FIRSTHDR(&message) : NULL; c; c = CMSG_NXTHDR(&message, c)) {
+    for (struct cmsghdr *c = n >= 0 ? CMSG_FIRSTHDR(&message) : NULL; c;
+         c = CMSG_NXTHDR(&message, c)) {
         if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
             continue;
         for (size_t i = 0; i < (c->cmsg_len - CMSG_LEN(0)) / sizeof(int); i++) {
@@ -349,7 +361,8 @@ static ssize_t receive_hello(struct link *link, uint8_t *at, size_t size)
 /* Reads on for a large frame; delivers it when it is whole. */
 static ssize_t collect(struct link *link)
 {
-    ssize_t n = recv(link->fd, link->pending + link->pending_n, link->pending_room - link->pending_n, MSG_DONTWAIT);
+    ssize_t n = recv(link->fd, link->pending + link->pending_n,
+                     link->pending_room - link->pending_n, MSG_DONTWAIT);
     if (n <= 0)
         return n;
     link->received += (uint64_t)n;
@@ -387,13 +400,14 @@ static void receive(struct link *link)
             deliver(link, rx, (size_t)n - into);
             return;
         }
-    } else if (link->bulk.left && link->bulk.stream && link->splice &&
-               (n = stream_splice(link->bulk.stream, link->fd, link->bulk.left)) != -ENOTSUP) {
+    } else if (link->bulk.left && link->bulk.sink && link->splice &&
+               (n = link->bulk.sink->splice(link->bulk.sink, link->fd, link->bulk.left)) !=
+                   -ENOTSUP) {
         if (n > 0) {
             link->received += (uint64_t)n;
             link->bulk.left -= (uint64_t)n;
             if (!link->bulk.left)
-                link->bulk.stream = NULL;
+                link->bulk.sink = NULL;
             deliver(link, NULL, 0);
             return;
         }
@@ -414,7 +428,8 @@ static void receive(struct link *link)
         size_t size = READ_SIZE;
         if (link->splice && link->streaming && !link->bulk.left)
             size = have < STREAM_HEAD ? STREAM_HEAD - have : READ_SIZE;
-        n = link->wants_descriptor ? receive_hello(link, rx + have, size) : recv(link->fd, rx + have, size, MSG_DONTWAIT);
+        n = link->wants_descriptor ? receive_hello(link, rx + have, size)
+                                   : recv(link->fd, rx + have, size, MSG_DONTWAIT);
         if (n > 0) {
             link->received += (uint64_t)n;
             deliver(link, rx, have + (size_t)n);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* log: composes one line in a fixed buffer and writes it with one write(2), so that lines of several processes do not
- * mix. Texts quote peers (titles, app ids, error texts of the other side), so whatever is no printable UTF-8 is
- * escaped. A line that a peer can cause costs its subject's budget, and its parents' larger ones, so that neither one
- * client nor a crowd of them floods the journal. */
+/* log: composes one line in a fixed buffer and writes it with one write(2), so that lines of
+ * several processes do not mix. Texts quote peers (titles, app ids, error texts of the other side),
+ * so whatever is no printable UTF-8 is escaped. A line that a peer can cause costs its subject's
+ * budget, and its parents' larger ones, so that neither one client nor a crowd of them floods the
+ * journal. */
 #include "common/log.h"
 
 #include <errno.h>
@@ -31,7 +32,8 @@ static const char *program_name = "wayvsock";
 static enum log_level level_max = LOG_LEVEL_INFO;
 static bool to_journal;
 
-/* systemd names the socket that it made for our stderr, so a redirected stderr keeps plain lines. */
+/* systemd names the socket that it made for our stderr, so a redirected stderr keeps plain lines.
+ */
 static bool stderr_is_journal(void)
 {
     const char *text = getenv("JOURNAL_STREAM");
@@ -102,7 +104,8 @@ static size_t printable_length(const unsigned char *s)
     }
     bool overlong = (n == 3 && c < 0x800) || (n == 4 && c < 0x10000);
     bool surrogate = c >= 0xd800 && c < 0xe000;
-    /* C1 controls move cursors like C0; the bidirectional and line controls reorder what a reader sees. */
+    /* C1 controls move cursors like C0; the bidirectional and line controls reorder what a reader
+     * sees. */
     bool control = c < 0xa0 || (c >= 0x2028 && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069);
     return overlong || surrogate || control || c > 0x10ffff ? 0 : n;
 }

@@ -23,9 +23,9 @@ void log_init(const char *program, enum log_level level);
 int log_level_parse(const char *text, enum log_level *ret_level);
 bool log_enabled(enum log_level level);
 
-/* One line; keeps errno. @subject may be NULL. Control characters in the text are escaped; more than 20 lines
- * per 10 s and subject (200 for a parent, its children's included) are counted instead of written (debug
- * lines excepted). */
+/* One line; keeps errno. @subject may be NULL. Control characters in the text are escaped; more
+ * than 20 lines per 10 s and subject (200 for a parent, its children's included) are counted
+ * instead of written (debug lines excepted). */
 void log_line(enum log_level level, struct log_subject *subject, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* loop: the only user of libevent. Every callback goes through a trampoline here that runs the postponed calls right
- * after it, so that an object may be torn down before anybody else's callback sees it half dead. Nothing of a watch or
- * timer is touched once its callback has returned: it may have destroyed itself.
+/* loop: the only user of libevent. Every callback goes through a trampoline here that runs the
+ * postponed calls right after it, so that an object may be torn down before anybody else's callback
+ * sees it half dead. Nothing of a watch or timer is touched once its callback has returned: it may
+ * have destroyed itself.
  *
- * Timers are few and seldom expire, messages are many: all timers share one timerfd, because with timers of its own
- * libevent asks for the time in every turn and gives epoll_wait() a timeout, which the kernel pays for each time. */
+ * Timers are few and seldom expire, messages are many: all timers share one timerfd, because with
+ * timers of its own libevent asks for the time in every turn and gives epoll_wait() a timeout,
+ * which the kernel pays for each time. */
 #include "common/loop.h"
 
 #include <errno.h>
@@ -41,8 +43,8 @@ struct loop {
     struct event_base *base;
     struct timer_list timers; /* armed, in the order of arming */
     int timer_fd;
-    int64_t timer_at;     /* when it fires, ns; INT64_MAX: not set. May be too early after a disarm */
-    unsigned timer_turn;  /* counts expiries: what is armed in one waits for the next */
+    int64_t timer_at; /* when it fires, ns; INT64_MAX: not set. May be too early after a disarm */
+    unsigned timer_turn; /* counts expiries: what is armed in one waits for the next */
     struct event timer_event;
     struct later *later; /* a list that is emptied from its start */
     size_t later_first, later_end, later_capacity;
@@ -50,8 +52,8 @@ struct loop {
     bool stopping;
 };
 
-/* A changed mask is installed as a second event before the first one goes: the kernel then sees one EPOLL_CTL_MOD
- * instead of a DEL and an ADD. */
+/* A changed mask is installed as a second event before the first one goes: the kernel then sees one
+ * EPOLL_CTL_MOD instead of a DEL and an ADD. */
 struct loop_io {
     struct loop *loop;
     void (*ready)(void *user, unsigned events);

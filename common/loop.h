@@ -10,15 +10,15 @@ struct loop_timer;
 
 enum { LOOP_READ = 1, LOOP_WRITE = 2 };
 
-struct loop *loop_create(void); /* NULL: errno */
+struct loop *loop_create(void);       /* NULL: errno */
 void loop_destroy(struct loop *loop); /* accepts NULL; watches and timers must be gone */
 /* Runs until loop_stop(), which may also come before it. 0 or -errno. */
 int loop_run(struct loop *loop);
 void loop_stop(struct loop *loop);
 
-/* Watches @fd (borrowed until loop_io_destroy()) for @events; a hang-up or error of the fd is reported as
- * LOOP_READ (and as LOOP_WRITE where that was asked); with @events 0 nothing is reported. Destroying a watch
- * from any callback is safe, its own included. NULL: errno. */
+/* Watches @fd (borrowed until loop_io_destroy()) for @events; a hang-up or error of the fd is
+ * reported as LOOP_READ (and as LOOP_WRITE where that was asked); with @events 0 nothing is
+ * reported. Destroying a watch from any callback is safe, its own included. NULL: errno. */
 struct loop_io *loop_io_create(struct loop *loop, int fd, unsigned events,
                                void (*ready)(void *user, unsigned events), void *user);
 /* Changes what is watched; no system call when nothing changes. 0 or -errno. */
@@ -30,17 +30,17 @@ void loop_io_destroy(struct loop_io *io); /* accepts NULL */
 struct loop_timer *loop_timer_create(struct loop *loop, void (*expired)(void *user), void *user);
 /* (Re-)arms it @ms from now; 0 expires in the next turn of the loop. */
 void loop_timer_arm(struct loop_timer *timer, uint64_t ms);
-void loop_timer_disarm(struct loop_timer *timer); /* accepts NULL */
+void loop_timer_disarm(struct loop_timer *timer);  /* accepts NULL */
 void loop_timer_destroy(struct loop_timer *timer); /* accepts NULL */
 
-/* Calls @run(@user) once (however often it was asked), after the current callback has returned and before any
- * other: for teardown that must not happen under the feet of the caller. 0 or -ENOMEM. loop_later_cancel() drops
- * every pending call for @user. */
+/* Calls @run(@user) once (however often it was asked), after the current callback has returned and
+ * before any other: for teardown that must not happen under the feet of the caller. 0 or -ENOMEM.
+ * loop_later_cancel() drops every pending call for @user. */
 int loop_later(struct loop *loop, void (*run)(void *user), void *user);
 void loop_later_cancel(struct loop *loop, void *user);
 
-/* Calls @caught from the loop when signal @signo arrives. It is caught, not blocked: programs that we start get it
- * as usual. 0 or -errno. */
+/* Calls @caught from the loop when signal @signo arrives. It is caught, not blocked: programs that
+ * we start get it as usual. 0 or -errno. */
 int loop_signal(struct loop *loop, int signo, void (*caught)(void *user, int signo), void *user);
 
 /* Milliseconds of CLOCK_MONOTONIC. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A client may shrink its file at any time, so its mapping is only handed to system calls, which fail
- * with EFAULT where a load would raise SIGBUS. A mirror is sealed and may be touched. */
+/* A client may shrink its file at any time, so its mapping is only handed to system calls, which
+ * fail with EFAULT where a load would raise SIGBUS. A mirror is sealed and may be touched. */
 #include "common/memory.h"
 
 #include <errno.h>
@@ -158,7 +158,8 @@ void memory_punch(struct memory *m, uint64_t offset, uint64_t length)
     end = end < m->size ? end / page * page : (m->size + page - 1) / page * page;
     offset = (offset + page - 1) / page * page;
     if (offset < end)
-        fallocate(m->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)(end - offset));
+        fallocate(m->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset,
+                  (off_t)(end - offset));
 }
 
 uint64_t memory_allocated(const struct memory *m)

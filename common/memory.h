@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
-/* memory: a file whose bytes are shared with an application: a client's pool, or our mirror of one. */
+/* memory: a file whose bytes are shared with an application: a client's pool, or our mirror of one.
+ */
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -10,36 +11,37 @@ struct memory_buffer;
 
 struct memory {
     unsigned refs;
-    unsigned users; /* wl_shm_pools and wl_buffers on it */
+    unsigned users;   /* wl_shm_pools and wl_buffers on it */
     uint64_t covered; /* bytes of its live buffers, summed up */
-    int fd; /* owned */
-    uint32_t id; /* on the link */
-    uint8_t *map; /* all of @size; never read or written by our own code unless @ours */
+    int fd;           /* owned */
+    uint32_t id;      /* on the link */
+    uint8_t *map;     /* all of @size; never read or written by our own code unless @ours */
     uint64_t size;
-    bool ours;     /* a memfd of ours, sealed against shrinking: safe to touch */
-    bool writable; /* the other side may write into it (screen copies) */
-    uint64_t dev, ino; /* which file, for pools that share one */
-    uint64_t filled;   /* FILE: bytes written from the start, without a gap */
+    bool ours;                  /* a memfd of ours, sealed against shrinking: safe to touch */
+    bool writable;              /* the other side may write into it (screen copies) */
+    uint64_t dev, ino;          /* which file, for pools that share one */
+    uint64_t filled;            /* FILE: bytes written from the start, without a gap */
     struct damage_file *damage; /* guest-proxy: what the host holds, and how to forget it */
     void (*damage_destroy)(struct damage_file *damage);
     struct memory_buffer *buffers; /* live wl_buffers in it */
-    struct memory *next; /* owner's list */
+    struct memory *next;           /* owner's list */
 };
 
 /* A mirror: a new memfd of @size bytes, sealed against shrinking, mapped. NULL: errno. */
 struct memory *memory_create(uint64_t size);
-/* A client's file (takes @fd), mapped up to @size, for writing too when it was opened so. NULL: errno. */
+/* A client's file (takes @fd), mapped up to @size, for writing too when it was opened so. NULL:
+ * errno. */
 struct memory *memory_import(int fd, uint64_t size, bool writable, uint64_t dev, uint64_t ino);
 struct memory *memory_ref(struct memory *memory);
 void memory_unref(struct memory *memory); /* accepts NULL */
 
-/* Another descriptor of the same imported file (taken) that may be written through: screen copies can come in from now on. Keeps
- * what it had where the kernel refuses. */
+/* Another descriptor of the same imported file (taken) that may be written through: screen copies
+ * can come in from now on. Keeps what it had where the kernel refuses. */
 void memory_make_writable(struct memory *memory, int fd);
 /* Maps more of it; a mirror's file grows too. 0 or -errno. */
 int memory_grow(struct memory *memory, uint64_t size);
-/* Puts @size bytes at @offset (bounds checked by the caller against @memory->size), never dying of a file that shrank.
- * 0 or -errno; -EFAULT: the file is shorter now. */
+/* Puts @size bytes at @offset (bounds checked by the caller against @memory->size), never dying of
+ * a file that shrank. 0 or -errno; -EFAULT: the file is shorter now. */
 int memory_store(struct memory *memory, uint64_t offset, const void *bytes, size_t size);
 /* Gives the pages that lie wholly within the range back. */
 void memory_punch(struct memory *memory, uint64_t offset, uint64_t length);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* options: see the header. These are the only lines for people that do not go through the log: nobody has asked for a
- * daemon yet. */
+/* options: see the header. These are the only lines for people that do not go through the log:
+ * nobody has asked for a daemon yet. */
 #include "common/options.h"
 
 #include <errno.h>

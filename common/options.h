@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
-/* options: what both command lines have in common. Long options only; getopt's own messages are off. */
+/* options: what both command lines have in common. Long options only; getopt's own messages are
+ * off. */
 #include <stddef.h>
 
 enum { OPTIONS_DONE = 1 };

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* packets: Linux lets only a handful of packets wait in a SEQPACKET socket (net.unix.max_dgram_qlen), so a burst needs a
- * queue here. Order is kept: nothing overtakes the queue. */
+/* packets: Linux lets only a handful of packets wait in a SEQPACKET socket
+ * (net.unix.max_dgram_qlen), so a burst needs a queue here. Order is kept: nothing overtakes the
+ * queue. */
 #include "common/packets.h"
 
 #include <errno.h>
@@ -100,7 +101,8 @@ static void flush(struct packets *p)
 /* One packet. 1, 0 at the end, or -errno. */
 static ssize_t receive_one(struct packets *p)
 {
-    /* Room for more than one descriptor: those that are too many are closed, not lost in the kernel's count. */
+    /* Room for more than one descriptor: those that are too many are closed, not lost in the
+     * kernel's count. */
     union {
         char bytes[CMSG_SPACE(4 * sizeof(int))];
         struct cmsghdr align;
@@ -172,8 +174,12 @@ struct packets *packets_create(struct loop *loop, int fd, size_t packet_max, siz
         errno = ENOMEM;
         return NULL;
     }
-    *p = (struct packets){
-        .loop = loop, .fd = fd, .ops = ops, .user = user, .packet_max = packet_max, .queue_max = queue_max};
+    *p = (struct packets){.loop = loop,
+                          .fd = fd,
+                          .ops = ops,
+                          .user = user,
+                          .packet_max = packet_max,
+                          .queue_max = queue_max};
     p->last = &p->first;
     p->buffer = malloc(packet_max);
     if (p->buffer)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Resources of the guest's GPU, by the numbers that the guest gives them, and the rows that are taken from there. Who looks into
- * the GPU is the owner's affair. */
+/* Resources of the guest's GPU, by the numbers that the guest gives them, and the rows that are
+ * taken from there. Who looks into the GPU is the owner's affair. */
 #include <errno.h>
 
 #include "common/memory.h"
@@ -23,10 +23,13 @@ void relay_import_released(struct relay *r, uint32_t import)
     link_queue(r->link, link_id_encode, LINK_IMPORT_RELEASED, import);
 }
 
-void relay_copy_rows(struct relay *r, struct memory *memory, struct link_mem_write rows, uint32_t import, uint64_t source_offset,
-                     uint32_t source_stride)
+void relay_copy_rows(struct relay *r, struct memory *memory, struct link_mem_write rows,
+                     uint32_t import, uint64_t source_offset, uint32_t source_stride)
 {
-    struct link_mem_copy copy = {.to = rows, .import = import, .source_offset = source_offset, .source_stride = source_stride};
+    struct link_mem_copy copy = {.to = rows,
+                                 .import = import,
+                                 .source_offset = source_offset,
+                                 .source_stride = source_stride};
     copy.to.id = memory->id;
     link_queue(r->link, link_mem_copy_encode, &copy);
     r->counted_copies += (uint64_t)rows.row * rows.rows;
@@ -46,7 +49,9 @@ static int copy_rows(struct relay *r, const struct link_mem_copy *copy)
     struct memory *m = relay_memory_find(r, to->id);
     uint64_t end = to->offset + (uint64_t)(to->rows - 1) * to->stride + to->row;
     if (!m)
-        return relay_vfd_was_made(r, to->id) ? 0 : relay_vfd_broken(r, "MEM_COPY to an id that never was", to->id);
+        return relay_vfd_was_made(r, to->id)
+                   ? 0
+                   : relay_vfd_broken(r, "MEM_COPY to an id that never was", to->id);
     if (end > m->size)
         return relay_vfd_broken(r, "MEM_COPY beyond the memory", to->id);
     if (!relay_charge(r, (uint64_t)to->row * to->rows))
@@ -90,7 +95,8 @@ int relay_import_frame(struct relay *r, enum link_type type, const uint8_t *payl
         r->ops->import_released(r, f.id);
         return 0;
     }
-    relay_fail(r, LINK_ERROR_PROTOCOL, 0, WL_DISPLAY_IMPLEMENTATION, "the other proxy sent a malformed %s frame: %s", link_type_name(type),
+    relay_fail(r, LINK_ERROR_PROTOCOL, 0, WL_DISPLAY_IMPLEMENTATION,
+               "the other proxy sent a malformed %s frame: %s", link_type_name(type),
                link_decode_error_name(e));
     return -EPROTO;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Every message of both directions passes message() once. Most need nothing but a look at their size: they are collected as
- * runs of bytes and passed on together. */
+/* Every message of both directions passes message() once. Most need nothing but a look at their
+ * size: they are collected as runs of bytes and passed on together. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,19 +17,23 @@ static enum link_error blame(const struct relay *r, bool from_local)
     return LINK_ERROR_WAYLAND;
 }
 
-static enum relay_verdict bad(struct relay *r, bool from_local, const struct wl_message *m, const struct wl_iface *iface,
-                              uint32_t code, const char *what)
+static enum relay_verdict bad(struct relay *r, bool from_local, const struct wl_message *m,
+                              const struct wl_iface *iface, uint32_t code, const char *what)
 {
     const char *sender = (r->side == RELAY_GUEST) == from_local ? "client" : "compositor";
     if (!iface)
-        relay_fail(r, blame(r, from_local), 0, WL_DISPLAY_INVALID_OBJECT, "the %s used object %u: %s", sender, m->object, what);
+        relay_fail(r, blame(r, from_local), 0, WL_DISPLAY_INVALID_OBJECT,
+                   "the %s used object %u: %s", sender, m->object, what);
     else
-        relay_fail(r, blame(r, from_local), code == WL_DISPLAY_INVALID_METHOD ? m->object : 0, code, "the %s sent %s#%u.%s%s%u: %s", sender,
-                   iface->name, m->object, m->info ? m->info->name : "", m->info ? ", message " : "message ", m->opcode, what);
+        relay_fail(r, blame(r, from_local), code == WL_DISPLAY_INVALID_METHOD ? m->object : 0, code,
+                   "the %s sent %s#%u.%s%s%u: %s", sender, iface->name, m->object,
+                   m->info ? m->info->name : "", m->info ? ", message " : "message ", m->opcode,
+                   what);
     return RELAY_END;
 }
 
-static enum relay_verdict add_objects(struct relay *r, struct wl_message *m, bool event, bool from_local, const struct wl_iface *iface,
+static enum relay_verdict add_objects(struct relay *r, struct wl_message *m, bool event,
+                                      bool from_local, const struct wl_iface *iface,
                                       uint32_t version)
 {
     const char *s = m->info->signature;
@@ -38,7 +42,8 @@ static enum relay_verdict add_objects(struct relay *r, struct wl_message *m, boo
         uint32_t id = m->args[i].u, new_version = version;
         if (s[i] == 'N') {
             if (m->info->hook != WL_HOOK_REGISTRY_BIND)
-                return bad(r, from_local, m, iface, WL_DISPLAY_INVALID_METHOD, "an object of unnamed interface");
+                return bad(r, from_local, m, iface, WL_DISPLAY_INVALID_METHOD,
+                           "an object of unnamed interface");
             const struct relay_global *global = relay_registry_bind(r, m);
             if (!global)
                 return RELAY_END;
@@ -49,10 +54,13 @@ static enum relay_verdict add_objects(struct relay *r, struct wl_message *m, boo
             continue;
         }
         if (!type)
-            return bad(r, from_local, m, iface, WL_DISPLAY_INVALID_METHOD, "an object of unknown interface");
+            return bad(r, from_local, m, iface, WL_DISPLAY_INVALID_METHOD,
+                       "an object of unknown interface");
         int e = wl_objects_add(&r->objects, event, id, type, new_version);
         if (e != WL_OBJECTS_OK)
-            return bad(r, from_local, m, iface, e == WL_OBJECTS_E_FULL ? WL_DISPLAY_NO_MEMORY : WL_DISPLAY_INVALID_OBJECT, wl_objects_error_name(e));
+            return bad(r, from_local, m, iface,
+                       e == WL_OBJECTS_E_FULL ? WL_DISPLAY_NO_MEMORY : WL_DISPLAY_INVALID_OBJECT,
+                       wl_objects_error_name(e));
     }
     return RELAY_PASS;
 }
@@ -64,7 +72,8 @@ static enum relay_verdict hook(struct relay *r, struct wl_message *m, bool event
     case WL_HOOK_NONE:
         return RELAY_PASS;
     case WL_HOOK_DISPLAY_ERROR:
-        log_info(r->subject, "the compositor ended the client: object %u, code %u: %s", m->args[0].u, m->args[1].u, m->args[2].s.text);
+        log_info(r->subject, "the compositor ended the client: object %u, code %u: %s",
+                 m->args[0].u, m->args[1].u, m->args[2].s.text);
         return RELAY_PASS;
     case WL_HOOK_DISPLAY_DELETE_ID:
         wl_objects_delete(&r->objects, m->args[0].u);
@@ -92,22 +101,28 @@ static enum relay_verdict message(struct relay *r, struct wl_message *m, bool fr
     struct wl_object *object = wl_objects_get(&r->objects, m->object);
     m->info = NULL;
     if (!object || (object->zombie && !event))
-        return bad(r, from_local, m, NULL, 0, object ? "it is destroyed" : "there is no such object");
+        return bad(r, from_local, m, NULL, 0,
+                   object ? "it is destroyed" : "there is no such object");
     const struct wl_iface *iface = object->iface;
     uint32_t version = object->version;
     unsigned n = event ? iface->n_events : iface->n_requests;
-    const struct wl_msg_info *info = m->opcode < n ? (event ? iface->events : iface->requests) + m->opcode : NULL;
+    const struct wl_msg_info *info =
+        m->opcode < n ? (event ? iface->events : iface->requests) + m->opcode : NULL;
     if (!info || info->since > version)
-        return bad(r, from_local, m, iface, WL_DISPLAY_INVALID_METHOD, info ? "not in the bound version" : "unknown opcode");
-    if (!info->variable && !info->creates && !info->n_fds && !info->hook && !info->destructor && m->size == info->min_size)
+        return bad(r, from_local, m, iface, WL_DISPLAY_INVALID_METHOD,
+                   info ? "not in the bound version" : "unknown opcode");
+    if (!info->variable && !info->creates && !info->n_fds && !info->hook && !info->destructor &&
+        m->size == info->min_size)
         return RELAY_PASS;
     int e = wl_message_arguments(m, info);
     if (e != WL_MESSAGE_OK)
         return bad(r, from_local, m, iface, WL_DISPLAY_INVALID_METHOD, wl_message_error_name(e));
     enum relay_verdict v = RELAY_PASS;
     if (info->n_fds && info->fd_rule == WL_FD_REFUSED)
-        return bad(r, from_local, m, iface, WL_DISPLAY_IMPLEMENTATION, "its descriptor cannot be carried");
-    if (info->fd_rule == WL_FD_FILE && from_local) { /* may have to wait: before anything is changed */
+        return bad(r, from_local, m, iface, WL_DISPLAY_IMPLEMENTATION,
+                   "its descriptor cannot be carried");
+    if (info->fd_rule == WL_FD_FILE &&
+        from_local) { /* may have to wait: before anything is changed */
         v = relay_vfd_send(r, m, info, iface->name);
         if (v != RELAY_PASS)
             return v;
@@ -169,7 +184,8 @@ void relay_queue_runs(struct relay *r)
     uint8_t head[LINK_HEADER_SIZE];
     sendq_copy(&r->link->out, head, link_header_encode(head, LINK_WAYLAND, r->runs_size));
     for (size_t i = 0; i < r->runs_n; i++) {
-        if (r->runs_size <= COPY_MAX) /* behind the head in one piece: cheaper for the socket than two */
+        if (r->runs_size <=
+            COPY_MAX) /* behind the head in one piece: cheaper for the socket than two */
             sendq_copy(&r->link->out, r->runs[i].at, r->runs[i].size);
         else
             sendq_borrow(&r->link->out, r->runs[i].at, r->runs[i].size);
@@ -186,7 +202,8 @@ size_t relay_from_local(struct relay *r, const uint8_t *bytes, size_t size)
         if (e == WL_MESSAGE_E_PARTIAL)
             break;
         if (e != WL_MESSAGE_OK) {
-            relay_fail(r, blame(r, true), 0, WL_DISPLAY_INVALID_METHOD, "a message to object %u has size %u", m.object, m.size);
+            relay_fail(r, blame(r, true), 0, WL_DISPLAY_INVALID_METHOD,
+                       "a message to object %u has size %u", m.object, m.size);
             return 0;
         }
         enum relay_verdict v = message(r, &m, true);
@@ -210,7 +227,8 @@ int relay_from_link(struct relay *r, const uint8_t *bytes, size_t size)
         struct wl_message m;
         int e = wl_message_header(bytes, size, &m);
         if (e != WL_MESSAGE_OK) {
-            relay_fail(r, LINK_ERROR_PROTOCOL, 0, WL_DISPLAY_INVALID_METHOD, "a WAYLAND frame with an incomplete or malformed message");
+            relay_fail(r, LINK_ERROR_PROTOCOL, 0, WL_DISPLAY_INVALID_METHOD,
+                       "a WAYLAND frame with an incomplete or malformed message");
             return -EPROTO;
         }
         enum relay_verdict v = message(r, &m, false);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Which globals a client may see and bind. A global whose interface the tables lack, whose messages cannot be carried, or that
- * policy forbids does not exist for the client: neither its arrival nor its removal, and it cannot be bound by guessing. */
+/* Which globals a client may see and bind. A global whose interface the tables lack, whose messages
+ * cannot be carried, or that policy forbids does not exist for the client: neither its arrival nor
+ * its removal, and it cannot be bound by guessing. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,7 +20,8 @@ static struct relay_global *find(struct relay *r, uint32_t name)
 static struct relay_global *add(struct relay *r, uint32_t name)
 {
     if (r->globals_n == r->globals_room) {
-        /* Names that went away long ago make room first: a bind of theirs would be too late anyway. */
+        /* Names that went away long ago make room first: a bind of theirs would be too late anyway.
+         */
         for (size_t i = 0; r->globals_n >= GLOBALS_MAX && i < r->globals_n; i++)
             if (r->globals[i].removed) {
                 r->globals[i] = r->globals[--r->globals_n];
@@ -53,7 +55,8 @@ enum relay_verdict relay_registry_global(struct relay *r, struct wl_message *m)
         version = r->ops->global(r, iface, version);
     if (!version)
         return RELAY_DROP;
-    struct relay_global *global = find(r, m->args[0].u); /* each registry of the client hears of it */
+    struct relay_global *global =
+        find(r, m->args[0].u); /* each registry of the client hears of it */
     if (!global)
         global = add(r, m->args[0].u);
     if (!global)
@@ -82,14 +85,16 @@ const struct relay_global *relay_registry_bind(struct relay *r, const struct wl_
     const char *interface = m->args[1].n.interface;
     uint32_t version = m->args[1].n.version;
     if (!global)
-        relay_fail(r, LINK_ERROR_WAYLAND, m->object, WL_DISPLAY_INVALID_OBJECT, "wl_registry.bind: there is no global %u (%s)", m->args[0].u,
-                   interface);
+        relay_fail(r, LINK_ERROR_WAYLAND, m->object, WL_DISPLAY_INVALID_OBJECT,
+                   "wl_registry.bind: there is no global %u (%s)", m->args[0].u, interface);
     else if (strcmp(global->iface->name, interface) != 0)
-        relay_fail(r, LINK_ERROR_WAYLAND, m->object, WL_DISPLAY_INVALID_OBJECT, "wl_registry.bind: global %u is a %s, not a %s", m->args[0].u,
+        relay_fail(r, LINK_ERROR_WAYLAND, m->object, WL_DISPLAY_INVALID_OBJECT,
+                   "wl_registry.bind: global %u is a %s, not a %s", m->args[0].u,
                    global->iface->name, interface);
     else if (version == 0 || version > global->version)
-        relay_fail(r, LINK_ERROR_WAYLAND, m->object, WL_DISPLAY_INVALID_OBJECT, "wl_registry.bind: %s is offered up to version %u, not %u",
-                   interface, global->version, version);
+        relay_fail(r, LINK_ERROR_WAYLAND, m->object, WL_DISPLAY_INVALID_OBJECT,
+                   "wl_registry.bind: %s is offered up to version %u, not %u", interface,
+                   global->version, version);
     else
         return global;
     return NULL;

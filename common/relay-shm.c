@@ -25,7 +25,8 @@ static enum relay_verdict out_of_memory(struct relay *r)
     return RELAY_END;
 }
 
-enum relay_verdict relay_shm_create_pool(struct relay *r, const struct wl_message *m, struct memory *memory)
+enum relay_verdict relay_shm_create_pool(struct relay *r, const struct wl_message *m,
+                                         struct memory *memory)
 {
     struct shm_pool *pool = malloc(sizeof(*pool));
     if (!pool)
@@ -49,7 +50,8 @@ static void buffer_released(void *user, struct memory_buffer *b)
     if (r->side == RELAY_GUEST && !r->finished && b->memory->users > 1) {
         struct relay_range *range = malloc(sizeof(*range));
         if (range) { /* without it, the host keeps pages that nobody needs */
-            *range = (struct relay_range){r->uncovered, memory_ref(b->memory), b->offset, b->offset + b->extent};
+            *range = (struct relay_range){r->uncovered, memory_ref(b->memory), b->offset,
+                                          b->offset + b->extent};
             r->uncovered = range;
         }
     }
@@ -60,15 +62,19 @@ static enum relay_verdict create_buffer(struct relay *r, const struct wl_message
 {
     struct shm_pool *pool = relay_data(r, m->object, WL_DATA_POOL);
     struct memory_buffer layout;
-    if (!pool || !shm_layout(&layout, (uint64_t)(uint32_t)pool->size, m->args[1].i, m->args[2].i, m->args[3].i, m->args[4].i, m->args[5].u))
+    if (!pool || !shm_layout(&layout, (uint64_t)(uint32_t)pool->size, m->args[1].i, m->args[2].i,
+                             m->args[3].i, m->args[4].i, m->args[5].u))
         return RELAY_PASS; /* the compositor has the right words for it */
     if (r->ops->charge && !r->ops->charge(r, layout.extent)) {
-        relay_fail(r, LINK_ERROR_LIMIT, 0, WL_DISPLAY_NO_MEMORY, "memory limit: a buffer of %llu bytes is more than the VM may mirror (max-memory)",
-                   (unsigned long long)layout.extent);
+        relay_fail(
+            r, LINK_ERROR_LIMIT, 0, WL_DISPLAY_NO_MEMORY,
+            "memory limit: a buffer of %llu bytes is more than the VM may mirror (max-memory)",
+            (unsigned long long)layout.extent);
         return RELAY_END;
     }
     layout.data = (struct wl_data){WL_DATA_BUFFER, buffer_destroy};
-    struct memory_buffer *b = shm_buffer_create(pool->memory, &layout, m->args[0].u, buffer_released, r);
+    struct memory_buffer *b =
+        shm_buffer_create(pool->memory, &layout, m->args[0].u, buffer_released, r);
     if (!b)
         return out_of_memory(r);
     relay_memory_use(pool->memory);
@@ -84,12 +90,15 @@ static enum relay_verdict resize_pool(struct relay *r, const struct wl_message *
         return RELAY_PASS; /* a protocol error that the compositor answers */
     if (r->side == RELAY_HOST) {
         if ((uint64_t)size > pool->memory->size) {
-            relay_fail(r, LINK_ERROR_PROTOCOL, 0, WL_DISPLAY_IMPLEMENTATION, "wl_shm_pool.resize to %d beyond its memory", size);
+            relay_fail(r, LINK_ERROR_PROTOCOL, 0, WL_DISPLAY_IMPLEMENTATION,
+                       "wl_shm_pool.resize to %d beyond its memory", size);
             return RELAY_END;
         }
     } else {
         if (memory_truncated(pool->memory, (uint32_t)size)) {
-            relay_fail(r, LINK_ERROR_WAYLAND, m->object, WL_SHM_INVALID_FD, "wl_shm_pool#%u.resize: %d bytes are more than the file has", m->object, size);
+            relay_fail(r, LINK_ERROR_WAYLAND, m->object, WL_SHM_INVALID_FD,
+                       "wl_shm_pool#%u.resize: %d bytes are more than the file has", m->object,
+                       size);
             return RELAY_END;
         }
         uint64_t before = pool->memory->size;
@@ -112,7 +121,8 @@ static void capture_destroy(struct wl_data *data)
     free(c);
 }
 
-/* zwlr_screencopy_frame_v1.copy, ext_image_copy_capture_frame_v1.attach_buffer: the buffer comes first. */
+/* zwlr_screencopy_frame_v1.copy, ext_image_copy_capture_frame_v1.attach_buffer: the buffer comes
+ * first. */
 static enum relay_verdict capture_buffer(struct relay *r, const struct wl_message *m)
 {
     struct memory_buffer *b = relay_data(r, m->args[0].u, WL_DATA_BUFFER);
@@ -135,9 +145,13 @@ static void capture_ready(struct relay *r, const struct wl_message *m)
         return;
     const struct memory_buffer *b = c->buffer;
     uint32_t row = b->width * b->cpp;
-    struct link_mem_write rows = {.offset = b->offset, .row = row, .rows = b->height, .stride = b->stride};
+    struct link_mem_write rows = {
+        .offset = b->offset, .row = row, .rows = b->height, .stride = b->stride};
     if (!b->cpp)
-        rows = (struct link_mem_write){.offset = b->offset, .row = (uint32_t)b->extent, .rows = 1, .stride = (uint32_t)b->extent};
+        rows = (struct link_mem_write){.offset = b->offset,
+                                       .row = (uint32_t)b->extent,
+                                       .rows = 1,
+                                       .stride = (uint32_t)b->extent};
     if (r->side == RELAY_HOST)
         relay_send_rows(r, b->memory, rows, 0);
 }

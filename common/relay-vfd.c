@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The registry of virtual file descriptors of one connection. A descriptor from the local side gets an id and a kind, and the
- * other proxy makes one of its own for it: a mirror, a sealed copy, or a pipe. Ids are made by counting up, so that what arrives
- * late for an id that is gone can be told from an id that never was. */
+/* The registry of virtual file descriptors of one connection. A descriptor from the local side gets
+ * an id and a kind, and the other proxy makes one of its own for it: a mirror, a sealed copy, or a
+ * pipe. Ids are made by counting up, so that what arrives late for an id that is gone can be told
+ * from an id that never was. */
 #include <errno.h>
 #include <stdio.h>
 #include <fcntl.h>
@@ -25,7 +26,7 @@ static uint32_t side_bit(enum relay_side side)
     return side == RELAY_HOST ? LINK_HOST_ID : 0;
 }
 
-static uint32_t new_id(struct relay *r)
+uint32_t relay_vfd_new_id(struct relay *r)
 {
     return side_bit(r->side) | r->next_id++;
 }
@@ -58,7 +59,7 @@ static struct stream *find_stream(const struct relay *r, uint32_t id)
     return NULL;
 }
 
-static void add_memory(struct relay *r, struct memory *m, uint32_t id)
+void relay_memory_add(struct relay *r, struct memory *m, uint32_t id)
 {
     m->id = id;
     m->next = r->memories;
@@ -93,15 +94,14 @@ void relay_memory_unuse(struct relay *r, struct memory *m)
     memory_unref(m);
 }
 
-static bool room_for_one(struct relay *r, const char *what)
+bool relay_vfd_room(struct relay *r, const char *what)
 {
     if (r->memories_n + r->streams_n < r->limits.vfds)
         return true;
-    relay_fail(r, LINK_ERROR_LIMIT, 0, WL_DISPLAY_NO_MEMORY, "%s: descriptor limit: %u are open already (max-fds)", what, r->limits.vfds);
+    relay_fail(r, LINK_ERROR_LIMIT, 0, WL_DISPLAY_NO_MEMORY,
+               "%s: descriptor limit: %u are open already (max-fds)", what, r->limits.vfds);
     return false;
 }
-
-/* --- streams --- */
 
 static void destroy_stream_later(void *stream)
 {
@@ -116,7 +116,7 @@ static void stream_ended(void *user, struct stream *s)
             r->streams[i] = r->streams[--r->streams_n];
             break;
         }
-    link_forget_stream(r->link, s);
+    link_forget_sink(r->link, &s->sink);
     s->link = NULL;
     if (s->out)
         r->counted_streams += s->total;
@@ -126,7 +126,7 @@ static void stream_ended(void *user, struct stream *s)
 }
 
 /* Takes @fd. NULL: errno. */
-static struct stream *add_stream(struct relay *r, uint32_t id, int fd, bool out, bool ours)
+struct stream *relay_vfd_add_stream(struct relay *r, uint32_t id, int fd, bool out, bool ours)
 {
     if (r->streams_n == r->streams_room) {
         size_t room = r->streams_room ? 2 * r->streams_room : 4;
@@ -145,209 +145,18 @@ static struct stream *add_stream(struct relay *r, uint32_t id, int fd, bool out,
     return s;
 }
 
-/* --- local descriptors → VFDs --- */
-
-static enum relay_verdict refuse(struct relay *r, const struct wl_message *m, const char *interface, uint32_t code, const char *what)
+enum relay_verdict relay_vfd_refuse(struct relay *r, const struct wl_message *m,
+                                    const char *interface, uint32_t code, const char *what)
 {
-    relay_fail(r, r->side == RELAY_GUEST ? LINK_ERROR_WAYLAND : LINK_ERROR_COMPOSITOR, m->object, code, "%s#%u.%s: %s", interface, m->object,
-               m->info->name, what);
+    relay_fail(r, r->side == RELAY_GUEST ? LINK_ERROR_WAYLAND : LINK_ERROR_COMPOSITOR, m->object,
+               code, "%s#%u.%s: %s", interface, m->object, m->info->name, what);
     return RELAY_END;
 }
 
-static enum relay_verdict send_pool(struct relay *r, struct wl_message *m, const char *interface, int fd)
-{
-    struct fd_info info;
-    int32_t size = m->args[2].i;
-    int e = fd_inspect(fd, &info);
-    const char *problem = NULL;
-    char text[128];
-    if (e < 0) {
-        problem = strerror(-e);
-    } else if (info.kind != FD_KIND_SHMEM || !info.readable) {
-        snprintf(text, sizeof(text), "a pool must be readable shared memory, not %s", fd_kind_name(info.kind));
-        problem = text;
-    } else if (size <= 0 || (uint64_t)size > info.size) {
-        snprintf(text, sizeof(text), "invalid size %d of a file of %llu bytes", size, (unsigned long long)info.size);
-        problem = text;
-    }
-    if (problem) {
-        fd_close(fd);
-        return refuse(r, m, interface, WL_SHM_INVALID_FD, problem);
-    }
-    struct memory *memory = r->memories;
-    while (memory && (memory->dev != info.dev || memory->ino != info.ino))
-        memory = memory->next;
-    if (memory) {
-        if (info.writable && !memory->writable)
-            memory_make_writable(memory, fd);
-        else
-            fd_close(fd);
-        e = memory_grow(memory, (uint32_t)size);
-    } else {
-        if (!room_for_one(r, "wl_shm.create_pool")) {
-            fd_close(fd);
-            return RELAY_END;
-        }
-        memory = memory_import(fd, (uint32_t)size, info.writable, info.dev, info.ino);
-        e = memory ? 0 : -errno;
-        if (memory)
-            add_memory(r, memory, new_id(r));
-    }
-    if (e < 0)
-        return refuse(r, m, interface, WL_SHM_INVALID_FD, strerror(-e));
-    struct link_vfd vfd = {.id = memory->id, .kind = LINK_VFD_MEMORY, .size = memory->size};
-    link_queue(r->link, link_vfd_encode, &vfd);
-    return relay_shm_create_pool(r, m, memory);
-}
-
-static void send_content(struct relay *r, const void *bytes, int fd, uint64_t size)
-{
-    struct link_vfd vfd = {.id = new_id(r), .kind = LINK_VFD_FILE, .size = size};
-    link_queue(r->link, link_vfd_encode, &vfd);
-    if (!size)
-        return;
-    struct link_mem_write write = {.id = vfd.id, .row = (uint32_t)size, .rows = 1, .stride = (uint32_t)size};
-    link_queue(r->link, link_mem_write_encode, &write);
-    r->counted_memory += size;
-    if (bytes) {
-        sendq_copy(&r->link->out, bytes, size);
-        return;
-    }
-    uint8_t *at = sendq_reserve(&r->link->out, size);
-    for (uint64_t have = 0; at && have < size;) {
-        ssize_t n = pread(fd, at + have, size - have, (off_t)have);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0) { /* it shrank: zeros, as a mapping would have shown or worse */
-            memset(at + have, 0, size - have);
-            break;
-        }
-        have += (uint64_t)n;
-    }
-}
-
-static void file_read(void *user, const void *bytes, size_t size, int error)
-{
-    struct relay *r = user;
-    r->file.job = NULL;
-    r->file.done = true;
-    r->file.error = error;
-    r->file.size = size;
-    r->file.bytes = size ? malloc(size) : NULL;
-    if (r->file.bytes)
-        memcpy(r->file.bytes, bytes, size);
-    else if (size)
-        r->file.error = -ENOMEM;
-    relay_local_resume(r);
-}
-
-/* How much of the file the message speaks of: what follows the descriptor is its size, or an offset and a length. */
-static uint64_t announced_size(const struct wl_message *m)
-{
-    uint64_t size = 0;
-    const char *at = strchr(m->info->signature, 'h');
-    for (at++; *at; at++)
-        size += *at == 'u' ? m->args[at - m->info->signature].u : 0;
-    return size;
-}
-
-static enum relay_verdict send_file(struct relay *r, struct wl_message *m, const char *interface)
-{
-    if (r->file.done) {
-        r->file.done = false;
-        int e = r->file.error;
-        if (e == 0 && announced_size(m) > r->file.size)
-            e = -ENODATA;
-        if (e == 0)
-            send_content(r, r->file.bytes, -1, r->file.size);
-        free(r->file.bytes);
-        r->file.bytes = NULL;
-        return e == 0 ? RELAY_PASS : refuse(r, m, interface, WL_DISPLAY_IMPLEMENTATION, strerror(-e));
-    }
-    int fd = wl_socket_claim_fd(&r->local);
-    struct fd_info info;
-    struct stat st;
-    int e = fd < 0 ? -EBADF : fd_inspect(fd, &info);
-    if (e < 0) {
-        fd_close(fd);
-        return refuse(r, m, interface, WL_DISPLAY_INVALID_METHOD, fd < 0 ? "its descriptor is missing" : strerror(-e));
-    }
-    if (info.kind == FD_KIND_SHMEM && info.readable) {
-        if (info.size > LINK_FILE_MAX || announced_size(m) > info.size) {
-            fd_close(fd);
-            return refuse(r, m, interface, WL_DISPLAY_IMPLEMENTATION,
-                          info.size > LINK_FILE_MAX ? "the file is larger than 32 MiB" : "the file is shorter than the message says");
-        }
-        send_content(r, NULL, fd, info.size);
-        fd_close(fd);
-        return RELAY_PASS;
-    }
-    if (info.kind == FD_KIND_OTHER && fstat(fd, &st) == 0 && S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 3)) {
-        send_content(r, NULL, -1, 0); /* /dev/null: "no keymap" */
-        fd_close(fd);
-        return RELAY_PASS;
-    }
-    if (info.kind != FD_KIND_FILE || !info.readable) {
-        char text[96];
-        snprintf(text, sizeof(text), "a readable file is needed, not %s", fd_kind_name(info.kind));
-        fd_close(fd);
-        return refuse(r, m, interface, WL_DISPLAY_IMPLEMENTATION, text);
-    }
-    r->file.job = vfd_file_read(r->loop, fd, LINK_FILE_MAX, file_read, r);
-    if (!r->file.job)
-        return refuse(r, m, interface, WL_DISPLAY_NO_MEMORY, strerror(errno));
-    wl_socket_pause(&r->local, true);
-    return RELAY_WAIT;
-}
-
-static enum relay_verdict send_stream(struct relay *r, struct wl_message *m, const char *interface, int fd)
-{
-    struct fd_info info;
-    int e = fd_inspect(fd, &info);
-    if (e < 0 || info.kind == FD_KIND_OTHER) {
-        char text[96];
-        snprintf(text, sizeof(text), "a pipe, socket or file is needed, not %s", e < 0 ? strerror(-e) : fd_kind_name(info.kind));
-        fd_close(fd);
-        return refuse(r, m, interface, WL_DISPLAY_IMPLEMENTATION, text);
-    }
-    if (!room_for_one(r, m->info->name)) {
-        fd_close(fd);
-        return RELAY_END;
-    }
-    struct link_vfd vfd = {.id = new_id(r), .kind = LINK_VFD_STREAM, .flags = info.writable ? LINK_VFD_SINK : LINK_VFD_SOURCE};
-    link_queue(r->link, link_vfd_encode, &vfd);
-    if (add_stream(r, vfd.id, fd, !info.writable, false))
-        return RELAY_PASS;
-    if (errno != EPIPE && errno != ENXIO)
-        return refuse(r, m, interface, WL_DISPLAY_NO_MEMORY, strerror(errno));
-    /* Its reader left before it began: the writer at the other side finds that out. */
-    link_queue(r->link, link_id_encode, LINK_VFD_CLOSE, vfd.id);
-    return RELAY_PASS;
-}
-
-enum relay_verdict relay_vfd_send(struct relay *r, struct wl_message *m, const struct wl_msg_info *info, const char *interface)
-{
-    if (info->fd_rule == WL_FD_FILE)
-        return send_file(r, m, interface);
-    int fd = wl_socket_claim_fd(&r->local);
-    if (fd < 0)
-        return refuse(r, m, interface, WL_DISPLAY_INVALID_METHOD, "its descriptor is missing");
-    return info->fd_rule == WL_FD_POOL ? send_pool(r, m, interface, fd) : send_stream(r, m, interface, fd);
-}
-
-void relay_send_rows(struct relay *r, struct memory *memory, struct link_mem_write rows, uint32_t tag)
-{
-    rows.id = memory->id;
-    link_queue(r->link, link_mem_write_encode, &rows);
-    sendq_rows(&r->link->out, memory, rows.offset, rows.row, rows.rows, rows.stride, tag);
-    r->counted_memory += (uint64_t)rows.row * rows.rows;
-}
-
-/* --- VFDs → local descriptors --- */
-
 int relay_vfd_broken(struct relay *r, const char *what, uint32_t id)
 {
-    relay_fail(r, LINK_ERROR_PROTOCOL, 0, WL_DISPLAY_IMPLEMENTATION, "the other proxy broke the link protocol: %s (id %#x)", what, id);
+    relay_fail(r, LINK_ERROR_PROTOCOL, 0, WL_DISPLAY_IMPLEMENTATION,
+               "the other proxy broke the link protocol: %s (id %#x)", what, id);
     return -EPROTO;
 }
 
@@ -384,9 +193,12 @@ void relay_vfd_forget(struct relay *r)
         release_arrived(&r->arrived[r->arrived_first++]);
 }
 
-enum relay_verdict relay_vfd_take(struct relay *r, struct wl_message *m, const char *interface, bool drop)
+enum relay_verdict relay_vfd_take(struct relay *r, struct wl_message *m, const char *interface,
+                                  bool drop)
 {
-    static const uint16_t kinds[_WL_FD_N] = {[WL_FD_POOL] = LINK_VFD_MEMORY, [WL_FD_FILE] = LINK_VFD_FILE, [WL_FD_STREAM] = LINK_VFD_STREAM};
+    static const uint16_t kinds[_WL_FD_N] = {[WL_FD_POOL] = LINK_VFD_MEMORY,
+                                             [WL_FD_FILE] = LINK_VFD_FILE,
+                                             [WL_FD_STREAM] = LINK_VFD_STREAM};
     if (!r->arrived_n) {
         relay_vfd_broken(r, "a message lacks its descriptor", m->object);
         return RELAY_END;
@@ -403,18 +215,18 @@ enum relay_verdict relay_vfd_take(struct relay *r, struct wl_message *m, const c
     } else if (vfd.kind == LINK_VFD_MEMORY) {
         int32_t size = m->args[2].i;
         if (size <= 0 || (uint64_t)size > vfd.memory->size)
-            v = refuse(r, m, interface, WL_SHM_INVALID_FD, "invalid pool size");
+            v = relay_vfd_refuse(r, m, interface, WL_SHM_INVALID_FD, "invalid pool size");
         else
             v = relay_shm_create_pool(r, m, vfd.memory);
         fd = v == RELAY_PASS ? fcntl(vfd.memory->fd, F_DUPFD_CLOEXEC, 0) : -1;
         if (v == RELAY_PASS && fd < 0)
-            v = refuse(r, m, interface, WL_DISPLAY_NO_MEMORY, strerror(errno));
+            v = relay_vfd_refuse(r, m, interface, WL_DISPLAY_NO_MEMORY, strerror(errno));
     } else if (vfd.kind == LINK_VFD_FILE) {
         if (vfd.memory->filled != vfd.memory->size) {
             relay_vfd_broken(r, "a file is incomplete", vfd.id);
             v = RELAY_END;
         } else if ((fd = vfd_file_share(vfd.memory)) < 0) {
-            v = refuse(r, m, interface, WL_DISPLAY_NO_MEMORY, strerror(-fd));
+            v = relay_vfd_refuse(r, m, interface, WL_DISPLAY_NO_MEMORY, strerror(-fd));
         }
     } else {
         fd = fd_steal(&vfd.fd);
@@ -429,7 +241,8 @@ bool relay_charge(struct relay *r, uint64_t bytes)
 {
     if (!r->ops->charge || r->ops->charge(r, bytes))
         return true;
-    relay_fail(r, LINK_ERROR_LIMIT, 0, WL_DISPLAY_NO_MEMORY, "memory limit: the VM's buffers take all that it may mirror (max-memory)");
+    relay_fail(r, LINK_ERROR_LIMIT, 0, WL_DISPLAY_NO_MEMORY,
+               "memory limit: the VM's buffers take all that it may mirror (max-memory)");
     return false;
 }
 
@@ -444,26 +257,31 @@ static int add_vfd(struct relay *r, const struct link_vfd *vfd)
         if (e < 0)
             return relay_vfd_broken(r, strerror(-e), vfd->id);
         arrived.memory = memory_ref(memory);
-        return push_arrived(r, arrived) ? 0 : relay_vfd_broken(r, "too many descriptors that no message takes", vfd->id);
+        return push_arrived(r, arrived)
+                   ? 0
+                   : relay_vfd_broken(r, "too many descriptors that no message takes", vfd->id);
     }
     if ((vfd->id & ~LINK_HOST_ID) != r->peer_next_id)
         return relay_vfd_broken(r, "VFD ids must count up", vfd->id);
     r->peer_next_id++;
-    if (vfd->kind != LINK_VFD_FILE && !room_for_one(r, "VFD"))
+    if (vfd->kind != LINK_VFD_FILE && !relay_vfd_room(r, "VFD"))
         return -EPROTO;
     if (vfd->kind == LINK_VFD_STREAM) {
         int ends[2];
         if (pipe2(ends, O_CLOEXEC) < 0) {
-            relay_fail(r, LINK_ERROR_INTERNAL, 0, WL_DISPLAY_NO_MEMORY, "no pipe: %s", strerror(errno));
+            relay_fail(r, LINK_ERROR_INTERNAL, 0, WL_DISPLAY_NO_MEMORY, "no pipe: %s",
+                       strerror(errno));
             return -EMFILE;
         }
-        bool out = vfd->flags == LINK_VFD_SINK; /* what the application here writes goes to the sender */
+        bool out =
+            vfd->flags == LINK_VFD_SINK; /* what the application here writes goes to the sender */
         int ours = out ? ends[0] : ends[1];
         arrived.fd = out ? ends[1] : ends[0];
         fd_set_nonblock(ours);
-        if (!add_stream(r, vfd->id, ours, out, true)) {
+        if (!relay_vfd_add_stream(r, vfd->id, ours, out, true)) {
             release_arrived(&arrived);
-            relay_fail(r, LINK_ERROR_INTERNAL, 0, WL_DISPLAY_NO_MEMORY, "no stream: %s", strerror(errno));
+            relay_fail(r, LINK_ERROR_INTERNAL, 0, WL_DISPLAY_NO_MEMORY, "no stream: %s",
+                       strerror(errno));
             return -ENOMEM;
         }
     } else {
@@ -471,14 +289,18 @@ static int add_vfd(struct relay *r, const struct link_vfd *vfd)
             return -EPROTO;
         arrived.memory = memory_create(vfd->size);
         if (!arrived.memory) {
-            relay_fail(r, LINK_ERROR_INTERNAL, 0, WL_DISPLAY_NO_MEMORY, "no memory of %llu bytes: %s", (unsigned long long)vfd->size, strerror(errno));
+            relay_fail(r, LINK_ERROR_INTERNAL, 0, WL_DISPLAY_NO_MEMORY,
+                       "no memory of %llu bytes: %s", (unsigned long long)vfd->size,
+                       strerror(errno));
             return -ENOMEM;
         }
         arrived.memory->id = vfd->id;
         if (vfd->kind == LINK_VFD_MEMORY)
-            add_memory(r, memory_ref(arrived.memory), vfd->id);
+            relay_memory_add(r, memory_ref(arrived.memory), vfd->id);
     }
-    return push_arrived(r, arrived) ? 0 : relay_vfd_broken(r, "too many descriptors that no message takes", vfd->id);
+    return push_arrived(r, arrived)
+               ? 0
+               : relay_vfd_broken(r, "too many descriptors that no message takes", vfd->id);
 }
 
 static int close_vfd(struct relay *r, uint32_t id)
@@ -503,7 +325,8 @@ static int size_memory(struct relay *r, const struct link_mem_size *size)
         return relay_vfd_broken(r, "MEM_SIZE of unknown memory", size->id);
     int e = memory_grow(m, size->size);
     if (e < 0) {
-        relay_fail(r, LINK_ERROR_INTERNAL, 0, WL_DISPLAY_NO_MEMORY, "no memory of %llu bytes: %s", (unsigned long long)size->size, strerror(-e));
+        relay_fail(r, LINK_ERROR_INTERNAL, 0, WL_DISPLAY_NO_MEMORY, "no memory of %llu bytes: %s",
+                   (unsigned long long)size->size, strerror(-e));
         return e;
     }
     return 0;
@@ -513,7 +336,8 @@ static int punch_memory(struct relay *r, const struct link_mem_punch *punch)
 {
     struct memory *m = r->side == RELAY_HOST ? relay_memory_find(r, punch->id) : NULL;
     if (!m || punch->offset + punch->length > m->size)
-        return relay_vfd_broken(r, m ? "MEM_PUNCH beyond the memory" : "MEM_PUNCH of unknown memory", punch->id);
+        return relay_vfd_broken(
+            r, m ? "MEM_PUNCH beyond the memory" : "MEM_PUNCH of unknown memory", punch->id);
     memory_punch(m, punch->offset, punch->length);
     return 0;
 }
@@ -522,9 +346,13 @@ static int credit_stream(struct relay *r, const struct link_stream_credit *credi
 {
     struct stream *s = find_stream(r, credit->id);
     if (!s)
-        return relay_vfd_was_made(r, credit->id) ? 0 : relay_vfd_broken(r, "STREAM_CREDIT for an id that never was", credit->id);
+        return relay_vfd_was_made(r, credit->id)
+                   ? 0
+                   : relay_vfd_broken(r, "STREAM_CREDIT for an id that never was", credit->id);
     if (!s->out || !stream_add_credit(s, credit->bytes))
-        return relay_vfd_broken(r, s->out ? "STREAM_CREDIT overflows the window" : "STREAM_CREDIT from the writer", credit->id);
+        return relay_vfd_broken(
+            r, s->out ? "STREAM_CREDIT overflows the window" : "STREAM_CREDIT from the writer",
+            credit->id);
     return 0;
 }
 
@@ -532,7 +360,9 @@ static int end_stream(struct relay *r, uint32_t id)
 {
     struct stream *s = find_stream(r, id);
     if (!s)
-        return relay_vfd_was_made(r, id) ? 0 : relay_vfd_broken(r, "STREAM_END for an id that never was", id);
+        return relay_vfd_was_made(r, id)
+                   ? 0
+                   : relay_vfd_broken(r, "STREAM_END for an id that never was", id);
     if (s->out || s->peer_done)
         return relay_vfd_broken(r, "STREAM_END from the reader, or twice", id);
     stream_end(s);
@@ -580,7 +410,8 @@ int relay_vfd_frame(struct relay *r, enum link_type type, const uint8_t *payload
         if (e == LINK_OK)
             return end_stream(r, f.id);
     }
-    relay_fail(r, LINK_ERROR_PROTOCOL, 0, WL_DISPLAY_IMPLEMENTATION, "the other proxy sent a malformed %s frame: %s", link_type_name(type),
+    relay_fail(r, LINK_ERROR_PROTOCOL, 0, WL_DISPLAY_IMPLEMENTATION,
+               "the other proxy sent a malformed %s frame: %s", link_type_name(type),
                link_decode_error_name(e));
     return -EPROTO;
 }
@@ -605,14 +436,17 @@ int relay_vfd_mem_write(void *user, const struct link_mem_write *w, struct memor
         if (vfd->kind != LINK_VFD_FILE || vfd->id != w->id)
             continue;
         if (w->rows != 1 || w->offset != vfd->memory->filled || end > vfd->memory->size)
-            return relay_vfd_broken(r, "a file must be written once, from its start to its end", w->id);
+            return relay_vfd_broken(r, "a file must be written once, from its start to its end",
+                                    w->id);
         vfd->memory->filled = end;
         *ret_memory = vfd->memory;
         return 0;
     }
     struct memory *m = relay_memory_find(r, w->id);
     if (!m)
-        return relay_vfd_was_made(r, w->id) ? 0 : relay_vfd_broken(r, "MEM_WRITE to an id that never was", w->id);
+        return relay_vfd_was_made(r, w->id)
+                   ? 0
+                   : relay_vfd_broken(r, "MEM_WRITE to an id that never was", w->id);
     if (end > m->size)
         return relay_vfd_broken(r, "MEM_WRITE beyond the memory", w->id);
     if (r->side == RELAY_HOST) {
@@ -625,17 +459,19 @@ int relay_vfd_mem_write(void *user, const struct link_mem_write *w, struct memor
     return 0;
 }
 
-int relay_vfd_stream_data(void *user, uint32_t id, size_t size, struct stream **ret_stream)
+int relay_vfd_stream_data(void *user, uint32_t id, size_t size, struct link_sink **ret_sink)
 {
     struct relay *r = user;
     struct stream *s = find_stream(r, id);
     if (!s)
-        return relay_vfd_was_made(r, id) ? 0 : relay_vfd_broken(r, "STREAM_DATA for an id that never was", id);
+        return relay_vfd_was_made(r, id)
+                   ? 0
+                   : relay_vfd_broken(r, "STREAM_DATA for an id that never was", id);
     if (s->out || s->peer_done)
         return relay_vfd_broken(r, "STREAM_DATA from the reader, or after the end", id);
     if (!stream_take_credit(s, size))
         return relay_vfd_broken(r, "STREAM_DATA beyond its credit", id);
-    *ret_stream = s;
+    *ret_sink = &s->sink;
     return 0;
 }
 

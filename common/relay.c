@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The life of a relay. Either side may end first: an END frame says that one Wayland side is closed, streams go on until
- * they are done (a clipboard transfer outlives the application that started it), then the host closes the link. */
+/* The life of a relay. Either side may end first: an END frame says that one Wayland side is
+ * closed, streams go on until they are done (a clipboard transfer outlives the application that
+ * started it), then the host closes the link. */
 #include "common/relay.h"
 
 #include <errno.h>
@@ -15,7 +16,7 @@
 #include "common/memory.h"
 #include "common/relay-private.h"
 
-#define ENDING_MS 3000 /* for the last words to go out */
+#define ENDING_MS 3000   /* for the last words to go out */
 #define CLOSING_MS 10000 /* for the other proxy to close the link */
 
 static const struct link_ops link_ops;
@@ -36,9 +37,12 @@ static void finish(struct relay *r)
     wl_socket_pause(&r->local, true);
     if (r->timer)
         loop_timer_disarm(r->timer);
-    log_debug(r->subject, "ended: sent wayland=%llu mem=%llu stream=%llu copied=%llu bytes, received %llu bytes",
-              (unsigned long long)r->counted_wayland, (unsigned long long)r->counted_memory,
-              (unsigned long long)r->counted_streams, (unsigned long long)r->counted_copies, (unsigned long long)r->link->received);
+    log_debug(
+        r->subject,
+        "ended: sent wayland=%llu mem=%llu stream=%llu copied=%llu bytes, received %llu bytes",
+        (unsigned long long)r->counted_wayland, (unsigned long long)r->counted_memory,
+        (unsigned long long)r->counted_streams, (unsigned long long)r->counted_copies,
+        (unsigned long long)r->link->received);
     if (loop_later(r->loop, ended_later, r) < 0)
         log_error(r->subject, "out of memory");
 }
@@ -117,7 +121,8 @@ static void end(struct relay *r)
     relay_settle_later(r);
 }
 
-void relay_fail(struct relay *r, enum link_error kind, uint32_t object, uint32_t wl_code, const char *format, ...)
+void relay_fail(struct relay *r, enum link_error kind, uint32_t object, uint32_t wl_code,
+                const char *format, ...)
 {
     char text[512];
     va_list args;
@@ -132,7 +137,9 @@ void relay_fail(struct relay *r, enum link_error kind, uint32_t object, uint32_t
         uint8_t message[1024];
         char reason[600];
         snprintf(reason, sizeof(reason), "wayvsock: %s", text);
-        sendq_copy(&r->local.out, message, wl_message_display_error(message, sizeof(message), object ? object : 1, wl_code, reason));
+        sendq_copy(&r->local.out, message,
+                   wl_message_display_error(message, sizeof(message), object ? object : 1, wl_code,
+                                            reason));
     }
     end(r);
 }
@@ -140,13 +147,16 @@ void relay_fail(struct relay *r, enum link_error kind, uint32_t object, uint32_t
 /* The other proxy ended the connection: a client learns why. */
 static void ended_by_peer(struct relay *r, const struct link_error_frame *error)
 {
-    log_info(r->subject, "ended by the %s: %.*s", r->side == RELAY_GUEST ? "host" : "guest", (int)error->text_size, error->text);
+    log_info(r->subject, "ended by the %s: %.*s", r->side == RELAY_GUEST ? "host" : "guest",
+             (int)error->text_size, error->text);
     if (r->side == RELAY_GUEST && !r->local_done) {
         uint8_t message[1024 + 64];
         char reason[LINK_TEXT_MAX + 1];
         snprintf(reason, sizeof(reason), "%.*s", (int)error->text_size, error->text);
-        sendq_copy(&r->local.out, message, wl_message_display_error(message, sizeof(message), error->object ? error->object : 1,
-                                                                     error->wl_code, reason));
+        sendq_copy(&r->local.out, message,
+                   wl_message_display_error(message, sizeof(message),
+                                            error->object ? error->object : 1, error->wl_code,
+                                            reason));
     }
     end(r);
 }
@@ -164,7 +174,8 @@ static void flush_local(struct relay *r)
     if (r->side == RELAY_HOST)
         link_pause(r->link, size > LINK_HIGH_WATER || (r->link->paused && size > LINK_LOW_WATER));
     else if (size > r->limits.queue)
-        relay_fail(r, LINK_ERROR_LIMIT, 0, WL_DISPLAY_NO_MEMORY, "the client does not read its events: more than %llu bytes wait for it",
+        relay_fail(r, LINK_ERROR_LIMIT, 0, WL_DISPLAY_NO_MEMORY,
+                   "the client does not read its events: more than %llu bytes wait for it",
                    (unsigned long long)r->limits.queue);
     if ((r->got_end || r->ending) && !size)
         relay_settle_later(r);
@@ -180,7 +191,8 @@ static void flush_link(struct relay *r)
     /* Only a file that is being read keeps the compositor waiting. */
     wl_socket_pause(&r->local, r->file.job || (r->side == RELAY_GUEST && r->link->high));
     if (r->side == RELAY_HOST && sendq_size(&r->link->out) > r->limits.queue)
-        relay_fail(r, LINK_ERROR_LIMIT, 0, WL_DISPLAY_NO_MEMORY, "queue limit: the guest does not read: more than %llu bytes wait for it",
+        relay_fail(r, LINK_ERROR_LIMIT, 0, WL_DISPLAY_NO_MEMORY,
+                   "queue limit: the guest does not read: more than %llu bytes wait for it",
                    (unsigned long long)r->limits.queue);
 }
 
@@ -218,7 +230,8 @@ static void local_ready(void *user, unsigned events)
     if (n > 0) {
         local_batch(r, bytes, (size_t)n);
     } else if (n == -EMFILE || n == -EOVERFLOW) {
-        relay_fail(r, r->side == RELAY_HOST ? LINK_ERROR_COMPOSITOR : LINK_ERROR_LIMIT, 0, WL_DISPLAY_NO_MEMORY,
+        relay_fail(r, r->side == RELAY_HOST ? LINK_ERROR_COMPOSITOR : LINK_ERROR_LIMIT, 0,
+                   WL_DISPLAY_NO_MEMORY,
                    n == -EMFILE ? "descriptors were lost: our limit of open files is reached"
                                 : "too many descriptors that no message claims");
     } else if (n != -EAGAIN) {
@@ -282,7 +295,8 @@ static int link_frame(void *user, enum link_type type, const uint8_t *payload, s
     default:
         break;
     }
-    relay_fail(r, LINK_ERROR_PROTOCOL, 0, WL_DISPLAY_IMPLEMENTATION, "the other proxy sent an unexpected %s frame", link_type_name(type));
+    relay_fail(r, LINK_ERROR_PROTOCOL, 0, WL_DISPLAY_IMPLEMENTATION,
+               "the other proxy sent an unexpected %s frame", link_type_name(type));
     return -EPROTO;
 }
 
@@ -316,19 +330,23 @@ static void link_drained(void *user)
 static void link_fault(void *user, uint32_t tag)
 {
     struct relay *r = user;
-    relay_fail(r, LINK_ERROR_WAYLAND, tag, WL_SHM_INVALID_FD, "error accessing SHM buffer: its file has been truncated");
+    relay_fail(r, LINK_ERROR_WAYLAND, tag, WL_SHM_INVALID_FD,
+               "error accessing SHM buffer: its file has been truncated");
 }
 
 static void link_closed(void *user, int reason, unsigned type)
 {
     struct relay *r = user;
     if (reason > 0) {
-        link_queue(r->link, link_error_encode, LINK_ERROR_PROTOCOL, 0, WL_DISPLAY_IMPLEMENTATION, "malformed frame");
+        link_queue(r->link, link_error_encode, LINK_ERROR_PROTOCOL, 0, WL_DISPLAY_IMPLEMENTATION,
+                   "malformed frame");
         link_flush(r->link);
-        log_warn(r->subject, "the other proxy sent a malformed %s frame: %s", link_type_name(type), link_decode_error_name(reason));
+        log_warn(r->subject, "the other proxy sent a malformed %s frame: %s", link_type_name(type),
+                 link_decode_error_name(reason));
     } else if (!r->ending && !(r->sent_end && r->got_end)) {
-        log_info(r->subject, "the connection to the %s was lost%s%s", r->side == RELAY_GUEST ? "host" : "guest",
-                 reason ? ": " : "", reason ? strerror(-reason) : "");
+        log_info(r->subject, "the connection to the %s was lost%s%s",
+                 r->side == RELAY_GUEST ? "host" : "guest", reason ? ": " : "",
+                 reason ? strerror(-reason) : "");
     } else {
         finish(r);
         return;
@@ -368,8 +386,8 @@ static void give_up_link(struct loop *loop, struct link *link)
 }
 
 struct relay *relay_create(struct loop *loop, enum relay_side side, int local_fd, struct link *link,
-                           const struct relay_limits *limits, const struct relay_ops *ops, void *user,
-                           struct log_subject *subject)
+                           const struct relay_limits *limits, const struct relay_ops *ops,
+                           void *user, struct log_subject *subject)
 {
     struct relay *r = calloc(1, sizeof(*r));
     if (!r || wl_objects_init(&r->objects) < 0) {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
-/* relay: one application's Wayland connection: a Unix socket here, a link there, the same in both proxies. Checks every
- * message, carries its descriptors as VFDs, and asks its owner about the messages that need care. */
+/* relay: one application's Wayland connection: a Unix socket here, a link there, the same in both
+ * proxies. Checks every message, carries its descriptors as VFDs, and asks its owner about the
+ * messages that need care. */
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -32,8 +33,8 @@ enum relay_verdict {
 };
 
 struct relay_ops {
-    /* A message with a hook, checked, with its new ids and (POOL) memory in place, about to be passed on. @message->bytes
-     * may be changed in place with wl_message_poke(). */
+    /* A message with a hook, checked, with its new ids and (POOL) memory in place, about to be
+     * passed on. @message->bytes may be changed in place with wl_message_poke(). */
     enum relay_verdict (*hook)(struct relay *relay, struct wl_message *message, bool event);
     /* The version up to which a global is offered, at most @version; 0 hides it. NULL: as it is. */
     uint32_t (*global)(struct relay *relay, const struct wl_iface *iface, uint32_t version);
@@ -43,12 +44,13 @@ struct relay_ops {
     void (*batch)(struct relay *relay);
     /* guest: the host was told to drop these bytes. May be NULL. */
     void (*punched)(struct relay *relay, struct memory *memory, uint64_t offset, uint64_t length);
-    /* host: what the guest says of its GPU's resources, checked as far as that needs no GPU. 0, or negative after relay_fail().
-     * NULL: it may say nothing. */
+    /* host: what the guest says of its GPU's resources, checked as far as that needs no GPU. 0, or
+     * negative after relay_fail(). NULL: it may say nothing. */
     int (*import)(struct relay *relay, const struct link_import *import);
     int (*import_release)(struct relay *relay, uint32_t id);
     int (*copy)(struct relay *relay, struct memory *memory, const struct link_mem_copy *copy);
-    /* host: false: what such a frame is about waits for the GPU; link_resume(). NULL: nothing waits. */
+    /* host: false: what such a frame is about waits for the GPU; link_resume(). NULL: nothing
+     * waits. */
     bool (*may_go_on)(struct relay *relay, enum link_type type);
     /* guest: the host does not look into the resource any more. May be NULL. */
     void (*import_released)(struct relay *relay, uint32_t id);
@@ -90,7 +92,8 @@ struct relay {
     size_t globals_n, globals_room;
 
     uint32_t next_id, peer_next_id; /* of VFDs, without LINK_HOST_ID */
-    struct memory *memories;        /* list; guest: of client files, host: of mirrors that the guest may name */
+    struct memory
+        *memories; /* list; guest: of client files, host: of mirrors that the guest may name */
     struct stream **streams;
     size_t streams_n, streams_room;
     unsigned memories_n;
@@ -100,11 +103,12 @@ struct relay {
     struct { /* runs of the batch that is being read from the local side */
         const uint8_t *at;
         size_t size;
-    } *runs;
+    } * runs;
     size_t runs_n, runs_room, runs_size;
 
-    struct relay_range *uncovered; /* guest: where released buffers were; punched out at the end of the batch */
-    struct { /* a file that a thread reads before its message can go on */
+    struct relay_range
+        *uncovered; /* guest: where released buffers were; punched out at the end of the batch */
+    struct {        /* a file that a thread reads before its message can go on */
         struct vfd_file_job *job;
         bool done;
         int error;
@@ -114,38 +118,43 @@ struct relay {
 
     bool local_done; /* the local side is closed */
     bool sent_end, got_end;
-    bool ending;   /* nothing is read any more; what is queued may still go out */
-    bool finished; /* ended() is on its way */
+    bool ending;              /* nothing is read any more; what is queued may still go out */
+    bool finished;            /* ended() is on its way */
     struct loop_timer *timer; /* ending: how long to wait for the rest */
     uint32_t next_import;     /* the number that the next IMPORT has (guest: will have) */
-    uint64_t counted_wayland, counted_memory, counted_streams; /* bytes sent over the link, for the log */
-    uint64_t counted_copies;  /* bytes that MEM_COPY named instead of sending them */
+    uint64_t counted_wayland, counted_memory,
+        counted_streams;     /* bytes sent over the link, for the log */
+    uint64_t counted_copies; /* bytes that MEM_COPY named instead of sending them */
 };
 
-/* Takes @local_fd and @link. NULL: errno (both are closed). Reading starts with the next turn of the loop. */
+/* Takes @local_fd and @link. NULL: errno (both are closed). Reading starts with the next turn of
+ * the loop. */
 struct relay *relay_create(struct loop *loop, enum relay_side side, int local_fd, struct link *link,
-                           const struct relay_limits *limits, const struct relay_ops *ops, void *user,
-                           struct log_subject *subject);
+                           const struct relay_limits *limits, const struct relay_ops *ops,
+                           void *user, struct log_subject *subject);
 /* At once, without a word to either side. */
 void relay_destroy(struct relay *relay);
 
-/* Ends the connection: guest: the client gets wl_display.error; host: the guest gets an ERROR that becomes one. @object 0 means
- * the display. */
-void relay_fail(struct relay *relay, enum link_error kind, uint32_t object, uint32_t wl_code, const char *format, ...)
-    __attribute__((format(printf, 5, 6)));
+/* Ends the connection: guest: the client gets wl_display.error; host: the guest gets an ERROR that
+ * becomes one. @object 0 means the display. */
+void relay_fail(struct relay *relay, enum link_error kind, uint32_t object, uint32_t wl_code,
+                const char *format, ...) __attribute__((format(printf, 5, 6)));
 
-/* Rows that the other side needs before the messages of this batch (@rows->id is filled in). @tag: the wl_buffer to blame if
- * they cannot be read. */
-void relay_send_rows(struct relay *relay, struct memory *memory, struct link_mem_write rows, uint32_t tag);
-/* guest: the same rows, which are in the resource that @import names, at @source_offset, @source_stride apart. */
-void relay_copy_rows(struct relay *relay, struct memory *memory, struct link_mem_write rows, uint32_t import, uint64_t source_offset,
-                     uint32_t source_stride);
+/* Rows that the other side needs before the messages of this batch (@rows->id is filled in). @tag:
+ * the wl_buffer to blame if they cannot be read. */
+void relay_send_rows(struct relay *relay, struct memory *memory, struct link_mem_write rows,
+                     uint32_t tag);
+/* guest: the same rows, which are in the resource that @import names, at @source_offset,
+ * @source_stride apart. */
+void relay_copy_rows(struct relay *relay, struct memory *memory, struct link_mem_write rows,
+                     uint32_t import, uint64_t source_offset, uint32_t source_stride);
 /* guest: gives @resource a number, until relay_import_release() and then import_released(). */
 uint32_t relay_import(struct relay *relay, uint32_t resource, uint64_t size);
 void relay_import_release(struct relay *relay, uint32_t import);
 /* host: so that the guest may reuse it. */
 void relay_import_released(struct relay *relay, uint32_t import);
-/* A message of our own, to the application or compositor here, or to the one at the other side. Whole Wayland message. */
+/* A message of our own, to the application or compositor here, or to the one at the other side.
+ * Whole Wayland message. */
 void relay_inject_local(struct relay *relay, const void *message, size_t size);
 void relay_inject_link(struct relay *relay, const void *message, size_t size);
 
@@ -155,5 +164,10 @@ void *relay_data(struct relay *relay, uint32_t id, int kind);
 void relay_attach(struct relay *relay, uint32_t id, struct wl_data *data);
 
 /* wl_display.error codes. */
-enum { WL_DISPLAY_INVALID_OBJECT, WL_DISPLAY_INVALID_METHOD, WL_DISPLAY_NO_MEMORY, WL_DISPLAY_IMPLEMENTATION };
+enum {
+    WL_DISPLAY_INVALID_OBJECT,
+    WL_DISPLAY_INVALID_METHOD,
+    WL_DISPLAY_NO_MEMORY,
+    WL_DISPLAY_IMPLEMENTATION
+};
 #define WL_SHM_INVALID_FD 2

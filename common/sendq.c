@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Between calls every segment is either owned (arena, heap), referenced (rows) or a pipe whose owner waits for it;
- * borrowed segments live from sendq_borrow() to the flush at the end of the same callback. */
+/* Between calls every segment is either owned (arena, heap), referenced (rows) or a pipe whose
+ * owner waits for it; borrowed segments live from sendq_borrow() to the flush at the end of the
+ * same callback. */
 #include "common/sendq.h"
 
 #include <errno.h>
@@ -15,7 +16,14 @@
 #include "common/fd.h"
 #include "common/memory.h"
 
-enum segment_kind { SEGMENT_ARENA, SEGMENT_BORROWED, SEGMENT_HEAP, SEGMENT_ROWS, SEGMENT_PIPE, SEGMENT_ZEROS };
+enum segment_kind {
+    SEGMENT_ARENA,
+    SEGMENT_BORROWED,
+    SEGMENT_HEAP,
+    SEGMENT_ROWS,
+    SEGMENT_PIPE,
+    SEGMENT_ZEROS
+};
 
 struct sendq_segment {
     enum segment_kind kind;
@@ -43,7 +51,7 @@ struct sendq_fd {
 };
 
 #define IOV_N 512
-#define KEEP_ARENA 1024   /* idle connections keep no more than this */
+#define KEEP_ARENA 1024 /* idle connections keep no more than this */
 #define KEEP_SEGMENTS 8
 
 static const uint8_t zeros[64 << 10];
@@ -190,8 +198,8 @@ void sendq_fd(struct sendq *q, int fd)
     q->fds[q->fds_first + q->fds_n++] = (struct sendq_fd){q->queued, fd};
 }
 
-void sendq_rows(struct sendq *q, struct memory *memory, uint64_t offset, uint32_t row, uint32_t rows,
-                uint32_t stride, uint32_t tag)
+void sendq_rows(struct sendq *q, struct memory *memory, uint64_t offset, uint32_t row,
+                uint32_t rows, uint32_t stride, uint32_t tag)
 {
     struct sendq_segment *s = segment_add(q, SEGMENT_ROWS, (uint64_t)row * rows);
     if (!s)
@@ -255,7 +263,8 @@ static size_t rows_iov(const struct sendq_segment *s, struct iovec *iov, size_t 
     uint64_t line = s->rows.done / s->rows.row, within = s->rows.done % s->rows.row;
     size_t n = 0;
     for (; line < s->rows.rows && n < room; line++, within = 0)
-        iov[n++] = (struct iovec){(void *)(base + line * s->rows.stride + within), s->rows.row - within};
+        iov[n++] =
+            (struct iovec){(void *)(base + line * s->rows.stride + within), s->rows.row - within};
     return n;
 }
 
@@ -304,7 +313,8 @@ static size_t gather(struct sendq *q, struct iovec *iov, uint64_t limit, bool *r
     return n;
 }
 
-/* sendmsg() could not read from a mapping. Replaces what lies behind a shrunken file's end by zeros. */
+/* sendmsg() could not read from a mapping. Replaces what lies behind a shrunken file's end by
+ * zeros. */
 static int fault(struct sendq *q, int error)
 {
     bool found = false;
@@ -313,7 +323,8 @@ static int fault(struct sendq *q, int error)
             struct sendq_segment *s = segment_at(q, i);
             if (s->kind != SEGMENT_ROWS)
                 continue;
-            uint64_t end = s->rows.offset + (uint64_t)(s->rows.rows - 1) * s->rows.stride + s->rows.row;
+            uint64_t end =
+                s->rows.offset + (uint64_t)(s->rows.rows - 1) * s->rows.stride + s->rows.row;
             if (!any && !memory_truncated(s->rows.memory, end))
                 continue;
             uint32_t tag = s->rows.tag;
@@ -342,7 +353,8 @@ static int pipe_to_heap(struct sendq_segment *s)
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0)
-            break; /* somebody else, who has the pipe too, took its bytes: zeros complete the frame */
+            break; /* somebody else, who has the pipe too, took its bytes: zeros complete the frame
+                    */
         have += (uint64_t)n;
     }
     --*s->pipe.pending;
@@ -388,7 +400,8 @@ static int flush_once(struct sendq *q, int socket)
     for (size_t i = 0; i < message.msg_iovlen; i++)
         total += iov[i].iov_len;
     size_t fds = 0;
-    while (fds < q->fds_n && fds < SENDQ_FDS_PER_MESSAGE && q->fds[q->fds_first + fds].position < q->sent + total)
+    while (fds < q->fds_n && fds < SENDQ_FDS_PER_MESSAGE &&
+           q->fds[q->fds_first + fds].position < q->sent + total)
         fds++;
     if (fds) {
         message.msg_control = &control;
@@ -398,7 +411,8 @@ static int flush_once(struct sendq *q, int socket)
         control.header.cmsg_type = SCM_RIGHTS;
         control.header.cmsg_len = CMSG_LEN(fds * sizeof(int));
         for (size_t i = 0; i < fds; i++)
-            memcpy(CMSG_DATA(&control.header) + i * sizeof(int), &q->fds[q->fds_first + i].fd, sizeof(int));
+            memcpy(CMSG_DATA(&control.header) + i * sizeof(int), &q->fds[q->fds_first + i].fd,
+                   sizeof(int));
     }
     ssize_t n = sendmsg(socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT | (more ? MSG_MORE : 0));
     if (n < 0 && errno == EINTR)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
-/* sendq: what still has to go out on a stream socket, in order: bytes, descriptors, pixels straight from a
- * mapping, pipe contents by splice. One sendmsg per flush where the socket takes it all. */
+/* sendq: what still has to go out on a stream socket, in order: bytes, descriptors, pixels straight
+ * from a mapping, pipe contents by splice. One sendmsg per flush where the socket takes it all. */
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -38,16 +38,19 @@ static inline uint64_t sendq_size(const struct sendq *q)
 /* @bytes must stay until sendq_flush() returns, which copies what it could not send. */
 void sendq_borrow(struct sendq *q, const void *bytes, size_t size);
 void sendq_copy(struct sendq *q, const void *bytes, size_t size);
-/* Room for @size bytes that the caller writes before anything else is queued; NULL when out of memory. */
+/* Room for @size bytes that the caller writes before anything else is queued; NULL when out of
+ * memory. */
 uint8_t *sendq_reserve(struct sendq *q, size_t size);
 /* Takes @fd; it goes out with the next byte that is queued, or before it. */
 void sendq_fd(struct sendq *q, int fd);
-/* Rows of @memory (referenced until sent); @tag is what @fault gets if the file turns out to be shorter. */
-void sendq_rows(struct sendq *q, struct memory *memory, uint64_t offset, uint32_t row, uint32_t rows, uint32_t stride,
-                uint32_t tag);
-/* @size bytes that are in the pipe @fd now (borrowed until they are out: sendq_pipes() counts them). */
+/* Rows of @memory (referenced until sent); @tag is what @fault gets if the file turns out to be
+ * shorter. */
+void sendq_rows(struct sendq *q, struct memory *memory, uint64_t offset, uint32_t row,
+                uint32_t rows, uint32_t stride, uint32_t tag);
+/* @size bytes that are in the pipe @fd now (borrowed until they are out: sendq_pipes() counts
+ * them). */
 void sendq_pipe(struct sendq *q, int fd, size_t size, unsigned *pending);
 
-/* Sends what @socket takes. 0: all out; -EAGAIN: the rest waits for the socket to be writable; other -errno: the
- * connection is lost. */
+/* Sends what @socket takes. 0: all out; -EAGAIN: the rest waits for the socket to be writable;
+ * other -errno: the connection is lost. */
 int sendq_flush(struct sendq *q, int socket);

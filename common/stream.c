@@ -26,18 +26,19 @@ struct copy_job {
     int from, to;
 };
 
-/* True after EAGAIN or EINTR, when it is worth another try: the application made its end non-blocking. False when @to, which
- * has a reader of its own, lost it. */
+/* True after EAGAIN or EINTR, when it is worth another try: the application made its end
+ * non-blocking. False when @to, which has a reader of its own, lost it. */
 static bool again(int from, int to, bool writing)
 {
-    struct pollfd p[2] = {{.fd = writing ? -1 : from, .events = POLLIN}, {.fd = to, .events = writing ? POLLOUT : 0}};
+    struct pollfd p[2] = {{.fd = writing ? -1 : from, .events = POLLIN},
+                          {.fd = to, .events = writing ? POLLOUT : 0}};
     if (errno == EINTR)
         return true;
     return errno == EAGAIN && (poll(p, 2, -1) >= 0 || errno == EINTR) && !(p[1].revents & POLLERR);
 }
 
-/* Files can make their reader or writer wait for a disk, a server or another program (FUSE): a thread waits instead of
- * the loop. It ends when either side does. */
+/* Files can make their reader or writer wait for a disk, a server or another program (FUSE): a
+ * thread waits instead of the loop. It ends when either side does. */
 static void *copy_thread(void *user)
 {
     struct copy_job job = *(struct copy_job *)user;
@@ -65,7 +66,8 @@ out:
     return NULL;
 }
 
-/* Takes @fd; returns our non-blocking end of a pipe whose other end a thread copies from or to @fd, or -errno. */
+/* Takes @fd; returns our non-blocking end of a pipe whose other end a thread copies from or to @fd,
+ * or -errno. */
 static int with_thread(int fd, bool out)
 {
     int ends[2];
@@ -99,7 +101,8 @@ static int with_thread(int fd, bool out)
     return ours;
 }
 
-/* Makes a descriptor that others hold too usable without blocking and without touching its flags. */
+/* Makes a descriptor that others hold too usable without blocking and without touching its flags.
+ */
 static int usable(int fd, bool out, bool *ret_pipe)
 {
     struct fd_info info;
@@ -132,7 +135,8 @@ static void watch(struct stream *s)
     if (s->out)
         events = s->over || s->in_queue || !s->credit || s->link->high ? 0 : LOOP_READ;
     else /* a pipe's writing end becomes "readable" when its reader leaves */
-        events = (s->buffer_n || s->spill_n ? LOOP_WRITE : 0) | (s->pipe && !s->over ? LOOP_READ : 0);
+        events =
+            (s->buffer_n || s->spill_n ? LOOP_WRITE : 0) | (s->pipe && !s->over ? LOOP_READ : 0);
     loop_io_set(s->io, events);
 }
 
@@ -154,8 +158,12 @@ static void end(struct stream *s)
     s->ended(s->user, s);
 }
 
-struct stream *stream_create(struct loop *loop, struct link *link, uint32_t id, int fd, bool out, bool ours,
-                             void (*ended)(void *user, struct stream *stream), void *user)
+static void feed(struct link_sink *sink, const uint8_t *bytes, size_t size);
+static ssize_t splice_in(struct link_sink *sink, int socket, uint64_t size);
+
+struct stream *stream_create(struct loop *loop, struct link *link, uint32_t id, int fd, bool out,
+                             bool ours, void (*ended)(void *user, struct stream *stream),
+                             void *user)
 {
     struct stream *s = calloc(1, sizeof(*s));
     if (!s) {
@@ -169,6 +177,7 @@ struct stream *stream_create(struct loop *loop, struct link *link, uint32_t id, 
         fd = usable(fd, out, &s->pipe);
     else
         fcntl(fd, F_SETPIPE_SZ, PIPE_SIZE); /* best effort: fewer wake-ups */
+    s->sink = (struct link_sink){feed, splice_in};
     s->id = id;
     s->fd = fd < 0 ? -1 : fd;
     s->out = out;
@@ -194,7 +203,7 @@ void stream_destroy(struct stream *s)
     if (!s)
         return;
     if (s->link)
-        link_forget_stream(s->link, s);
+        link_forget_sink(s->link, &s->sink);
     loop_io_destroy(s->io);
     fd_close(s->fd);
     spill_close(s);
@@ -227,7 +236,8 @@ static void give_credit(struct stream *s, size_t size)
 static ssize_t put(struct stream *s, const uint8_t *bytes, size_t size)
 {
     for (;;) {
-        ssize_t n = s->pipe ? write(s->fd, bytes, size) : send(s->fd, bytes, size, MSG_DONTWAIT | MSG_NOSIGNAL);
+        ssize_t n = s->pipe ? write(s->fd, bytes, size)
+                            : send(s->fd, bytes, size, MSG_DONTWAIT | MSG_NOSIGNAL);
         if (n >= 0)
             return n;
         if (errno == EAGAIN || errno == EWOULDBLOCK)
@@ -237,8 +247,9 @@ static ssize_t put(struct stream *s, const uint8_t *bytes, size_t size)
     }
 }
 
-void stream_feed(struct stream *s, const uint8_t *bytes, size_t size)
+static void feed(struct link_sink *sink, const uint8_t *bytes, size_t size)
 {
+    struct stream *s = (struct stream *)sink;
     while (size && !s->over && !s->buffer_n && !s->spill_n) {
         ssize_t n = put(s, bytes, size);
         if (n < 0) {
@@ -274,14 +285,16 @@ void stream_feed(struct stream *s, const uint8_t *bytes, size_t size)
     watch(s);
 }
 
-/* Whether there are bytes in @socket: when splice() found nothing to do, it is the pipe that is full. */
+/* Whether there are bytes in @socket: when splice() found nothing to do, it is the pipe that is
+ * full. */
 static bool socket_waits(int socket)
 {
     int waiting = 0;
     return ioctl(socket, FIONREAD, &waiting) < 0 || waiting > 0;
 }
 
-/* The link must not wait for a slow reader, and its bytes need not be copied for that: a second pipe takes them. */
+/* The link must not wait for a slow reader, and its bytes need not be copied for that: a second
+ * pipe takes them. */
 static ssize_t spill(struct stream *s, int socket, uint64_t size)
 {
     if (s->spill[0] < 0) {
@@ -289,7 +302,8 @@ static ssize_t spill(struct stream *s, int socket, uint64_t size)
             s->spill[0] = s->spill[1] = -1;
             return -ENOTSUP;
         }
-        fcntl(s->spill[0], F_SETPIPE_SZ, LINK_STREAM_WINDOW); /* as far as we may: the buffer takes the rest */
+        fcntl(s->spill[0], F_SETPIPE_SZ,
+              LINK_STREAM_WINDOW); /* as far as we may: the buffer takes the rest */
     }
     ssize_t n = splice(socket, NULL, s->spill[1], NULL, size, SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
     if (n > 0) {
@@ -302,8 +316,9 @@ static ssize_t spill(struct stream *s, int socket, uint64_t size)
     return n == 0 ? 0 : -ENOTSUP;
 }
 
-ssize_t stream_splice(struct stream *s, int socket, uint64_t size)
+static ssize_t splice_in(struct link_sink *sink, int socket, uint64_t size)
 {
+    struct stream *s = (struct stream *)sink;
     if (s->over || !s->pipe || s->buffer_n)
         return -ENOTSUP;
     if (s->spill_n)
@@ -336,7 +351,8 @@ void stream_end(struct stream *s)
 static void drain(struct stream *s)
 {
     while (s->spill_n) {
-        ssize_t n = splice(s->spill[0], NULL, s->fd, NULL, s->spill_n, SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
+        ssize_t n =
+            splice(s->spill[0], NULL, s->fd, NULL, s->spill_n, SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
         if (n < 0 && errno == EAGAIN)
             return;
         if (n < 0 && errno == EINTR)
@@ -368,7 +384,8 @@ static void drain(struct stream *s)
         end(s);
 }
 
-/* out: one chunk from the descriptor into the link's queue. Returns false when there is nothing to send now. */
+/* out: one chunk from the descriptor into the link's queue. Returns false when there is nothing to
+ * send now. */
 static bool take(struct stream *s)
 {
     int waiting = 0;

@@ -1,49 +1,49 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
-/* stream: one end of a pipe (or socket, or file) that goes on at the other proxy: bytes with credit, end, and
- * a reader that may leave early. The slow end stalls only its own stream. */
+/* stream: one end of a pipe (or socket, or file) that goes on at the other proxy: bytes with
+ * credit, end, and a reader that may leave early. The slow end stalls only its own stream. */
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
-struct link;
+#include "common/link.h"
+
 struct loop;
 struct loop_io;
 struct stream_file;
 
 struct stream {
+    struct link_sink sink; /* in: what the link feeds */
     uint32_t id;
-    int fd; /* owned, non-blocking or only used in ways that do not block */
-    bool out; /* our fd → link; otherwise link → our fd */
-    bool pipe; /* fd is a pipe: can splice */
-    bool over; /* nothing more will happen but the end of what is queued */
+    int fd;         /* owned, non-blocking or only used in ways that do not block */
+    bool out;       /* our fd → link; otherwise link → our fd */
+    bool pipe;      /* fd is a pipe: can splice */
+    bool over;      /* nothing more will happen but the end of what is queued */
     bool peer_done; /* in: STREAM_END came */
     struct loop_io *io;
     struct link *link;
-    uint64_t credit;  /* out: bytes that may still be sent; in: bytes that the peer may still send */
-    uint64_t owed;    /* in: bytes taken, credit for which was not given yet */
+    uint64_t credit; /* out: bytes that may still be sent; in: bytes that the peer may still send */
+    uint64_t owed;   /* in: bytes taken, credit for which was not given yet */
     unsigned in_queue; /* out: segments of our pipe in the link's queue */
-    int spill[2];     /* in: a pipe of ours for what came while the descriptor's pipe was full; -1: none */
+    int spill[2]; /* in: a pipe of ours for what came while the descriptor's pipe was full; -1: none
+                   */
     size_t spill_n;
-    uint8_t *buffer;  /* in: what the descriptor did not take yet, after the spill */
+    uint8_t *buffer; /* in: what the descriptor did not take yet, after the spill */
     size_t buffer_first, buffer_n, buffer_room;
     void (*ended)(void *user, struct stream *stream); /* may be destroyed, from loop_later() */
     void *user;
     uint64_t total; /* bytes carried */
 };
 
-/* Takes @fd. A blocking descriptor that somebody else holds too is opened anew or handed to a thread, so that neither its
- * flags change nor the loop waits for it. @ours: a pipe end of our own, non-blocking. NULL: errno. */
-struct stream *stream_create(struct loop *loop, struct link *link, uint32_t id, int fd, bool out, bool ours,
-                             void (*ended)(void *user, struct stream *stream), void *user);
+/* Takes @fd. A blocking descriptor that somebody else holds too is opened anew or handed to a
+ * thread, so that neither its flags change nor the loop waits for it. @ours: a pipe end of our own,
+ * non-blocking. NULL: errno. */
+struct stream *stream_create(struct loop *loop, struct link *link, uint32_t id, int fd, bool out,
+                             bool ours, void (*ended)(void *user, struct stream *stream),
+                             void *user);
 void stream_destroy(struct stream *stream); /* accepts NULL */
 
-/* in: bytes from the link; keeps what the descriptor does not take. The caller checked them against stream_take_credit(). */
-void stream_feed(struct stream *stream, const uint8_t *bytes, size_t size);
-/* in: moves up to @size bytes from the link's socket into the pipe, or into the spill. Returns the number, 0 at the end of the connection,
- * -EAGAIN if the socket has none, or -ENOTSUP: read them and call stream_feed(). */
-ssize_t stream_splice(struct stream *stream, int socket, uint64_t size);
 /* in: false if the peer sends more than it has credit for. */
 bool stream_take_credit(struct stream *stream, size_t size);
 /* in: the writer at the other side is done. */

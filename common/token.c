@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* token: read once at start. The checks are about mistakes of the person who made the file: a secret that everybody can
- * read proves nothing. */
+/* token: read once at start. The checks are about mistakes of the person who made the file: a
+ * secret that everybody can read proves nothing. */
 #include "common/token.h"
 
 #include <errno.h>
@@ -14,8 +14,8 @@
 
 #include "common/fd.h"
 
-__attribute__((format(printf, 4, 5))) static int
-fail(int result, char *error, size_t error_size, const char *format, ...)
+__attribute__((format(printf, 4, 5))) static int fail(int result, char *error, size_t error_size,
+                                                      const char *format, ...)
 {
     va_list args;
     va_start(args, format);

@@ -13,10 +13,12 @@ struct token {
     size_t n;
 };
 
-/* Reads a regular file, less one newline at its end. Others may not be able to read it, unless it is a credential that
- * systemd handed over. 0 or -errno with a message: -EPERM (others can read it), -EINVAL (no file), -EMSGSIZE (its length). */
+/* Reads a regular file, less one newline at its end. Others may not be able to read it, unless it
+ * is a credential that systemd handed over. 0 or -errno with a message: -EPERM (others can read
+ * it), -EINVAL (no file), -EMSGSIZE (its length). */
 int token_read(const char *path, struct token *ret_token, char *error, size_t error_size);
-/* The path of the credential "token" or "wayvsock.token" of this service, in @buffer; NULL if there is none. */
+/* The path of the credential "token" or "wayvsock.token" of this service, in @buffer; NULL if there
+ * is none. */
 const char *token_default(char *buffer, size_t size);
 /* Compares in a time that depends on @n alone. */
 bool token_equal(const struct token *token, const void *bytes, size_t n);

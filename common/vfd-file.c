@@ -39,7 +39,8 @@ static int seal(struct memory *m)
 int vfd_file_share(struct memory *m)
 {
     for (unsigned i = 0; i < SHARED_N; i++)
-        if (shared[i].map && shared[i].size == m->size && memcmp(shared[i].map, m->map, m->size) == 0)
+        if (shared[i].map && shared[i].size == m->size &&
+            memcmp(shared[i].map, m->map, m->size) == 0)
             return fd_reopen(shared[i].fd, O_RDONLY);
     int r = seal(m);
     if (r < 0)
@@ -128,8 +129,9 @@ static void job_ready(void *user, unsigned events)
     job_release(job);
 }
 
-struct vfd_file_job *vfd_file_read(struct loop *loop, int fd, size_t max,
-                                   void (*done)(void *user, const void *bytes, size_t size, int error), void *user)
+struct vfd_file_job *
+vfd_file_read(struct loop *loop, int fd, size_t max,
+              void (*done)(void *user, const void *bytes, size_t size, int error), void *user)
 {
     struct vfd_file_job *job = calloc(1, sizeof(*job));
     if (!job || atomic_load(&jobs) >= JOBS_MAX || pipe2(job->wake, O_CLOEXEC) < 0) {

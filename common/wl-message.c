@@ -26,7 +26,8 @@ int wl_message_header(const void *bytes, size_t size, struct wl_message *ret)
 
 void wl_message_poke(struct wl_message *message, size_t offset, uint32_t value)
 {
-    /* The bytes are in a receive buffer of ours, const only for those who have no business changing them. */
+    /* The bytes are in a receive buffer of ours, const only for those who have no business changing
+     * them. */
     memcpy((uint8_t *)message->bytes + offset, &value, sizeof(value));
 }
 
@@ -120,9 +121,11 @@ int wl_message_arguments(struct wl_message *m, const struct wl_msg_info *info)
 
 const char *wl_message_error_name(int error)
 {
-    static const char *const names[] = {"ok", "wrong size", "malformed string", "malformed array", "null object",
-                                        "incomplete message"};
-    return error >= 0 && error < (int)(sizeof(names) / sizeof(*names)) ? names[error] : "unknown error";
+    static const char *const names[] = {
+        "ok",          "wrong size",        "malformed string", "malformed array",
+        "null object", "incomplete message"};
+    return error >= 0 && error < (int)(sizeof(names) / sizeof(*names)) ? names[error]
+                                                                       : "unknown error";
 }
 
 static size_t put_header(uint8_t *at, size_t room, uint32_t object, uint16_t opcode, size_t size)
@@ -140,7 +143,8 @@ size_t wl_message_empty(uint8_t *at, size_t room, uint32_t object, uint16_t opco
     return put_header(at, room, object, opcode, WL_HEADER_SIZE);
 }
 
-size_t wl_message_string(uint8_t *at, size_t room, uint32_t object, uint16_t opcode, const char *text)
+size_t wl_message_string(uint8_t *at, size_t room, uint32_t object, uint16_t opcode,
+                         const char *text)
 {
     size_t n = strlen(text) + 1;
     size_t size = put_header(at, room, object, opcode, WL_HEADER_SIZE + 4 + ((n + 3) & ~(size_t)3));
@@ -152,7 +156,8 @@ size_t wl_message_string(uint8_t *at, size_t room, uint32_t object, uint16_t opc
     return size;
 }
 
-size_t wl_message_display_error(uint8_t *at, size_t room, uint32_t object, uint32_t code, const char *text)
+size_t wl_message_display_error(uint8_t *at, size_t room, uint32_t object, uint32_t code,
+                                const char *text)
 {
     if (room < 24)
         return 0;

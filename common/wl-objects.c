@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* As in libwayland, ids of either side are handed out densely, so two arrays do, and a peer cannot make us allocate
- * more than it has objects. A client's id is free again after delete_id; a server's when the client destroyed it. */
+/* As in libwayland, ids of either side are handed out densely, so two arrays do, and a peer cannot
+ * make us allocate more than it has objects. A client's id is free again after delete_id; a
+ * server's when the client destroyed it. */
 #include "common/wl-objects.h"
 
 #include <errno.h>
@@ -9,7 +10,9 @@
 int wl_objects_init(struct wl_objects *o)
 {
     *o = (struct wl_objects){0};
-    return wl_objects_add(o, false, 1, wl_iface_find("wl_display", 10), 1) == WL_OBJECTS_OK ? 0 : -ENOMEM;
+    return wl_objects_add(o, false, 1, wl_iface_find("wl_display", 10), 1) == WL_OBJECTS_OK
+               ? 0
+               : -ENOMEM;
 }
 
 static void drop_data(struct wl_object *object)
@@ -45,7 +48,8 @@ struct wl_object *wl_objects_get(struct wl_objects *o, uint32_t id)
     return &o->side[side].at[i];
 }
 
-int wl_objects_add(struct wl_objects *o, bool by_server, uint32_t id, const struct wl_iface *iface, uint32_t version)
+int wl_objects_add(struct wl_objects *o, bool by_server, uint32_t id, const struct wl_iface *iface,
+                   uint32_t version)
 {
     int side;
     uint32_t i = index_of(id, &side);
@@ -92,6 +96,8 @@ void wl_objects_delete(struct wl_objects *o, uint32_t id)
 
 const char *wl_objects_error_name(int error)
 {
-    static const char *const names[] = {"ok", "id out of range", "id already in use", "too many objects"};
-    return error >= 0 && error < (int)(sizeof(names) / sizeof(*names)) ? names[error] : "unknown error";
+    static const char *const names[] = {"ok", "id out of range", "id already in use",
+                                        "too many objects"};
+    return error >= 0 && error < (int)(sizeof(names) / sizeof(*names)) ? names[error]
+                                                                       : "unknown error";
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
-/* wl-objects: which interface each object id of one Wayland connection has, and what we keep with it. */
+/* wl-objects: which interface each object id of one Wayland connection has, and what we keep with
+ * it. */
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -42,8 +43,10 @@ enum {
     WL_OBJECTS_E_USED,  /* the id is in use */
     WL_OBJECTS_E_FULL,  /* WL_OBJECTS_MAX, or out of memory */
 };
-/* A new object, made by the client or the server (@by_server). A server may reuse an id whose object the client destroyed. */
-int wl_objects_add(struct wl_objects *objects, bool by_server, uint32_t id, const struct wl_iface *iface, uint32_t version);
+/* A new object, made by the client or the server (@by_server). A server may reuse an id whose
+ * object the client destroyed. */
+int wl_objects_add(struct wl_objects *objects, bool by_server, uint32_t id,
+                   const struct wl_iface *iface, uint32_t version);
 /* A destructor was seen: the data goes, the entry stays until the id is free. */
 void wl_objects_retire(struct wl_objects *objects, uint32_t id);
 /* wl_display.delete_id: the id is free. Unknown ids are ignored. */

@@ -93,8 +93,8 @@ uint32_t shm_format_cpp(uint32_t format, unsigned *ret_planes_percent)
     }
 }
 
-bool shm_layout(struct memory_buffer *ret, uint64_t pool_size, int32_t offset, int32_t width, int32_t height,
-                int32_t stride, uint32_t format)
+bool shm_layout(struct memory_buffer *ret, uint64_t pool_size, int32_t offset, int32_t width,
+                int32_t height, int32_t stride, uint32_t format)
 {
     if (offset < 0 || width <= 0 || height <= 0 || stride <= 0)
         return false;
@@ -104,17 +104,25 @@ bool shm_layout(struct memory_buffer *ret, uint64_t pool_size, int32_t offset, i
     if ((uint64_t)offset + size > pool_size || width > stride)
         return false;
     if ((uint64_t)(uint32_t)width * cpp > (uint32_t)stride)
-        cpp = 0; /* libwayland's server lets it pass: whoever reads it reads something else than rows of pixels */
+        cpp = 0; /* libwayland's server lets it pass: whoever reads it reads something else than
+                    rows of pixels */
     uint64_t extent = size * percent / 100;
     if (extent > pool_size - (uint32_t)offset)
         extent = pool_size - (uint32_t)offset;
-    *ret = (struct memory_buffer){.offset = (uint32_t)offset, .width = (uint32_t)width, .height = (uint32_t)height,
-                                  .stride = (uint32_t)stride, .format = format, .cpp = cpp, .extent = extent};
+    *ret = (struct memory_buffer){.offset = (uint32_t)offset,
+                                  .width = (uint32_t)width,
+                                  .height = (uint32_t)height,
+                                  .stride = (uint32_t)stride,
+                                  .format = format,
+                                  .cpp = cpp,
+                                  .extent = extent};
     return true;
 }
 
-struct memory_buffer *shm_buffer_create(struct memory *memory, const struct memory_buffer *layout, uint32_t id,
-                                        void (*released)(void *user, struct memory_buffer *buffer), void *user)
+struct memory_buffer *shm_buffer_create(struct memory *memory, const struct memory_buffer *layout,
+                                        uint32_t id,
+                                        void (*released)(void *user, struct memory_buffer *buffer),
+                                        void *user)
 {
     struct memory_buffer *b = malloc(sizeof(*b));
     if (!b)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
-/* wl-shm: the pools, buffers and screen copies of one Wayland connection, as both proxies keep them. */
+/* wl-shm: the pools, buffers and screen copies of one Wayland connection, as both proxies keep
+ * them. */
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -27,8 +28,8 @@ struct memory_buffer {
     struct memory *memory;
     uint64_t offset;
     uint32_t width, height, stride, format;
-    uint32_t cpp;    /* bytes per pixel, 0 if unknown or planar */
-    uint64_t extent; /* bytes from offset that a reader may look at */
+    uint32_t cpp;                      /* bytes per pixel, 0 if unknown or planar */
+    uint64_t extent;                   /* bytes from offset that a reader may look at */
     struct memory_buffer *prev, *next; /* memory's list */
     void (*released)(void *user, struct memory_buffer *buffer);
     void *user;
@@ -42,15 +43,18 @@ struct shm_capture {
     struct memory_buffer *buffer;
 };
 
-/* A layout that lies within @pool_size, as libwayland's server requires; false otherwise (the compositor answers it). */
-bool shm_layout(struct memory_buffer *ret, uint64_t pool_size, int32_t offset, int32_t width, int32_t height, int32_t stride,
-                uint32_t format);
-/* On @memory, in its list; one reference. NULL: out of memory. @released is called when the last reference goes, with
- * the buffer out of the list already. */
-struct memory_buffer *shm_buffer_create(struct memory *memory, const struct memory_buffer *layout, uint32_t id,
-                                        void (*released)(void *user, struct memory_buffer *buffer), void *user);
+/* A layout that lies within @pool_size, as libwayland's server requires; false otherwise (the
+ * compositor answers it). */
+bool shm_layout(struct memory_buffer *ret, uint64_t pool_size, int32_t offset, int32_t width,
+                int32_t height, int32_t stride, uint32_t format);
+/* On @memory, in its list; one reference. NULL: out of memory. @released is called when the last
+ * reference goes, with the buffer out of the list already. */
+struct memory_buffer *shm_buffer_create(struct memory *memory, const struct memory_buffer *layout,
+                                        uint32_t id,
+                                        void (*released)(void *user, struct memory_buffer *buffer),
+                                        void *user);
 struct memory_buffer *shm_buffer_ref(struct memory_buffer *buffer);
 void shm_buffer_unref(struct memory_buffer *buffer); /* accepts NULL */
-/* Bytes per pixel of a wl_shm format, 0 if it is unknown or has planes; *ret_planes_percent: what its planes take, in
- * percent of stride × height. */
+/* Bytes per pixel of a wl_shm format, 0 if it is unknown or has planes; *ret_planes_percent: what
+ * its planes take, in percent of stride × height. */
 uint32_t shm_format_cpp(uint32_t format, unsigned *ret_planes_percent);

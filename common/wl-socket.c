@@ -13,10 +13,12 @@
 #define READ_SIZE (64u << 10)
 #define SCM_FDS_MAX 253 /* SCM_MAX_FD, net/core/scm.c */
 
-/* One buffer for all: what is not consumed is kept by the socket. Room for an incomplete message and a read. */
+/* One buffer for all: what is not consumed is kept by the socket. Room for an incomplete message
+ * and a read. */
 static uint8_t rx[WL_MESSAGE_MAX + 4 + READ_SIZE];
 
-int wl_socket_init(struct wl_socket *ws, struct loop *loop, int fd, void (*ready)(void *user, unsigned events), void *user)
+int wl_socket_init(struct wl_socket *ws, struct loop *loop, int fd,
+                   void (*ready)(void *user, unsigned events), void *user)
 {
     *ws = (struct wl_socket){.fd = fd};
     sendq_init(&ws->out, NULL, NULL);
@@ -57,7 +59,8 @@ static int queue_fds(struct wl_socket *ws, const int *fds, size_t n)
             size_t room = ws->fds_room ? ws->fds_room : 4;
             while (room < ws->fds_n + n)
                 room *= 2;
-            int *grown = ws->fds_n + n > WL_SOCKET_FDS_MAX ? NULL : realloc(ws->fds, room * sizeof(int));
+            int *grown =
+                ws->fds_n + n > WL_SOCKET_FDS_MAX ? NULL : realloc(ws->fds, room * sizeof(int));
             if (!grown) {
                 for (size_t i = 0; i < n; i++)
                     fd_close(fds[i]);
@@ -112,7 +115,10 @@ ssize_t wl_socket_receive(struct wl_socket *ws, const uint8_t **ret_bytes)
     if (have)
         memcpy(rx, ws->pending, have);
     struct iovec iov = {rx + have, sizeof(rx) - have < READ_SIZE ? sizeof(rx) - have : READ_SIZE};
-    struct msghdr message = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)};
+    struct msghdr message = {.msg_iov = &iov,
+                             .msg_iovlen = 1,
+                             .msg_control = &control,
+                             .msg_controllen = sizeof(control)};
     ssize_t n;
     do
         n = recvmsg(ws->fd, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
@@ -153,7 +159,8 @@ static void watch(struct wl_socket *ws)
 {
     if (!ws->io)
         return;
-    loop_io_set(ws->io, (ws->paused || ws->ended ? 0 : LOOP_READ) | (sendq_size(&ws->out) ? LOOP_WRITE : 0));
+    loop_io_set(ws->io, (ws->paused || ws->ended ? 0 : LOOP_READ) |
+                            (sendq_size(&ws->out) ? LOOP_WRITE : 0));
 }
 
 void wl_socket_pause(struct wl_socket *ws, bool paused)
@@ -170,7 +177,8 @@ int wl_socket_flush(struct wl_socket *ws)
         return 0;
     int r = sendq_flush(&ws->out, ws->fd);
     if (r < 0 && r != -EAGAIN && !ws->out.failed) {
-        /* What the peer said before it left is still to be read: a compositor's error, an application's last requests. */
+        /* What the peer said before it left is still to be read: a compositor's error, an
+         * application's last requests. */
         ws->broken = true;
         sendq_finish(&ws->out);
         r = 0;

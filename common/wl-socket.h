@@ -11,7 +11,8 @@
 struct loop;
 struct loop_io;
 
-#define WL_SOCKET_FDS_MAX 1020 /* descriptors received and not claimed yet; libwayland's ring holds 1023 */
+#define WL_SOCKET_FDS_MAX                                                                          \
+    1020 /* descriptors received and not claimed yet; libwayland's ring holds 1023 */
 
 struct wl_socket {
     int fd; /* owned */
@@ -26,12 +27,15 @@ struct wl_socket {
 };
 
 /* Takes @fd (non-blocking). @ready is called from the loop. 0 or -errno. */
-int wl_socket_init(struct wl_socket *ws, struct loop *loop, int fd, void (*ready)(void *user, unsigned events), void *user);
-void wl_socket_finish(struct wl_socket *ws); /* closes what was not claimed; safe on a zeroed struct */
+int wl_socket_init(struct wl_socket *ws, struct loop *loop, int fd,
+                   void (*ready)(void *user, unsigned events), void *user);
+void wl_socket_finish(
+    struct wl_socket *ws); /* closes what was not claimed; safe on a zeroed struct */
 
-/* One recvmsg. Returns how many bytes are at *ret_bytes now, what was kept before included (valid until the next receive on
- * any socket), 0 at the end of the connection, -EAGAIN; -EMFILE: the kernel could not hand over all descriptors (our limit);
- * -EOVERFLOW: too many unclaimed; or -errno. */
+/* One recvmsg. Returns how many bytes are at *ret_bytes now, what was kept before included (valid
+ * until the next receive on any socket), 0 at the end of the connection, -EAGAIN; -EMFILE: the
+ * kernel could not hand over all descriptors (our limit); -EOVERFLOW: too many unclaimed; or
+ * -errno. */
 ssize_t wl_socket_receive(struct wl_socket *ws, const uint8_t **ret_bytes);
 /* Keeps the last @size bytes for the next receive. 0 or -ENOMEM. */
 int wl_socket_keep(struct wl_socket *ws, const uint8_t *bytes, size_t size);
@@ -40,6 +44,6 @@ size_t wl_socket_kept(struct wl_socket *ws, const uint8_t **ret_bytes);
 /* The next received descriptor, owned by the caller, or -1. */
 int wl_socket_claim_fd(struct wl_socket *ws);
 void wl_socket_pause(struct wl_socket *ws, bool paused);
-/* Sends what the socket takes and watches for the rest. 0, or -ENOMEM: the connection must end. A peer that is gone shows
- * itself to wl_socket_receive(), after its last words. */
+/* Sends what the socket takes and watches for the rest. 0, or -ENOMEM: the connection must end. A
+ * peer that is gone shows itself to wl_socket_receive(), after its last words. */
 int wl_socket_flush(struct wl_socket *ws);

@@ -35,7 +35,8 @@ struct probe {
 
 static void line(bool good, const char *what, const char *advice)
 {
-    printf("%s  %s%s%s\n", good ? "ok  " : "FAIL", what, good || !*advice ? "" : ": ", good ? "" : advice);
+    printf("%s  %s%s%s\n", good ? "ok  " : "FAIL", what, good || !*advice ? "" : ": ",
+           good ? "" : advice);
 }
 
 static void note(const char *text)
@@ -45,8 +46,10 @@ static void note(const char *text)
 
 static void probe_message(struct probe *p, struct wl_message *m)
 {
-    const struct wl_iface *registry = wl_iface_find("wl_registry", 11), *display = wl_iface_find("wl_display", 10);
-    if (m->object == 2 && m->opcode == 0 && wl_message_arguments(m, &registry->events[0]) == WL_MESSAGE_OK) {
+    const struct wl_iface *registry = wl_iface_find("wl_registry", 11),
+                          *display = wl_iface_find("wl_display", 10);
+    if (m->object == 2 && m->opcode == 0 &&
+        wl_message_arguments(m, &registry->events[0]) == WL_MESSAGE_OK) {
         const char *name = m->args[1].s.text;
         p->globals++;
         p->compositor |= strcmp(name, "wl_compositor") == 0;
@@ -56,7 +59,8 @@ static void probe_message(struct probe *p, struct wl_message *m)
     } else if (m->object == 3) {
         p->answered = true;
         loop_stop(p->loop);
-    } else if (m->object == 1 && m->opcode == 0 && wl_message_arguments(m, &display->events[0]) == WL_MESSAGE_OK) {
+    } else if (m->object == 1 && m->opcode == 0 &&
+               wl_message_arguments(m, &display->events[0]) == WL_MESSAGE_OK) {
         snprintf(p->problem, sizeof(p->problem), "%s", m->args[2].s.text);
         loop_stop(p->loop);
     }
@@ -129,7 +133,8 @@ static bool check_vsock(const struct address *address, const struct token *token
     if (!have && fd < 0 && errno == EACCES)
         note("/dev/vsock may not be opened by this user; its CID is not shown");
     else
-        line(have, "AF_VSOCK", "no /dev/vsock: give the VM a vsock device and load vmw_vsock_virtio_transport");
+        line(have, "AF_VSOCK",
+             "no /dev/vsock: give the VM a vsock device and load vmw_vsock_virtio_transport");
     if (have && cid != VMADDR_CID_ANY) {
         snprintf(text, sizeof(text), "this machine's CID is %u", cid);
         note(text);
@@ -138,9 +143,14 @@ static bool check_vsock(const struct address *address, const struct token *token
     char error[256];
     fd = address_connect(address, true, error, sizeof(error));
     if (fd == -EACCES && !token)
-        line(false, "proof for the host", "neither CAP_NET_BIND_SERVICE (run as the system service, or with setcap) nor a --token");
+        line(false, "proof for the host",
+             "neither CAP_NET_BIND_SERVICE (run as the system service, or with setcap) nor a "
+             "--token");
     else
-        line(true, fd == -EACCES ? "proof for the host: the token" : "proof for the host: a privileged source port", "");
+        line(true,
+             fd == -EACCES ? "proof for the host: the token"
+                           : "proof for the host: a privileged source port",
+             "");
     bool proof = fd != -EACCES || token;
     fd_close(fd);
     return proof;
@@ -154,7 +164,8 @@ static int report(const struct probe *p)
         return 1;
     const struct gpu *gpu = uplink_gpu(p->uplink);
     if (gpu_device(gpu))
-        snprintf(text, sizeof(text), "the host looks into %s (%s): pixels do not cross the link", virtgpu_path(gpu_device(gpu)),
+        snprintf(text, sizeof(text), "the host looks into %s (%s): pixels do not cross the link",
+                 virtgpu_path(gpu_device(gpu)),
                  virtgpu_has_blobs(gpu_device(gpu)) ? "guest blobs" : "2D resources");
     else
         snprintf(text, sizeof(text), "pixels go over the link as bytes: %.500s", gpu->why);
@@ -179,10 +190,13 @@ static void check_display(const struct guest_options *options)
     char path[sizeof(((struct address *)0)->path)], error[256];
     if (options->command)
         return;
-    if (address_display_path(options->display ? options->display : "wayland-0", path, sizeof(path), error, sizeof(error)) < 0)
+    if (address_display_path(options->display ? options->display : "wayland-0", path, sizeof(path),
+                             error, sizeof(error)) < 0)
         note(error);
     else if (access(path, F_OK) == 0)
-        printf("note  the display %s exists: a daemon serves it, or systemd does, or it is left over\n", path);
+        printf("note  the display %s exists: a daemon serves it, or systemd does, or it is left "
+               "over\n",
+               path);
     else
         printf("note  the display will be %s\n", path);
 }
@@ -197,7 +211,8 @@ int check_run(const struct guest_options *options, const struct uplink_config *c
     if (!p->loop)
         return 1;
     printf("note  connecting to %s\n", address_format(config->address, text, sizeof(text)));
-    bool proof = config->address->kind != ADDRESS_VSOCK || config->no_auth || check_vsock(config->address, config->token);
+    bool proof = config->address->kind != ADDRESS_VSOCK || config->no_auth ||
+                 check_vsock(config->address, config->token);
     if (config->address->kind == ADDRESS_VSOCK_MUX && !config->token && !config->no_auth) {
         line(false, "proof for the host", "hybrid sockets need a --token, the same as on the host");
         proof = false;
@@ -207,7 +222,8 @@ int check_run(const struct guest_options *options, const struct uplink_config *c
     p->uplink = uplink_create(p->loop, config, &uplink_ops, p);
     int result = 1;
     if (p->timer && p->uplink) {
-        p->clients = (struct clients){.loop = p->loop, .uplink = p->uplink, .subject = {.name = "display"}};
+        p->clients =
+            (struct clients){.loop = p->loop, .uplink = p->uplink, .subject = {.name = "display"}};
         loop_timer_arm(p->timer, CHECK_MS);
         loop_run(p->loop);
         result = report(p) || !proof;

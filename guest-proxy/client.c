@@ -93,14 +93,16 @@ static void ended(struct relay *r)
     client_destroy(r->user);
 }
 
-static const struct relay_ops relay_ops = {.hook = hook, .punched = punched, .import_released = import_released, .ended = ended};
+static const struct relay_ops relay_ops = {
+    .hook = hook, .punched = punched, .import_released = import_released, .ended = ended};
 static const struct link_ops no_ops; /* until the relay adopts the link, in the same call */
 
 /* Tells an application that has no relay (yet) why it is disconnected. */
 static void turn_away(int fd, const char *reason)
 {
     uint8_t message[512];
-    size_t n = wl_message_display_error(message, sizeof(message), 1, WL_DISPLAY_IMPLEMENTATION, reason);
+    size_t n =
+        wl_message_display_error(message, sizeof(message), 1, WL_DISPLAY_IMPLEMENTATION, reason);
     if (send(fd, message, n, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
         log_debug(NULL, "a client left before it could be told: %s", reason);
     fd_close(fd);
@@ -132,7 +134,8 @@ static void dialled(void *user, int fd, const void *bytes, size_t n, const char 
     }
     uplink_client_hello(owner->uplink, link, c->name);
     struct relay_limits limits = {.vfds = VFDS_MAX, .queue = QUEUE_MAX};
-    c->relay = relay_create(owner->loop, RELAY_GUEST, fd_steal(&c->fd), link, &limits, &relay_ops, c, &c->subject);
+    c->relay = relay_create(owner->loop, RELAY_GUEST, fd_steal(&c->fd), link, &limits, &relay_ops,
+                            c, &c->subject);
     if (!c->relay) {
         client_destroy(c);
         return;
@@ -147,14 +150,16 @@ static void client_connect(struct client *c)
     loop_timer_destroy(c->wait);
     c->wait = NULL;
     log_debug(&c->subject, "connected");
-    struct dial *dial = dial_start(c->owner->loop, uplink_address(c->owner->uplink), false, dialled, c);
+    struct dial *dial =
+        dial_start(c->owner->loop, uplink_address(c->owner->uplink), false, dialled, c);
     if (dial)
         c->dial = dial;
 }
 
 static void waited(void *user)
 {
-    client_fail(user, "the host cannot be reached: is wayvsock-host running, and does it know this VM?");
+    client_fail(user,
+                "the host cannot be reached: is wayvsock-host running, and does it know this VM?");
 }
 
 /* "foot[1234]", for both sides' logs. */
@@ -171,7 +176,8 @@ static void describe(struct client *c, int fd)
         comm[strcspn(comm, "\n")] = 0;
     if (f)
         fclose(f);
-    snprintf(c->name, sizeof(c->name), "client %lu (%s[%d])", ++c->owner->serial, comm, (int)cred.pid);
+    snprintf(c->name, sizeof(c->name), "client %lu (%s[%d])", ++c->owner->serial, comm,
+             (int)cred.pid);
     c->subject = (struct log_subject){.name = c->name, .parent = &c->owner->subject};
 }
 
@@ -184,7 +190,8 @@ static bool allowed(int fd)
         return false;
     if (cred.uid == getuid() || cred.uid == 0)
         return true;
-    log_warn(NULL, "refused a client of user %u: the display belongs to user %u", (unsigned)cred.uid, (unsigned)getuid());
+    log_warn(NULL, "refused a client of user %u: the display belongs to user %u",
+             (unsigned)cred.uid, (unsigned)getuid());
     return false;
 }
 
@@ -242,7 +249,8 @@ void clients_disconnect(struct clients *owner, const char *reason)
     for (struct client *c = owner->first, *next; c; c = next) {
         next = c->next;
         if (c->relay)
-            relay_fail(c->relay, LINK_ERROR_INTERNAL, 0, WL_DISPLAY_IMPLEMENTATION, "the connection to the host was lost: %s", reason);
+            relay_fail(c->relay, LINK_ERROR_INTERNAL, 0, WL_DISPLAY_IMPLEMENTATION,
+                       "the connection to the host was lost: %s", reason);
         else if (!c->wait)
             client_fail(c, reason);
     }

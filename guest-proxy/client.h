@@ -13,7 +13,7 @@ struct clients {
     struct client *first;
     unsigned n;
     unsigned long serial;
-    struct log_subject subject; /* all of them: how much they may make us write */
+    struct log_subject subject;  /* all of them: how much they may make us write */
     void (*changed)(void *user); /* one more or less */
     void *user;
 };

@@ -39,7 +39,8 @@ static void finish(struct dial *d, int error, const void *bytes, size_t n)
     void (*done)(void *, int, const void *, size_t, const char *) = d->done;
     void *user = d->user;
     int fd = error ? error : fd_steal(&d->fd);
-    snprintf(text, sizeof(text), "cannot connect to %s: %s", address_format(d->address, where, sizeof(where)), strerror(error ? -error : 0));
+    snprintf(text, sizeof(text), "cannot connect to %s: %s",
+             address_format(d->address, where, sizeof(where)), strerror(error ? -error : 0));
     dial_cancel(d);
     done(user, fd, bytes, n, error ? text : NULL);
 }
@@ -77,7 +78,9 @@ static void ready(void *user, unsigned events)
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return;
     bool complete = false;
-    ssize_t used = n > 0 ? address_mux_feed(&d->mux, bytes, (size_t)n, &complete) : n < 0 ? -errno : -ECONNREFUSED;
+    ssize_t used = n > 0   ? address_mux_feed(&d->mux, bytes, (size_t)n, &complete)
+                   : n < 0 ? -errno
+                           : -ECONNREFUSED;
     if (used < 0)
         finish(d, (int)used, NULL, 0);
     else if (complete)
@@ -90,7 +93,9 @@ static void expired(void *user)
 }
 
 struct dial *dial_start(struct loop *loop, const struct address *address, bool privileged,
-                        void (*done)(void *user, int fd, const void *bytes, size_t n, const char *error), void *user)
+                        void (*done)(void *user, int fd, const void *bytes, size_t n,
+                                     const char *error),
+                        void *user)
 {
     char error[256];
     int fd = address_connect(address, privileged, error, sizeof(error));

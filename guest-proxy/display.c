@@ -70,7 +70,8 @@ static int listen_on(struct display *d, int fd)
         return -E2BIG;
     }
     struct listener *l = &d->listeners[d->n];
-    *l = (struct listener){.display = d, .fd = fd, .io = loop_io_create(d->loop, fd, LOOP_READ, ready, l)};
+    *l = (struct listener){
+        .display = d, .fd = fd, .io = loop_io_create(d->loop, fd, LOOP_READ, ready, l)};
     if (!l->io) {
         fd_close(fd);
         return -ENOMEM;
@@ -93,10 +94,12 @@ static int listen_path(struct display *d, const char *path, char *error, size_t 
 static int make_private(struct display *d, char *error, size_t error_size)
 {
     const char *base = getenv("XDG_RUNTIME_DIR");
-    snprintf(d->folder, sizeof(d->folder), "%s/wayvsock-XXXXXX", base && *base == '/' ? base : "/tmp");
+    snprintf(d->folder, sizeof(d->folder), "%s/wayvsock-XXXXXX",
+             base && *base == '/' ? base : "/tmp");
     if (!mkdtemp(d->folder)) {
         int e = errno;
-        snprintf(error, error_size, "cannot make a folder for the display in %s: %s", d->folder, strerror(e));
+        snprintf(error, error_size, "cannot make a folder for the display in %s: %s", d->folder,
+                 strerror(e));
         d->folder[0] = 0;
         return -e;
     }
@@ -115,7 +118,9 @@ static int inherit(struct display *d, char *error, size_t error_size)
         struct address address;
         int r = address_of_listener(first + i, &address);
         if (r < 0 || address.kind != ADDRESS_UNIX) {
-            snprintf(error, error_size, "the socket handed over as descriptor %d is no Unix socket to listen on", first + i);
+            snprintf(error, error_size,
+                     "the socket handed over as descriptor %d is no Unix socket to listen on",
+                     first + i);
             return -EINVAL;
         }
         if (!d->path[0])
@@ -131,8 +136,9 @@ static int inherit(struct display *d, char *error, size_t error_size)
     return n;
 }
 
-struct display *display_create(struct loop *loop, const char *name, bool private_display, void (*accepted)(void *user, int fd), void *user,
-                               char *error, size_t error_size)
+struct display *display_create(struct loop *loop, const char *name, bool private_display,
+                               void (*accepted)(void *user, int fd), void *user, char *error,
+                               size_t error_size)
 {
     struct display *d = calloc(1, sizeof(*d));
     if (!d) {

@@ -7,10 +7,12 @@
 struct loop;
 struct display;
 
-/* Listens on the sockets that systemd handed over, or on @name: a name in XDG_RUNTIME_DIR, or a path; NULL: wayland-0, or with
+/* Listens on the sockets that systemd handed over, or on @name: a name in XDG_RUNTIME_DIR, or a
+ * path; NULL: wayland-0, or with
  * @private_display one in a folder of its own. NULL with a message in @error. */
-struct display *display_create(struct loop *loop, const char *name, bool private_display, void (*accepted)(void *user, int fd), void *user,
-                               char *error, size_t error_size);
+struct display *display_create(struct loop *loop, const char *name, bool private_display,
+                               void (*accepted)(void *user, int fd), void *user, char *error,
+                               size_t error_size);
 void display_destroy(struct display *display); /* removes what it made; accepts NULL */
 /* What WAYLAND_DISPLAY is to be for our applications: an absolute path. */
 const char *display_path(const struct display *display);

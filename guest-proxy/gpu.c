@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* A guest may have several virtio-gpus, and may be told lies about them by nobody but itself: the host sends a nonce, we put it into a
- * resource, and the host finds it there through the VM's own device. So both know which device is meant. */
+/* A guest may have several virtio-gpus, and may be told lies about them by nobody but itself: the
+ * host sends a nonce, we put it into a resource, and the host finds it there through the VM's own
+ * device. So both know which device is meant. */
 #include "guest-proxy/gpu.h"
 
 #include <errno.h>
@@ -19,7 +20,8 @@ static void found(void *user, const char *path)
     struct search *search = user;
     struct gpu *gpu = search->gpu;
     char error[256];
-    struct virtgpu *device = gpu->n < GPU_DEVICES_MAX ? virtgpu_open(path, error, sizeof(error)) : NULL;
+    struct virtgpu *device =
+        gpu->n < GPU_DEVICES_MAX ? virtgpu_open(path, error, sizeof(error)) : NULL;
     if (device)
         gpu->devices[gpu->n++] = device;
     else if (gpu->n < GPU_DEVICES_MAX && errno != ENODEV)
@@ -44,7 +46,8 @@ int gpu_init(struct gpu *gpu, const char *choice, char *error, size_t error_size
     if (gpu->n)
         snprintf(gpu->why, sizeof(gpu->why), "the host has not looked yet");
     else
-        snprintf(gpu->why, sizeof(gpu->why), "%s", *search.error ? search.error : "this VM has no virtio-gpu with a render node");
+        snprintf(gpu->why, sizeof(gpu->why), "%s",
+                 *search.error ? search.error : "this VM has no virtio-gpu with a render node");
     return 0;
 }
 
@@ -65,7 +68,8 @@ static uint32_t try_device(struct gpu *gpu, const uint8_t nonce[LINK_NONCE_SIZE]
             memcpy(gpu->probe.map, nonce, LINK_NONCE_SIZE);
             return gpu->probe.resource;
         }
-        snprintf(gpu->why, sizeof(gpu->why), "%s gives no memory: %s", virtgpu_path(gpu->devices[gpu->at]), strerror(-e));
+        snprintf(gpu->why, sizeof(gpu->why), "%s gives no memory: %s",
+                 virtgpu_path(gpu->devices[gpu->at]), strerror(-e));
     }
     return 0;
 }
@@ -89,12 +93,14 @@ uint32_t gpu_answer(struct gpu *gpu, bool bound, const char *why)
         gpu->bound = true;
         gpu->serial++;
         gpu->why[0] = 0;
-        log_info(NULL, "the host looks into %s: pixels do not cross the link", virtgpu_path(gpu->devices[gpu->at]));
+        log_info(NULL, "the host looks into %s: pixels do not cross the link",
+                 virtgpu_path(gpu->devices[gpu->at]));
         return 0;
     }
     uint8_t nonce[LINK_NONCE_SIZE];
     memcpy(nonce, gpu->probe.map, sizeof(nonce));
-    log_debug(NULL, "the host does not find its nonce in %s: %s", virtgpu_path(gpu->devices[gpu->at]), why);
+    log_debug(NULL, "the host does not find its nonce in %s: %s",
+              virtgpu_path(gpu->devices[gpu->at]), why);
     snprintf(gpu->why, sizeof(gpu->why), "%s", why);
     virtgpu_buffer_destroy(&gpu->probe);
     gpu->at++;

@@ -16,12 +16,12 @@ struct gpu {
     size_t at;                   /* which one is being probed, or bound */
     struct virtgpu_buffer probe; /* with the host's nonce in it */
     bool bound;
-    unsigned long serial; /* counts changes of @bound: what was imported before is void */
+    unsigned long serial;        /* counts changes of @bound: what was imported before is void */
     char why[LINK_TEXT_MAX + 1]; /* why it is not bound */
 };
 
-/* Opens what @choice names: "auto" (every virtio-gpu), "off", or a render node. 0; -errno, with a message, if a node that was named
- * does not serve. "auto" always works out. */
+/* Opens what @choice names: "auto" (every virtio-gpu), "off", or a render node. 0; -errno, with a
+ * message, if a node that was named does not serve. "auto" always works out. */
 int gpu_init(struct gpu *gpu, const char *choice, char *error, size_t error_size);
 void gpu_finish(struct gpu *gpu);
 

@@ -50,7 +50,8 @@ static void uplink_failed(void *user, const char *reason)
     sd_notify_status(reason);
 }
 
-static const struct uplink_ops uplink_ops = {.ready = uplink_is_ready, .lost = uplink_is_lost, .failed = uplink_failed};
+static const struct uplink_ops uplink_ops = {
+    .ready = uplink_is_ready, .lost = uplink_is_lost, .failed = uplink_failed};
 
 static void accepted(void *user, int fd)
 {
@@ -109,7 +110,8 @@ static int run_command(struct daemon *d)
         unsetenv("WAYLAND_SOCKET");
         unsetenv("NOTIFY_SOCKET");
         execvp(d->options.command[0], d->options.command);
-        fprintf(stderr, "wayvsock-guest: cannot run %s: %s\n", d->options.command[0], strerror(errno));
+        fprintf(stderr, "wayvsock-guest: cannot run %s: %s\n", d->options.command[0],
+                strerror(errno));
         _exit(errno == ENOENT ? 127 : 126);
     }
     d->command = pid;
@@ -120,7 +122,8 @@ static int run_command(struct daemon *d)
 static int start(struct daemon *d)
 {
     char error[512];
-    d->display = display_create(d->loop, d->options.display, d->options.command != NULL, accepted, d, error, sizeof(error));
+    d->display = display_create(d->loop, d->options.display, d->options.command != NULL, accepted,
+                                d, error, sizeof(error));
     if (!d->display) {
         log_error(NULL, "%s", error);
         return -EADDRINUSE;
@@ -139,10 +142,12 @@ static int start(struct daemon *d)
     return 0;
 }
 
-static const struct token *load_token(const struct guest_options *options, struct token *token, bool *ret_failed)
+static const struct token *load_token(const struct guest_options *options, struct token *token,
+                                      bool *ret_failed)
 {
     char path[512], error[512];
-    const char *file = options->token_file ? options->token_file : token_default(path, sizeof(path));
+    const char *file =
+        options->token_file ? options->token_file : token_default(path, sizeof(path));
     *ret_failed = false;
     if (!file)
         return NULL;
@@ -160,7 +165,9 @@ int main(int argc, char **argv)
     int r = guest_options_parse(argc, argv, &d.options);
     if (r != 0)
         return r == OPTIONS_DONE ? 0 : 2;
-    log_init("wayvsock-guest", d.options.check && d.options.log_level < LOG_LEVEL_DEBUG ? LOG_LEVEL_ERROR : d.options.log_level);
+    log_init("wayvsock-guest", d.options.check && d.options.log_level < LOG_LEVEL_DEBUG
+                                   ? LOG_LEVEL_ERROR
+                                   : d.options.log_level);
     signal(SIGPIPE, SIG_IGN);
     fd_raise_limit();
     bool failed;
@@ -170,7 +177,8 @@ int main(int argc, char **argv)
     if (failed)
         return d.options.check ? 1 : 2;
     if (d.options.no_auth)
-        log_warn(NULL, "--no-auth: nothing proves to the host that this is the VM's daemon; for development only");
+        log_warn(NULL, "--no-auth: nothing proves to the host that this is the VM's daemon; for "
+                       "development only");
     struct gpu gpu;
     char error[512];
     if (gpu_init(&gpu, d.options.gpu, error, sizeof(error)) < 0) {
@@ -189,7 +197,8 @@ int main(int argc, char **argv)
         log_error(NULL, "cannot make an event loop: %s", strerror(errno));
         return 1;
     }
-    d.clients = (struct clients){.loop = d.loop, .subject = {.name = "display"}, .changed = leave_when_alone, .user = &d};
+    d.clients = (struct clients){
+        .loop = d.loop, .subject = {.name = "display"}, .changed = leave_when_alone, .user = &d};
     d.clients.uplink = uplink_create(d.loop, &config, &uplink_ops, &d);
     r = d.clients.uplink ? start(&d) : -ENOMEM;
     if (r == 0)

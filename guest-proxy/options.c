@@ -83,8 +83,11 @@ int guest_options_parse(int argc, char **argv, struct guest_options *ret_options
             break;
         case OPTION_GPU:
             if (strcmp(optarg, "auto") != 0 && strcmp(optarg, "off") != 0 && *optarg != '/')
-                return options_error(PROGRAM, "--gpu: \"%s\" is neither auto nor off nor the path of a render node, as in "
-                                              "/dev/dri/renderD128", optarg);
+                return options_error(
+                    PROGRAM,
+                    "--gpu: \"%s\" is neither auto nor off nor the path of a render node, as in "
+                    "/dev/dri/renderD128",
+                    optarg);
             o.gpu = optarg;
             break;
         case OPTION_NO_AUTH:
@@ -95,9 +98,8 @@ int guest_options_parse(int argc, char **argv, struct guest_options *ret_options
             break;
         case OPTION_LOG_LEVEL:
             if (log_level_parse(optarg, &o.log_level) < 0)
-                return options_error(PROGRAM,
-                                     "--log-level: \"%s\" is none of error, warn, info, debug",
-                                     optarg);
+                return options_error(
+                    PROGRAM, "--log-level: \"%s\" is none of error, warn, info, debug", optarg);
             break;
         case OPTION_HELP:
             return options_help(help);
@@ -109,7 +111,8 @@ int guest_options_parse(int argc, char **argv, struct guest_options *ret_options
     }
     if (argc > 0 && optind < argc) {
         if (strcmp(argv[optind - 1], "--") != 0)
-            return options_error(PROGRAM, "unexpected \"%s\"; a command comes after --, as in: -- %s",
+            return options_error(PROGRAM,
+                                 "unexpected \"%s\"; a command comes after --, as in: -- %s",
                                  argv[optind], argv[optind]);
         o.command = argv + optind;
     } else if (argc > 1 && strcmp(argv[argc - 1], "--") == 0) {
@@ -118,8 +121,10 @@ int guest_options_parse(int argc, char **argv, struct guest_options *ret_options
     if (address_parse(connect, &o.connect, error, sizeof(error)) < 0)
         return options_error(PROGRAM, "%s%s", source, error);
     if (o.connect.kind == ADDRESS_VSOCK && o.connect.cid == VMADDR_CID_ANY)
-        return options_error(PROGRAM, "%svsock:PORT is for listening; to connect, say vsock:CID:PORT, as in vsock:2:%u (2 is the host)", source,
-                             o.connect.port);
+        return options_error(PROGRAM,
+                             "%svsock:PORT is for listening; to connect, say vsock:CID:PORT, as in "
+                             "vsock:2:%u (2 is the host)",
+                             source, o.connect.port);
     *ret_options = o;
     return 0;
 }

@@ -18,5 +18,6 @@ struct guest_options {
     char **command; /* NULL-terminated; NULL: none */
 };
 
-/* 0: go on. OPTIONS_DONE: --help or --version was answered, exit with 0. -EINVAL: said on stderr, exit with 2. */
+/* 0: go on. OPTIONS_DONE: --help or --version was answered, exit with 0. -EINVAL: said on stderr,
+ * exit with 2. */
 int guest_options_parse(int argc, char **argv, struct guest_options *ret_options);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* One resource per wl_buffer, as large as what a reader may look at. A commit's damage is read from the client's file into it: by the
- * kernel, since a client may shrink its file at any time, and a read that finds the end is an answer where a load would be a SIGBUS.
- * The resource stays until the host has said that it looks no more, or the connection has ended. */
+/* One resource per wl_buffer, as large as what a reader may look at. A commit's damage is read from
+ * the client's file into it: by the kernel, since a client may shrink its file at any time, and a
+ * read that finds the end is an answer where a load would be a SIGBUS. The resource stays until the
+ * host has said that it looks no more, or the connection has ended. */
 #include "guest-proxy/pools.h"
 
 #include <errno.h>
@@ -15,8 +16,8 @@
 #include "guest-proxy/damage.h"
 #include "guest-proxy/gpu.h"
 
-#define SHADOWS_MAX 512            /* the host has a limit of its own */
-#define RELEASED_MAX 64            /* that the host has not answered for */
+#define SHADOWS_MAX 512 /* the host has a limit of its own */
+#define RELEASED_MAX 64 /* that the host has not answered for */
 #define SHADOW_BYTES_MAX (1u << 30)
 
 struct shadow {
@@ -76,17 +77,20 @@ void pools_released(struct pools *p, uint32_t import)
 }
 
 /* NULL: the buffer's pixels go as bytes. */
-static struct shadow *shadow_create(struct pools *p, struct relay *r, struct memory_buffer *b, struct virtgpu *device)
+static struct shadow *shadow_create(struct pools *p, struct relay *r, struct memory_buffer *b,
+                                    struct virtgpu *device)
 {
-    if (p->n >= SHADOWS_MAX || p->released_n >= RELEASED_MAX || b->extent > VIRTGPU_BUFFER_MAX || p->bytes + b->extent > SHADOW_BYTES_MAX)
+    if (p->n >= SHADOWS_MAX || p->released_n >= RELEASED_MAX || b->extent > VIRTGPU_BUFFER_MAX ||
+        p->bytes + b->extent > SHADOW_BYTES_MAX)
         return NULL;
     struct shadow *s = calloc(1, sizeof(*s));
     int e = s ? virtgpu_buffer_create(device, b->extent, &s->memory) : -ENOMEM;
     if (e < 0) {
         free(s);
         if (!p->complained)
-            log_warn(r->subject, "a buffer of %llu bytes goes over the link: the GPU gives no memory: %s", (unsigned long long)b->extent,
-                     strerror(-e));
+            log_warn(r->subject,
+                     "a buffer of %llu bytes goes over the link: the GPU gives no memory: %s",
+                     (unsigned long long)b->extent, strerror(-e));
         p->complained = true;
         return NULL;
     }
@@ -102,8 +106,8 @@ static struct shadow *shadow_create(struct pools *p, struct relay *r, struct mem
     s->import = relay_import(r, s->memory.resource, b->extent);
     b->shadow = s;
     b->shadow_drop = shadow_drop;
-    log_debug(r->subject, "wl_buffer#%u: %llu bytes in resource %u, import %u", b->id, (unsigned long long)b->extent, s->memory.resource,
-              s->import);
+    log_debug(r->subject, "wl_buffer#%u: %llu bytes in resource %u, import %u", b->id,
+              (unsigned long long)b->extent, s->memory.resource, s->import);
     return s;
 }
 
@@ -123,18 +127,21 @@ static int read_all(int fd, uint8_t *to, uint64_t size, uint64_t offset)
 }
 
 /* The rows, with what lies between them where that costs less than reading row by row. */
-static int fill(const struct shadow *s, const struct memory_buffer *b, const struct damage_rect *rect)
+static int fill(const struct shadow *s, const struct memory_buffer *b,
+                const struct damage_rect *rect)
 {
     uint8_t *to = s->memory.map + (rect->offset - b->offset);
     int fd = b->memory->fd, e = 0;
     if (rect->row >= rect->stride / 2)
-        return read_all(fd, to, (uint64_t)(rect->rows - 1) * rect->stride + rect->row, rect->offset);
+        return read_all(fd, to, (uint64_t)(rect->rows - 1) * rect->stride + rect->row,
+                        rect->offset);
     for (uint64_t i = 0; i < rect->rows && e == 0; i++)
         e = read_all(fd, to + i * rect->stride, rect->row, rect->offset + i * rect->stride);
     return e;
 }
 
-int pools_send(struct pools *p, struct relay *r, struct memory_buffer *b, const struct damage_rect *rect)
+int pools_send(struct pools *p, struct relay *r, struct memory_buffer *b,
+               const struct damage_rect *rect)
 {
     struct virtgpu *device = p ? gpu_device(p->gpu) : NULL;
     struct shadow *s = b->shadow;
@@ -150,7 +157,8 @@ int pools_send(struct pools *p, struct relay *r, struct memory_buffer *b, const 
     int e = fill(s, b, rect);
     if (e < 0)
         return -EFAULT;
-    struct link_mem_write rows = {.offset = rect->offset, .row = rect->row, .rows = rect->rows, .stride = rect->stride};
+    struct link_mem_write rows = {
+        .offset = rect->offset, .row = rect->row, .rows = rect->rows, .stride = rect->stride};
     relay_copy_rows(r, b->memory, rows, s->import, rect->offset - b->offset, rect->stride);
     return 0;
 }

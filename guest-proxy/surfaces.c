@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* State is double-buffered as in the protocol: requests change what is pending, a commit applies it. */
+/* State is double-buffered as in the protocol: requests change what is pending, a commit applies
+ * it. */
 #include "guest-proxy/surfaces.h"
 
 #include <errno.h>
@@ -16,7 +17,8 @@ struct viewport;
 struct surface {
     struct wl_data data;
     struct damage_surface *damage;
-    struct damage_mapping mapping; /* pending; it becomes current with the commit that damage_commit() sees */
+    struct damage_mapping
+        mapping; /* pending; it becomes current with the commit that damage_commit() sees */
     struct memory_buffer *pending, *current; /* references; NULL: none, or not shared memory */
     bool attached, moved;
     struct viewport *viewport;
@@ -86,8 +88,13 @@ static enum relay_verdict create_viewport(struct relay *r, uint32_t id, uint32_t
 
 static struct damage_layout layout_of(const struct memory_buffer *b)
 {
-    return (struct damage_layout){.offset = b->offset, .stride = b->stride, .width = b->width, .height = b->height,
-                                  .cpp = b->cpp, .format = b->format, .extent = b->extent};
+    return (struct damage_layout){.offset = b->offset,
+                                  .stride = b->stride,
+                                  .width = b->width,
+                                  .height = b->height,
+                                  .cpp = b->cpp,
+                                  .format = b->format,
+                                  .extent = b->extent};
 }
 
 static struct damage_file *file_of(struct memory *m)
@@ -114,7 +121,8 @@ static void send_rect(void *user, const struct damage_rect *rect)
         to->truncated |= e < 0;
         return;
     }
-    struct link_mem_write rows = {.offset = rect->offset, .row = rect->row, .rows = rect->rows, .stride = rect->stride};
+    struct link_mem_write rows = {
+        .offset = rect->offset, .row = rect->row, .rows = rect->rows, .stride = rect->stride};
     relay_send_rows(to->relay, to->buffer->memory, rows, to->buffer->id);
 }
 
@@ -125,7 +133,8 @@ static enum relay_verdict sent(const struct sending *to, int e)
         return out_of_memory(to->relay);
     if (!to->truncated)
         return RELAY_PASS;
-    relay_fail(to->relay, LINK_ERROR_WAYLAND, to->buffer->id, WL_SHM_INVALID_FD, "error accessing SHM buffer: its file has been truncated");
+    relay_fail(to->relay, LINK_ERROR_WAYLAND, to->buffer->id, WL_SHM_INVALID_FD,
+               "error accessing SHM buffer: its file has been truncated");
     return RELAY_END;
 }
 
@@ -142,7 +151,8 @@ static enum relay_verdict commit(struct relay *r, struct pools *pools, struct su
         return out_of_memory(r);
     struct damage_layout layout = b ? layout_of(b) : (struct damage_layout){0};
     struct sending to = {.relay = r, .pools = pools, .buffer = b};
-    int e = damage_commit(s->damage, file, b ? &layout : NULL, &s->mapping, s->attached, s->moved, send_rect, &to);
+    int e = damage_commit(s->damage, file, b ? &layout : NULL, &s->mapping, s->attached, s->moved,
+                          send_rect, &to);
     s->attached = s->moved = false;
     return sent(&to, e);
 }
@@ -173,7 +183,8 @@ void surfaces_forget(struct memory *memory, uint64_t offset, uint64_t length)
         damage_forget(memory->damage, offset, length);
 }
 
-static enum relay_verdict surface_request(struct relay *r, struct pools *pools, struct surface *s, const struct wl_message *m)
+static enum relay_verdict surface_request(struct relay *r, struct pools *pools, struct surface *s,
+                                          const struct wl_message *m)
 {
     const union wl_arg *a = m->args;
     switch (m->info->hook) {

@@ -37,7 +37,8 @@ void times_pong(struct times *times, const struct link_pong *pong)
         return;
     times_now(now);
     int64_t round_trip = now[LINK_CLOCK_MONOTONIC] - times->sent[LINK_CLOCK_MONOTONIC];
-    /* The shorter the way, the better the measurement; but a machine that slept shifts its clocks. */
+    /* The shorter the way, the better the measurement; but a machine that slept shifts its clocks.
+     */
     if (times->known && round_trip > times->round_trip && now_ms - times->measured_ms < KEEP_MS)
         return;
     times->known = true;
@@ -45,7 +46,8 @@ void times_pong(struct times *times, const struct link_pong *pong)
     times->measured_ms = now_ms;
     for (int i = 0; i < _LINK_CLOCK_N; i++) { /* unsigned: the host may say anything */
         int64_t way = (now[i] - times->sent[i]) / 2;
-        times->offset[i] = (int64_t)((uint64_t)pong->ns[i] - (uint64_t)times->sent[i] - (uint64_t)way);
+        times->offset[i] =
+            (int64_t)((uint64_t)pong->ns[i] - (uint64_t)times->sent[i] - (uint64_t)way);
     }
 }
 
@@ -73,8 +75,10 @@ void times_convert(const struct times *times, struct wl_message *m, uint32_t clo
     if (!times->known || nsec >= NS || sec > INT64_MAX / NS - 1)
         return;
     int64_t t = (int64_t)sec * NS + nsec, converted;
-    bool to_host = m->info->hook == WL_HOOK_TIME_COMMIT; /* a request; events come from the host's clock */
-    if (to_host ? __builtin_add_overflow(t, offset, &converted) : __builtin_sub_overflow(t, offset, &converted))
+    bool to_host =
+        m->info->hook == WL_HOOK_TIME_COMMIT; /* a request; events come from the host's clock */
+    if (to_host ? __builtin_add_overflow(t, offset, &converted)
+                : __builtin_sub_overflow(t, offset, &converted))
         return;
     if (converted < 0)
         return;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
-/* times: the difference between the host's clocks and ours, and the messages whose times name a clock. */
+/* times: the difference between the host's clocks and ours, and the messages whose times name a
+ * clock. */
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -18,9 +19,11 @@ struct times {
 
 /* What all clocks say now. */
 void times_now(int64_t ret_ns[_LINK_CLOCK_N]);
-/* A ping with this serial goes out now; its pong came. The pong with the least delay of the last 30 s counts. */
+/* A ping with this serial goes out now; its pong came. The pong with the least delay of the last 30
+ * s counts. */
 void times_ping(struct times *times, uint64_t serial);
 void times_pong(struct times *times, const struct link_pong *pong);
 
-/* Converts the time in a message with a TIME hook, in place. @clock: a CLOCK_ constant that wp_presentation announced. */
+/* Converts the time in a message with a TIME hook, in place. @clock: a CLOCK_ constant that
+ * wp_presentation announced. */
 void times_convert(const struct times *times, struct wl_message *message, uint32_t clock);

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* States: idle (waiting for the next attempt), dialling, greeting (HELLO is out), measuring (WELCOME came; the first PONG has not, or
- * the host still looks for its nonce in our GPU), ready. A host that vanished may never be reported by vsock: every tick without a word from it is counted, and the count, not
- * the time, decides, so that a machine that slept does not lose its sessions. */
+/* States: idle (waiting for the next attempt), dialling, greeting (HELLO is out), measuring
+ * (WELCOME came; the first PONG has not, or the host still looks for its nonce in our GPU), ready.
+ * A host that vanished may never be reported by vsock: every tick without a word from it is
+ * counted, and the count, not the time, decides, so that a machine that slept does not lose its
+ * sessions. */
 #include "guest-proxy/uplink.h"
 
 #include <errno.h>
@@ -18,7 +20,7 @@
 #include "guest-proxy/dial.h"
 #include "guest-proxy/gpu.h"
 
-#define MISSED_MAX 5 /* ticks: 10 s */
+#define MISSED_MAX 5  /* ticks: 10 s */
 #define BINDING_MAX 2 /* ticks that clients wait for the host to look at our GPU */
 #define BACKOFF_FIRST_MS 100
 #define BACKOFF_MAX_MS 10000
@@ -179,13 +181,15 @@ static int frame(void *user, enum link_type type, const uint8_t *payload, size_t
     char reason[LINK_TEXT_MAX + 32];
     u->heard = true;
     if (type == LINK_ERROR && link_error_decode(payload, size, &error) == LINK_OK) {
-        snprintf(reason, sizeof(reason), "the host refused us: %.*s", (int)error.text_size, error.text);
+        snprintf(reason, sizeof(reason), "the host refused us: %.*s", (int)error.text_size,
+                 error.text);
         if (error.code == LINK_ERROR_REFUSED)
             u->backoff_ms = BACKOFF_MAX_MS; /* asking again soon does not help */
         lost(u, reason);
         return -ECONNREFUSED;
     }
-    if (type == LINK_WELCOME && u->state == UPLINK_GREETING && link_welcome_decode(payload, size, &welcome) == LINK_OK) {
+    if (type == LINK_WELCOME && u->state == UPLINK_GREETING &&
+        link_welcome_decode(payload, size, &welcome) == LINK_OK) {
         if (welcome.version < LINK_VERSION_MIN || welcome.version > LINK_VERSION_MAX) {
             lost(u, "the host chose a protocol version that we do not have");
             return -EPROTO;
@@ -194,29 +198,35 @@ static int frame(void *user, enum link_type type, const uint8_t *payload, size_t
         snprintf(u->name, sizeof(u->name), "%.*s", (int)welcome.name_size, welcome.name);
         u->state = UPLINK_MEASURING;
         u->measured = false;
-        u->binding = u->config.gpu && u->config.gpu->n && welcome.features & LINK_FEATURE_HANDLES ? BINDING_MAX : 0;
+        u->binding = u->config.gpu && u->config.gpu->n && welcome.features & LINK_FEATURE_HANDLES
+                         ? BINDING_MAX
+                         : 0;
         if (u->config.gpu && u->config.gpu->n && !u->binding)
             gpu_unbind(u->config.gpu, "the host has no access to this VM's GPU");
         u->times = (struct times){0};
         send_ping(u);
         return 0;
     }
-    if (type == LINK_PING && u->state >= UPLINK_MEASURING && link_ping_decode(payload, size, &serial) == LINK_OK) {
+    if (type == LINK_PING && u->state >= UPLINK_MEASURING &&
+        link_ping_decode(payload, size, &serial) == LINK_OK) {
         struct link_pong answer = {.serial = serial};
         times_now(answer.ns);
         link_queue(u->link, link_pong_encode, &answer);
         link_flush(u->link);
         return 0;
     }
-    if (type == LINK_PONG && u->state >= UPLINK_MEASURING && link_pong_decode(payload, size, &pong) == LINK_OK) {
+    if (type == LINK_PONG && u->state >= UPLINK_MEASURING &&
+        link_pong_decode(payload, size, &pong) == LINK_OK) {
         times_pong(&u->times, &pong);
         u->measured = true;
         settle(u);
         return 0;
     }
-    if (u->config.gpu && u->config.gpu->n && u->state >= UPLINK_MEASURING && gpu_frame(u, type, payload, size) == 0)
+    if (u->config.gpu && u->config.gpu->n && u->state >= UPLINK_MEASURING &&
+        gpu_frame(u, type, payload, size) == 0)
         return 0;
-    snprintf(reason, sizeof(reason), "the host sent an unexpected or malformed %s frame", link_type_name(type));
+    snprintf(reason, sizeof(reason), "the host sent an unexpected or malformed %s frame",
+             link_type_name(type));
     lost(u, reason);
     return -EPROTO;
 }
@@ -229,11 +239,11 @@ static int no_memory(void *user, const struct link_mem_write *write, struct memo
     return -EPROTO;
 }
 
-static int no_stream(void *user, uint32_t id, size_t size, struct stream **ret_stream)
+static int no_stream(void *user, uint32_t id, size_t size, struct link_sink **ret_sink)
 {
     (void)id;
     (void)size;
-    (void)ret_stream;
+    (void)ret_sink;
     lost(user, "the host sent a stream on the control connection");
     return -EPROTO;
 }
@@ -243,17 +253,22 @@ static void closed(void *user, int reason, unsigned type)
     struct uplink *u = user;
     char text[160];
     if (reason > 0)
-        snprintf(text, sizeof(text), "the host sent a malformed %s frame: %s", link_type_name(type), link_decode_error_name(reason));
+        snprintf(text, sizeof(text), "the host sent a malformed %s frame: %s", link_type_name(type),
+                 link_decode_error_name(reason));
     else if (u->state == UPLINK_GREETING)
-        snprintf(text, sizeof(text), "the connection ended before the host's answer (is wayvsock-host at the other end?)");
+        snprintf(
+            text, sizeof(text),
+            "the connection ended before the host's answer (is wayvsock-host at the other end?)");
     else
         snprintf(text, sizeof(text), "%s", reason ? strerror(-reason) : "it closed the connection");
     lost(u, text);
 }
 
-static const struct link_ops link_ops = {.frame = frame, .mem_write = no_memory, .stream_data = no_stream, .closed = closed};
+static const struct link_ops link_ops = {
+    .frame = frame, .mem_write = no_memory, .stream_data = no_stream, .closed = closed};
 
-static void queue_hello(const struct uplink *u, struct link *link, struct link_hello *hello, const char *label)
+static void queue_hello(const struct uplink *u, struct link *link, struct link_hello *hello,
+                        const char *label)
 {
     char clean[LINK_LABEL_MAX + 1];
     size_t n = 0;
@@ -269,7 +284,10 @@ static void queue_hello(const struct uplink *u, struct link *link, struct link_h
 
 void uplink_client_hello(const struct uplink *u, struct link *link, const char *label)
 {
-    struct link_hello hello = {.role = LINK_ROLE_CLIENT, .proof_kind = LINK_PROOF_KEY, .proof = u->key, .proof_size = LINK_KEY_SIZE};
+    struct link_hello hello = {.role = LINK_ROLE_CLIENT,
+                               .proof_kind = LINK_PROOF_KEY,
+                               .proof = u->key,
+                               .proof_size = LINK_KEY_SIZE};
     queue_hello(u, link, &hello, label);
 }
 
@@ -285,7 +303,9 @@ static void greet(struct uplink *u)
         hello.proof_kind = LINK_PROOF_DESCRIPTOR;
     }
     if (unix_socket) {
-        int fd = open("/dev/null", O_RDONLY | O_CLOEXEC); /* what it is does not matter: a VMM could not pass it on */
+        int fd =
+            open("/dev/null",
+                 O_RDONLY | O_CLOEXEC); /* what it is does not matter: a VMM could not pass it on */
         if (fd >= 0)
             sendq_fd(&u->link->out, fd);
     }
@@ -306,7 +326,8 @@ static void dialled(void *user, int fd, const void *bytes, size_t n, const char 
     if (fd == -EACCES && u->config.address->kind == ADDRESS_VSOCK && !u->unprivileged) {
         u->unprivileged = true;
         if (!u->config.token)
-            log_warn(NULL, "no privileged source port: CAP_NET_BIND_SERVICE is missing, and there is no --token; the host will want one of them");
+            log_warn(NULL, "no privileged source port: CAP_NET_BIND_SERVICE is missing, and there "
+                           "is no --token; the host will want one of them");
         attempt(u);
         return;
     }
@@ -328,17 +349,20 @@ static void dialled(void *user, int fd, const void *bytes, size_t n, const char 
 static void attempt(struct uplink *u)
 {
     u->state = UPLINK_DIALLING;
-    struct dial *dial = dial_start(u->loop, u->config.address, !u->config.no_auth && !u->unprivileged, dialled, u);
+    struct dial *dial =
+        dial_start(u->loop, u->config.address, !u->config.no_auth && !u->unprivileged, dialled, u);
     if (dial)
         u->dial = dial;
 }
 
-struct uplink *uplink_create(struct loop *loop, const struct uplink_config *config, const struct uplink_ops *ops, void *user)
+struct uplink *uplink_create(struct loop *loop, const struct uplink_config *config,
+                             const struct uplink_ops *ops, void *user)
 {
     struct uplink *u = calloc(1, sizeof(*u));
     if (!u)
         return NULL;
-    *u = (struct uplink){.loop = loop, .config = *config, .ops = ops, .user = user, .backoff_ms = BACKOFF_FIRST_MS};
+    *u = (struct uplink){
+        .loop = loop, .config = *config, .ops = ops, .user = user, .backoff_ms = BACKOFF_FIRST_MS};
     u->timer = loop_timer_create(loop, timer_expired, u);
     if (!u->timer) {
         free(u);

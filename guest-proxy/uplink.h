@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
-/* uplink: the control connection to the host: who we are, the session key, heartbeats, clocks. Comes back by itself. */
+/* uplink: the control connection to the host: who we are, the session key, heartbeats, clocks.
+ * Comes back by itself. */
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -22,15 +23,19 @@ struct uplink_config {
 };
 
 struct uplink_ops {
-    void (*ready)(void *user);                   /* clients may connect */
-    void (*lost)(void *user, const char *reason); /* after ready: every client's connection is void */
-    void (*failed)(void *user, const char *reason); /* an attempt to connect failed; the next one is scheduled */
+    void (*ready)(void *user); /* clients may connect */
+    void (*lost)(void *user,
+                 const char *reason); /* after ready: every client's connection is void */
+    void (*failed)(
+        void *user,
+        const char *reason); /* an attempt to connect failed; the next one is scheduled */
 };
 
 struct uplink;
 
 /* Starts at once. NULL: errno. */
-struct uplink *uplink_create(struct loop *loop, const struct uplink_config *config, const struct uplink_ops *ops, void *user);
+struct uplink *uplink_create(struct loop *loop, const struct uplink_config *config,
+                             const struct uplink_ops *ops, void *user);
 void uplink_destroy(struct uplink *uplink); /* accepts NULL */
 bool uplink_ready(const struct uplink *uplink);
 /* Somebody waits: do not sit out the back-off. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Memory of our own in the GPU's resources needs no transfer commands: the host reads the guest's pages. Blobs serve best;
- * where the device has none, a 2D resource of 4 KiB rows stands for as many pages. */
+/* Memory of our own in the GPU's resources needs no transfer commands: the host reads the guest's
+ * pages. Blobs serve best; where the device has none, a 2D resource of 4 KiB rows stands for as
+ * many pages. */
 #include "guest-proxy/virtgpu.h"
 
 #include <dirent.h>
@@ -34,12 +35,13 @@ struct drm_virtgpu_resource_create_blob {
     uint64_t cmd, blob_id;
 };
 #define DRM_IOCTL_VIRTGPU_RESOURCE_CREATE_BLOB                                                     \
-    DRM_IOWR(DRM_COMMAND_BASE + DRM_VIRTGPU_RESOURCE_CREATE_BLOB, struct drm_virtgpu_resource_create_blob)
+    DRM_IOWR(DRM_COMMAND_BASE + DRM_VIRTGPU_RESOURCE_CREATE_BLOB,                                  \
+             struct drm_virtgpu_resource_create_blob)
 #endif
 
 #define DRI "/dev/dri"
-#define TARGET_2D 2   /* gallium's PIPE_TEXTURE_2D, as virtio-gpu has it */
-#define FORMAT_BGRA 1 /* VIRTIO_GPU_FORMAT_B8G8R8A8_UNORM */
+#define TARGET_2D 2     /* gallium's PIPE_TEXTURE_2D, as virtio-gpu has it */
+#define FORMAT_BGRA 1   /* VIRTIO_GPU_FORMAT_B8G8R8A8_UNORM */
 #define ROW_PIXELS 1024 /* 4 KiB of them */
 
 struct virtgpu {
@@ -61,14 +63,16 @@ struct virtgpu *virtgpu_open(const char *path, char *error, size_t error_size)
     _cleanup_(fd_closep) int fd = open(path, O_RDWR | O_CLOEXEC);
     if (fd < 0) {
         int e = errno;
-        snprintf(error, error_size, "%s: %s%s", path, strerror(e), e == EACCES ? " (is this user in the group that owns it, \"render\"?)" : "");
+        snprintf(error, error_size, "%s: %s%s", path, strerror(e),
+                 e == EACCES ? " (is this user in the group that owns it, \"render\"?)" : "");
         errno = e;
         return NULL;
     }
     drmVersionPtr version = drmGetVersion(fd);
     bool ours = version && strcmp(version->name, "virtio_gpu") == 0;
     if (!ours)
-        snprintf(error, error_size, "%s is no virtio-gpu%s%s", path, version ? " but " : "", version ? version->name : "");
+        snprintf(error, error_size, "%s is no virtio-gpu%s%s", path, version ? " but " : "",
+                 version ? version->name : "");
     drmFreeVersion(version);
     if (!ours) {
         errno = ENODEV;
@@ -135,7 +139,8 @@ static int create_2d(const struct virtgpu *gpu, struct virtgpu_buffer *b)
         return -errno;
     b->handle = create.bo_handle;
     b->resource = create.res_handle;
-    /* The driver tells the device that a resource is shared when it is exported, also if nobody takes the export. */
+    /* The driver tells the device that a resource is shared when it is exported, also if nobody
+     * takes the export. */
     int fd = -1;
     if (drmPrimeHandleToFD(gpu->fd, b->handle, DRM_CLOEXEC | DRM_RDWR, &fd) < 0)
         return -errno;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
-/* virtgpu: one of the guest's virtio-gpu devices: memory that both the guest and its host can see. The only user of libdrm. */
+/* virtgpu: one of the guest's virtio-gpu devices: memory that both the guest and its host can see.
+ * The only user of libdrm. */
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -27,7 +28,8 @@ bool virtgpu_has_blobs(const struct virtgpu *gpu);
 
 /* At least @size bytes, zeroed, marked as shared. 0 or -errno. */
 int virtgpu_buffer_create(struct virtgpu *gpu, uint64_t size, struct virtgpu_buffer *ret);
-void virtgpu_buffer_destroy(struct virtgpu_buffer *buffer); /* leaves it empty; accepts an empty one */
+void virtgpu_buffer_destroy(
+    struct virtgpu_buffer *buffer); /* leaves it empty; accepts an empty one */
 
 /* Calls @found with the path of every render node of the system, whatever drives it. */
 void virtgpu_each_node(void (*found)(void *user, const char *path), void *user);

@@ -7,9 +7,10 @@
 
 #include "host-proxy/config.h"
 
-/* What applications need to show windows and take input, and nothing by which one could watch, imitate or disturb the rest of
- * the desktop. Not here, so hidden, are above all: screen capture and export, virtual keyboards and pointers, input methods,
- * layer-shell, session-lock, data-control, output and gamma management, the lists of other programs' windows, idle
+/* What applications need to show windows and take input, and nothing by which one could watch,
+ * imitate or disturb the rest of the desktop. Not here, so hidden, are above all: screen capture
+ * and export, virtual keyboards and pointers, input methods, layer-shell, session-lock,
+ * data-control, output and gamma management, the lists of other programs' windows, idle
  * notification, drm-lease, security-context, and the grabbing of shortcuts. */
 static const char *const allowed[] = {
     "ext_background_effect_manager_v1",

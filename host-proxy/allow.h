@@ -5,5 +5,6 @@
 
 struct vm_config;
 
-/* True if clients of @vm may bind globals of this interface. deny globs win over allow globs, those over the built-in list. */
+/* True if clients of @vm may bind globals of this interface. deny globs win over allow globs, those
+ * over the built-in list. */
 bool allow_global(const struct vm_config *vm, const char *interface);

@@ -24,7 +24,8 @@ struct seen {
 
 static void line(bool good, const char *what, const char *advice)
 {
-    printf("%s  %s%s%s\n", good ? "ok  " : "FAIL", what, good || !*advice ? "" : ": ", good ? "" : advice);
+    printf("%s  %s%s%s\n", good ? "ok  " : "FAIL", what, good || !*advice ? "" : ": ",
+           good ? "" : advice);
 }
 
 static void saw(void *user, const char *interface, uint32_t version)
@@ -68,14 +69,18 @@ static bool check_vm(const struct host_config *config, const struct vm_config *v
         line(false, "its clients reach the compositor", fd < 0 ? error : strerror(-r));
         good = false;
     } else {
-        printf("note  vm %s: %u globals shown, %u hidden by policy, %u that cannot be carried%s\n", vm->name, seen.shown, seen.hidden, seen.unknown,
+        printf("note  vm %s: %u globals shown, %u hidden by policy, %u that cannot be carried%s\n",
+               vm->name, seen.shown, seen.hidden, seen.unknown,
                context.made ? ", tagged by a security context" : "");
         if (seen.shown < direct.shown)
-            printf("note  vm %s: the compositor withholds %u allowed globals from clients in a security context; they are named above, and "
+            printf("note  vm %s: the compositor withholds %u allowed globals from clients in a "
+                   "security context; they are named above, and "
                    "security-context = no would show them\n",
                    vm->name, direct.shown - seen.shown);
         if (vm->security_context && !direct.context)
-            printf("note  vm %s: the compositor has no wp_security_context_v1, so it cannot tell the VM's windows from others\n", vm->name);
+            printf("note  vm %s: the compositor has no wp_security_context_v1, so it cannot tell "
+                   "the VM's windows from others\n",
+                   vm->name);
         line(seen.compositor, "wl_compositor", "withheld by policy or compositor");
         line(seen.shm, "wl_shm", "withheld by policy or compositor");
         line(seen.shell, "xdg_wm_base", "withheld by policy or compositor: no windows");
@@ -107,7 +112,8 @@ static void check_gpu(const struct vm_config *vm)
     struct export_welcome welcome;
     char error[512], text[128];
     if (!vm->gpu) {
-        printf("note  vm %s: no GPU device is named (gpu = PATH): pixels go over the link\n", vm->name);
+        printf("note  vm %s: no GPU device is named (gpu = PATH): pixels go over the link\n",
+               vm->name);
         return;
     }
     snprintf(text, sizeof(text), "vm %s: the GPU device", vm->name);
@@ -115,10 +121,11 @@ static void check_gpu(const struct vm_config *vm)
     line(r == 0, text, error);
     if (r < 0)
         return;
-    printf("note  vm %s: the guest's GPU driver is %s\n", vm->name, welcome.driver ? "there" : "not there (yet)");
+    printf("note  vm %s: the guest's GPU driver is %s\n", vm->name,
+           welcome.driver ? "there" : "not there (yet)");
     if (welcome.features & EXPORT_FEATURE_UDMABUF)
-        printf("note  vm %s: udmabuf: at most %llu bytes in %u pieces\n", vm->name, (unsigned long long)welcome.udmabuf_size_limit,
-               welcome.udmabuf_list_limit);
+        printf("note  vm %s: udmabuf: at most %llu bytes in %u pieces\n", vm->name,
+               (unsigned long long)welcome.udmabuf_size_limit, welcome.udmabuf_list_limit);
     else
         printf("note  vm %s: no udmabuf: the device copies what changed\n", vm->name);
 }
@@ -136,7 +143,8 @@ static bool check_listen(const struct address *address, const struct vm_config *
     if (fd >= 0)
         address_unlisten(fd);
     if (address->kind == ADDRESS_VSOCK_MUX && vm && !vm->token_file)
-        printf("FAIL  vm %s: a hybrid socket tells nothing about who connects: it needs a token\n", vm->name);
+        printf("FAIL  vm %s: a hybrid socket tells nothing about who connects: it needs a token\n",
+               vm->name);
     return fd >= 0 && !(address->kind == ADDRESS_VSOCK_MUX && vm && !vm->token_file);
 }
 
@@ -152,7 +160,8 @@ int check_run(const struct host_config *config)
             good &= check_listen(&vm->listen[i], config->no_auth ? NULL : vm);
         addresses |= vm->n_listen > 0;
         if (config->n_listen && !vm->has_cid && !vm->n_listen)
-            printf("note  vm %s has neither a CID nor an address of its own: nobody can be it\n", vm->name);
+            printf("note  vm %s has neither a CID nor an address of its own: nobody can be it\n",
+                   vm->name);
         good &= check_token(vm);
         check_gpu(vm);
     }
@@ -163,7 +172,8 @@ int check_run(const struct host_config *config)
     for (size_t v = 0; v < config->n_vms; v++)
         good &= check_vm(config, &config->vms[v]);
     if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_max < 4096)
-        printf("note  only %llu open files are allowed; many clients need more (LimitNOFILE)\n", (unsigned long long)files.rlim_max);
+        printf("note  only %llu open files are allowed; many clients need more (LimitNOFILE)\n",
+               (unsigned long long)files.rlim_max);
     puts(good ? "Applications would work." : "Applications would not work.");
     return good ? 0 : 1;
 }

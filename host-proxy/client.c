@@ -62,7 +62,8 @@ static int import_failed(struct client *c, enum import_rule rule, const char *te
 {
     if (rule == IMPORT_OK)
         return 0;
-    relay_fail(c->relay, rule == IMPORT_DEVICE ? LINK_ERROR_INTERNAL : LINK_ERROR_REFUSED, 0, WL_DISPLAY_IMPLEMENTATION, "%s", text);
+    relay_fail(c->relay, rule == IMPORT_DEVICE ? LINK_ERROR_INTERNAL : LINK_ERROR_REFUSED, 0,
+               WL_DISPLAY_IMPLEMENTATION, "%s", text);
     return -EPROTO;
 }
 
@@ -110,7 +111,8 @@ static void imports_failed(void *user, enum import_rule rule, const char *text)
     import_failed(user, rule, text);
 }
 
-static const struct imports_ops imports_ops = {.idle = imports_idle, .released = import_released, .failed = imports_failed};
+static const struct imports_ops imports_ops = {
+    .idle = imports_idle, .released = import_released, .failed = imports_failed};
 
 static void ended(struct relay *r)
 {
@@ -132,7 +134,8 @@ void client_begin(struct vm *vm, struct link *link, const char *label)
 {
     char error[256], text[320];
     if (vm->clients_n >= vm->config->limits.clients) {
-        snprintf(text, sizeof(text), "client limit: %u clients are connected already (max-clients)", vm->clients_n);
+        snprintf(text, sizeof(text), "client limit: %u clients are connected already (max-clients)",
+                 vm->clients_n);
         refuse(vm->vms->loop, link, &vm->subject, LINK_ERROR_LIMIT, text);
         return;
     }
@@ -149,12 +152,15 @@ void client_begin(struct vm *vm, struct link *link, const char *label)
         return;
     }
     c->vm = vm;
-    /* The guest's own words about its client come last, marked as such by our number before them. */
+    /* The guest's own words about its client come last, marked as such by our number before them.
+     */
     snprintf(c->name, sizeof(c->name), "client %lu \"%s\"", ++vm->serial, label);
     c->subject = (struct log_subject){.name = c->name, .parent = &vm->subject};
     imports_init(&c->imports, vm->handles, &imports_ops, c);
-    struct relay_limits limits = {.vfds = vm->config->limits.vfds, .queue = vm->config->limits.queue};
-    c->relay = relay_create(vm->vms->loop, RELAY_HOST, fd, link, &limits, &relay_ops, c, &c->subject);
+    struct relay_limits limits = {.vfds = vm->config->limits.vfds,
+                                  .queue = vm->config->limits.queue};
+    c->relay =
+        relay_create(vm->vms->loop, RELAY_HOST, fd, link, &limits, &relay_ops, c, &c->subject);
     if (!c->relay) {
         imports_finish(&c->imports);
         free(c);
@@ -172,7 +178,8 @@ void clients_disconnect(struct vm *vm, const char *reason)
 {
     for (struct client *c = vm->clients, *next; c; c = next) {
         next = c->next;
-        relay_fail(c->relay, LINK_ERROR_REFUSED, 0, WL_DISPLAY_IMPLEMENTATION, "the VM's session ended: %s", reason);
+        relay_fail(c->relay, LINK_ERROR_REFUSED, 0, WL_DISPLAY_IMPLEMENTATION,
+                   "the VM's session ended: %s", reason);
     }
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* wp_security_context_v1 is described here by hand rather than generated, since the oldest wayland-protocols that we build
- * with do not have it, and it is small. The compositor is asked synchronously, with a deadline: once per VM, before
- * the VM's first client is let in. */
+/* wp_security_context_v1 is described here by hand rather than generated, since the oldest
+ * wayland-protocols that we build with do not have it, and it is small. The compositor is asked
+ * synchronously, with a deadline: once per VM, before the VM's first client is let in. */
 #include "host-proxy/compositor.h"
 
 #include <errno.h>
@@ -29,19 +29,19 @@
 
 static const struct wl_interface *no_types[] = {NULL, NULL, NULL};
 static const struct wl_message context_requests[] = {
-    {"destroy", "", no_types},
-    {"set_sandbox_engine", "s", no_types},
-    {"set_app_id", "s", no_types},
-    {"set_instance_id", "s", no_types},
+    {"destroy", "", no_types},     {"set_sandbox_engine", "s", no_types},
+    {"set_app_id", "s", no_types}, {"set_instance_id", "s", no_types},
     {"commit", "", no_types},
 };
-static const struct wl_interface context_interface = {"wp_security_context_v1", 1, 5, context_requests, 0, NULL};
+static const struct wl_interface context_interface = {"wp_security_context_v1", 1, 5,
+                                                      context_requests,         0, NULL};
 static const struct wl_interface *listener_types[] = {&context_interface, NULL, NULL};
 static const struct wl_message manager_requests[] = {
     {"destroy", "", no_types},
     {"create_listener", "nhh", listener_types},
 };
-static const struct wl_interface manager_interface = {"wp_security_context_manager_v1", 1, 2, manager_requests, 0, NULL};
+static const struct wl_interface manager_interface = {
+    "wp_security_context_manager_v1", 1, 2, manager_requests, 0, NULL};
 
 enum { MANAGER_CREATE_LISTENER = 1 };
 enum { CONTEXT_SET_ENGINE = 1, CONTEXT_SET_APP_ID, CONTEXT_SET_INSTANCE, CONTEXT_COMMIT };
@@ -94,7 +94,8 @@ struct listing {
     uint32_t manager; /* the name of the context manager, 0 if there is none */
 };
 
-static void registry_global(void *data, struct wl_registry *registry, uint32_t name, const char *interface, uint32_t version)
+static void registry_global(void *data, struct wl_registry *registry, uint32_t name,
+                            const char *interface, uint32_t version)
 {
     struct listing *l = data;
     (void)registry;
@@ -114,7 +115,8 @@ static void registry_remove(void *data, struct wl_registry *registry, uint32_t n
 static const struct wl_registry_listener registry_listener = {registry_global, registry_remove};
 
 /* Takes @fd. The registry belongs to the display and goes with wl_display_disconnect(). */
-static int list(int fd, struct listing *listing, struct wl_display **ret_display, struct wl_registry **ret_registry)
+static int list(int fd, struct listing *listing, struct wl_display **ret_display,
+                struct wl_registry **ret_registry)
 {
     struct wl_display *display = wl_display_connect_to_fd(fd);
     if (!display)
@@ -131,7 +133,8 @@ static int list(int fd, struct listing *listing, struct wl_display **ret_display
     return 0;
 }
 
-int compositor_globals(int fd, void (*global)(void *user, const char *interface, uint32_t version), void *user)
+int compositor_globals(int fd, void (*global)(void *user, const char *interface, uint32_t version),
+                       void *user)
 {
     struct listing listing = {.global = global, .user = user};
     struct wl_display *display;
@@ -144,9 +147,11 @@ int compositor_globals(int fd, void (*global)(void *user, const char *interface,
     return 0;
 }
 
-void compositor_context_init(struct compositor_context *c, const char *display, const struct vm_config *vm, struct log_subject *subject)
+void compositor_context_init(struct compositor_context *c, const char *display,
+                             const struct vm_config *vm, struct log_subject *subject)
 {
-    *c = (struct compositor_context){.display = display, .vm = vm, .subject = subject, .close_fd = -1};
+    *c = (struct compositor_context){
+        .display = display, .vm = vm, .subject = subject, .close_fd = -1};
 }
 
 void compositor_context_finish(struct compositor_context *c)
@@ -176,13 +181,15 @@ static int make_socket(struct compositor_context *c)
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     snprintf(address.sun_path, sizeof(address.sun_path), "%s", c->path);
     _cleanup_(fd_closep) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 || listen(fd, BACKLOG) < 0)
+    if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ||
+        listen(fd, BACKLOG) < 0)
         return -errno;
     return fd_steal(&fd);
 }
 
 /* Asks for the context. 1: made; 0: the compositor does not have them; -errno. */
-static int make(struct compositor_context *c, struct wl_display *display, struct wl_registry *registry, uint32_t manager_name)
+static int make(struct compositor_context *c, struct wl_display *display,
+                struct wl_registry *registry, uint32_t manager_name)
 {
     int ends[2];
     _cleanup_(fd_closep) int listener = make_socket(c);
@@ -191,8 +198,10 @@ static int make(struct compositor_context *c, struct wl_display *display, struct
     if (pipe2(ends, O_CLOEXEC) < 0)
         return -errno;
     struct wl_proxy *manager = wl_registry_bind(registry, manager_name, &manager_interface, 1);
-    struct wl_proxy *context = manager ? wl_proxy_marshal_flags(manager, MANAGER_CREATE_LISTENER, &context_interface, 1, 0, NULL, listener, ends[0])
-                                       : NULL;
+    struct wl_proxy *context =
+        manager ? wl_proxy_marshal_flags(manager, MANAGER_CREATE_LISTENER, &context_interface, 1, 0,
+                                         NULL, listener, ends[0])
+                : NULL;
     int r = -ENOMEM;
     if (context) {
         wl_proxy_marshal_flags(context, CONTEXT_SET_ENGINE, NULL, 1, 0, "io.github.wayvsock");
@@ -239,7 +248,8 @@ static void remember(void *user, const char *interface, uint32_t version)
 {
     struct names *names = user;
     (void)version;
-    if (names->n < NAMES_MAX && allow_global(names->vm, interface) && (names->at[names->n] = strdup(interface)))
+    if (names->n < NAMES_MAX && allow_global(names->vm, interface) &&
+        (names->at[names->n] = strdup(interface)))
         names->n++;
 }
 
@@ -262,8 +272,10 @@ static void tell_withheld(struct compositor_context *c, struct names *names)
         return;
     for (size_t i = 0; i < names->n; i++)
         if (names->at[i])
-            log_warn(c->subject, "%s is allowed, but the compositor withholds it from clients in a security context (security-context = no "
-                                 "for this VM would show it)",
+            log_warn(c->subject,
+                     "%s is allowed, but the compositor withholds it from clients in a security "
+                     "context (security-context = no "
+                     "for this VM would show it)",
                      names->at[i]);
 }
 
@@ -283,10 +295,12 @@ static void make_context(struct compositor_context *c)
     wl_registry_destroy(registry);
     wl_display_disconnect(display);
     if (r > 0) {
-        log_info(c->subject, "its clients are tagged as \"%s\" by wp_security_context_v1", c->vm->name);
+        log_info(c->subject, "its clients are tagged as \"%s\" by wp_security_context_v1",
+                 c->vm->name);
         tell_withheld(c, &names);
     } else if (r == 0) {
-        log_info(c->subject, "the compositor has no wp_security_context_v1: its clients are not tagged");
+        log_info(c->subject,
+                 "the compositor has no wp_security_context_v1: its clients are not tagged");
     } else {
         log_warn(c->subject, "no security context: %s", strerror(-r));
         compositor_context_finish(c);
@@ -308,10 +322,12 @@ int compositor_connect(struct compositor_context *c, char *error, size_t error_s
         if (fd >= 0)
             return fd;
         if (c->made) {
-            snprintf(error, error_size, "cannot connect through the security context: %s", strerror(-fd));
+            snprintf(error, error_size, "cannot connect through the security context: %s",
+                     strerror(-fd));
             return fd;
         }
-        /* A compositor that has contexts must not be reached around them; one that could not be asked is not there. */
+        /* A compositor that has contexts must not be reached around them; one that could not be
+         * asked is not there. */
     }
     return address_connect_display(c->display, error, error_size);
 }

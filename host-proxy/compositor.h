@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
-/* compositor: how a VM's clients reach the host's compositor: directly, or through one security context per VM, by which the
- * compositor knows them. The only user of libwayland-client. */
+/* compositor: how a VM's clients reach the host's compositor: directly, or through one security
+ * context per VM, by which the compositor knows them. The only user of libwayland-client. */
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -13,18 +13,19 @@ struct compositor_context {
     const char *display; /* borrowed; NULL: the environment's */
     const struct vm_config *vm;
     struct log_subject *subject;
-    bool tried, made; /* the compositor was asked for a context; it gave one */
-    int close_fd; /* ours: the context ends when it is closed */
+    bool tried, made;           /* the compositor was asked for a context; it gave one */
+    int close_fd;               /* ours: the context ends when it is closed */
     char folder[64], path[108]; /* the context's socket */
 };
 
-void compositor_context_init(struct compositor_context *context, const char *display, const struct vm_config *vm,
-                             struct log_subject *subject);
+void compositor_context_init(struct compositor_context *context, const char *display,
+                             const struct vm_config *vm, struct log_subject *subject);
 void compositor_context_finish(struct compositor_context *context);
 
-/* A connection for one client. The first makes the VM's context (asks the compositor; up to 2 s). Returns an owned,
- * non-blocking fd, or -errno with a message. */
+/* A connection for one client. The first makes the VM's context (asks the compositor; up to 2 s).
+ * Returns an owned, non-blocking fd, or -errno with a message. */
 int compositor_connect(struct compositor_context *context, char *error, size_t error_size);
 
 /* Calls @global for each global that a client connected with @fd (taken) is shown. 0 or -errno. */
-int compositor_globals(int fd, void (*global)(void *user, const char *interface, uint32_t version), void *user);
+int compositor_globals(int fd, void (*global)(void *user, const char *interface, uint32_t version),
+                       void *user);

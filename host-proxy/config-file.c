@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* config-file: [host] and [vm NAME] sections of "key = value" lines. One table of keys per kind of section; whatever is
- * in none of them is an error, so that a mistyped restriction does not go unnoticed. */
+/* config-file: [host] and [vm NAME] sections of "key = value" lines. One table of keys per kind of
+ * section; whatever is in none of them is an error, so that a mistyped restriction does not go
+ * unnoticed. */
 #include "host-proxy/config.h"
 
 #include <errno.h>
@@ -24,7 +25,7 @@ struct reader {
     struct host_config *config;
     const char *name; /* the file's */
     unsigned line;
-    struct vm_config *vm; /* whose section it is; NULL in [host] and before any */
+    struct vm_config *vm;   /* whose section it is; NULL in [host] and before any */
     const struct key *keys; /* of this kind of section; NULL before any */
     uint32_t seen;          /* of @keys, in this section */
     char *error;
@@ -117,8 +118,9 @@ static int parse_amount(struct reader *reader, const char *value, bool unit_allo
     }
     uint64_t amount = good ? (uint64_t)number << shift : 0;
     if (!good || amount < min || amount > max)
-        return refuse(reader, "\"%.32s\" is no %s: write a number from %" PRIu64 " to %" PRIu64 "%s",
-                      value, unit_allowed ? "size" : "count", min, max,
+        return refuse(reader,
+                      "\"%.32s\" is no %s: write a number from %" PRIu64 " to %" PRIu64 "%s", value,
+                      unit_allowed ? "size" : "count", min, max,
                       unit_allowed ? ", in bytes or with K, M or G" : "");
     *ret_amount = amount;
     return 0;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* config: the settings as values, and the rules that hold whether they came from the command line or the file
- * (config-file.c). After host_config_complete() every listener leads to VMs that can be told apart. */
+/* config: the settings as values, and the rules that hold whether they came from the command line
+ * or the file (config-file.c). After host_config_complete() every listener leads to VMs that can be
+ * told apart. */
 #include "host-proxy/config.h"
 
 #include <errno.h>
@@ -175,7 +176,8 @@ int host_config_parse_timeout(const char *text, uint32_t *ret_seconds, char *err
     return 0;
 }
 
-/* Whether both are the same listener: a hybrid socket's is the Unix socket PATH_PORT, however it was named. */
+/* Whether both are the same listener: a hybrid socket's is the Unix socket PATH_PORT, however it
+ * was named. */
 static bool same_listener(const struct address *a, const struct address *b)
 {
     char texts[2][sizeof(a->path) + 16];

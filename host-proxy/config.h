@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
-/* config: what the host daemon was told to do, from the command line (options.h) and the configuration file. */
+/* config: what the host daemon was told to do, from the command line (options.h) and the
+ * configuration file. */
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -29,8 +30,8 @@ struct vm_config {
     uint32_t cid;
     struct address *listen; /* whoever connects here is this VM */
     size_t n_listen;
-    char *gpu;           /* path of its GPU device's export socket; NULL: pixels go over the link */
-    char *token_file;    /* NULL: no token is asked for */
+    char *gpu;        /* path of its GPU device's export socket; NULL: pixels go over the link */
+    char *token_file; /* NULL: no token is asked for */
     char **allow, **deny; /* globs of interface names, NULL-terminated; NULL if none */
     enum clipboard_policy clipboard;
     char *title_prefix, *app_id_prefix; /* NULL: none */
@@ -54,31 +55,35 @@ void host_config_init(struct host_config *config);
 /* Frees what @config holds; it can be initialised again. */
 void host_config_finish(struct host_config *config);
 
-/* Adds the settings of the file at @path. 0 or -errno, with a message in @error that names the file, the line and what
- * would be right; what was read so far stays. */
+/* Adds the settings of the file at @path. 0 or -errno, with a message in @error that names the
+ * file, the line and what would be right; what was read so far stays. */
 int host_config_read(struct host_config *config, const char *path, char *error, size_t error_size);
 /* The same for text that is in memory; @name is what messages call it. */
 int host_config_read_text(struct host_config *config, const char *name, const char *text, size_t n,
                           char *error, size_t error_size);
 
-/* Adds a VM with default settings. Returns it (valid until the next one is added), or NULL with a message: a name that
- * is no name or is taken already. */
+/* Adds a VM with default settings. Returns it (valid until the next one is added), or NULL with a
+ * message: a name that is no name or is taken already. */
 struct vm_config *host_config_add_vm(struct host_config *config, const char *name, char *error,
                                      size_t error_size);
-/* Gives @vm a CID. 0, or -EINVAL with a message: one that has no meaning or belongs to another VM. */
+/* Gives @vm a CID. 0, or -EINVAL with a message: one that has no meaning or belongs to another VM.
+ */
 int host_config_set_cid(struct host_config *config, struct vm_config *vm, const char *text,
                         char *error, size_t error_size);
 int host_config_add_listen(struct address **list, size_t *n, const char *text, char *error,
                            size_t error_size); /* 0 or -EINVAL with a message */
 int host_config_add_glob(char ***list, const char *glob, char *error, size_t error_size); /* same */
-int host_config_parse_timeout(const char *text, uint32_t *ret_seconds, char *error, size_t error_size);
+int host_config_parse_timeout(const char *text, uint32_t *ret_seconds, char *error,
+                              size_t error_size);
 
-/* Checks what only the whole can show, and gives the unix: and vsock-mux: addresses of no section to the only VM (which
- * is made, called "vm", where none is named). 0, or -EINVAL with a message. */
+/* Checks what only the whole can show, and gives the unix: and vsock-mux: addresses of no section
+ * to the only VM (which is made, called "vm", where none is named). 0, or -EINVAL with a message.
+ */
 int host_config_complete(struct host_config *config, char *error, size_t error_size);
 
-/* The VM that owns the listener at @address (as address_of_listener() tells it, too): nobody else comes in there, and over
- * vsock its CID must still be the right one. NULL: every VM may come in, known by its CID. */
+/* The VM that owns the listener at @address (as address_of_listener() tells it, too): nobody else
+ * comes in there, and over vsock its CID must still be the right one. NULL: every VM may come in,
+ * known by its CID. */
 const struct vm_config *host_config_owner(const struct host_config *config,
                                           const struct address *address);
 /* NULL: nothing names that CID. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Anyone who can reach a socket may connect. Until a connection has proven with its first frame whose it is, it costs us a
- * descriptor, a link struct and at most one HELLO of memory, for at most HELLO_MS, and only so many of them at a time, counted per VM so
- * that one VM cannot shut the door for another. */
+/* Anyone who can reach a socket may connect. Until a connection has proven with its first frame
+ * whose it is, it costs us a descriptor, a link struct and at most one HELLO of memory, for at most
+ * HELLO_MS, and only so many of them at a time, counted per VM so that one VM cannot shut the door
+ * for another. */
 #include "host-proxy/gate.h"
 
 #include <errno.h>
@@ -89,17 +90,22 @@ static const char *unproven(const struct visitor *v, const struct link_hello *he
     if (v->gate->vms->config->no_auth)
         return NULL;
     if (vm->has_token) {
-        if (hello->proof_kind == LINK_PROOF_TOKEN && token_equal(&vm->token, hello->proof, hello->proof_size))
+        if (hello->proof_kind == LINK_PROOF_TOKEN &&
+            token_equal(&vm->token, hello->proof, hello->proof_size))
             return NULL;
-        return hello->proof_kind == LINK_PROOF_TOKEN ? "wrong token" : "the VM's token is missing: start wayvsock-guest with --token";
+        return hello->proof_kind == LINK_PROOF_TOKEN
+                   ? "wrong token"
+                   : "the VM's token is missing: start wayvsock-guest with --token";
     }
     if (v->peer.kind == ADDRESS_VSOCK)
         return v->peer.port < 1024 ? NULL
-                                   : "no privileged source port: start wayvsock-guest as the system service (CAP_NET_BIND_SERVICE), "
+                                   : "no privileged source port: start wayvsock-guest as the "
+                                     "system service (CAP_NET_BIND_SERVICE), "
                                      "or give both sides a --token";
     if (v->peer.uid == getuid() && v->link->got_descriptor)
         return NULL;
-    return "nothing proves who this is: over a hybrid socket (or from another user) give both sides a --token";
+    return "nothing proves who this is: over a hybrid socket (or from another user) give both "
+           "sides a --token";
 }
 
 static void hello_control(struct visitor *v, const struct link_hello *hello)
@@ -109,7 +115,8 @@ static void hello_control(struct visitor *v, const struct link_hello *hello)
         turn_away(v, LINK_ERROR_REFUSED, missing);
         return;
     }
-    uint32_t version = hello->version_max < LINK_VERSION_MAX ? hello->version_max : LINK_VERSION_MAX;
+    uint32_t version =
+        hello->version_max < LINK_VERSION_MAX ? hello->version_max : LINK_VERSION_MAX;
     char label[LINK_LABEL_MAX + 1];
     snprintf(label, sizeof(label), "%.*s", (int)hello->label_size, hello->label);
     struct vm *vm = v->vm;
@@ -129,7 +136,9 @@ static void hello_client(struct visitor *v, const struct link_hello *hello)
 {
     struct vm *vm = v->vm;
     if (!vm->control || hello->proof_kind != LINK_PROOF_KEY || !same_key(hello->proof, vm->key)) {
-        turn_away(v, LINK_ERROR_REFUSED, vm->control ? "a client's connection without the session's key" : "a client's connection without a session");
+        turn_away(v, LINK_ERROR_REFUSED,
+                  vm->control ? "a client's connection without the session's key"
+                              : "a client's connection without a session");
         return;
     }
     char label[LINK_LABEL_MAX + 1];
@@ -144,13 +153,14 @@ static int frame(void *user, enum link_type type, const uint8_t *payload, size_t
     char text[96];
     int e = type == LINK_HELLO ? link_hello_decode(payload, size, &hello) : LINK_E_TYPE;
     if (e != LINK_OK) {
-        snprintf(text, sizeof(text), "a HELLO is expected first, not %s (%s)", link_type_name(type), link_decode_error_name(e));
+        snprintf(text, sizeof(text), "a HELLO is expected first, not %s (%s)", link_type_name(type),
+                 link_decode_error_name(e));
         turn_away(v, LINK_ERROR_PROTOCOL, text);
         return -EPROTO;
     }
     if (hello.version_min > LINK_VERSION_MAX || hello.version_max < LINK_VERSION_MIN) {
-        snprintf(text, sizeof(text), "no common version: the guest has %u to %u, the host %u to %u", hello.version_min, hello.version_max,
-                 LINK_VERSION_MIN, LINK_VERSION_MAX);
+        snprintf(text, sizeof(text), "no common version: the guest has %u to %u, the host %u to %u",
+                 hello.version_min, hello.version_max, LINK_VERSION_MIN, LINK_VERSION_MAX);
         turn_away(v, LINK_ERROR_VERSION, text);
         return -EPROTO;
     }
@@ -176,11 +186,11 @@ static int mem_write(void *user, const struct link_mem_write *write, struct memo
     return not_yet(user);
 }
 
-static int stream_data(void *user, uint32_t id, size_t size, struct stream **ret_stream)
+static int stream_data(void *user, uint32_t id, size_t size, struct link_sink **ret_sink)
 {
     (void)id;
     (void)size;
-    (void)ret_stream;
+    (void)ret_sink;
     return not_yet(user);
 }
 
@@ -188,8 +198,8 @@ static void closed(void *user, int reason, unsigned type)
 {
     struct visitor *v = user;
     if (reason > 0)
-        log_warn(&v->vm->subject, "refused a connection: it began with a malformed %s frame: %s", link_type_name(type),
-                 link_decode_error_name(reason));
+        log_warn(&v->vm->subject, "refused a connection: it began with a malformed %s frame: %s",
+                 link_type_name(type), link_decode_error_name(reason));
     else
         log_debug(&v->vm->subject, "a connection ended before its HELLO");
     struct loop *loop = v->gate->loop;
@@ -197,7 +207,8 @@ static void closed(void *user, int reason, unsigned type)
     loop_later(loop, destroy_link_later, link);
 }
 
-static const struct link_ops link_ops = {.frame = frame, .mem_write = mem_write, .stream_data = stream_data, .closed = closed};
+static const struct link_ops link_ops = {
+    .frame = frame, .mem_write = mem_write, .stream_data = stream_data, .closed = closed};
 
 static void expired(void *user)
 {
@@ -218,8 +229,10 @@ static struct vm *identify(const struct listener *l, const struct address_peer *
     if (l->vm && !l->vm->config->has_cid && peer->cid > VMADDR_CID_HOST)
         return l->vm;
     if (!config || (l->vm && l->vm->config != config)) {
-        log_warn(&gate->strangers, "refused a connection from CID %u, which nothing names%s: to let it in, add --vm NAME:%u, or \"cid = %u\" to a [vm "
-                                   "NAME] section",
+        log_warn(&gate->strangers,
+                 "refused a connection from CID %u, which nothing names%s: to let it in, add --vm "
+                 "NAME:%u, or \"cid = %u\" to a [vm "
+                 "NAME] section",
                  peer->cid, config ? " for this socket" : "", peer->cid, peer->cid);
         return NULL;
     }
@@ -237,9 +250,12 @@ static void arrive(struct listener *l, int fd)
     struct vm *vm = identify(l, &peer);
     if (!vm || vm->waiting >= WAITING_MAX) {
         if (vm)
-            log_warn(&vm->subject, "refused a connection: %u others have not said who they are", vm->waiting);
+            log_warn(&vm->subject, "refused a connection: %u others have not said who they are",
+                     vm->waiting);
         uint8_t frame[LINK_FRAME_SMALL_MAX]; /* a word, if it fits in the socket's buffer */
-        size_t n = link_error_encode(frame, LINK_ERROR_REFUSED, 0, 3, vm ? "too many connections" : "the host's configuration does not name this VM");
+        size_t n = link_error_encode(frame, LINK_ERROR_REFUSED, 0, 3,
+                                     vm ? "too many connections"
+                                        : "the host's configuration does not name this VM");
         if (send(fd, frame, n, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
             log_debug(&gate->strangers, "could not say so: %s", strerror(errno));
         fd_close(fd);
@@ -252,7 +268,8 @@ static void arrive(struct listener *l, int fd)
     }
     *v = (struct visitor){.gate = gate, .vm = vm, .peer = peer};
     v->timer = loop_timer_create(gate->loop, expired, v);
-    v->link = v->timer ? link_create(gate->loop, fd, peer.kind == ADDRESS_UNIX, &link_ops, v) : NULL;
+    v->link =
+        v->timer ? link_create(gate->loop, fd, peer.kind == ADDRESS_UNIX, &link_ops, v) : NULL;
     if (!v->link) {
         if (!v->timer)
             fd_close(fd);
@@ -313,13 +330,15 @@ static int add_listener(struct gate *gate, int fd, struct vm *vm)
     return l->io ? 0 : -ENOMEM;
 }
 
-static int listen_on(struct gate *gate, const struct address *address, struct vm *vm, char *error, size_t error_size)
+static int listen_on(struct gate *gate, const struct address *address, struct vm *vm, char *error,
+                     size_t error_size)
 {
     char text[256];
     int fd = address_listen(address, error, error_size);
     if (fd < 0)
         return fd;
-    log_info(vm ? &vm->subject : NULL, "listening on %s", address_format(address, text, sizeof(text)));
+    log_info(vm ? &vm->subject : NULL, "listening on %s",
+             address_format(address, text, sizeof(text)));
     return add_listener(gate, fd, vm);
 }
 
@@ -332,7 +351,9 @@ static int inherit(struct gate *gate, char *error, size_t error_size)
         struct address address;
         int r = address_of_listener(first + i, &address);
         if (r < 0) {
-            snprintf(error, error_size, "descriptor %d, handed over by systemd, is no socket that we can listen on", first + i);
+            snprintf(error, error_size,
+                     "descriptor %d, handed over by systemd, is no socket that we can listen on",
+                     first + i);
             return r;
         }
         const struct vm_config *owner = host_config_owner(gate->vms->config, &address);
@@ -364,7 +385,8 @@ struct gate *gate_create(struct vms *vms, char *error, size_t error_size)
             for (size_t i = 0; i < config->vms[v].n_listen && r >= 0; i++)
                 r = listen_on(gate, &config->vms[v].listen[i], &vms->at[v], error, error_size);
         if (r == 0 && !gate->listeners) {
-            snprintf(error, error_size, "nothing to listen on: give --listen, or \"listen\" in the configuration");
+            snprintf(error, error_size,
+                     "nothing to listen on: give --listen, or \"listen\" in the configuration");
             r = -EINVAL;
         }
     }

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* The connection lives as long as the guest daemon's session, so that nothing that one session was given outlives it. It is usable after
- * the guest has shown, with a nonce in a resource, that it holds the device at the other end; a reset of that device voids the
- * proof. The device answers everything within a bounded time; if not, the connection is given up, and whoever waits is told. */
+/* The connection lives as long as the guest daemon's session, so that nothing that one session was
+ * given outlives it. It is usable after the guest has shown, with a nonce in a resource, that it
+ * holds the device at the other end; a reset of that device voids the proof. The device answers
+ * everything within a bounded time; if not, the connection is given up, and whoever waits is told.
+ */
 #include "host-proxy/handles.h"
 
 #include <errno.h>
@@ -52,8 +54,8 @@ struct handles {
     enum state state;
     bool session;
     struct packets *packets;
-    struct loop_timer *retry, *timer; /* timer: of requests */
-    struct request *requests, **last; /* by the time that they were sent */
+    struct loop_timer *retry, *timer;    /* timer: of requests */
+    struct request *requests, **last;    /* by the time that they were sent */
     struct request *queue, **queue_last; /* EXPORTs for later */
     unsigned exports_asked;
     uint32_t serial;
@@ -201,7 +203,8 @@ static struct request *request_create(enum export_type type, handles_answer *ans
 }
 
 /* Takes @r and @fd. */
-static void send_request(struct handles *h, struct request *r, const uint8_t *packet, size_t size, int fd)
+static void send_request(struct handles *h, struct request *r, const uint8_t *packet, size_t size,
+                         int fd)
 {
     r->next = NULL;
     r->until_ms = loop_now_ms() + ANSWER_MS;
@@ -243,13 +246,15 @@ static void send_queued_exports(struct handles *h)
             free(r);
             continue;
         }
-        struct export_export ask = {.resource = r->resource, .timeout_ms = EXPORT_TIMEOUT_MAX_MS, .flags = r->flags};
+        struct export_export ask = {
+            .resource = r->resource, .timeout_ms = EXPORT_TIMEOUT_MAX_MS, .flags = r->flags};
         h->exports_asked++;
         SEND(h, r, -1, export_export_encode, &ask);
     }
 }
 
-int handles_export(struct handles *h, uint32_t resource, uint32_t flags, handles_answer *answer, void *user)
+int handles_export(struct handles *h, uint32_t resource, uint32_t flags, handles_answer *answer,
+                   void *user)
 {
     struct request *r = handles_bound(h) ? request_create(EXPORT_EXPORT, answer, user) : NULL;
     if (!r)
@@ -262,7 +267,8 @@ int handles_export(struct handles *h, uint32_t resource, uint32_t flags, handles
     return 0;
 }
 
-int handles_mirror(struct handles *h, uint32_t id, int fd, uint64_t size, handles_answer *answer, void *user)
+int handles_mirror(struct handles *h, uint32_t id, int fd, uint64_t size, handles_answer *answer,
+                   void *user)
 {
     struct request *r = handles_bound(h) ? request_create(EXPORT_MIRROR, answer, user) : NULL;
     if (!r) {
@@ -274,7 +280,8 @@ int handles_mirror(struct handles *h, uint32_t id, int fd, uint64_t size, handle
     return 0;
 }
 
-int handles_copy(struct handles *h, const struct export_copy *copy, handles_answer *answer, void *user)
+int handles_copy(struct handles *h, const struct export_copy *copy, handles_answer *answer,
+                 void *user)
 {
     struct request *r = handles_bound(h) ? request_create(EXPORT_COPY, answer, user) : NULL;
     if (!r)
@@ -329,12 +336,14 @@ static void binding_answered(void *user, uint32_t status, const struct export_bu
     if (status == EXPORT_OK) {
         h->state = HANDLES_BOUND;
         h->complaint[0] = 0;
-        log_info(&h->subject, "bound: the guest daemon holds this VM's device (epoch %llu)", (unsigned long long)h->epoch);
+        log_info(&h->subject, "bound: the guest daemon holds this VM's device (epoch %llu)",
+                 (unsigned long long)h->epoch);
         h->ops->bound(h->user, true, "");
         return;
     }
     /* It may have another device to offer. */
-    snprintf(why, sizeof(why), "the device that the guest named is not this VM's: %s", export_status_name(status));
+    snprintf(why, sizeof(why), "the device that the guest named is not this VM's: %s",
+             export_status_name(status));
     h->state = HANDLES_PROBING;
     log_debug(&h->subject, "%s", why);
     h->ops->bound(h->user, false, why);
@@ -347,7 +356,8 @@ int handles_probed(struct handles *h, uint32_t resource)
     if (++h->probes > LINK_PROBES_MAX)
         return -EPROTO;
     if (!resource) {
-        refuse_binding(h, "no device of the guest shows the nonce: its virtio-gpu is another one, or has no render node");
+        refuse_binding(h, "no device of the guest shows the nonce: its virtio-gpu is another one, "
+                          "or has no render node");
         return 0;
     }
     struct export_bind bind = {.resource = resource, .timeout_ms = EXPORT_TIMEOUT_MAX_MS};
@@ -375,9 +385,11 @@ static void welcome(struct handles *h, const struct export_welcome *w)
         broken(h, "a second WELCOME");
     } else if (w->status != EXPORT_OK) {
         char text[128];
-        snprintf(text, sizeof(text), "the VM's GPU device refuses: %s", export_status_name(w->status));
+        snprintf(text, sizeof(text), "the VM's GPU device refuses: %s",
+                 export_status_name(w->status));
         lost(h, text);
-    } else if (w->version < EXPORT_VERSION_MIN || w->version > EXPORT_VERSION_MAX || !(w->features & EXPORT_FEATURE_COPY)) {
+    } else if (w->version < EXPORT_VERSION_MIN || w->version > EXPORT_VERSION_MAX ||
+               !(w->features & EXPORT_FEATURE_COPY)) {
         lost(h, "the VM's GPU device speaks another version");
     } else {
         h->epoch = w->epoch;
@@ -390,7 +402,8 @@ static void reset(struct handles *h, const struct export_reset *event)
     if (h->state == HANDLES_GREETING)
         return;
     h->epoch = event->epoch;
-    log_info(&h->subject, "the guest's driver %s (epoch %llu)", event->driver ? "starts anew" : "is gone", (unsigned long long)h->epoch);
+    log_info(&h->subject, "the guest's driver %s (epoch %llu)",
+             event->driver ? "starts anew" : "is gone", (unsigned long long)h->epoch);
     bool told = h->state == HANDLES_BOUND || h->state == HANDLES_BINDING;
     h->state = HANDLES_UNBOUND;
     void_all(h, true, "the guest's GPU driver was reset");
@@ -417,7 +430,8 @@ static struct request *take_request(struct handles *h, uint32_t serial)
     return NULL;
 }
 
-static void answered(struct handles *h, const struct export_header *header, uint32_t status, const struct export_buffer *buffer)
+static void answered(struct handles *h, const struct export_header *header, uint32_t status,
+                     const struct export_buffer *buffer)
 {
     struct request *r = take_request(h, header->serial);
     if (!r || (r->type == EXPORT_EXPORT) != (header->type == EXPORT_EXPORTED)) {
@@ -451,7 +465,8 @@ static void received(void *user, const uint8_t *bytes, size_t size, int fd)
     const uint8_t *payload = bytes + EXPORT_HEADER_SIZE;
     fd_close(fd); /* none was asked for */
     int e = export_header_decode(bytes, size, &header);
-    if (e == EXPORT_E_OK && (header.type == EXPORT_WELCOME) != (h->state == HANDLES_GREETING) && header.serial)
+    if (e == EXPORT_E_OK && (header.type == EXPORT_WELCOME) != (h->state == HANDLES_GREETING) &&
+        header.serial)
         e = EXPORT_E_TYPE;
     if (e == EXPORT_E_OK) {
         switch (header.type) {
@@ -496,7 +511,8 @@ static void received(void *user, const uint8_t *bytes, size_t size, int fd)
 static void closed(void *user, int reason)
 {
     char text[128];
-    snprintf(text, sizeof(text), "the VM's GPU device is gone%s%s", reason ? ": " : "", reason ? strerror(-reason) : "");
+    snprintf(text, sizeof(text), "the VM's GPU device is gone%s%s", reason ? ": " : "",
+             reason ? strerror(-reason) : "");
     lost(user, text);
 }
 
@@ -520,7 +536,8 @@ static bool connect_device(struct handles *h)
         return false;
     }
     h->state = HANDLES_GREETING;
-    struct export_hello hello = {.version_min = EXPORT_VERSION_MIN, .version_max = EXPORT_VERSION_MAX};
+    struct export_hello hello = {.version_min = EXPORT_VERSION_MIN,
+                                 .version_max = EXPORT_VERSION_MAX};
     uint8_t packet[EXPORT_PACKET_MAX];
     packets_send(h->packets, packet, export_hello_encode(packet, next_serial(h), &hello), -1);
     loop_timer_arm(h->retry, ANSWER_MS); /* for the WELCOME */
@@ -552,11 +569,13 @@ void handles_end(struct handles *h)
     void_all(h, false, "the session ended");
 }
 
-int handles_check(const char *path, struct export_welcome *ret_welcome, char *error, size_t error_size)
+int handles_check(const char *path, struct export_welcome *ret_welcome, char *error,
+                  size_t error_size)
 {
     uint8_t packet[EXPORT_PACKET_MAX];
     struct export_header header;
-    struct export_hello hello = {.version_min = EXPORT_VERSION_MIN, .version_max = EXPORT_VERSION_MAX};
+    struct export_hello hello = {.version_min = EXPORT_VERSION_MIN,
+                                 .version_max = EXPORT_VERSION_MAX};
     _cleanup_(fd_closep) int fd = address_connect_packets(path, error, error_size);
     if (fd < 0)
         return fd;
@@ -565,9 +584,12 @@ int handles_check(const char *path, struct export_welcome *ret_welcome, char *er
     ssize_t got = send(fd, packet, n, MSG_NOSIGNAL) == (ssize_t)n && poll(&wait, 1, ANSWER_MS) == 1
                       ? recv(fd, packet, sizeof(packet), MSG_DONTWAIT)
                       : -1;
-    if (got <= 0 || export_header_decode(packet, (size_t)got, &header) != EXPORT_E_OK || header.type != EXPORT_WELCOME ||
-        export_welcome_decode(packet + EXPORT_HEADER_SIZE, header.size, ret_welcome) != EXPORT_E_OK) {
-        snprintf(error, error_size, "%s does not answer as wayvsock-gpu does (does it serve this user?)", path);
+    if (got <= 0 || export_header_decode(packet, (size_t)got, &header) != EXPORT_E_OK ||
+        header.type != EXPORT_WELCOME ||
+        export_welcome_decode(packet + EXPORT_HEADER_SIZE, header.size, ret_welcome) !=
+            EXPORT_E_OK) {
+        snprintf(error, error_size,
+                 "%s does not answer as wayvsock-gpu does (does it serve this user?)", path);
         return -EPROTO;
     }
     return 0;

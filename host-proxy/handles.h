@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
-/* handles: the way to one VM's GPU device: its export socket, and the proof that the guest daemon holds that device. */
+/* handles: the way to one VM's GPU device: its export socket, and the proof that the guest daemon
+ * holds that device. */
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -22,21 +23,25 @@ struct handles_ops {
 /* Somebody who uses what was exported. */
 struct handles_user {
     struct handles_user *prev, *next;
-    void (*gone)(struct handles_user *user, uint32_t id); /* the guest took the resource of this export away: release it */
-    /* Every export is void, no request will be answered. @reset: the guest's driver started anew. */
+    void (*gone)(struct handles_user *user,
+                 uint32_t id); /* the guest took the resource of this export away: release it */
+    /* Every export is void, no request will be answered. @reset: the guest's driver started anew.
+     */
     void (*lost)(struct handles_user *user, bool reset, const char *why);
 };
 
-/* What a request is answered with: @status of EXPORT_OK…, @buffer for handles_export() where that is EXPORT_OK. */
+/* What a request is answered with: @status of EXPORT_OK…, @buffer for handles_export() where that
+ * is EXPORT_OK. */
 typedef void handles_answer(void *user, uint32_t status, const struct export_buffer *buffer);
 
-/* @path: of the device's export socket; nothing happens before handles_begin(). NULL: out of memory. */
+/* @path: of the device's export socket; nothing happens before handles_begin(). NULL: out of
+ * memory. */
 struct handles *handles_create(struct loop *loop, const char *path, struct log_subject *subject,
                                const struct handles_ops *ops, void *user);
 void handles_destroy(struct handles *handles); /* accepts NULL; its users must be gone */
 
-/* A session begins whose guest can be probed. True: the device answered the door, so probe() or bound() follows soon. False: said
- * in the log; tried again every few seconds. */
+/* A session begins whose guest can be probed. True: the device answered the door, so probe() or
+ * bound() follows soon. False: said in the log; tried again every few seconds. */
 bool handles_begin(struct handles *handles);
 void handles_end(struct handles *handles); /* the session is over; no callback but lost() */
 /* The guest's answer to probe(): 0: it has no (more) device to offer. -EPROTO: nobody asked. */
@@ -46,13 +51,18 @@ bool handles_bound(const struct handles *handles);
 void handles_join(struct handles *handles, struct handles_user *user);
 void handles_leave(struct handles *handles, struct handles_user *user);
 
-/* Requests, only while bound. @answer comes from the loop, once, or lost() does. 0, or -ENOTCONN, -ENOMEM. */
-int handles_export(struct handles *handles, uint32_t resource, uint32_t flags, handles_answer *answer, void *user);
-int handles_mirror(struct handles *handles, uint32_t id, int fd, uint64_t size, handles_answer *answer, void *user); /* takes @fd */
-int handles_copy(struct handles *handles, const struct export_copy *copy, handles_answer *answer, void *user);
+/* Requests, only while bound. @answer comes from the loop, once, or lost() does. 0, or -ENOTCONN,
+ * -ENOMEM. */
+int handles_export(struct handles *handles, uint32_t resource, uint32_t flags,
+                   handles_answer *answer, void *user);
+int handles_mirror(struct handles *handles, uint32_t id, int fd, uint64_t size,
+                   handles_answer *answer, void *user); /* takes @fd */
+int handles_copy(struct handles *handles, const struct export_copy *copy, handles_answer *answer,
+                 void *user);
 void handles_release(struct handles *handles, uint32_t id);
 /* No answer for @user any more; what is exported for it later is released. */
 void handles_forget(struct handles *handles, void *user);
 
 /* Connects to @path and asks what is there, at once; for --check. 0 or -errno, with a text. */
-int handles_check(const char *path, struct export_welcome *ret_welcome, char *error, size_t error_size);
+int handles_check(const char *path, struct export_welcome *ret_welcome, char *error,
+                  size_t error_size);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* An import is asked for as soon as it is named; copies out of it wait until the device has answered. A copy is a request of its own:
- * the client's frames after it wait until it is done, those of others do not. */
+/* An import is asked for as soon as it is named; copies out of it wait until the device has
+ * answered. A copy is a request of its own: the client's frames after it wait until it is done,
+ * those of others do not. */
 #include "host-proxy/imports.h"
 
 #include <errno.h>
@@ -58,8 +59,8 @@ const char *import_rule_name(enum import_rule rule)
     return rule < _IMPORT_RULE_N ? names[rule] : "unknown";
 }
 
-__attribute__((format(printf, 4, 5))) static enum import_rule refuse(enum import_rule rule, char *text, size_t text_size,
-                                                                     const char *format, ...)
+__attribute__((format(printf, 4, 5))) static enum import_rule
+refuse(enum import_rule rule, char *text, size_t text_size, const char *format, ...)
 {
     char what[256];
     va_list args;
@@ -154,9 +155,11 @@ static void lost(struct handles_user *user, bool reset, const char *why)
     }
 }
 
-void imports_init(struct imports *m, struct handles *handles, const struct imports_ops *ops, void *owner)
+void imports_init(struct imports *m, struct handles *handles, const struct imports_ops *ops,
+                  void *owner)
 {
-    *m = (struct imports){.handles = handles, .ops = ops, .owner = owner, .user = {.gone = gone, .lost = lost}};
+    *m = (struct imports){
+        .handles = handles, .ops = ops, .owner = owner, .user = {.gone = gone, .lost = lost}};
     if (handles)
         handles_join(handles, &m->user);
 }
@@ -171,14 +174,17 @@ void imports_finish(struct imports *m)
     m->handles = NULL;
 }
 
-enum import_rule imports_add(struct imports *m, const struct link_import *said, char *text, size_t text_size)
+enum import_rule imports_add(struct imports *m, const struct link_import *said, char *text,
+                             size_t text_size)
 {
     if (!handles_bound(m->handles))
-        return refuse(IMPORT_SESSION, text, text_size, "import %u: no GPU device of this VM is bound", said->id);
+        return refuse(IMPORT_SESSION, text, text_size,
+                      "import %u: no GPU device of this VM is bound", said->id);
     if (find(m, said->id))
         return refuse(IMPORT_UNIQUE, text, text_size, "import %u: the id is taken", said->id);
     if (m->n >= IMPORTS_MAX)
-        return refuse(IMPORT_QUOTA, text, text_size, "import %u: the client has %u already", said->id, m->n);
+        return refuse(IMPORT_QUOTA, text, text_size, "import %u: the client has %u already",
+                      said->id, m->n);
     struct import *i = calloc(1, sizeof(*i));
     if (!i)
         return refuse(IMPORT_DEVICE, text, text_size, "import %u: out of memory", said->id);
@@ -197,7 +203,8 @@ enum import_rule imports_add(struct imports *m, const struct link_import *said, 
 }
 
 /* The rule that an answer to EXPORT breaks. */
-static enum import_rule judge(const struct import *i, uint32_t status, const struct export_buffer *buffer)
+static enum import_rule judge(const struct import *i, uint32_t status,
+                              const struct export_buffer *buffer)
 {
     switch (status) {
     case EXPORT_OK:
@@ -217,7 +224,8 @@ static enum import_rule judge(const struct import *i, uint32_t status, const str
     return i->said.size <= buffer->size ? IMPORT_OK : IMPORT_SIZE;
 }
 
-/* 0 or -errno. One (two, if the device has to be given the mirror first) request more is under way. */
+/* 0 or -errno. One (two, if the device has to be given the mirror first) request more is under way.
+ */
 static int ask_copy(struct import *i, struct memory *memory, const struct link_mem_copy *what)
 {
     struct imports *m = i->owner;
@@ -262,8 +270,9 @@ static void exported(void *user, uint32_t status, const struct export_buffer *bu
     }
     if (rule != IMPORT_OK) {
         let_go(i, rule);
-        refuse(rule, text, sizeof(text), "import %u of %llu bytes in resource %u: %s", i->said.id, (unsigned long long)i->said.size,
-               i->said.resource, status != EXPORT_OK ? export_status_name(status) : "not what the guest says");
+        refuse(rule, text, sizeof(text), "import %u of %llu bytes in resource %u: %s", i->said.id,
+               (unsigned long long)i->said.size, i->said.resource,
+               status != EXPORT_OK ? export_status_name(status) : "not what the guest says");
         fail(m, rule, text);
     }
     while (i->copies) {
@@ -272,7 +281,8 @@ static void exported(void *user, uint32_t status, const struct export_buffer *bu
         if (!i->copies)
             i->last = &i->copies;
         if (rule == IMPORT_OK && ask_copy(i, c->memory, &c->what) < 0)
-            fail(m, IMPORT_DEVICE, "a copy out of the guest's GPU: out of memory (GPU rule: device)");
+            fail(m, IMPORT_DEVICE,
+                 "a copy out of the guest's GPU: out of memory (GPU rule: device)");
         memory_unref(c->memory);
         free(c);
         m->waiting--;
@@ -290,7 +300,8 @@ static void done(void *user, uint32_t status, const struct export_buffer *buffer
         enum import_rule rule = status == EXPORT_STALE   ? IMPORT_GENERATION
                                 : status == EXPORT_RANGE ? IMPORT_GEOMETRY
                                                          : IMPORT_DEVICE;
-        refuse(rule, text, sizeof(text), "a copy out of import %u: %s", i->said.id, export_status_name(status));
+        refuse(rule, text, sizeof(text), "a copy out of import %u: %s", i->said.id,
+               export_status_name(status));
         fail(i->owner, rule, text);
     }
     settle(i->owner);
@@ -300,27 +311,34 @@ enum import_rule imports_release(struct imports *m, uint32_t id, char *text, siz
 {
     struct import *i = find(m, id);
     if (!i)
-        return refuse(IMPORT_KNOWN, text, text_size, "release of import %u, which is not there", id);
+        return refuse(IMPORT_KNOWN, text, text_size, "release of import %u, which is not there",
+                      id);
     import_destroy(i);
     m->ops->released(m->owner, id);
     return IMPORT_OK;
 }
 
-enum import_rule imports_copy(struct imports *m, struct memory *memory, const struct link_mem_copy *what, char *text,
-                              size_t text_size)
+enum import_rule imports_copy(struct imports *m, struct memory *memory,
+                              const struct link_mem_copy *what, char *text, size_t text_size)
 {
     struct import *i = find(m, what->import);
     if (!i)
-        return refuse(IMPORT_KNOWN, text, text_size, "a copy out of import %u, which is not there", what->import);
-    uint64_t end = what->source_offset + (uint64_t)(what->to.rows - 1) * what->source_stride + what->to.row;
+        return refuse(IMPORT_KNOWN, text, text_size, "a copy out of import %u, which is not there",
+                      what->import);
+    uint64_t end =
+        what->source_offset + (uint64_t)(what->to.rows - 1) * what->source_stride + what->to.row;
     if (end > i->said.size)
-        return refuse(IMPORT_GEOMETRY, text, text_size, "a copy out of import %u up to byte %llu of %llu", what->import,
+        return refuse(IMPORT_GEOMETRY, text, text_size,
+                      "a copy out of import %u up to byte %llu of %llu", what->import,
                       (unsigned long long)end, (unsigned long long)i->said.size);
     if (i->state == IMPORT_GONE)
-        return refuse(i->gone, text, text_size, "a copy out of import %u, which is not to be had any more", what->import);
+        return refuse(i->gone, text, text_size,
+                      "a copy out of import %u, which is not to be had any more", what->import);
     if (i->state == IMPORT_HELD)
-        return ask_copy(i, memory, what) < 0 ? refuse(IMPORT_DEVICE, text, text_size, "a copy out of import %u: the device is gone", what->import)
-                                             : IMPORT_OK;
+        return ask_copy(i, memory, what) < 0
+                   ? refuse(IMPORT_DEVICE, text, text_size,
+                            "a copy out of import %u: the device is gone", what->import)
+                   : IMPORT_OK;
     struct copy *c = malloc(sizeof(*c));
     if (!c)
         return refuse(IMPORT_DEVICE, text, text_size, "out of memory");
@@ -333,5 +351,6 @@ enum import_rule imports_copy(struct imports *m, struct memory *memory, const st
 
 bool imports_may_go_on(const struct imports *m, enum link_type type)
 {
-    return type == LINK_IMPORT || type == LINK_MEM_COPY ? m->waiting < WAITING_MAX : m->waiting == 0;
+    return type == LINK_IMPORT || type == LINK_MEM_COPY ? m->waiting < WAITING_MAX
+                                                        : m->waiting == 0;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
-/* imports: the resources that one client's connection has named, what may be done with them, and the copies out of them. */
+/* imports: the resources that one client's connection has named, what may be done with them, and
+ * the copies out of them. */
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -15,14 +16,15 @@ struct memory;
 /* Why something is refused. Everything is, unless each of these rules holds. */
 enum import_rule {
     IMPORT_OK,
-    IMPORT_SESSION,    /* the session's guest has shown that it holds the VM's device, and that device is there */
-    IMPORT_UNIQUE,     /* an id is given once */
-    IMPORT_QUOTA,      /* a client has only so many imports */
-    IMPORT_LOOKUP,     /* the VM's own table has such a resource, with memory, within a bounded time */
-    IMPORT_MARK,       /* the guest has shared it */
-    IMPORT_MEMORY,     /* it is guest memory */
-    IMPORT_SIZE,       /* it is as large as the guest says */
-    IMPORT_KNOWN,      /* a copy or release names an import that is there */
+    IMPORT_SESSION, /* the session's guest has shown that it holds the VM's device, and that device
+                       is there */
+    IMPORT_UNIQUE,  /* an id is given once */
+    IMPORT_QUOTA,   /* a client has only so many imports */
+    IMPORT_LOOKUP,  /* the VM's own table has such a resource, with memory, within a bounded time */
+    IMPORT_MARK,    /* the guest has shared it */
+    IMPORT_MEMORY,  /* it is guest memory */
+    IMPORT_SIZE,    /* it is as large as the guest says */
+    IMPORT_KNOWN,   /* a copy or release names an import that is there */
     IMPORT_GEOMETRY,   /* a copy stays within its import */
     IMPORT_EPOCH,      /* the guest's driver did not start anew since the import */
     IMPORT_GENERATION, /* the import still has the memory that it had */
@@ -51,14 +53,17 @@ struct imports {
     bool failed;
 };
 
-void imports_init(struct imports *imports, struct handles *handles, const struct imports_ops *ops, void *owner);
+void imports_init(struct imports *imports, struct handles *handles, const struct imports_ops *ops,
+                  void *owner);
 void imports_finish(struct imports *imports);
 
 /* Each returns IMPORT_OK, or the rule that forbids it, with a text. */
-enum import_rule imports_add(struct imports *imports, const struct link_import *import, char *text, size_t text_size);
-enum import_rule imports_release(struct imports *imports, uint32_t id, char *text, size_t text_size);
+enum import_rule imports_add(struct imports *imports, const struct link_import *import, char *text,
+                             size_t text_size);
+enum import_rule imports_release(struct imports *imports, uint32_t id, char *text,
+                                 size_t text_size);
 /* Rows of a resource into @memory (referenced until it is done), whose bounds were checked. */
-enum import_rule imports_copy(struct imports *imports, struct memory *memory, const struct link_mem_copy *copy, char *text,
-                              size_t text_size);
+enum import_rule imports_copy(struct imports *imports, struct memory *memory,
+                              const struct link_mem_copy *copy, char *text, size_t text_size);
 /* False: a frame of that type is to wait for idle(). */
 bool imports_may_go_on(const struct imports *imports, enum link_type type);

@@ -58,11 +58,15 @@ int main(int argc, char **argv)
     struct host_config config;
     int r = host_options_parse(argc, argv, &config);
     if (r == 0) {
-        log_init("wayvsock-host", config.check && config.log_level < LOG_LEVEL_DEBUG ? LOG_LEVEL_WARN : config.log_level);
+        log_init("wayvsock-host", config.check && config.log_level < LOG_LEVEL_DEBUG
+                                      ? LOG_LEVEL_WARN
+                                      : config.log_level);
         signal(SIGPIPE, SIG_IGN);
         fd_raise_limit();
         if (config.no_auth)
-            log_warn(NULL, "--no-auth: whoever connects is taken for the VM's daemon; for development only");
+            log_warn(
+                NULL,
+                "--no-auth: whoever connects is taken for the VM's daemon; for development only");
         r = config.check ? check_run(&config) : run(&config);
     } else {
         r = r == OPTIONS_DONE ? 0 : 2;

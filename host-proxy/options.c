@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* options: the command line is read twice over: first the file that it names, then the options, which add to it in
- * their order. */
+/* options: the command line is read twice over: first the file that it names, then the options,
+ * which add to it in their order. */
 #include "host-proxy/options.h"
 
 #include <errno.h>
@@ -156,8 +156,8 @@ static int apply(int option, struct host_config *config, struct for_all *all)
         return 0;
     case OPTION_LOG_LEVEL:
         if (log_level_parse(optarg, &config->log_level) < 0)
-            return options_error(
-                PROGRAM, "--log-level: \"%s\" is none of error, warn, info, debug", optarg);
+            return options_error(PROGRAM, "--log-level: \"%s\" is none of error, warn, info, debug",
+                                 optarg);
         return 0;
     default:
         return -EINVAL;
@@ -219,7 +219,8 @@ static int finish_vms(struct host_config *config, const struct for_all *all)
 {
     char error[512], path[4096];
     if (all->gpu && config->n_vms != 1)
-        return bad("--gpu", "each VM has a device of its own: with several VMs, write \"gpu = PATH\" into their sections");
+        return bad("--gpu", "each VM has a device of its own: with several VMs, write \"gpu = "
+                            "PATH\" into their sections");
     if (all->gpu) {
         free(config->vms[0].gpu);
         config->vms[0].gpu = strdup(all->gpu);

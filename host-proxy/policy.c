@@ -21,13 +21,16 @@ static void cancel_source(struct relay *r, uint32_t id)
     int opcode = opcode_of(source->iface->events, source->iface->n_events, "cancelled");
     uint8_t message[WL_HEADER_SIZE];
     if (opcode >= 0)
-        relay_inject_link(r, message, wl_message_empty(message, sizeof(message), id, (uint16_t)opcode));
+        relay_inject_link(r, message,
+                          wl_message_empty(message, sizeof(message), id, (uint16_t)opcode));
 }
 
-#define TITLE_MAX 3072 /* compositors that take no longer messages than 4096 bytes end the client instead */
+#define TITLE_MAX                                                                                  \
+    3072 /* compositors that take no longer messages than 4096 bytes end the client instead */
 
 /* Sends a string request with the prefix put before @text, cut where a character ends. */
-static void set_prefixed(struct relay *r, uint32_t object, int opcode, const char *prefix, const char *text)
+static void set_prefixed(struct relay *r, uint32_t object, int opcode, const char *prefix,
+                         const char *text)
 {
     char joined[TITLE_MAX + 1];
     uint8_t message[TITLE_MAX + 32];
@@ -39,11 +42,14 @@ static void set_prefixed(struct relay *r, uint32_t object, int opcode, const cha
         joined[n] = 0;
     }
     if (opcode >= 0)
-        relay_inject_local(r, message, wl_message_string(message, sizeof(message), object, (uint16_t)opcode, joined));
+        relay_inject_local(
+            r, message,
+            wl_message_string(message, sizeof(message), object, (uint16_t)opcode, joined));
 }
 
 /* Windows are marked before their application says anything about them. */
-static enum relay_verdict new_toplevel(const struct vm_config *vm, struct relay *r, struct wl_message *m)
+static enum relay_verdict new_toplevel(const struct vm_config *vm, struct relay *r,
+                                       struct wl_message *m)
 {
     uint32_t id = m->args[0].u;
     const struct wl_object *toplevel = wl_objects_get(&r->objects, id);
@@ -52,9 +58,11 @@ static enum relay_verdict new_toplevel(const struct vm_config *vm, struct relay 
     const struct wl_iface *iface = toplevel->iface;
     relay_inject_local(r, m->bytes, m->size);
     if (vm->title_prefix)
-        set_prefixed(r, id, opcode_of(iface->requests, iface->n_requests, "set_title"), vm->title_prefix, "");
+        set_prefixed(r, id, opcode_of(iface->requests, iface->n_requests, "set_title"),
+                     vm->title_prefix, "");
     if (vm->app_id_prefix)
-        set_prefixed(r, id, opcode_of(iface->requests, iface->n_requests, "set_app_id"), vm->app_id_prefix, "");
+        set_prefixed(r, id, opcode_of(iface->requests, iface->n_requests, "set_app_id"),
+                     vm->app_id_prefix, "");
     return RELAY_DROP; /* it is on its way already */
 }
 
@@ -77,11 +85,13 @@ enum relay_verdict policy_hook(const struct vm_config *vm, struct relay *r, stru
         return prefixed(r, m, vm->app_id_prefix);
     case WL_HOOK_OFFER_MIME:
     case WL_HOOK_OFFER_RECEIVE:
-        /* An offer without types, whose content is empty, looks to an application like an empty clipboard. */
+        /* An offer without types, whose content is empty, looks to an application like an empty
+         * clipboard. */
         return vm->clipboard & CLIPBOARD_TO_VM ? RELAY_PASS : RELAY_DROP;
     case WL_HOOK_SET_SELECTION:
     case WL_HOOK_START_DRAG:
-        if (vm->clipboard & CLIPBOARD_FROM_VM || (m->info->hook == WL_HOOK_START_DRAG && !m->args[0].u))
+        if (vm->clipboard & CLIPBOARD_FROM_VM ||
+            (m->info->hook == WL_HOOK_START_DRAG && !m->args[0].u))
             return RELAY_PASS; /* a drag without a source stays within its application */
         if (m->args[0].u)
             cancel_source(r, m->args[0].u);

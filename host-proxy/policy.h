@@ -5,4 +5,5 @@
 #include "host-proxy/config.h"
 
 /* Clipboard, titles and application ids: the hooks of a client of @vm. */
-enum relay_verdict policy_hook(const struct vm_config *vm, struct relay *relay, struct wl_message *message);
+enum relay_verdict policy_hook(const struct vm_config *vm, struct relay *relay,
+                               struct wl_message *message);

@@ -11,7 +11,8 @@ static void destroy_link_later(void *link)
     link_destroy(link);
 }
 
-void refuse(struct loop *loop, struct link *link, struct log_subject *subject, enum link_error code, const char *text)
+void refuse(struct loop *loop, struct link *link, struct log_subject *subject, enum link_error code,
+            const char *text)
 {
     log_warn(subject, "refused a connection: %s", text);
     link_queue(link, link_error_encode, code, 0, WL_DISPLAY_IMPLEMENTATION, text);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* A guest daemon that is silent may be suspended, so its clients' windows stay, within its quotas, until it
- * speaks again, or a reset, the end of the connection, a new control connection of the same VM, or --peer-timeout says
- * that it will not. */
+/* A guest daemon that is silent may be suspended, so its clients' windows stay, within its quotas,
+ * until it speaks again, or a reset, the end of the connection, a new control connection of the
+ * same VM, or --peer-timeout says that it will not. */
 #include "host-proxy/vms.h"
 
 #include <errno.h>
@@ -71,7 +71,8 @@ static const struct handles_ops handles_ops = {.probe = gpu_probe, .bound = gpu_
 
 static void now(int64_t ret_ns[_LINK_CLOCK_N])
 {
-    static const clockid_t clocks[_LINK_CLOCK_N] = {CLOCK_REALTIME, CLOCK_MONOTONIC, CLOCK_MONOTONIC_RAW, CLOCK_BOOTTIME};
+    static const clockid_t clocks[_LINK_CLOCK_N] = {CLOCK_REALTIME, CLOCK_MONOTONIC,
+                                                    CLOCK_MONOTONIC_RAW, CLOCK_BOOTTIME};
     for (int i = 0; i < _LINK_CLOCK_N; i++) {
         struct timespec t;
         clock_gettime(clocks[i], &t);
@@ -102,13 +103,15 @@ static int frame(void *user, enum link_type type, const uint8_t *payload, size_t
         }
         return 0;
     }
-    if (type == LINK_PROBED && vm->handles && link_probed_decode(payload, size, &resource) == LINK_OK &&
+    if (type == LINK_PROBED && vm->handles &&
+        link_probed_decode(payload, size, &resource) == LINK_OK &&
         handles_probed(vm->handles, resource) == 0)
         return 0;
     if (type == LINK_ERROR && link_error_decode(payload, size, &error) == LINK_OK)
         snprintf(reason, sizeof(reason), "it said: %.*s", (int)error.text_size, error.text);
     else
-        snprintf(reason, sizeof(reason), "it sent an unexpected or malformed %s frame", link_type_name(type));
+        snprintf(reason, sizeof(reason), "it sent an unexpected or malformed %s frame",
+                 link_type_name(type));
     vm_end(vm, reason);
     return -EPROTO;
 }
@@ -121,11 +124,11 @@ static int no_memory(void *user, const struct link_mem_write *write, struct memo
     return -EPROTO;
 }
 
-static int no_stream(void *user, uint32_t id, size_t size, struct stream **ret_stream)
+static int no_stream(void *user, uint32_t id, size_t size, struct link_sink **ret_sink)
 {
     (void)id;
     (void)size;
-    (void)ret_stream;
+    (void)ret_sink;
     vm_end(user, "it sent a stream on the control connection");
     return -EPROTO;
 }
@@ -134,13 +137,15 @@ static void closed(void *user, int reason, unsigned type)
 {
     char text[128];
     if (reason > 0)
-        snprintf(text, sizeof(text), "it sent a malformed %s frame: %s", link_type_name(type), link_decode_error_name(reason));
+        snprintf(text, sizeof(text), "it sent a malformed %s frame: %s", link_type_name(type),
+                 link_decode_error_name(reason));
     else
         snprintf(text, sizeof(text), "%s", reason ? strerror(-reason) : "it closed the connection");
     vm_end(user, text);
 }
 
-static const struct link_ops link_ops = {.frame = frame, .mem_write = no_memory, .stream_data = no_stream, .closed = closed};
+static const struct link_ops link_ops = {
+    .frame = frame, .mem_write = no_memory, .stream_data = no_stream, .closed = closed};
 
 static void ticked(void *user)
 {
@@ -149,7 +154,8 @@ static void ticked(void *user)
     vm->heard = false;
     if (vm->missed == SILENT_TICKS) {
         vm->silent = true;
-        log_warn(&vm->subject, "is silent; its windows stay for %u s", vm->silent_max * LINK_TICK_MS / 1000);
+        log_warn(&vm->subject, "is silent; its windows stay for %u s",
+                 vm->silent_max * LINK_TICK_MS / 1000);
     }
     if (vm->missed >= vm->silent_max) {
         vm_end(vm, "it was silent for too long (--peer-timeout)");
@@ -158,7 +164,8 @@ static void ticked(void *user)
     loop_timer_arm(vm->tick, LINK_TICK_MS);
 }
 
-void vm_begin(struct vm *vm, struct link *link, uint32_t version, uint32_t features, const char *label)
+void vm_begin(struct vm *vm, struct link *link, uint32_t version, uint32_t features,
+              const char *label)
 {
     vm_end(vm, "its guest daemon connected anew");
     link_adopt(link, &link_ops, vm);
@@ -171,7 +178,8 @@ void vm_begin(struct vm *vm, struct link *link, uint32_t version, uint32_t featu
         vm_end(vm, "no random numbers for a session key");
         return;
     }
-    struct link_welcome welcome = {.version = (uint16_t)version, .name = vm->config->name,
+    struct link_welcome welcome = {.version = (uint16_t)version,
+                                   .name = vm->config->name,
                                    .name_size = (uint16_t)strlen(vm->config->name)};
     memcpy(welcome.key, vm->key, sizeof(vm->key));
     if (vm->handles && features & LINK_FEATURE_HANDLES)
@@ -223,7 +231,8 @@ int vms_init(struct vms *vms, struct loop *loop, const struct host_config *confi
         vm->tick = loop_timer_create(loop, ticked, vm);
         if (!vm->tick)
             return -ENOMEM;
-        if (vm->config->gpu && !(vm->handles = handles_create(loop, vm->config->gpu, &vm->subject, &handles_ops, vm)))
+        if (vm->config->gpu &&
+            !(vm->handles = handles_create(loop, vm->config->gpu, &vm->subject, &handles_ops, vm)))
             return -ENOMEM;
         compositor_context_init(&vm->context, config->compositor, vm->config, &vm->subject);
         if (vm->config->token_file) {

@@ -23,9 +23,9 @@ struct vm {
     char label[80];
     struct token token;
     bool has_token;
-    struct link *control; /* its guest daemon; NULL: not there */
+    struct link *control;       /* its guest daemon; NULL: not there */
     uint8_t key[LINK_KEY_SIZE]; /* the session's */
-    uint32_t version; /* of the link protocol, as agreed */
+    uint32_t version;           /* of the link protocol, as agreed */
     struct loop_timer *tick;
     unsigned missed; /* ticks without a word */
     bool heard, silent;
@@ -51,9 +51,10 @@ int vms_init(struct vms *vms, struct loop *loop, const struct host_config *confi
 void vms_finish(struct vms *vms);
 struct vm *vms_find(struct vms *vms, const struct vm_config *config);
 
-/* A control connection that proved itself (@link is taken): the session before it ends. @features: the
- * guest's. @label: what the guest calls itself. */
-void vm_begin(struct vm *vm, struct link *link, uint32_t version, uint32_t features, const char *label);
+/* A control connection that proved itself (@link is taken): the session before it ends. @features:
+ * the guest's. @label: what the guest calls itself. */
+void vm_begin(struct vm *vm, struct link *link, uint32_t version, uint32_t features,
+              const char *label);
 /* The session ends, its clients with it. */
 void vm_end(struct vm *vm, const char *reason);
 /* host: @bytes more of mirrored memory; false if that is over its limit. */

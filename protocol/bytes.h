@@ -64,7 +64,8 @@ static inline bool bytes_done(const struct bytes_reader *r)
     return !r->failed && r->at == r->end;
 }
 
-/* Writes into a buffer that the caller made large enough; passing the end marks the cursor failed. */
+/* Writes into a buffer that the caller made large enough; passing the end marks the cursor failed.
+ */
 struct bytes_writer {
     uint8_t *at, *end;
     bool failed;

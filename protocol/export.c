@@ -22,7 +22,7 @@ static const struct {
     [EXPORT_EXPORT] = {"EXPORT", 16, 16},
     [EXPORT_EXPORTED] = {"EXPORTED", 8 + BUFFER_SIZE, 8 + BUFFER_SIZE},
     [EXPORT_MIRROR] = {"MIRROR", 16, 16},
-    [EXPORT_COPY] = {"COPY", COPY_SIZE + RECT_SIZE, COPY_SIZE + RECT_SIZE * EXPORT_RECTS_MAX},
+    [EXPORT_COPY] = {"COPY", COPY_SIZE + RECT_SIZE, COPY_SIZE + RECT_SIZE *EXPORT_RECTS_MAX},
     [EXPORT_RELEASE] = {"RELEASE", 8, 8},
     [EXPORT_STATUS] = {"STATUS", 8, 8},
     [EXPORT_GONE] = {"GONE", 16, 16},
@@ -157,7 +157,8 @@ int export_export_decode(const uint8_t *payload, size_t size, struct export_expo
     v.flags = bytes_get32(&r);
     uint32_t zero = bytes_get32(&r);
     RETURN(&r, zero,
-           v.resource != 0 && v.timeout_ms <= EXPORT_TIMEOUT_MAX_MS && !(v.flags & ~EXPORT_NO_DESCRIPTOR));
+           v.resource != 0 && v.timeout_ms <= EXPORT_TIMEOUT_MAX_MS &&
+               !(v.flags & ~EXPORT_NO_DESCRIPTOR));
 }
 
 static void buffer_get(struct bytes_reader *r, struct export_buffer *b, uint32_t *zero)
@@ -194,7 +195,8 @@ int export_exported_decode(const uint8_t *payload, size_t size, struct export_ex
     struct export_exported v = {.status = bytes_get32(&r)};
     uint32_t zero = bytes_get32(&r);
     buffer_get(&r, &v.buffer, &zero);
-    RETURN(&r, zero, v.status < _EXPORT_STATUS_N && (v.status != EXPORT_OK || buffer_valid(&v.buffer)));
+    RETURN(&r, zero,
+           v.status < _EXPORT_STATUS_N && (v.status != EXPORT_OK || buffer_valid(&v.buffer)));
 }
 
 int export_mirror_decode(const uint8_t *payload, size_t size, struct export_mirror *ret)
@@ -233,7 +235,8 @@ int export_copy_decode(const uint8_t *payload, size_t size, struct export_copy *
     return result;
 }
 
-static int pair_decode(const uint8_t *payload, size_t size, bool valid_below, uint32_t below, uint32_t *ret)
+static int pair_decode(const uint8_t *payload, size_t size, bool valid_below, uint32_t below,
+                       uint32_t *ret)
 {
     struct bytes_reader r = bytes_reader(payload, size);
     uint32_t v = bytes_get32(&r);
@@ -281,7 +284,8 @@ int export_offer_decode(const uint8_t *payload, size_t size, struct export_offer
     RETURN(&r, zero, buffer_valid(&v.buffer) && v.buffer.kind != EXPORT_KIND_NONE);
 }
 
-static struct bytes_writer begin(uint8_t *packet, enum export_type type, uint32_t serial, size_t size)
+static struct bytes_writer begin(uint8_t *packet, enum export_type type, uint32_t serial,
+                                 size_t size)
 {
     struct bytes_writer w = bytes_writer(packet, EXPORT_HEADER_SIZE + size);
     bytes_put(&w, size, 4);
@@ -364,7 +368,8 @@ static void buffer_put(struct bytes_writer *w, const struct export_buffer *b)
         bytes_put(w, b->stride[i], 4);
 }
 
-size_t export_exported_encode(uint8_t *packet, uint32_t serial, const struct export_exported *exported)
+size_t export_exported_encode(uint8_t *packet, uint32_t serial,
+                              const struct export_exported *exported)
 {
     static const struct export_buffer none;
     struct bytes_writer w = begin(packet, EXPORT_EXPORTED, serial, 8 + BUFFER_SIZE);
@@ -386,7 +391,8 @@ size_t export_mirror_encode(uint8_t *packet, uint32_t serial, const struct expor
 size_t export_copy_encode(uint8_t *packet, uint32_t serial, const struct export_copy *copy)
 {
     assert(copy->n_rects >= 1 && copy->n_rects <= EXPORT_RECTS_MAX);
-    struct bytes_writer w = begin(packet, EXPORT_COPY, serial, COPY_SIZE + RECT_SIZE * (size_t)copy->n_rects);
+    struct bytes_writer w =
+        begin(packet, EXPORT_COPY, serial, COPY_SIZE + RECT_SIZE * (size_t)copy->n_rects);
     bytes_put(&w, copy->id, 4);
     bytes_put(&w, copy->flags, 4);
     bytes_put(&w, copy->generation, 8);

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
-/* export: the packets between a VM's GPU device and wayvsock-host. docs/export.md tells the story; this is the reference.
+/* export: the packets between a VM's GPU device and wayvsock-host. docs/export.md tells the story;
+ * this is the reference.
  *
- * A SOCK_SEQPACKET Unix socket; one packet is one message. Everything is little-endian. A packet is a header {u32 size;
- * u16 type; u16 zero; u32 serial} and exactly @size bytes of payload. Requests have a serial that is not 0, the answer
- * repeats it; events have serial 0. Reserved fields are zero. Descriptors come with the packet that they belong to. */
+ * A SOCK_SEQPACKET Unix socket; one packet is one message. Everything is little-endian. A packet is
+ * a header {u32 size; u16 type; u16 zero; u32 serial} and exactly @size bytes of payload. Requests
+ * have a serial that is not 0, the answer repeats it; events have serial 0. Reserved fields are
+ * zero. Descriptors come with the packet that they belong to. */
 #include <stddef.h>
 #include <stdint.h>
 
@@ -19,7 +21,8 @@
 #define EXPORT_PLANES_MAX 4
 #define EXPORT_RECTS_MAX 256
 #define EXPORT_TIMEOUT_MAX_MS 1000u
-#define EXPORT_PENDING_MAX 64 /* requests of one connection that wait for the guest's control queue */
+#define EXPORT_PENDING_MAX                                                                         \
+    64 /* requests of one connection that wait for the guest's control queue */
 
 enum export_type {
     EXPORT_HELLO = 1, /* request → WELCOME; the first packet */
@@ -33,15 +36,16 @@ enum export_type {
     EXPORT_STATUS,
     EXPORT_GONE,  /* event: the guest took the resource away; to be released soon */
     EXPORT_RESET, /* event: the guest's driver starts anew (or went away); every resource is gone */
-    EXPORT_OFFER, /* event, with a descriptor: the device pushes a buffer; only with EXPORT_FEATURE_OFFER */
+    EXPORT_OFFER, /* event, with a descriptor: the device pushes a buffer; only with
+                     EXPORT_FEATURE_OFFER */
     _EXPORT_TYPE_N,
 };
 
 enum {
-    EXPORT_FEATURE_UDMABUF = 1,   /* EXPORTED may come with a udmabuf over the guest's pages */
-    EXPORT_FEATURE_COPY = 2,      /* MIRROR and COPY work */
-    EXPORT_FEATURE_DMABUF = 4,    /* host memory (3D) may be exported */
-    EXPORT_FEATURE_OFFER = 8,     /* the device pushes buffers */
+    EXPORT_FEATURE_UDMABUF = 1,     /* EXPORTED may come with a udmabuf over the guest's pages */
+    EXPORT_FEATURE_COPY = 2,        /* MIRROR and COPY work */
+    EXPORT_FEATURE_DMABUF = 4,      /* host memory (3D) may be exported */
+    EXPORT_FEATURE_OFFER = 8,       /* the device pushes buffers */
     EXPORT_FEATURE_NEEDS_BIND = 16, /* EXPORT is refused before a BIND */
 };
 
@@ -66,17 +70,17 @@ struct export_hello {
     uint32_t features; /* that the client understands */
 };
 
-/* WELCOME {u32 status; u16 version, zero; u32 features; u32 driver; u64 epoch; u64 udmabuf_size_limit;
- *          u32 udmabuf_list_limit, zero; u8 device[16]} */
+/* WELCOME {u32 status; u16 version, zero; u32 features; u32 driver; u64 epoch; u64
+ * udmabuf_size_limit; u32 udmabuf_list_limit, zero; u8 device[16]} */
 struct export_welcome {
     uint32_t status;
     uint16_t version;
     uint32_t features;
-    uint32_t driver; /* 1: a guest's driver is there */
-    uint64_t epoch;  /* counts the guest's resets */
+    uint32_t driver;             /* 1: a guest's driver is there */
+    uint64_t epoch;              /* counts the guest's resets */
     uint64_t udmabuf_size_limit; /* bytes in one udmabuf; 0: unknown */
     uint32_t udmabuf_list_limit; /* runs of pages in one udmabuf; 0: unknown */
-    uint8_t device[16]; /* random, of the device's process */
+    uint8_t device[16];          /* random, of the device's process */
 };
 
 /* BIND {u32 resource, timeout_ms; u8 nonce[32]} */
@@ -105,11 +109,11 @@ enum export_reason {
     _EXPORT_REASON_N,
 };
 
-/* {u32 id, kind; u64 generation, size; u32 memory, reason, runs, width, height, fourcc; u64 modifier;
- *  u32 n_planes, zero; u32 offset[4], stride[4]} */
+/* {u32 id, kind; u64 generation, size; u32 memory, reason, runs, width, height, fourcc; u64
+ * modifier; u32 n_planes, zero; u32 offset[4], stride[4]} */
 struct export_buffer {
-    uint32_t id;   /* of the export, for COPY and RELEASE; never reused on this connection */
-    uint32_t kind; /* enum export_kind */
+    uint32_t id;         /* of the export, for COPY and RELEASE; never reused on this connection */
+    uint32_t kind;       /* enum export_kind */
     uint64_t generation; /* of the resource's memory; never reused by this device */
     uint64_t size;       /* bytes; whoever names a layout is checked against it */
     uint32_t memory;     /* enum export_memory */
@@ -118,7 +122,7 @@ struct export_buffer {
     uint32_t width, height; /* as the guest created it; 0: a blob */
     uint32_t fourcc;        /* DRM_FORMAT_*; 0: unknown */
     uint64_t modifier;      /* LINEAR for guest memory */
-    uint32_t n_planes;      /* of the layout that follows; 0: the guest's own word is all there is */
+    uint32_t n_planes; /* of the layout that follows; 0: the guest's own word is all there is */
     uint32_t offset[EXPORT_PLANES_MAX], stride[EXPORT_PLANES_MAX];
 };
 
@@ -134,8 +138,9 @@ struct export_mirror {
     uint64_t size; /* bytes of the memfd that are used */
 };
 
-/* COPY {u32 id, flags; u64 generation, source, target; u32 source_stride, target_stride, n_rects, zero; rects}.
- * A rectangle is {u32 x, y, width, height}, x and width in bytes, y and height in rows. */
+/* COPY {u32 id, flags; u64 generation, source, target; u32 source_stride, target_stride, n_rects,
+ * zero; rects}. A rectangle is {u32 x, y, width, height}, x and width in bytes, y and height in
+ * rows. */
 enum { EXPORT_TO_GUEST = 1 }; /* from the mirror into the resource: source is the mirror */
 struct export_rect {
     uint32_t x, y, width, height;
@@ -199,10 +204,12 @@ int export_offer_decode(const uint8_t *payload, size_t size, struct export_offer
 
 /* Each writes a whole packet into @packet (EXPORT_PACKET_MAX bytes) and returns its size. */
 size_t export_hello_encode(uint8_t *packet, uint32_t serial, const struct export_hello *hello);
-size_t export_welcome_encode(uint8_t *packet, uint32_t serial, const struct export_welcome *welcome);
+size_t export_welcome_encode(uint8_t *packet, uint32_t serial,
+                             const struct export_welcome *welcome);
 size_t export_bind_encode(uint8_t *packet, uint32_t serial, const struct export_bind *bind);
 size_t export_export_encode(uint8_t *packet, uint32_t serial, const struct export_export *request);
-size_t export_exported_encode(uint8_t *packet, uint32_t serial, const struct export_exported *exported);
+size_t export_exported_encode(uint8_t *packet, uint32_t serial,
+                              const struct export_exported *exported);
 size_t export_mirror_encode(uint8_t *packet, uint32_t serial, const struct export_mirror *mirror);
 size_t export_copy_encode(uint8_t *packet, uint32_t serial, const struct export_copy *copy);
 size_t export_release_encode(uint8_t *packet, uint32_t serial, uint32_t id);

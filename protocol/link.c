@@ -22,7 +22,8 @@ static const struct {
     [LINK_MEM_WRITE] = {"MEM_WRITE", LINK_MEM_WRITE_SIZE + 1, UINT32_MAX},
     [LINK_MEM_SIZE] = {"MEM_SIZE", 16, 16},
     [LINK_MEM_PUNCH] = {"MEM_PUNCH", 24, 24},
-    [LINK_STREAM_DATA] = {"STREAM_DATA", LINK_STREAM_DATA_SIZE + 1, LINK_STREAM_DATA_SIZE + LINK_STREAM_MAX},
+    [LINK_STREAM_DATA] = {"STREAM_DATA", LINK_STREAM_DATA_SIZE + 1,
+                          LINK_STREAM_DATA_SIZE + LINK_STREAM_MAX},
     [LINK_STREAM_CREDIT] = {"STREAM_CREDIT", 8, 8},
     [LINK_STREAM_END] = {"STREAM_END", 4, 4},
     [LINK_PROBE] = {"PROBE", LINK_NONCE_SIZE, LINK_NONCE_SIZE},
@@ -41,9 +42,10 @@ const char *link_type_name(unsigned type)
 
 const char *link_decode_error_name(int error)
 {
-    static const char *const names[] = {"ok", "unknown frame type", "wrong size", "reserved field is not zero",
-                                        "field out of range"};
-    return error >= 0 && error < (int)(sizeof(names) / sizeof(*names)) ? names[error] : "unknown error";
+    static const char *const names[] = {"ok", "unknown frame type", "wrong size",
+                                        "reserved field is not zero", "field out of range"};
+    return error >= 0 && error < (int)(sizeof(names) / sizeof(*names)) ? names[error]
+                                                                       : "unknown error";
 }
 
 int link_header_decode(const uint8_t bytes[LINK_HEADER_SIZE], struct link_header *ret)
@@ -84,11 +86,13 @@ int link_hello_decode(const void *payload, size_t size, struct link_hello *ret)
     if (r.failed)
         return LINK_E_SIZE;
     if (magic != LINK_MAGIC || h.version_min > h.version_max || h.version_min == 0 ||
-        (h.role != LINK_ROLE_CONTROL && h.role != LINK_ROLE_CLIENT) || h.proof_kind >= _LINK_PROOF_N ||
-        h.proof_size > LINK_PROOF_MAX || h.label_size > LINK_LABEL_MAX)
+        (h.role != LINK_ROLE_CONTROL && h.role != LINK_ROLE_CLIENT) ||
+        h.proof_kind >= _LINK_PROOF_N || h.proof_size > LINK_PROOF_MAX ||
+        h.label_size > LINK_LABEL_MAX)
         return LINK_E_VALUE;
     bool has_proof = h.proof_kind == LINK_PROOF_TOKEN || h.proof_kind == LINK_PROOF_KEY;
-    if (has_proof != (h.proof_size > 0) || (h.proof_kind == LINK_PROOF_KEY && h.proof_size != LINK_KEY_SIZE))
+    if (has_proof != (h.proof_size > 0) ||
+        (h.proof_kind == LINK_PROOF_KEY && h.proof_size != LINK_KEY_SIZE))
         return LINK_E_VALUE;
     h.proof = bytes_take(&r, h.proof_size);
     h.label = (const char *)bytes_take(&r, h.label_size);
@@ -177,14 +181,15 @@ int link_error_decode(const void *payload, size_t size, struct link_error_frame 
     h.text = (const char *)bytes_take(&r, h.text_size);
     if (!bytes_done(&r))
         return LINK_E_SIZE;
-    if (h.code == 0 || h.code >= _LINK_ERROR_N || h.text_size > LINK_TEXT_MAX || !printable(h.text, h.text_size))
+    if (h.code == 0 || h.code >= _LINK_ERROR_N || h.text_size > LINK_TEXT_MAX ||
+        !printable(h.text, h.text_size))
         return LINK_E_VALUE;
     *ret = h;
     return LINK_OK;
 }
 
-size_t link_error_encode(uint8_t buffer[LINK_FRAME_SMALL_MAX], enum link_error code, uint32_t object, uint32_t wl_code,
-                         const char *text)
+size_t link_error_encode(uint8_t buffer[LINK_FRAME_SMALL_MAX], enum link_error code,
+                         uint32_t object, uint32_t wl_code, const char *text)
 {
     size_t n = strnlen(text, LINK_TEXT_MAX);
     if (n > LINK_FRAME_SMALL_MAX - LINK_HEADER_SIZE - 12)
@@ -516,8 +521,9 @@ int link_mem_copy_decode(const void *payload, size_t size, struct link_mem_copy 
     c.source_offset = bytes_get64(&r);
     if (!bytes_done(&r))
         return LINK_E_SIZE;
-    if (c.to.row == 0 || c.to.rows == 0 || c.to.stride < c.to.row || c.to.offset > LINK_MEMORY_MAX || c.import == 0 ||
-        c.source_stride < c.to.row || c.source_offset > LINK_MEMORY_MAX)
+    if (c.to.row == 0 || c.to.rows == 0 || c.to.stride < c.to.row ||
+        c.to.offset > LINK_MEMORY_MAX || c.import == 0 || c.source_stride < c.to.row ||
+        c.source_offset > LINK_MEMORY_MAX)
         return LINK_E_VALUE;
     *ret = c;
     return LINK_OK;

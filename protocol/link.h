@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
-/* link: the wire format between the two proxies. docs/protocol.md tells the story; this is the reference.
+/* link: the wire format between the two proxies. docs/protocol.md tells the story; this is the
+ * reference.
  *
- * Everything is little-endian. A frame is a header {u32 size; u16 type; u16 zero} and @size bytes of payload. Sizes are
- * exact: a payload that is shorter or longer than its fields is an error. Reserved fields are zero. */
+ * Everything is little-endian. A frame is a header {u32 size; u16 type; u16 zero} and @size bytes
+ * of payload. Sizes are exact: a payload that is shorter or longer than its fields is an error.
+ * Reserved fields are zero. */
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -13,23 +15,27 @@
 #define LINK_VERSION_MAX 1
 
 #define LINK_HEADER_SIZE 8
-#define LINK_KEY_SIZE 32           /* the session key */
-#define LINK_PROOF_MAX 1024        /* a token or a session key */
-#define LINK_LABEL_MAX 64          /* a name for the log */
-#define LINK_TEXT_MAX 1024         /* an ERROR's text */
+#define LINK_KEY_SIZE 32              /* the session key */
+#define LINK_PROOF_MAX 1024           /* a token or a session key */
+#define LINK_LABEL_MAX 64             /* a name for the log */
+#define LINK_TEXT_MAX 1024            /* an ERROR's text */
 #define LINK_WAYLAND_MAX (256u << 10) /* Wayland bytes in one frame */
 #define LINK_STREAM_MAX (256u << 10)  /* stream bytes in one frame */
-#define LINK_STREAM_WINDOW (512u << 10) /* bytes that may be sent on a new stream before any credit */
-#define LINK_MEMORY_MAX (1ull << 31)  /* a wl_shm pool's size is an int32 */
-#define LINK_FILE_MAX (32u << 20)     /* wp_color_management_v1's cap for ICC files, the largest we know */
-#define LINK_HOST_ID 0x80000000u      /* set in ids that the host makes */
-#define LINK_TICK_MS 2000             /* one heartbeat */
-#define LINK_NONCE_SIZE 32            /* what a PROBE asks for */
-#define LINK_PROBES_MAX 16            /* PROBED frames that answer one PROBE: a guest may have several GPUs */
+#define LINK_STREAM_WINDOW                                                                         \
+    (512u << 10)                     /* bytes that may be sent on a new stream before any credit */
+#define LINK_MEMORY_MAX (1ull << 31) /* a wl_shm pool's size is an int32 */
+#define LINK_FILE_MAX                                                                              \
+    (32u << 20) /* wp_color_management_v1's cap for ICC files, the largest we know */
+#define LINK_HOST_ID 0x80000000u /* set in ids that the host makes */
+#define LINK_TICK_MS 2000        /* one heartbeat */
+#define LINK_NONCE_SIZE 32       /* what a PROBE asks for */
+#define LINK_PROBES_MAX 16 /* PROBED frames that answer one PROBE: a guest may have several GPUs   \
+                            */
 
 enum { /* bits of HELLO and WELCOME; unknown ones are ignored */
-    /* HELLO: the guest has a GPU of the kind that the host could look into. WELCOME: a PROBE or a BOUND follows at once. */
-    LINK_FEATURE_HANDLES = 1,
+       /* HELLO: the guest has a GPU of the kind that the host could look into. WELCOME: a PROBE or
+          a BOUND follows at once. */
+       LINK_FEATURE_HANDLES = 1,
 };
 
 enum link_type {
@@ -46,15 +52,15 @@ enum link_type {
     LINK_MEM_SIZE,  /* memory grows */
     LINK_MEM_PUNCH, /* bytes of memory that are not held any more */
     LINK_STREAM_DATA,
-    LINK_STREAM_CREDIT, /* the reader took bytes: so many more may be sent */
-    LINK_STREAM_END,    /* the writer is done */
-    LINK_PROBE,  /* control, host → guest: write this nonce into a resource of your GPU */
-    LINK_PROBED, /* control, guest → host: it is in this one */
-    LINK_BOUND,  /* control, host → guest: whether resources may be named from now on */
-    LINK_IMPORT, /* client, guest → host: a number for a resource of the guest's GPU */
-    LINK_IMPORT_RELEASE,  /* client, guest → host: it will not be named again */
+    LINK_STREAM_CREDIT,  /* the reader took bytes: so many more may be sent */
+    LINK_STREAM_END,     /* the writer is done */
+    LINK_PROBE,          /* control, host → guest: write this nonce into a resource of your GPU */
+    LINK_PROBED,         /* control, guest → host: it is in this one */
+    LINK_BOUND,          /* control, host → guest: whether resources may be named from now on */
+    LINK_IMPORT,         /* client, guest → host: a number for a resource of the guest's GPU */
+    LINK_IMPORT_RELEASE, /* client, guest → host: it will not be named again */
     LINK_IMPORT_RELEASED, /* client, host → guest: nobody looks into it any more */
-    LINK_MEM_COPY,        /* client, guest → host: rows of memory are to be taken from a resource */
+    LINK_MEM_COPY, /* client, guest → host: rows of memory are to be taken from a resource */
     _LINK_TYPE_N,
 };
 
@@ -73,8 +79,8 @@ enum link_proof {
     _LINK_PROOF_N,
 };
 
-/* HELLO  guest → host: {u32 magic; u16 version_min, version_max; u32 features; u16 role, proof_kind;
- *                       u16 proof_size, label_size; proof; label} */
+/* HELLO  guest → host: {u32 magic; u16 version_min, version_max; u32 features; u16 role,
+ * proof_kind; u16 proof_size, label_size; proof; label} */
 struct link_hello {
     uint16_t version_min, version_max;
     uint32_t features;
@@ -84,7 +90,8 @@ struct link_hello {
     const char *label;    /* into the frame, not terminated; printable ASCII */
 };
 
-/* WELCOME  host → guest: {u16 version, zero; u32 features; u8 key[32]; u16 name_size, zero; name} */
+/* WELCOME  host → guest: {u16 version, zero; u32 features; u8 key[32]; u16 name_size, zero; name}
+ */
 struct link_welcome {
     uint16_t version;
     uint32_t features;
@@ -112,7 +119,13 @@ struct link_error_frame {
 };
 
 /* The clocks that PONG tells, in this order. */
-enum link_clock { LINK_CLOCK_REALTIME, LINK_CLOCK_MONOTONIC, LINK_CLOCK_MONOTONIC_RAW, LINK_CLOCK_BOOTTIME, _LINK_CLOCK_N };
+enum link_clock {
+    LINK_CLOCK_REALTIME,
+    LINK_CLOCK_MONOTONIC,
+    LINK_CLOCK_MONOTONIC_RAW,
+    LINK_CLOCK_BOOTTIME,
+    _LINK_CLOCK_N
+};
 
 /* PING {u64 serial}   PONG {u64 serial; i64 nanoseconds[4]} */
 struct link_pong {
@@ -122,19 +135,22 @@ struct link_pong {
 
 enum link_vfd_kind { LINK_VFD_MEMORY = 1, LINK_VFD_FILE, LINK_VFD_STREAM, _LINK_VFD_KIND_N };
 enum {
-    LINK_VFD_SINK = 1,   /* stream: data flows to the sender of the VFD (it holds the reading application's descriptor) */
+    LINK_VFD_SINK = 1,   /* stream: data flows to the sender of the VFD (it holds the reading
+                            application's descriptor) */
     LINK_VFD_SOURCE = 2, /* stream: data flows from the sender of the VFD */
 };
 
-/* VFD {u32 id; u16 kind, flags; u64 size}. Ids count up from 1 (host: LINK_HOST_ID + 1) without gaps and are never used
- * again; a memory id that exists already stands for the same file once more. */
+/* VFD {u32 id; u16 kind, flags; u64 size}. Ids count up from 1 (host: LINK_HOST_ID + 1) without
+ * gaps and are never used again; a memory id that exists already stands for the same file once
+ * more. */
 struct link_vfd {
     uint32_t id;
     uint16_t kind, flags;
     uint64_t size;
 };
 
-/* MEM_WRITE {u32 id, row, rows, stride; u64 offset; row × rows bytes}. stride ≥ row, and every byte is within the memory. */
+/* MEM_WRITE {u32 id, row, rows, stride; u64 offset; row × rows bytes}. stride ≥ row, and every byte
+ * is within the memory. */
 struct link_mem_write {
     uint32_t id, row, rows, stride;
     uint64_t offset;
@@ -151,27 +167,29 @@ struct link_mem_punch {
     uint32_t id;
     uint64_t offset, length;
 };
-/* VFD_CLOSE, STREAM_END {u32 id}   STREAM_CREDIT {u32 id; u32 bytes}   STREAM_DATA {u32 id; bytes} */
+/* VFD_CLOSE, STREAM_END {u32 id}   STREAM_CREDIT {u32 id; u32 bytes}   STREAM_DATA {u32 id; bytes}
+ */
 struct link_stream_credit {
     uint32_t id, bytes;
 };
 
-/* PROBE {u8 nonce[32]}   PROBED {u32 resource, zero}: 0: there is none   BOUND {u16 bound, text_size; text}: bound is 0 or 1, the
- * text says why not */
+/* PROBE {u8 nonce[32]}   PROBED {u32 resource, zero}: 0: there is none   BOUND {u16 bound,
+ * text_size; text}: bound is 0 or 1, the text says why not */
 struct link_bound {
     bool bound;
     uint16_t text_size;
     const char *text; /* into the frame, not terminated */
 };
 
-/* IMPORT {u32 id, resource; u64 size}. Ids count up from 1, per connection, and are never used again. */
+/* IMPORT {u32 id, resource; u64 size}. Ids count up from 1, per connection, and are never used
+ * again. */
 struct link_import {
     uint32_t id, resource;
     uint64_t size; /* bytes, from its beginning, that copies may name */
 };
 
-/* MEM_COPY {u32 id, row, rows, stride; u64 offset; u32 import, source_stride; u64 source_offset}. As MEM_WRITE, whose bytes are
- * the rows at source_offset in the import. */
+/* MEM_COPY {u32 id, row, rows, stride; u64 offset; u32 import, source_stride; u64 source_offset}.
+ * As MEM_WRITE, whose bytes are the rows at source_offset in the import. */
 struct link_mem_copy {
     struct link_mem_write to;
     uint32_t import, source_stride;
@@ -181,14 +199,15 @@ struct link_mem_copy {
 /* IMPORT_RELEASE, IMPORT_RELEASED {u32 id} */
 
 enum { /* what decoding may answer */
-    LINK_OK,
-    LINK_E_TYPE,     /* unknown frame type */
-    LINK_E_SIZE,     /* size outside the type's bounds, or not what the fields say */
-    LINK_E_RESERVED, /* a reserved field is not zero */
-    LINK_E_VALUE,    /* a field has a value that it cannot have */
+       LINK_OK,
+       LINK_E_TYPE,     /* unknown frame type */
+       LINK_E_SIZE,     /* size outside the type's bounds, or not what the fields say */
+       LINK_E_RESERVED, /* a reserved field is not zero */
+       LINK_E_VALUE,    /* a field has a value that it cannot have */
 };
 
-/* Decoders take a whole payload and check everything that needs no state. They return LINK_OK or LINK_E_*. */
+/* Decoders take a whole payload and check everything that needs no state. They return LINK_OK or
+ * LINK_E_*. */
 int link_header_decode(const uint8_t bytes[LINK_HEADER_SIZE], struct link_header *ret);
 int link_hello_decode(const void *payload, size_t size, struct link_hello *ret);
 int link_welcome_decode(const void *payload, size_t size, struct link_welcome *ret);
@@ -208,14 +227,16 @@ int link_bound_decode(const void *payload, size_t size, struct link_bound *ret);
 int link_import_decode(const void *payload, size_t size, struct link_import *ret);
 int link_mem_copy_decode(const void *payload, size_t size, struct link_mem_copy *ret);
 
-/* Encoders write header and payload into @buffer and return the number of bytes; sizes beyond the caps are cut (texts)
- * or the caller's mistake (asserted). MEM_WRITE and STREAM_DATA write what comes before the data, and count it in. */
+/* Encoders write header and payload into @buffer and return the number of bytes; sizes beyond the
+ * caps are cut (texts) or the caller's mistake (asserted). MEM_WRITE and STREAM_DATA write what
+ * comes before the data, and count it in. */
 #define LINK_FRAME_SMALL_MAX (LINK_HEADER_SIZE + 20 + LINK_PROOF_MAX + LINK_LABEL_MAX)
 size_t link_header_encode(uint8_t *buffer, enum link_type type, size_t payload_size);
 size_t link_hello_encode(uint8_t buffer[LINK_FRAME_SMALL_MAX], const struct link_hello *hello);
-size_t link_welcome_encode(uint8_t buffer[LINK_FRAME_SMALL_MAX], const struct link_welcome *welcome);
-size_t link_error_encode(uint8_t buffer[LINK_FRAME_SMALL_MAX], enum link_error code, uint32_t object, uint32_t wl_code,
-                         const char *text);
+size_t link_welcome_encode(uint8_t buffer[LINK_FRAME_SMALL_MAX],
+                           const struct link_welcome *welcome);
+size_t link_error_encode(uint8_t buffer[LINK_FRAME_SMALL_MAX], enum link_error code,
+                         uint32_t object, uint32_t wl_code, const char *text);
 size_t link_ping_encode(uint8_t *buffer, uint64_t serial);
 size_t link_pong_encode(uint8_t *buffer, const struct link_pong *pong);
 size_t link_vfd_encode(uint8_t *buffer, const struct link_vfd *vfd);

@@ -5,9 +5,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define WL_HEADER_SIZE 8          /* object id, size << 16 | opcode */
-#define WL_MESSAGE_MAX 65532      /* the size field has 16 bits, sizes are multiples of 4 */
-#define WL_ARGS_MAX 20            /* libwayland's WL_CLOSURE_MAX_ARGS */
+#define WL_HEADER_SIZE 8     /* object id, size << 16 | opcode */
+#define WL_MESSAGE_MAX 65532 /* the size field has 16 bits, sizes are multiples of 4 */
+#define WL_ARGS_MAX 20       /* libwayland's WL_CLOSURE_MAX_ARGS */
 #define WL_SERVER_ID_BASE 0xff000000u
 
 /* How the descriptors of a message are carried (protocol/messages.rules). */
@@ -33,20 +33,21 @@ enum wl_hook {
 struct wl_iface;
 
 struct wl_msg_info {
-    const char *name;                    /* "create_buffer" */
-    const char *signature;               /* one letter per wire argument: i u f s S o O n N a h;
-                                          * capital S, O: may be null; N: new id of any interface, on
-                                          * the wire string, uint, new id (counts as one letter) */
-    const struct wl_iface *const *types; /* one per letter: the interface of o, O, n; NULL if none */
-    uint8_t since;                       /* first version that has it */
+    const char *name;      /* "create_buffer" */
+    const char *signature; /* one letter per wire argument: i u f s S o O n N a h;
+                            * capital S, O: may be null; N: new id of any interface, on
+                            * the wire string, uint, new id (counts as one letter) */
+    const struct wl_iface *const
+        *types;    /* one per letter: the interface of o, O, n; NULL if none */
+    uint8_t since; /* first version that has it */
     uint8_t n_args;
     uint8_t n_fds;
-    bool variable;                       /* has strings or arrays */
-    bool creates;                        /* has n or N */
-    bool destructor;                     /* the object ends with it */
-    uint8_t fd_rule;                     /* enum wl_fd_rule */
-    uint8_t hook;                        /* enum wl_hook */
-    uint16_t min_size;                   /* bytes on the wire with header; exact unless variable */
+    bool variable;     /* has strings or arrays */
+    bool creates;      /* has n or N */
+    bool destructor;   /* the object ends with it */
+    uint8_t fd_rule;   /* enum wl_fd_rule */
+    uint8_t hook;      /* enum wl_hook */
+    uint16_t min_size; /* bytes on the wire with header; exact unless variable */
 };
 
 struct wl_iface {
@@ -56,7 +57,8 @@ struct wl_iface {
     uint16_t n_events;
     const struct wl_msg_info *requests;
     const struct wl_msg_info *events;
-    bool carried; /* false: it or an interface reachable from it has a message that cannot be carried */
+    bool carried; /* false: it or an interface reachable from it has a message that cannot be
+                     carried */
 };
 
 /* The interface named by the @len bytes at @name, or NULL. */

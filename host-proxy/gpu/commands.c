@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* commands: every field comes from the guest. A command must be exactly as long as it says; anything that does not add up is
- * answered with an error and changes nothing. Nothing is displayed, so scanouts, transfers and flushes are only checked: the
- * pixels stay in the guest's pages, where whoever exports the resource finds them. */
+/* commands: every field comes from the guest. A command must be exactly as long as it says;
+ * anything that does not add up is answered with an error and changes nothing. Nothing is
+ * displayed, so scanouts, transfers and flushes are only checked: the pixels stay in the guest's
+ * pages, where whoever exports the resource finds them. */
 #include "host-proxy/gpu/commands.h"
 
 #include <endian.h>
@@ -18,7 +19,8 @@
     (VIRTIO_GPU_BLOB_FLAG_USE_MAPPABLE | VIRTIO_GPU_BLOB_FLAG_USE_SHAREABLE |                      \
      VIRTIO_GPU_BLOB_FLAG_USE_CROSS_DEVICE)
 
-int commands_init(struct commands *commands, void (*gone)(void *user, struct resource *resource), void *user)
+int commands_init(struct commands *commands, void (*gone)(void *user, struct resource *resource),
+                  void *user)
 {
     *commands = (struct commands){.gone = gone, .user = user};
     commands->entries = malloc(RESOURCE_ENTRIES_MAX * sizeof(*commands->entries));
@@ -144,7 +146,8 @@ static int take_entries(struct commands *c, const uint8_t *at, size_t size, uint
 
 static uint32_t create_2d(struct commands *c, const struct virtio_gpu_resource_create_2d *cmd)
 {
-    uint32_t width = le32toh(cmd->width), height = le32toh(cmd->height), format = le32toh(cmd->format);
+    uint32_t width = le32toh(cmd->width), height = le32toh(cmd->height),
+             format = le32toh(cmd->format);
     uint64_t size = (uint64_t)width * height * 4;
     if (width < 1 || width > RESOURCE_SIDE_MAX || height < 1 || height > RESOURCE_SIDE_MAX ||
         size > RESOURCE_SIZE_MAX || !commands_fourcc(format))
@@ -159,8 +162,8 @@ static uint32_t create_2d(struct commands *c, const struct virtio_gpu_resource_c
     return VIRTIO_GPU_RESP_OK_NODATA;
 }
 
-static uint32_t create_blob(struct commands *c, const struct virtio_gpu_resource_create_blob *cmd, const uint8_t *list,
-                            size_t list_size)
+static uint32_t create_blob(struct commands *c, const struct virtio_gpu_resource_create_blob *cmd,
+                            const uint8_t *list, size_t list_size)
 {
     uint32_t flags = le32toh(cmd->blob_flags), n = le32toh(cmd->nr_entries);
     uint64_t size = le64toh(cmd->size);
@@ -187,7 +190,8 @@ static uint32_t create_blob(struct commands *c, const struct virtio_gpu_resource
     return error_of(result);
 }
 
-static uint32_t unref(struct commands *c, const struct virtio_gpu_resource_unref *cmd, struct resource **ret_doomed)
+static uint32_t unref(struct commands *c, const struct virtio_gpu_resource_unref *cmd,
+                      struct resource **ret_doomed)
 {
     uint32_t error;
     struct resource *r = look_up(c, cmd->resource_id, &error);
@@ -202,8 +206,8 @@ static uint32_t unref(struct commands *c, const struct virtio_gpu_resource_unref
     return VIRTIO_GPU_RESP_OK_NODATA;
 }
 
-static uint32_t attach(struct commands *c, const struct virtio_gpu_resource_attach_backing *cmd, const uint8_t *list,
-                       size_t list_size)
+static uint32_t attach(struct commands *c, const struct virtio_gpu_resource_attach_backing *cmd,
+                       const uint8_t *list, size_t list_size)
 {
     uint32_t error, n = le32toh(cmd->nr_entries);
     struct resource *r = look_up(c, cmd->resource_id, &error);
@@ -238,10 +242,12 @@ static uint32_t transfer(const struct commands *c, const struct virtio_gpu_trans
         return error;
     if (r->kind != RESOURCE_2D || r->n_runs == 0)
         return VIRTIO_GPU_RESP_ERR_UNSPEC;
-    uint64_t offset = le64toh(cmd->offset), width = le32toh(cmd->r.width), height = le32toh(cmd->r.height);
+    uint64_t offset = le64toh(cmd->offset), width = le32toh(cmd->r.width),
+             height = le32toh(cmd->r.height);
     if (!within(r, &cmd->r) || offset > r->backing_size)
         return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
-    if (width > 0 && height > 0 && (height - 1) * r->width * 4 + width * 4 > r->backing_size - offset)
+    if (width > 0 && height > 0 &&
+        (height - 1) * r->width * 4 + width * 4 > r->backing_size - offset)
         return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
     return VIRTIO_GPU_RESP_OK_NODATA;
 }
@@ -268,7 +274,8 @@ static uint32_t set_scanout(const struct commands *c, const struct virtio_gpu_se
     return error;
 }
 
-static uint32_t set_scanout_blob(const struct commands *c, const struct virtio_gpu_set_scanout_blob *cmd)
+static uint32_t set_scanout_blob(const struct commands *c,
+                                 const struct virtio_gpu_set_scanout_blob *cmd)
 {
     uint32_t error;
     if (!has(c, VIRTIO_GPU_F_RESOURCE_BLOB))
@@ -286,13 +293,15 @@ static uint32_t set_scanout_blob(const struct commands *c, const struct virtio_g
     uint64_t bottom = (uint64_t)le32toh(cmd->r.y) + le32toh(cmd->r.height);
     if (r->kind != RESOURCE_BLOB || width < 1 || width > RESOURCE_SIDE_MAX || height < 1 ||
         height > RESOURCE_SIDE_MAX || stride < width * 4 || right > width || bottom > height ||
-        !commands_fourcc(le32toh(cmd->format)) || offset + stride * (height - 1) + width * 4 > r->size)
+        !commands_fourcc(le32toh(cmd->format)) ||
+        offset + stride * (height - 1) + width * 4 > r->size)
         return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
     return VIRTIO_GPU_RESP_OK_NODATA;
 }
 
 /* Random (RFC 4122, version 4): nobody guesses it. */
-static uint32_t assign_uuid(struct commands *c, const struct virtio_gpu_resource_assign_uuid *cmd, uint8_t uuid[16])
+static uint32_t assign_uuid(struct commands *c, const struct virtio_gpu_resource_assign_uuid *cmd,
+                            uint8_t uuid[16])
 {
     uint32_t error;
     if (!has(c, VIRTIO_GPU_F_RESOURCE_UUID))
@@ -329,7 +338,8 @@ union command {
 /* How long a command of this type is, without the list that may follow (*ret_list). 0: unknown. */
 static size_t command_size(uint32_t type, bool *ret_list)
 {
-    *ret_list = type == VIRTIO_GPU_CMD_RESOURCE_ATTACH_BACKING || type == VIRTIO_GPU_CMD_RESOURCE_CREATE_BLOB;
+    *ret_list = type == VIRTIO_GPU_CMD_RESOURCE_ATTACH_BACKING ||
+                type == VIRTIO_GPU_CMD_RESOURCE_CREATE_BLOB;
     switch (type) {
     case VIRTIO_GPU_CMD_GET_DISPLAY_INFO:
         return sizeof(struct virtio_gpu_ctrl_hdr);
@@ -359,7 +369,8 @@ static size_t command_size(uint32_t type, bool *ret_list)
 }
 
 /* The beginning of an answer; a fence is answered with the command, since nothing outlasts it. */
-static size_t respond(uint8_t *response, const struct virtio_gpu_ctrl_hdr *request, uint32_t type, size_t size)
+static size_t respond(uint8_t *response, const struct virtio_gpu_ctrl_hdr *request, uint32_t type,
+                      size_t size)
 {
     struct virtio_gpu_ctrl_hdr hdr = {.type = htole32(type)};
     uint32_t flags = le32toh(request->flags);
@@ -377,8 +388,8 @@ static void log_refusal(uint32_t type, uint32_t result, size_t size)
 {
     static struct log_subject subject; /* a guest may cause only so many lines */
     if (result >= VIRTIO_GPU_RESP_ERR_UNSPEC)
-        log_line(LOG_LEVEL_DEBUG, &subject, "%s (0x%x, %zu bytes) answered with 0x%x", commands_name(type), type, size,
-                 result);
+        log_line(LOG_LEVEL_DEBUG, &subject, "%s (0x%x, %zu bytes) answered with 0x%x",
+                 commands_name(type), type, size, result);
 }
 
 size_t commands_control(struct commands *c, const uint8_t *request, size_t size, uint8_t *response,
@@ -453,7 +464,8 @@ size_t commands_cursor(struct commands *c, const uint8_t *request, size_t size, 
     uint32_t type = le32toh(cmd.hdr.type);
     if (size < sizeof(cmd.hdr))
         memset(&cmd.hdr, 0, sizeof(cmd.hdr));
-    if (size < sizeof(cmd.hdr) || (type != VIRTIO_GPU_CMD_UPDATE_CURSOR && type != VIRTIO_GPU_CMD_MOVE_CURSOR))
+    if (size < sizeof(cmd.hdr) ||
+        (type != VIRTIO_GPU_CMD_UPDATE_CURSOR && type != VIRTIO_GPU_CMD_MOVE_CURSOR))
         result = VIRTIO_GPU_RESP_ERR_UNSPEC;
     else if (size != sizeof(cmd.cursor))
         result = VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;

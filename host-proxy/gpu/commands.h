@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
-/* commands: what the guest's driver asks of its virtio-gpu, one command at a time, without queues. */
+/* commands: what the guest's driver asks of its virtio-gpu, one command at a time, without queues.
+ */
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -14,30 +15,34 @@
     (sizeof(struct virtio_gpu_resource_create_blob) +                                              \
      RESOURCE_ENTRIES_MAX * sizeof(struct virtio_gpu_mem_entry))
 #define COMMANDS_RESPONSE_MAX sizeof(struct virtio_gpu_resp_display_info)
-#define COMMANDS_FEATURES ((1ull << VIRTIO_GPU_F_RESOURCE_UUID) | (1ull << VIRTIO_GPU_F_RESOURCE_BLOB))
+#define COMMANDS_FEATURES                                                                          \
+    ((1ull << VIRTIO_GPU_F_RESOURCE_UUID) | (1ull << VIRTIO_GPU_F_RESOURCE_BLOB))
 
 struct commands {
     struct resources table;
     struct guest_ram *ram; /* borrowed; NULL while there is none */
     uint64_t features;     /* accepted by the driver */
-    bool changed;          /* something may have become possible to export since the caller cleared this */
-    /* The resource has been destroyed or has no more memory. It is valid during the call, and longer while it is held. */
+    bool changed; /* something may have become possible to export since the caller cleared this */
+    /* The resource has been destroyed or has no more memory. It is valid during the call, and
+     * longer while it is held. */
     void (*gone)(void *user, struct resource *resource);
     void *user;
     struct resource_entry *entries; /* of the command at hand */
 };
 
-int commands_init(struct commands *commands, void (*gone)(void *user, struct resource *resource), void *user);
+int commands_init(struct commands *commands, void (*gone)(void *user, struct resource *resource),
+                  void *user);
 void commands_finish(struct commands *commands);
 
-/* Executes a command of the control queue; @size may be above COMMANDS_REQUEST_MAX (then only so much of it is there, and
- * it is refused). Writes at most COMMANDS_RESPONSE_MAX bytes to @response and returns how many, at least a header.
- * *ret_doomed: a destroyed resource that is still held (or NULL): the caller's from now on, to be destroyed before the guest
- * sees the response. */
-size_t commands_control(struct commands *commands, const uint8_t *request, size_t size, uint8_t *response,
-                        struct resource **ret_doomed);
+/* Executes a command of the control queue; @size may be above COMMANDS_REQUEST_MAX (then only so
+ * much of it is there, and it is refused). Writes at most COMMANDS_RESPONSE_MAX bytes to @response
+ * and returns how many, at least a header. *ret_doomed: a destroyed resource that is still held (or
+ * NULL): the caller's from now on, to be destroyed before the guest sees the response. */
+size_t commands_control(struct commands *commands, const uint8_t *request, size_t size,
+                        uint8_t *response, struct resource **ret_doomed);
 /* The same for the cursor queue. Nothing is displayed. */
-size_t commands_cursor(struct commands *commands, const uint8_t *request, size_t size, uint8_t *response);
+size_t commands_cursor(struct commands *commands, const uint8_t *request, size_t size,
+                       uint8_t *response);
 
 /* DRM_FORMAT_* of a 2D resource, or 0. */
 uint32_t commands_fourcc(uint32_t format);

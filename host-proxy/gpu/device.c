@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* device: commands are executed in their order. Only the answer to an UNREF may come later than those of its successors: Linux
- * gives pages back when it comes, and the compositor may still read them. The resource has left the table by then, so no new
- * export can find it; it is freed when the last export is released, when the time is up, or when the queue stops. */
+/* device: commands are executed in their order. Only the answer to an UNREF may come later than
+ * those of its successors: Linux gives pages back when it comes, and the compositor may still read
+ * them. The resource has left the table by then, so no new export can find it; it is freed when the
+ * last export is released, when the time is up, or when the queue stops. */
 #include "host-proxy/gpu/device.h"
 
 #include <endian.h>
@@ -56,7 +57,8 @@ static void complete(struct device *d, struct doomed *doomed)
     d->ops->forget(d->user, resource);
     resource_destroy(&d->commands.table, resource);
     if (vring) {
-        size_t n = virtqueue_scatter(doomed->out, doomed->n_out, &doomed->answer, sizeof(doomed->answer));
+        size_t n =
+            virtqueue_scatter(doomed->out, doomed->n_out, &doomed->answer, sizeof(doomed->answer));
         virtqueue_push(vring, doomed->head, (uint32_t)n);
         if (!d->processing)
             virtqueue_notify(vring);
@@ -78,7 +80,8 @@ static void doomed_expired(void *user)
     for (unsigned i = 0; i < DEVICE_UNREF_MAX; i++) {
         struct doomed *doomed = &d->doomed[i];
         if (doomed->resource && doomed->until_ms <= now) {
-            log_debug(NULL, "resource %u is still held; the guest gets its pages back all the same", doomed->resource->id);
+            log_debug(NULL, "resource %u is still held; the guest gets its pages back all the same",
+                      doomed->resource->id);
             complete(d, doomed);
         } else if (doomed->resource && doomed->until_ms < next) {
             next = doomed->until_ms;
@@ -99,7 +102,8 @@ static bool defer(struct device *d, struct resource *resource, size_t size)
         else if (!slot)
             slot = &d->doomed[i];
     }
-    if (!slot || size != sizeof(slot->answer) || d->chain.n_out > ANSWER_PIECES || d->chain.out_size < size)
+    if (!slot || size != sizeof(slot->answer) || d->chain.n_out > ANSWER_PIECES ||
+        d->chain.out_size < size)
         return false;
     slot->resource = resource;
     slot->head = d->chain.head;
@@ -257,7 +261,8 @@ static void on_memory(void *user, const struct guest_ram *before)
 
 static void on_config(void *user, uint32_t offset, void *bytes, uint32_t size)
 {
-    /* No scanouts: a device without a display. Frontends that need one set the number themselves. */
+    /* No scanouts: a device without a display. Frontends that need one set the number themselves.
+     */
     const struct virtio_gpu_config config = {0};
     (void)user;
     if (offset < sizeof(config))
@@ -366,7 +371,8 @@ bool device_is_shared(const struct device *d, const struct resource *resource)
     if (resource->kind == RESOURCE_BLOB)
         return resource->blob_flags &
                (VIRTIO_GPU_BLOB_FLAG_USE_SHAREABLE | VIRTIO_GPU_BLOB_FLAG_USE_CROSS_DEVICE);
-    /* Linux asks for a UUID when such a buffer is exported. Where the frontend has none of these, there is no sign. */
+    /* Linux asks for a UUID when such a buffer is exported. Where the frontend has none of these,
+     * there is no sign. */
     return resource->has_uuid || !(d->commands.features >> VIRTIO_GPU_F_RESOURCE_UUID & 1);
 }
 

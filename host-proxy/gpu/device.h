@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
-/* device: the VM's virtio-gpu: its queues, what the guest created, and when the guest's pages are free again. */
+/* device: the VM's virtio-gpu: its queues, what the guest created, and when the guest's pages are
+ * free again. */
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -13,8 +14,8 @@ struct vhost_user;
 #define DEVICE_UNREF_MAX 32 /* UNREFs that wait; more are answered at once */
 
 struct device_ops {
-    /* The resource is destroyed or has no (or other) memory now: exports of it are stale. While they are held, an UNREF
-     * waits for device_release(). */
+    /* The resource is destroyed or has no (or other) memory now: exports of it are stale. While
+     * they are held, an UNREF waits for device_release(). */
     void (*gone)(void *user, struct resource *resource);
     /* The resource will be freed: no pointer to it may stay. */
     void (*forget)(void *user, struct resource *resource);
@@ -31,9 +32,10 @@ struct device *device_create(struct loop *loop, unsigned unref_ms);
 void device_destroy(struct device *device); /* accepts NULL */
 /* Who exports resources. Before device_connect(). */
 void device_listen(struct device *device, const struct device_ops *ops, void *user);
-/* Takes @fd, a frontend's connection; @closed is called when it is gone (0 or -errno), and with it all that it had. 0;
- * -EBUSY: there is one already; or -errno. */
-int device_connect(struct device *device, int fd, void (*closed)(void *user, int reason), void *user);
+/* Takes @fd, a frontend's connection; @closed is called when it is gone (0 or -errno), and with it
+ * all that it had. 0; -EBUSY: there is one already; or -errno. */
+int device_connect(struct device *device, int fd, void (*closed)(void *user, int reason),
+                   void *user);
 
 /* Looks for commands that wait in the control queue. */
 void device_poll(struct device *device);

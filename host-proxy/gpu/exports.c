@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* exports: the clients are processes of our own user, which hold what a guest's buffer is made of. Each connection has ids,
- * quotas and a binding of its own. An export refers to its resource until it is released or the resource is freed,
- * whichever comes first; after the guest took the resource away, nothing but RELEASE works on it.
+/* exports: the clients are processes of our own user, which hold what a guest's buffer is made of.
+ * Each connection has ids, quotas and a binding of its own. An export refers to its resource until
+ * it is released or the resource is freed, whichever comes first; after the guest took the resource
+ * away, nothing but RELEASE works on it.
  *
- * The guest's control queue and the road on which its daemon told the id are not ordered, so a request for something that is
- * not there (yet) waits for a bounded time. */
+ * The guest's control queue and the road on which its daemon told the id are not ordered, so a
+ * request for something that is not there (yet) waits for a bounded time. */
 #include "host-proxy/gpu/exports.h"
 
 #include <errno.h>
@@ -25,7 +26,8 @@
 
 #define BUCKETS 256u
 
-struct export {
+struct export
+{
     struct export *next; /* client::buckets */
     uint32_t id;
     struct resource *resource; /* NULL: freed */
@@ -181,7 +183,8 @@ static enum export_status check_export(struct client *c, const struct export_exp
 }
 
 /* A descriptor for the guest's pages, or -1 with the reason. */
-static int make_descriptor(struct exports *x, const struct resource *r, uint32_t flags, uint32_t *ret_reason)
+static int make_descriptor(struct exports *x, const struct resource *r, uint32_t flags,
+                           uint32_t *ret_reason)
 {
     if (flags & EXPORT_NO_DESCRIPTOR) {
         *ret_reason = EXPORT_REASON_NOT_ASKED;
@@ -216,7 +219,8 @@ static struct export *add_export(struct client *c, struct resource *r)
         return NULL;
     }
     struct export **bucket = &c->buckets[++c->last_id % BUCKETS];
-    *e = (struct export){.next = *bucket, .id = c->last_id, .resource = r, .generation = r->generation};
+    *e = (struct export){
+        .next = *bucket, .id = c->last_id, .resource = r, .generation = r->generation};
     *bucket = e;
     c->n_exports++;
     device_hold(c->owner->device, r);
@@ -259,7 +263,8 @@ static void export_resource(struct client *c, uint32_t serial, const struct expo
 /* True when it has been answered. */
 static bool answer_request(struct client *c, const struct pending *p, bool last_chance)
 {
-    enum export_status status = p->is_bind ? check_bind(c->owner, &p->bind) : check_export(c, &p->request);
+    enum export_status status =
+        p->is_bind ? check_bind(c->owner, &p->bind) : check_export(c, &p->request);
     if (may_heal(status) && !last_chance)
         return false;
     if (!p->is_bind) {
@@ -320,12 +325,14 @@ static void hello(struct client *c, uint32_t serial, const struct export_hello *
     uint8_t packet[EXPORT_PACKET_MAX];
     struct exports *x = c->owner;
     struct udmabuf_limits limits;
-    uint16_t version = hello->version_max < EXPORT_VERSION_MAX ? hello->version_max : EXPORT_VERSION_MAX;
+    uint16_t version =
+        hello->version_max < EXPORT_VERSION_MAX ? hello->version_max : EXPORT_VERSION_MAX;
     udmabuf_read_limits(&limits);
     struct export_welcome welcome = {
         .status = EXPORT_OK,
         .version = version,
-        .features = EXPORT_FEATURE_COPY | EXPORT_FEATURE_NEEDS_BIND | (x->udmabuf >= 0 ? EXPORT_FEATURE_UDMABUF : 0),
+        .features = EXPORT_FEATURE_COPY | EXPORT_FEATURE_NEEDS_BIND |
+                    (x->udmabuf >= 0 ? EXPORT_FEATURE_UDMABUF : 0),
         .driver = device_has_driver(x->device),
         .epoch = device_epoch(x->device),
         .udmabuf_size_limit = limits.size,
@@ -357,7 +364,8 @@ static enum export_status copy(struct client *c, const struct export_copy *reque
 }
 
 /* EXPORT_E_* */
-static int dispatch(struct client *c, const struct export_header *h, const uint8_t *payload, int *fd)
+static int dispatch(struct client *c, const struct export_header *h, const uint8_t *payload,
+                    int *fd)
 {
     union {
         struct export_hello hello;
@@ -422,8 +430,8 @@ static void client_received(void *user, const uint8_t *bytes, size_t size, int t
     if (r == EXPORT_E_OK)
         r = dispatch(c, &h, bytes + EXPORT_HEADER_SIZE, &fd);
     if (r != EXPORT_E_OK) {
-        log_warn(&c->subject, "malformed or misplaced %s (%d, %zu bytes); the connection ends", export_type_name(h.type), r,
-                 size);
+        log_warn(&c->subject, "malformed or misplaced %s (%d, %zu bytes); the connection ends",
+                 export_type_name(h.type), r, size);
         end_client(c);
     }
 }
@@ -486,7 +494,8 @@ static void device_reset(void *user)
 {
     struct exports *x = user;
     uint8_t packet[EXPORT_PACKET_MAX];
-    struct export_reset reset = {.epoch = device_epoch(x->device), .driver = device_has_driver(x->device)};
+    struct export_reset reset = {.epoch = device_epoch(x->device),
+                                 .driver = device_has_driver(x->device)};
     size_t size = export_reset_encode(packet, &reset);
     for (struct client *c = x->clients; c; c = c->next) {
         if (c->greeted)
@@ -545,7 +554,9 @@ static void incoming(void *user, unsigned events)
     if (fd < 0)
         return;
     if (address_peer(fd, &peer) < 0 || !let_in(x, peer.uid)) {
-        log_warn(NULL, "a process of another user is refused at the export socket (--export-user lets it in)");
+        log_warn(
+            NULL,
+            "a process of another user is refused at the export socket (--export-user lets it in)");
         return;
     }
     int r = exports_serve(x, fd_steal(&fd));
@@ -553,16 +564,20 @@ static void incoming(void *user, unsigned events)
         log_warn(NULL, "an export client is refused: %s", strerror(-r));
 }
 
-struct exports *exports_create(struct loop *loop, struct device *device, int listener, const uid_t *users,
-                               size_t n_users)
+struct exports *exports_create(struct loop *loop, struct device *device, int listener,
+                               const uid_t *users, size_t n_users)
 {
     struct exports *x = calloc(1, sizeof(*x));
     if (!x) {
         fd_close(listener);
         return NULL;
     }
-    *x = (struct exports){
-        .loop = loop, .device = device, .listener = listener, .users = users, .n_users = n_users, .udmabuf = -1};
+    *x = (struct exports){.loop = loop,
+                          .device = device,
+                          .listener = listener,
+                          .users = users,
+                          .n_users = n_users,
+                          .udmabuf = -1};
     x->timer = loop_timer_create(loop, check_pending, x);
     if (listener >= 0)
         x->io = loop_io_create(loop, listener, LOOP_READ, incoming, x);

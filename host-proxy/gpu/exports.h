@@ -12,10 +12,10 @@ struct loop;
 #define EXPORTS_MAX 16384u      /* of one connection */
 #define EXPORTS_QUEUE_MAX 8192u /* packets that wait for a client to read */
 
-/* Serves @device (borrowed) on @listener (taken: SOCK_SEQPACKET) to processes of our user and of @users (borrowed).
- * NULL: errno. */
-struct exports *exports_create(struct loop *loop, struct device *device, int listener, const uid_t *users,
-                               size_t n_users);
+/* Serves @device (borrowed) on @listener (taken: SOCK_SEQPACKET) to processes of our user and of
+ * @users (borrowed). NULL: errno. */
+struct exports *exports_create(struct loop *loop, struct device *device, int listener,
+                               const uid_t *users, size_t n_users);
 void exports_destroy(struct exports *exports); /* accepts NULL; before the device */
 /* Serves one connection (taken) of a client that has been let in. 0 or -errno. */
 int exports_serve(struct exports *exports, int fd);

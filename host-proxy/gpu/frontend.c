@@ -80,7 +80,8 @@ static int serve(struct frontend *f, const char *path, int fd, char *error, size
 }
 
 struct frontend *frontend_create(struct loop *loop, struct device *device, const char *path, int fd,
-                                 void (*ended)(void *user), void *user, char *error, size_t error_size)
+                                 void (*ended)(void *user), void *user, char *error,
+                                 size_t error_size)
 {
     struct frontend *f = calloc(1, sizeof(*f));
     if (!f) {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* guest-ram: regions never overlap, neither by guest address nor by the frontend's, so an address has one meaning. The
- * frontend is the VM's own hypervisor and trusted not to shrink its memory under us; the guest, who names addresses, is not
- * trusted at all: every one of them is looked up here. */
+/* guest-ram: regions never overlap, neither by guest address nor by the frontend's, so an address
+ * has one meaning. The frontend is the VM's own hypervisor and trusted not to shrink its memory
+ * under us; the guest, who names addresses, is not trusted at all: every one of them is looked up
+ * here. */
 #include "host-proxy/gpu/guest-ram.h"
 
 #include <errno.h>
@@ -25,7 +26,8 @@ static bool overlap(uint64_t a, uint64_t a_size, uint64_t b, uint64_t b_size)
     return a < b ? b - a < a_size : a - b < b_size;
 }
 
-int guest_ram_add(struct guest_ram *ram, uint64_t gpa, uint64_t size, uint64_t uaddr, uint64_t offset, int fd)
+int guest_ram_add(struct guest_ram *ram, uint64_t gpa, uint64_t size, uint64_t uaddr,
+                  uint64_t offset, int fd)
 {
     _cleanup_(fd_closep) int owned = fd;
     uint64_t end, map_size;
@@ -45,7 +47,8 @@ int guest_ram_add(struct guest_ram *ram, uint64_t gpa, uint64_t size, uint64_t u
         return -errno;
     if (!S_ISREG(st.st_mode) || (uint64_t)st.st_size < end)
         return -ENXIO;
-    /* From the start of the file: an offset need not be a multiple of a huge page, and address space costs nothing. */
+    /* From the start of the file: an offset need not be a multiple of a huge page, and address
+     * space costs nothing. */
     uint64_t unit = st.st_blksize > 0 ? (uint64_t)st.st_blksize : GUEST_RAM_PAGE;
     map_size = (end + unit - 1) / unit * unit;
     void *map = mmap(NULL, map_size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, owned, 0);
@@ -111,7 +114,8 @@ void *guest_ram_at_uaddr(const struct guest_ram *ram, uint64_t uaddr, uint64_t s
     return NULL;
 }
 
-bool guest_ram_same(const struct guest_ram *a, const struct guest_ram *b, uint64_t gpa, uint64_t size)
+bool guest_ram_same(const struct guest_ram *a, const struct guest_ram *b, uint64_t gpa,
+                    uint64_t size)
 {
     const struct guest_region *ra = guest_ram_find(a, gpa), *rb = guest_ram_find(b, gpa);
     return ra && rb && size <= ra->size - (gpa - ra->gpa) && size <= rb->size - (gpa - rb->gpa) &&

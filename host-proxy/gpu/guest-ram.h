@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
-/* guest-ram: the VM's memory as the frontend describes it: files, mapped, by the guest's and by the frontend's addresses. */
+/* guest-ram: the VM's memory as the frontend describes it: files, mapped, by the guest's and by the
+ * frontend's addresses. */
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -25,15 +26,17 @@ struct guest_ram {
     uint64_t size; /* of all regions */
 };
 
-/* Contiguous guest-physical memory within one region; @at is where it begins in the buffer that it is part of. */
+/* Contiguous guest-physical memory within one region; @at is where it begins in the buffer that it
+ * is part of. */
 struct guest_run {
     uint64_t at, gpa, size;
 };
 
 void guest_ram_finish(struct guest_ram *ram); /* leaves it empty */
-/* Maps @size bytes at @offset of @fd (taken). 0; -EINVAL: empty, out of the address space, or overlapping a region;
- * -ENXIO: the file is smaller; -E2BIG: too many; or -errno. */
-int guest_ram_add(struct guest_ram *ram, uint64_t gpa, uint64_t size, uint64_t uaddr, uint64_t offset, int fd);
+/* Maps @size bytes at @offset of @fd (taken). 0; -EINVAL: empty, out of the address space, or
+ * overlapping a region; -ENXIO: the file is smaller; -E2BIG: too many; or -errno. */
+int guest_ram_add(struct guest_ram *ram, uint64_t gpa, uint64_t size, uint64_t uaddr,
+                  uint64_t offset, int fd);
 /* Unmaps the region with exactly these addresses. 0 or -ENOENT. */
 int guest_ram_remove(struct guest_ram *ram, uint64_t gpa, uint64_t size, uint64_t uaddr);
 
@@ -43,4 +46,5 @@ const struct guest_region *guest_ram_find(const struct guest_ram *ram, uint64_t 
 void *guest_ram_at(const struct guest_ram *ram, uint64_t gpa, uint64_t size);
 void *guest_ram_at_uaddr(const struct guest_ram *ram, uint64_t uaddr, uint64_t size);
 /* True if these guest addresses mean the same bytes of the same file in both. */
-bool guest_ram_same(const struct guest_ram *a, const struct guest_ram *b, uint64_t gpa, uint64_t size);
+bool guest_ram_same(const struct guest_ram *a, const struct guest_ram *b, uint64_t gpa,
+                    uint64_t size);

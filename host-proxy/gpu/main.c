@@ -38,7 +38,8 @@ static int print_capabilities(void)
     return 0;
 }
 
-/* Nobody looks into a process that has a VM's memory mapped, not through /proc and not in a core dump. */
+/* Nobody looks into a process that has a VM's memory mapped, not through /proc and not in a core
+ * dump. */
 static void hide_memory(void)
 {
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
@@ -57,7 +58,8 @@ static int listen_export(const struct gpu_options *options)
         r = gpu_default_export(path, sizeof(path), error, sizeof(error));
     /* Other users' connections are looked at when they come; the file must let them. */
     if (r == 0)
-        r = address_listen_path(path, SOCK_SEQPACKET, options->n_export_users > 0 ? 0666 : 0600, error, sizeof(error));
+        r = address_listen_path(path, SOCK_SEQPACKET, options->n_export_users > 0 ? 0666 : 0600,
+                                error, sizeof(error));
     if (r < 0)
         log_error(NULL, "%s", error);
     else
@@ -82,7 +84,8 @@ static int run(const struct gpu_options *options)
         r = exports ? 0 : -errno;
     }
     if (r == 0) {
-        frontend = frontend_create(loop, device, options->socket_path, options->fd, ended, loop, error, sizeof(error));
+        frontend = frontend_create(loop, device, options->socket_path, options->fd, ended, loop,
+                                   error, sizeof(error));
         r = frontend ? 0 : -errno;
         if (r < 0)
             log_error(NULL, "%s", error);

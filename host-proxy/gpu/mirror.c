@@ -22,7 +22,8 @@ enum export_status mirror_set(struct mirror *mirror, int fd, uint64_t size)
     struct stat st;
     /* A file that shrinks would end this process with SIGBUS. */
     int seals = fcntl(owned, F_GET_SEALS);
-    if (seals < 0 || !(seals & F_SEAL_SHRINK) || fstat(owned, &st) < 0 || (uint64_t)st.st_size < size)
+    if (seals < 0 || !(seals & F_SEAL_SHRINK) || fstat(owned, &st) < 0 ||
+        (uint64_t)st.st_size < size)
         return EXPORT_MEMORY;
     void *bytes = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, owned, 0);
     if (bytes == MAP_FAILED)
@@ -40,14 +41,16 @@ static bool within(const struct export_rect *rect, uint64_t base, uint64_t strid
     uint64_t last_row = (uint64_t)rect->y + rect->height - 1;
     return rect->width > 0 && rect->height > 0 && end <= stride &&
            !__builtin_mul_overflow(last_row, stride, &last_row) &&
-           !__builtin_add_overflow(last_row, end, &end) && !__builtin_add_overflow(end, base, &end) && end <= size;
+           !__builtin_add_overflow(last_row, end, &end) &&
+           !__builtin_add_overflow(end, base, &end) && end <= size;
 }
 
 enum export_status mirror_copy(const struct mirror *mirror, const struct resource *resource,
                                const struct guest_ram *ram, const struct export_copy *copy)
 {
     bool into = copy->flags & EXPORT_TO_GUEST;
-    uint64_t guest_base = into ? copy->target : copy->source, mirror_base = into ? copy->source : copy->target;
+    uint64_t guest_base = into ? copy->target : copy->source,
+             mirror_base = into ? copy->source : copy->target;
     uint64_t guest_stride = into ? copy->target_stride : copy->source_stride;
     uint64_t mirror_stride = into ? copy->source_stride : copy->target_stride;
     if (!mirror->bytes)
@@ -67,8 +70,8 @@ enum export_status mirror_copy(const struct mirror *mirror, const struct resourc
             rows = 1;
         }
         for (uint64_t row = 0; row < rows; row++) {
-            if (resource_copy(resource, ram, guest + row * guest_stride, mirror->bytes + local + row * mirror_stride,
-                              size, into) < 0)
+            if (resource_copy(resource, ram, guest + row * guest_stride,
+                              mirror->bytes + local + row * mirror_stride, size, into) < 0)
                 return EXPORT_STALE;
         }
     }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
-/* mirror: a memfd of the client that COPY fills (or empties) where the pages themselves cannot be handed out. */
+/* mirror: a memfd of the client that COPY fills (or empties) where the pages themselves cannot be
+ * handed out. */
 #include <stdbool.h>
 #include <stdint.h>
 

@@ -52,7 +52,8 @@ static const char help[] =
     "  --fd N                it is connected to this descriptor, or will connect to it\n"
     "  --export PATH         the socket for wayvsock-host\n"
     "                        (wayvsock-gpu/PID.sock in XDG_RUNTIME_DIR or /run)\n"
-    "  --export-user USER    let this user's wayvsock-host connect too; may be given several times\n"
+    "  --export-user USER    let this user's wayvsock-host connect too; may be given several "
+    "times\n"
     "  --virgl               offer 3D (only where it is built in)\n"
     "  --render-node PATH    the host's GPU for 3D\n"
     "  --print-capabilities  print what is supported as JSON\n"
@@ -114,7 +115,8 @@ static int apply(int option, struct gpu_options *o)
         return 0;
     default:
         if (log_level_parse(optarg, &o->log_level) < 0)
-            return options_error(PROGRAM, "--log-level: \"%s\" is none of error, warn, info, debug", optarg);
+            return options_error(PROGRAM, "--log-level: \"%s\" is none of error, warn, info, debug",
+                                 optarg);
         return 0;
     }
 }
@@ -143,7 +145,8 @@ int gpu_options_parse(int argc, char **argv, struct gpu_options *ret_options)
         return 0;
     }
     if (!o.socket_path == (o.fd < 0))
-        return options_error(PROGRAM, "give either --socket-path PATH or --fd N: where the hypervisor is");
+        return options_error(PROGRAM,
+                             "give either --socket-path PATH or --fd N: where the hypervisor is");
     if (o.virgl)
         return options_error(PROGRAM, "--virgl: this build has no 3D");
     *ret_options = o;
@@ -163,7 +166,8 @@ int gpu_default_export(char *path, size_t size, char *error, size_t error_size)
     /* The socket itself says who may connect. */
     if (mkdir(path, 0755) < 0 && errno != EEXIST) {
         int r = -errno;
-        snprintf(error, error_size, "cannot make %s: %s; set XDG_RUNTIME_DIR or give --export PATH", path, strerror(-r));
+        snprintf(error, error_size, "cannot make %s: %s; set XDG_RUNTIME_DIR or give --export PATH",
+                 path, strerror(-r));
         return r;
     }
     n = snprintf(path, size, "%s/" RUNTIME_FOLDER "/%ld.sock", base, (long)getpid());

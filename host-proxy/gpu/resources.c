@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* resources: ids come from the guest and are hostile; so are the lists of pages, which are merged, checked against the VM's
- * memory, and capped. Every run lies in one region of the memory that it was checked against: whoever replaces that asks
- * resource_unmoved() first. Generations are given once, so that an old one never fits a new resource of the same id. */
+/* resources: ids come from the guest and are hostile; so are the lists of pages, which are merged,
+ * checked against the VM's memory, and capped. Every run lies in one region of the memory that it
+ * was checked against: whoever replaces that asks resource_unmoved() first. Generations are given
+ * once, so that an old one never fits a new resource of the same id. */
 #include "host-proxy/gpu/resources.h"
 
 #include <errno.h>
@@ -102,7 +103,8 @@ struct resource *resources_any(const struct resources *table)
     return NULL;
 }
 
-void resources_each(const struct resources *table, void (*each)(void *user, struct resource *resource), void *user)
+void resources_each(const struct resources *table,
+                    void (*each)(void *user, struct resource *resource), void *user)
 {
     for (uint32_t i = 0; table->n > 0 && i < BUCKETS; i++) {
         for (struct resource *r = table->buckets[i]; r; r = r->next)
@@ -126,7 +128,8 @@ static int by_address(const void *a, const void *b)
     return x->gpa < y->gpa ? -1 : x->gpa > y->gpa;
 }
 
-/* The same byte twice in one buffer makes no sense, and would let a short list stand for any amount of memory. */
+/* The same byte twice in one buffer makes no sense, and would let a short list stand for any amount
+ * of memory. */
 static int check_overlap(const struct guest_run *runs, uint32_t n)
 {
     bool ascending = true;
@@ -199,7 +202,8 @@ int resource_attach(struct resources *table, struct resource *resource, const st
     return 0;
 }
 
-bool resource_unmoved(const struct resource *resource, const struct guest_ram *a, const struct guest_ram *b)
+bool resource_unmoved(const struct resource *resource, const struct guest_ram *a,
+                      const struct guest_ram *b)
 {
     for (uint32_t i = 0; i < resource->n_runs; i++) {
         if (!guest_ram_same(a, b, resource->runs[i].gpa, resource->runs[i].size))
@@ -222,8 +226,8 @@ static uint32_t find_run(const struct resource *resource, uint64_t offset)
     return low;
 }
 
-int resource_copy(const struct resource *resource, const struct guest_ram *ram, uint64_t offset, void *bytes,
-                  uint64_t size, bool into)
+int resource_copy(const struct resource *resource, const struct guest_ram *ram, uint64_t offset,
+                  void *bytes, uint64_t size, bool into)
 {
     uint8_t *at = bytes;
     if (size == 0)

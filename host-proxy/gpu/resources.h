@@ -8,9 +8,10 @@
 #include "host-proxy/gpu/guest-ram.h"
 
 #define RESOURCES_MAX 65536u
-#define RESOURCE_ENTRIES_MAX 65536u       /* pieces of one resource, as the guest lists them: 256 MiB of single pages */
-#define RESOURCES_RUNS_MAX (4u << 20)     /* of all resources, after merging */
-#define RESOURCE_SIDE_MAX 32768u          /* pixels */
+#define RESOURCE_ENTRIES_MAX                                                                       \
+    65536u /* pieces of one resource, as the guest lists them: 256 MiB of single pages */
+#define RESOURCES_RUNS_MAX (4u << 20) /* of all resources, after merging */
+#define RESOURCE_SIDE_MAX 32768u      /* pixels */
 #define RESOURCE_SIZE_MAX (1ull << 32)
 
 enum resource_kind { RESOURCE_2D, RESOURCE_BLOB };
@@ -44,7 +45,7 @@ struct resource_entry {
     uint32_t size;
 };
 
-int resources_init(struct resources *table); /* 0 or -ENOMEM */
+int resources_init(struct resources *table);    /* 0 or -ENOMEM */
 void resources_finish(struct resources *table); /* destroys all of them */
 
 struct resource *resources_find(const struct resources *table, uint32_t id);
@@ -56,17 +57,19 @@ void resource_destroy(struct resources *table, struct resource *resource); /* ac
 /* Any of them, or NULL. */
 struct resource *resources_any(const struct resources *table);
 /* Calls @each for every resource; it may not remove any. */
-void resources_each(const struct resources *table, void (*each)(void *user, struct resource *resource), void *user);
+void resources_each(const struct resources *table,
+                    void (*each)(void *user, struct resource *resource), void *user);
 
-/* Gives it the pages that the guest lists. 0; -EINVAL: none, an empty one, one outside of the memory, two that overlap, or
- * more than the VM's memory; -E2BIG; -ENOMEM. */
+/* Gives it the pages that the guest lists. 0; -EINVAL: none, an empty one, one outside of the
+ * memory, two that overlap, or more than the VM's memory; -E2BIG; -ENOMEM. */
 int resource_attach(struct resources *table, struct resource *resource, const struct guest_ram *ram,
                     const struct resource_entry *entries, uint32_t n);
 void resource_detach(struct resources *table, struct resource *resource);
 /* True if all of its pages are the same in both. */
-bool resource_unmoved(const struct resource *resource, const struct guest_ram *a, const struct guest_ram *b);
+bool resource_unmoved(const struct resource *resource, const struct guest_ram *a,
+                      const struct guest_ram *b);
 
-/* Copies @size bytes at @offset out of it or (@into) into it. The caller checked the range against backing_size.
- * 0 or -EFAULT. */
-int resource_copy(const struct resource *resource, const struct guest_ram *ram, uint64_t offset, void *bytes,
-                  uint64_t size, bool into);
+/* Copies @size bytes at @offset out of it or (@into) into it. The caller checked the range against
+ * backing_size. 0 or -EFAULT. */
+int resource_copy(const struct resource *resource, const struct guest_ram *ram, uint64_t offset,
+                  void *bytes, uint64_t size, bool into);

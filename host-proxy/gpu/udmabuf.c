@@ -50,7 +50,8 @@ static int explain(uint64_t size, uint32_t count)
     return -EPERM;
 }
 
-int udmabuf_create(int device, const struct guest_ram *ram, const struct guest_run *runs, uint32_t n)
+int udmabuf_create(int device, const struct guest_ram *ram, const struct guest_run *runs,
+                   uint32_t n)
 {
     if (device < 0)
         return -ENODEV;

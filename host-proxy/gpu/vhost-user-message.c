@@ -40,7 +40,8 @@ const char *vhost_user_request_name(uint32_t request)
     return request < _VHOST_USER_REQUEST_N && names[request] ? names[request] : "unknown";
 }
 
-/* All descriptors of a piece. They come with its first byte, but nothing forbids more with later ones. */
+/* All descriptors of a piece. They come with its first byte, but nothing forbids more with later
+ * ones. */
 static int collect(struct vhost_user_message *m, struct msghdr *header)
 {
     int result = header->msg_flags & MSG_CTRUNC ? -EPROTO : 0;
@@ -72,7 +73,8 @@ int vhost_user_message_receive(struct vhost_user_message *m, int socket)
         bool in_header = m->received < VHOST_USER_HEADER_SIZE;
         size_t end = VHOST_USER_HEADER_SIZE + (in_header ? 0 : m->size);
         struct iovec iov = {
-            .iov_base = in_header ? m->header + m->received : m->payload + (m->received - VHOST_USER_HEADER_SIZE),
+            .iov_base = in_header ? m->header + m->received
+                                  : m->payload + (m->received - VHOST_USER_HEADER_SIZE),
             .iov_len = end - m->received,
         };
         struct msghdr header = {

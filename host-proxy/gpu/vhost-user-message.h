@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
-/* vhost-user-message: the messages of a vhost-user frontend, as QEMU's docs/interop/vhost-user.rst and
- * vhost-user-gpu.rst define them: {u32 request, flags, size} and @size bytes, in the machine's byte order. */
+/* vhost-user-message: the messages of a vhost-user frontend, as QEMU's docs/interop/vhost-user.rst
+ * and vhost-user-gpu.rst define them: {u32 request, flags, size} and @size bytes, in the machine's
+ * byte order. */
 #include <stddef.h>
 #include <stdint.h>
 
@@ -81,13 +82,13 @@ struct vhost_user_message {
     uint32_t request, flags, size;
     uint8_t header[VHOST_USER_HEADER_SIZE];
     uint8_t payload[VHOST_USER_PAYLOAD_MAX];
-    size_t received; /* bytes of header and payload */
+    size_t received;             /* bytes of header and payload */
     int fds[VHOST_USER_FDS_MAX]; /* owned */
     size_t n_fds;
 };
 
-/* Receives what is there of one message. 1: it is complete; 0: end of the connection; -EAGAIN; -EPROTO: it is too long, of
- * another version, or has too many descriptors; or -errno. */
+/* Receives what is there of one message. 1: it is complete; 0: end of the connection; -EAGAIN;
+ * -EPROTO: it is too long, of another version, or has too many descriptors; or -errno. */
 int vhost_user_message_receive(struct vhost_user_message *message, int socket);
 /* Closes descriptors that were not taken; ready for the next one. */
 void vhost_user_message_clear(struct vhost_user_message *message);

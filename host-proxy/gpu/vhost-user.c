@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* vhost-user: a queue runs when it is started (a kick descriptor came), enabled, and found in the memory. What the
- * frontends differ in:
+/* vhost-user: a queue runs when it is started (a kick descriptor came), enabled, and found in the
+ * memory. What the frontends differ in:
  *
- * - Linux's virtio_uml sizes SET_MEM_TABLE always for two regions, sends the table again at each probe, and only ever
- *   disables its queues, never asks for their base. Its notification descriptors are pipes.
- * - QEMU stops queues with GET_VRING_BASE both when the driver resets the device and when the VM is paused. After a pause it
- *   sets the same base again; another base therefore means a reset, for which newer ones also send RESET_DEVICE.
+ * - Linux's virtio_uml sizes SET_MEM_TABLE always for two regions, sends the table again at each
+ * probe, and only ever disables its queues, never asks for their base. Its notification descriptors
+ * are pipes.
+ * - QEMU stops queues with GET_VRING_BASE both when the driver resets the device and when the VM is
+ * paused. After a pause it sets the same base again; another base therefore means a reset, for
+ * which newer ones also send RESET_DEVICE.
  * - QEMU's vhost-user-gpu negotiates EVENT_IDX by itself. */
 #include "host-proxy/gpu/vhost-user.h"
 
@@ -45,7 +47,9 @@ void vhost_user_queue_broken(struct vhost_user *vu, unsigned queue)
     const uint64_t one = 1;
     struct vhost_user_queue *q = &vu->queues[queue];
     q->vring.broken = true;
-    log_warn(NULL, "queue %u: the guest's ring makes no sense; it stops until the driver starts anew", queue);
+    log_warn(NULL,
+             "queue %u: the guest's ring makes no sense; it stops until the driver starts anew",
+             queue);
     if (q->error >= 0 && write(q->error, &one, sizeof(one)) < 0)
         log_debug(NULL, "queue %u: cannot tell the frontend: %s", queue, strerror(errno));
 }
@@ -54,7 +58,8 @@ static void kicked(struct vhost_user *vu, unsigned queue)
 {
     struct vhost_user_queue *q = &vu->queues[queue];
     uint64_t count;
-    if (q->kick >= 0 && read(q->kick, &count, sizeof(count)) < 0 && errno != EAGAIN && errno != EINTR) {
+    if (q->kick >= 0 && read(q->kick, &count, sizeof(count)) < 0 && errno != EAGAIN &&
+        errno != EINTR) {
         loop_io_destroy(q->kick_io);
         q->kick_io = NULL;
         log_debug(NULL, "queue %u: no more kicks: %s", queue, strerror(errno));
@@ -77,7 +82,8 @@ static void kicked_1(void *user, unsigned events)
     kicked(user, 1);
 }
 
-static void (*const kick_callbacks[VHOST_USER_QUEUES])(void *user, unsigned events) = {kicked_0, kicked_1};
+static void (*const kick_callbacks[VHOST_USER_QUEUES])(void *user, unsigned events) = {kicked_0,
+                                                                                       kicked_1};
 
 static void run_queue(struct vhost_user *vu, unsigned queue)
 {
@@ -176,11 +182,13 @@ static int set_mem_table(struct vhost_user *vu, struct vhost_user_message *m)
         if (r < 0)
             fd_close(m->fds[i]);
         else
-            r = guest_ram_add(&ram, region.gpa, region.size, region.uaddr, region.offset, m->fds[i]);
+            r = guest_ram_add(&ram, region.gpa, region.size, region.uaddr, region.offset,
+                              m->fds[i]);
     }
     if (r == 0) {
         replace_ram(vu, &ram);
-        log_debug(NULL, "the VM has %llu MiB in %u regions", (unsigned long long)(vu->ram.size >> 20), n);
+        log_debug(NULL, "the VM has %llu MiB in %u regions",
+                  (unsigned long long)(vu->ram.size >> 20), n);
         for (unsigned i = 0; i < VHOST_USER_QUEUES; i++)
             run_queue(vu, i);
     }
@@ -223,7 +231,8 @@ static int set_vring_fd(struct vhost_user *vu, struct vhost_user_message *m, uin
 {
     unsigned queue = value & VHOST_USER_VRING_INDEX_MASK;
     bool none = value & VHOST_USER_VRING_NO_FD;
-    if (value & ~(uint64_t)(VHOST_USER_VRING_INDEX_MASK | VHOST_USER_VRING_NO_FD) || m->n_fds != (none ? 0 : 1))
+    if (value & ~(uint64_t)(VHOST_USER_VRING_INDEX_MASK | VHOST_USER_VRING_NO_FD) ||
+        m->n_fds != (none ? 0 : 1))
         return -EPROTO;
     if (queue >= VHOST_USER_QUEUES)
         return -EINVAL;
@@ -247,14 +256,16 @@ static int set_vring_fd(struct vhost_user *vu, struct vhost_user_message *m, uin
     }
 }
 
-static int set_vring_state(struct vhost_user *vu, uint32_t request, const struct vhost_user_state *state)
+static int set_vring_state(struct vhost_user *vu, uint32_t request,
+                           const struct vhost_user_state *state)
 {
     if (state->index >= VHOST_USER_QUEUES)
         return -EINVAL;
     struct vhost_user_queue *q = &vu->queues[state->index];
     switch (request) {
     case VHOST_USER_SET_VRING_NUM:
-        if (state->value == 0 || state->value > VIRTQUEUE_SIZE_MAX || state->value & (state->value - 1))
+        if (state->value == 0 || state->value > VIRTQUEUE_SIZE_MAX ||
+            state->value & (state->value - 1))
             return -EINVAL;
         stop_queue(vu, state->index);
         q->vring.size = state->value;
@@ -263,8 +274,8 @@ static int set_vring_state(struct vhost_user *vu, uint32_t request, const struct
         if (state->value > UINT16_MAX)
             return -EINVAL;
         stop_queue(vu, state->index);
-        /* All requests of a driver begin at 0. (After 65536 of them, a resumed queue looks the same as a new one; then the
-         * driver counts as new, which is the safe mistake.) */
+        /* All requests of a driver begin at 0. (After 65536 of them, a resumed queue looks the same
+         * as a new one; then the driver counts as new, which is the safe mistake.) */
         if (state->index == 0 && q->touched && (state->value != q->base || state->value == 0))
             reset(vu);
         q->base = (uint16_t)state->value;
@@ -288,9 +299,11 @@ static int get_config(struct vhost_user *vu, const struct vhost_user_message *m)
     if (m->size < sizeof(config))
         return -EPROTO;
     memcpy(&config, m->payload, sizeof(config));
-    if (config.size > VHOST_USER_CONFIG_MAX || config.offset > VHOST_USER_CONFIG_MAX - config.size ||
+    if (config.size > VHOST_USER_CONFIG_MAX ||
+        config.offset > VHOST_USER_CONFIG_MAX - config.size ||
         m->size != sizeof(config) + config.size)
-        return vhost_user_message_reply(vu->fd, m->request, NULL, 0); /* the specification's way to say no */
+        return vhost_user_message_reply(vu->fd, m->request, NULL,
+                                        0); /* the specification's way to say no */
     memcpy(reply, &config, sizeof(config));
     vu->ops->config(vu->user, config.offset, reply + sizeof(config), config.size);
     return vhost_user_message_reply(vu->fd, m->request, reply, m->size);
@@ -349,7 +362,8 @@ static int handle_get(struct vhost_user *vu, struct vhost_user_message *m)
 {
     switch (m->request) {
     case VHOST_USER_GET_FEATURES:
-        return reply_u64(vu, m, vu->offered | TRANSPORT_FEATURES | BIT(VHOST_USER_F_PROTOCOL_FEATURES));
+        return reply_u64(vu, m,
+                         vu->offered | TRANSPORT_FEATURES | BIT(VHOST_USER_F_PROTOCOL_FEATURES));
     case VHOST_USER_GET_PROTOCOL_FEATURES:
         return reply_u64(vu, m, PROTOCOL_FEATURES);
     case VHOST_USER_GET_QUEUE_NUM:
@@ -415,7 +429,8 @@ static int handle_set(struct vhost_user *vu, struct vhost_user_message *m)
         return set_vring_fd(vu, m, value);
     case VHOST_USER_SET_CONFIG: /* events_clear; there are no events */
         return 0;
-    case VHOST_USER_GPU_SET_SOCKET: /* nothing is displayed, but QEMU reads from it until it closes it itself */
+    case VHOST_USER_GPU_SET_SOCKET: /* nothing is displayed, but QEMU reads from it until it closes
+                                       it itself */
         fd_close(vu->display);
         vu->display = vhost_user_message_take_fd(m);
         return 0;
@@ -432,8 +447,8 @@ static int handle_set(struct vhost_user *vu, struct vhost_user_message *m)
 int vhost_user_handle(struct vhost_user *vu, struct vhost_user_message *m)
 {
     if (!well_formed(m)) {
-        log_warn(NULL, "malformed %s from the frontend: %u bytes, %zu descriptors", vhost_user_request_name(m->request),
-                 m->size, m->n_fds);
+        log_warn(NULL, "malformed %s from the frontend: %u bytes, %zu descriptors",
+                 vhost_user_request_name(m->request), m->size, m->n_fds);
         return -EPROTO;
     }
     int r = handle_get(vu, m);
@@ -444,7 +459,8 @@ int vhost_user_handle(struct vhost_user *vu, struct vhost_user_message *m)
         return r;
     if (r < 0)
         log_warn(NULL, "%s failed: %s", vhost_user_request_name(m->request), strerror(-r));
-    if (m->flags & VHOST_USER_NEED_REPLY && vu->protocol_features & BIT(VHOST_USER_PROTOCOL_F_REPLY_ACK))
+    if (m->flags & VHOST_USER_NEED_REPLY &&
+        vu->protocol_features & BIT(VHOST_USER_PROTOCOL_F_REPLY_ACK))
         return reply_u64(vu, m, r < 0);
     return 0;
 }
@@ -479,8 +495,8 @@ static void ready(void *user, unsigned events)
     }
 }
 
-struct vhost_user *vhost_user_create(struct loop *loop, int fd, uint64_t features, const struct vhost_user_ops *ops,
-                                     void *user)
+struct vhost_user *vhost_user_create(struct loop *loop, int fd, uint64_t features,
+                                     const struct vhost_user_ops *ops, void *user)
 {
     struct vhost_user *vu = calloc(1, sizeof(*vu));
     if (!vu) {

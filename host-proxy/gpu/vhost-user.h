@@ -24,7 +24,8 @@ struct vhost_user_ops {
     void (*stopping)(void *user, unsigned queue);
     /* The driver starts anew; no queue runs. */
     void (*reset)(void *user);
-    /* The memory was replaced; the queues are found in it again. @before is unmapped after this call. */
+    /* The memory was replaced; the queues are found in it again. @before is unmapped after this
+     * call. */
     void (*memory)(void *user, const struct guest_ram *before);
     /* Copies the configuration space into @bytes (zeroed, @size from @offset on). */
     void (*config)(void *user, uint32_t offset, void *bytes, uint32_t size);
@@ -59,13 +60,14 @@ struct vhost_user {
 };
 
 /* Takes @fd (connected). @features: of the device, beside those of the transport. NULL: errno. */
-struct vhost_user *vhost_user_create(struct loop *loop, int fd, uint64_t features, const struct vhost_user_ops *ops,
-                                     void *user);
+struct vhost_user *vhost_user_create(struct loop *loop, int fd, uint64_t features,
+                                     const struct vhost_user_ops *ops, void *user);
 void vhost_user_destroy(struct vhost_user *vu); /* accepts NULL */
 
 /* The queue, if it runs. */
 struct virtqueue *vhost_user_running(struct vhost_user *vu, unsigned queue);
 /* The guest's ring makes no sense: tells the frontend. */
 void vhost_user_queue_broken(struct vhost_user *vu, unsigned queue);
-/* Handles one whole message (used by the tests). Takes the descriptors that it wants. 0 or -errno: the connection ends. */
+/* Handles one whole message (used by the tests). Takes the descriptors that it wants. 0 or -errno:
+ * the connection ends. */
 int vhost_user_handle(struct vhost_user *vu, struct vhost_user_message *message);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* virtqueue: everything here is shared with a guest that may change it at any moment: each descriptor and index is read once,
- * into our own memory, and checked there. */
+/* virtqueue: everything here is shared with a guest that may change it at any moment: each
+ * descriptor and index is read once, into our own memory, and checked there. */
 #include "host-proxy/gpu/virtqueue.h"
 
 #include <errno.h>
@@ -40,8 +40,10 @@ int virtqueue_map(struct virtqueue *queue, const struct guest_ram *ram)
         return -EINVAL;
     void *desc = guest_ram_at_uaddr(ram, queue->desc_uaddr, n * sizeof(struct vring_desc));
     void *avail = guest_ram_at_uaddr(ram, queue->avail_uaddr, 4 + 2 * n + 2);
-    void *used = guest_ram_at_uaddr(ram, queue->used_uaddr, 4 + sizeof(struct vring_used_elem) * n + 2);
-    if (!desc || !avail || !used || (uintptr_t)desc % 16 || (uintptr_t)avail % 2 || (uintptr_t)used % 4)
+    void *used =
+        guest_ram_at_uaddr(ram, queue->used_uaddr, 4 + sizeof(struct vring_used_elem) * n + 2);
+    if (!desc || !avail || !used || (uintptr_t)desc % 16 || (uintptr_t)avail % 2 ||
+        (uintptr_t)used % 4)
         return -EFAULT;
     queue->desc = desc;
     queue->avail = avail;
@@ -58,7 +60,8 @@ void virtqueue_start(struct virtqueue *queue, uint16_t base)
 }
 
 /* Adds a descriptor's memory to the chain. */
-static bool add(struct virtqueue_chain *chain, const struct guest_ram *ram, const struct vring_desc *d)
+static bool add(struct virtqueue_chain *chain, const struct guest_ram *ram,
+                const struct vring_desc *d)
 {
     bool out = d->flags & VRING_DESC_F_WRITE;
     struct iovec *pieces = out ? chain->out : chain->in;
@@ -83,8 +86,8 @@ static bool add(struct virtqueue_chain *chain, const struct guest_ram *ram, cons
 }
 
 /* Walks a table; it is refused when it has more links than entries (a loop). */
-static bool walk(struct virtqueue_chain *chain, const struct guest_ram *ram, const struct vring_desc *table,
-                 uint32_t entries, uint16_t first, bool indirect)
+static bool walk(struct virtqueue_chain *chain, const struct guest_ram *ram,
+                 const struct vring_desc *table, uint32_t entries, uint16_t first, bool indirect)
 {
     uint32_t i = first;
     for (uint32_t links = 0; links < entries; links++) {
@@ -111,7 +114,8 @@ static bool walk(struct virtqueue_chain *chain, const struct guest_ram *ram, con
     return false;
 }
 
-int virtqueue_pop(struct virtqueue *queue, const struct guest_ram *ram, struct virtqueue_chain *chain)
+int virtqueue_pop(struct virtqueue *queue, const struct guest_ram *ram,
+                  struct virtqueue_chain *chain)
 {
     if (queue->broken || !queue->avail)
         return 0;
@@ -119,7 +123,8 @@ int virtqueue_pop(struct virtqueue *queue, const struct guest_ram *ram, struct v
     uint16_t waiting = (uint16_t)(available - queue->last_avail);
     if (waiting == 0)
         return 0;
-    uint16_t head = __atomic_load_n(&queue->avail->ring[queue->last_avail % queue->size], __ATOMIC_RELAXED);
+    uint16_t head =
+        __atomic_load_n(&queue->avail->ring[queue->last_avail % queue->size], __ATOMIC_RELAXED);
     if (waiting > queue->size || head >= queue->size) {
         queue->broken = true;
         return -EBADMSG;
@@ -180,7 +185,8 @@ void virtqueue_notify(struct virtqueue *queue)
         queue->signalled_valid = true;
         if (valid && !vring_need_event(event, now, before))
             return;
-    } else if (__atomic_load_n(&queue->avail->flags, __ATOMIC_RELAXED) & VRING_AVAIL_F_NO_INTERRUPT) {
+    } else if (__atomic_load_n(&queue->avail->flags, __ATOMIC_RELAXED) &
+               VRING_AVAIL_F_NO_INTERRUPT) {
         return;
     }
     call(queue->call);

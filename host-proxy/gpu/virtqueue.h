@@ -12,7 +12,8 @@ struct vring_avail;
 struct vring_used;
 
 #define VIRTQUEUE_SIZE_MAX 1024u
-#define VIRTQUEUE_PIECES_MAX 2048u /* pieces of one request: a descriptor may lie across two regions */
+#define VIRTQUEUE_PIECES_MAX                                                                       \
+    2048u /* pieces of one request: a descriptor may lie across two regions */
 
 struct virtqueue {
     uint32_t size; /* entries; a power of two */
@@ -22,11 +23,11 @@ struct virtqueue {
     struct vring_used *used;
     uint16_t last_avail; /* requests taken */
     uint16_t used_index; /* requests given back */
-    uint16_t signalled; /* used_index at the last notification */
+    uint16_t signalled;  /* used_index at the last notification */
     bool signalled_valid;
     bool event_index; /* VIRTIO_RING_F_EVENT_IDX was negotiated */
-    bool broken;      /* the guest's ring makes no sense: nothing is taken until it is set up again */
-    int call;         /* owned; -1: the guest is not notified */
+    bool broken; /* the guest's ring makes no sense: nothing is taken until it is set up again */
+    int call;    /* owned; -1: the guest is not notified */
 };
 
 /* One request: what the guest wrote and where it waits for an answer, both in its memory. */
@@ -40,14 +41,17 @@ struct virtqueue_chain {
 
 void virtqueue_init(struct virtqueue *queue);
 void virtqueue_finish(struct virtqueue *queue);
-/* Finds the ring in memory. 0 or -EFAULT (not all of it there, or not aligned), -EINVAL (no size). */
+/* Finds the ring in memory. 0 or -EFAULT (not all of it there, or not aligned), -EINVAL (no size).
+ */
 int virtqueue_map(struct virtqueue *queue, const struct guest_ram *ram);
 void virtqueue_unmap(struct virtqueue *queue);
-/* From here on: @base requests have been taken. Takes the used index from memory. The ring is mapped. */
+/* From here on: @base requests have been taken. Takes the used index from memory. The ring is
+ * mapped. */
 void virtqueue_start(struct virtqueue *queue, uint16_t base);
 
 /* Takes the next request. 1, 0: none, -EBADMSG: the ring is broken from now on. */
-int virtqueue_pop(struct virtqueue *queue, const struct guest_ram *ram, struct virtqueue_chain *ret_chain);
+int virtqueue_pop(struct virtqueue *queue, const struct guest_ram *ram,
+                  struct virtqueue_chain *ret_chain);
 /* Gives a request back, @written bytes of the answer being there. */
 void virtqueue_push(struct virtqueue *queue, uint16_t head, uint32_t written);
 /* Asks to be told of new requests; true if there are some already. */

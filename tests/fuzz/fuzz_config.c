@@ -13,7 +13,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct host_config config;
     char error[512] = "";
     host_config_init(&config);
-    int result = host_config_read_text(&config, "f", (const char *)data, size, error, sizeof(error));
+    int result =
+        host_config_read_text(&config, "f", (const char *)data, size, error, sizeof(error));
     if (result == 0)
         result = host_config_complete(&config, error, sizeof(error));
     if (result < 0 && !*error)

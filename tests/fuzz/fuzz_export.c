@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Packets of the export socket, in both directions: what is understood is written back as the same bytes. */
+/* Packets of the export socket, in both directions: what is understood is written back as the same
+ * bytes. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,7 +51,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         EVENT(EXPORT_RESET, reset)
         EVENT(EXPORT_OFFER, offer)
     case EXPORT_EXPORTED:
-        if (export_exported_decode(payload, h.size, &exported) != EXPORT_E_OK || exported.status != EXPORT_OK)
+        if (export_exported_decode(payload, h.size, &exported) != EXPORT_E_OK ||
+            exported.status != EXPORT_OK)
             return 0;
         n = export_exported_encode(packet, h.serial, &exported);
         break;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The guest's commands, one after the other: {u16 size, command}. Whatever they are, each is answered, the table adds up, and
- * no resource reaches beyond the memory. */
+/* The guest's commands, one after the other: {u16 size, command}. Whatever they are, each is
+ * answered, the table adds up, and no resource reaches beyond the memory. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -70,7 +70,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         size_t answer = n % 7 == 0 ? commands_cursor(&commands, request, n, response)
                                    : commands_control(&commands, request, n, response, &doomed);
         memcpy(&h, response, sizeof(h));
-        if (answer < sizeof(h) || answer > sizeof(response) || doomed || h.type < VIRTIO_GPU_RESP_OK_NODATA)
+        if (answer < sizeof(h) || answer > sizeof(response) || doomed ||
+            h.type < VIRTIO_GPU_RESP_OK_NODATA)
             abort();
     }
     struct sum sum = {.ram = &ram};

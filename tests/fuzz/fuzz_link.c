@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The link's decoders: what one accepts, its encoder writes back byte for byte. The first byte says which. */
+/* The link's decoders: what one accepts, its encoder writes back byte for byte. The first byte says
+ * which. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,9 +25,13 @@ static size_t again(unsigned type, const uint8_t *payload, size_t size, uint8_t 
     char text[LINK_TEXT_MAX + 1];
     switch (type) {
     case LINK_HELLO:
-        return link_hello_decode(payload, size, &hello) == LINK_OK ? link_hello_encode(frame, &hello) : 0;
+        return link_hello_decode(payload, size, &hello) == LINK_OK
+                   ? link_hello_encode(frame, &hello)
+                   : 0;
     case LINK_WELCOME:
-        return link_welcome_decode(payload, size, &welcome) == LINK_OK ? link_welcome_encode(frame, &welcome) : 0;
+        return link_welcome_decode(payload, size, &welcome) == LINK_OK
+                   ? link_welcome_encode(frame, &welcome)
+                   : 0;
     case LINK_ERROR:
         if (link_error_decode(payload, size, &error) != LINK_OK)
             return 0;
@@ -34,9 +39,11 @@ static size_t again(unsigned type, const uint8_t *payload, size_t size, uint8_t 
         text[error.text_size] = 0;
         return link_error_encode(frame, error.code, error.object, error.wl_code, text);
     case LINK_PING:
-        return link_ping_decode(payload, size, &serial) == LINK_OK ? link_ping_encode(frame, serial) : 0;
+        return link_ping_decode(payload, size, &serial) == LINK_OK ? link_ping_encode(frame, serial)
+                                                                   : 0;
     case LINK_PONG:
-        return link_pong_decode(payload, size, &pong) == LINK_OK ? link_pong_encode(frame, &pong) : 0;
+        return link_pong_decode(payload, size, &pong) == LINK_OK ? link_pong_encode(frame, &pong)
+                                                                 : 0;
     case LINK_VFD:
         return link_vfd_decode(payload, size, &vfd) == LINK_OK ? link_vfd_encode(frame, &vfd) : 0;
     case LINK_VFD_CLOSE:
@@ -49,11 +56,17 @@ static size_t again(unsigned type, const uint8_t *payload, size_t size, uint8_t 
         memcpy(frame + id, payload + LINK_MEM_WRITE_SIZE, size - LINK_MEM_WRITE_SIZE);
         return LINK_HEADER_SIZE + size;
     case LINK_MEM_SIZE:
-        return link_mem_size_decode(payload, size, &mem_size) == LINK_OK ? link_mem_size_encode(frame, &mem_size) : 0;
+        return link_mem_size_decode(payload, size, &mem_size) == LINK_OK
+                   ? link_mem_size_encode(frame, &mem_size)
+                   : 0;
     case LINK_MEM_PUNCH:
-        return link_mem_punch_decode(payload, size, &punch) == LINK_OK ? link_mem_punch_encode(frame, &punch) : 0;
+        return link_mem_punch_decode(payload, size, &punch) == LINK_OK
+                   ? link_mem_punch_encode(frame, &punch)
+                   : 0;
     case LINK_STREAM_CREDIT:
-        return link_stream_credit_decode(payload, size, &credit) == LINK_OK ? link_stream_credit_encode(frame, credit.id, credit.bytes) : 0;
+        return link_stream_credit_decode(payload, size, &credit) == LINK_OK
+                   ? link_stream_credit_encode(frame, credit.id, credit.bytes)
+                   : 0;
     default:
         return 0;
     }
@@ -72,7 +85,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     uint8_t *frame = malloc(LINK_FRAME_SMALL_MAX + size);
     size_t n = again(data[0] % _LINK_TYPE_N, data + 1, size - 1, frame);
-    if (n && (n != LINK_HEADER_SIZE + size - 1 || memcmp(frame + LINK_HEADER_SIZE, data + 1, size - 1) != 0 ||
+    if (n && (n != LINK_HEADER_SIZE + size - 1 ||
+              memcmp(frame + LINK_HEADER_SIZE, data + 1, size - 1) != 0 ||
               link_header_decode(frame, &header) != LINK_OK))
         abort();
     free(frame);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The greeting of a hybrid socket: however it is split, the verdict and the bytes taken are the same. The first byte
- * of the input says how it is split. */
+/* The greeting of a hybrid socket: however it is split, the verdict and the bytes taken are the
+ * same. The first byte of the input says how it is split. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/types.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The guest's relay against any bytes of a client, with descriptors of several kinds. The first byte says in which pieces they
- * come; each piece brings the next kind. */
+/* The guest's relay against any bytes of a client, with descriptors of several kinds. The first
+ * byte says in which pieces they come; each piece brings the next kind. */
 #include <fcntl.h>
 
 #include "tests/fuzz/relay.h"

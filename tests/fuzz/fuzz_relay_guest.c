@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The guest's relay against any bytes on its link, with a client that has a pool, a buffer that is shown, and a stream. The first
- * byte says in which pieces they come. */
+/* The guest's relay against any bytes on its link, with a client that has a pool, a buffer that is
+ * shown, and a stream. The first byte says in which pieces they come. */
 #include <fcntl.h>
 
 #include "tests/fuzz/relay.h"
@@ -16,7 +16,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     uint32_t pool = 3;
     for (size_t i = 0; i < FUZZ_GLOBALS_N; i++)
         pool += wl_iface_find(fuzz_globals[i], strlen(fuzz_globals[i])) != NULL;
-    fuzz_send(F.local, bytes, fuzz_message(bytes, 4, 0, "uu", pool, 65536), fd_memfd("pool", 65536));
+    fuzz_send(F.local, bytes, fuzz_message(bytes, 4, 0, "uu", pool, 65536),
+              fd_memfd("pool", 65536));
     size_t n = fuzz_message(bytes, pool, 0, "uuuuuu", pool + 1, 0, 64, 64, 256, 0);
     n += fuzz_message(bytes + n, 3, 0, "u", pool + 2);
     n += fuzz_message(bytes + n, pool + 2, 1, "uuu", pool + 1, 0, 0);

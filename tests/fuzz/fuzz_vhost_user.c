@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The messages of a frontend, {u8 request, u8 descriptors, u16 size, payload} each, to a device whose guest's memory begins
- * with the input itself, so that it may have rings and commands in it. Whatever comes, nothing is touched outside of the memory and no descriptor leaks. */
+/* The messages of a frontend, {u8 request, u8 descriptors, u16 size, payload} each, to a device
+ * whose guest's memory begins with the input itself, so that it may have rings and commands in it.
+ * Whatever comes, nothing is touched outside of the memory and no descriptor leaks. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -53,7 +54,8 @@ static void on_kick(void *user, unsigned index)
         if (!w->chain->bad) {
             memset(request, 0, 256);
             virtqueue_gather(w->chain, request, sizeof(request));
-            size_t n = commands_control(&w->commands, request, w->chain->in_size, response, &doomed);
+            size_t n =
+                commands_control(&w->commands, request, w->chain->in_size, response, &doomed);
             written = (uint32_t)virtqueue_scatter(w->chain->out, w->chain->n_out, response, n);
         }
         virtqueue_push(queue, w->chain->head, written);
@@ -99,10 +101,12 @@ static void on_closed(void *user, int reason)
     (void)reason;
 }
 
-static const struct vhost_user_ops ops = {on_features, on_kick, on_stopping, on_reset, on_memory, on_config, on_closed};
+static const struct vhost_user_ops ops = {on_features, on_kick,   on_stopping, on_reset,
+                                          on_memory,   on_config, on_closed};
 
 /* A region's addresses are small, so that an input finds them. */
-static int handle(struct world *w, int ram, uint8_t request, uint8_t n_fds, const uint8_t *payload, size_t size)
+static int handle(struct world *w, int ram, uint8_t request, uint8_t n_fds, const uint8_t *payload,
+                  size_t size)
 {
     static struct vhost_user_message m; /* large */
     memset(&m, 0, sizeof(m));
@@ -126,7 +130,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     uint8_t sink[4096];
     size_t used = 0;
     log_init("fuzz", LOG_LEVEL_ERROR);
-    if (!w.chain || !loop || ram < 0 || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) < 0 ||
+    if (!w.chain || !loop || ram < 0 ||
+        socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) < 0 ||
         commands_init(&w.commands, gone, NULL) < 0)
         abort();
     w.vu = vhost_user_create(loop, ends[1], COMMANDS_FEATURES, &ops, &w);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Wayland messages against a signature that the input chooses, up to its first NUL: whatever is accepted lies within the
- * message, and strings are strings. */
+/* Wayland messages against a signature that the input chooses, up to its first NUL: whatever is
+ * accepted lies within the message, and strings are strings. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,10 +11,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static bool within(const struct wl_message *m, const void *at, size_t n)
 {
     const uint8_t *bytes = at;
-    return bytes >= m->bytes + WL_HEADER_SIZE && bytes <= m->bytes + m->size && n <= (size_t)(m->bytes + m->size - bytes);
+    return bytes >= m->bytes + WL_HEADER_SIZE && bytes <= m->bytes + m->size &&
+           n <= (size_t)(m->bytes + m->size - bytes);
 }
 
-static void check_string(const struct wl_message *m, const char *text, uint32_t length, bool nullable)
+static void check_string(const struct wl_message *m, const char *text, uint32_t length,
+                         bool nullable)
 {
     if (!text && nullable && length == 0)
         return;

@@ -48,7 +48,10 @@ static inline void fuzz_drain(int fd)
     } control;
     struct iovec iov = {bytes, sizeof(bytes)};
     for (;;) {
-        struct msghdr message = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)};
+        struct msghdr message = {.msg_iov = &iov,
+                                 .msg_iovlen = 1,
+                                 .msg_control = &control,
+                                 .msg_controllen = sizeof(control)};
         if (recvmsg(fd, &message, MSG_DONTWAIT) <= 0)
             return;
         for (struct cmsghdr *c = CMSG_FIRSTHDR(&message); c; c = CMSG_NXTHDR(&message, c)) {
@@ -100,7 +103,8 @@ static inline void fuzz_send(int to, const void *bytes, size_t size, int fd)
 }
 
 /* Appends a message: u (any word), s, N (string, version, id). */
-static inline size_t fuzz_message(uint8_t *at, uint32_t object, uint16_t opcode, const char *signature, ...)
+static inline size_t fuzz_message(uint8_t *at, uint32_t object, uint16_t opcode,
+                                  const char *signature, ...)
 {
     size_t n = 8;
     va_list args;
@@ -143,7 +147,8 @@ static inline enum relay_verdict fuzz_hook(struct relay *r, struct wl_message *m
     return r->side == RELAY_GUEST ? surfaces_hook(r, NULL, m) : RELAY_PASS;
 }
 
-static inline void fuzz_punched(struct relay *r, struct memory *memory, uint64_t offset, uint64_t length)
+static inline void fuzz_punched(struct relay *r, struct memory *memory, uint64_t offset,
+                                uint64_t length)
 {
     (void)r;
     surfaces_forget(memory, offset, length);
@@ -179,15 +184,18 @@ __attribute__((constructor)) static void fuzz_fill_cache(void)
 }
 
 /* The globals that the compositor of these targets has; object 3 + i is bound to each of them. */
-static const char *const fuzz_globals[] = {"wl_compositor", "wl_shm", "wl_seat", "wl_data_device_manager", "wl_output",
-                                           "wl_subcompositor", "wp_viewporter", "zwlr_screencopy_manager_v1", "wp_presentation"};
+static const char *const fuzz_globals[] = {
+    "wl_compositor",  "wl_shm",           "wl_seat",       "wl_data_device_manager",
+    "wl_output",      "wl_subcompositor", "wp_viewporter", "zwlr_screencopy_manager_v1",
+    "wp_presentation"};
 #define FUZZ_GLOBALS_N (sizeof(fuzz_globals) / sizeof(*fuzz_globals))
 
 /* A relay whose client has bound all globals that this build knows. */
 static inline void fuzz_start(enum relay_side side)
 {
     static const struct link_ops none;
-    static const struct relay_ops ops = {.hook = fuzz_hook, .charge = fuzz_charge, .punched = fuzz_punched, .ended = fuzz_ended};
+    static const struct relay_ops ops = {
+        .hook = fuzz_hook, .charge = fuzz_charge, .punched = fuzz_punched, .ended = fuzz_ended};
     static const struct relay_limits limits = {.vfds = 24, .queue = 1 << 20};
     int local[2], link[2];
     uint8_t bytes[4096];
@@ -202,7 +210,8 @@ static inline void fuzz_start(enum relay_side side)
         abort();
     F.local = local[0];
     F.link = link[0];
-    F.relay = relay_create(F.loop, side, local[1], link_create(F.loop, link[1], true, &none, NULL), &limits, &ops, NULL, &F.subject);
+    F.relay = relay_create(F.loop, side, local[1], link_create(F.loop, link[1], true, &none, NULL),
+                           &limits, &ops, NULL, &F.subject);
     size_t n = fuzz_message(bytes, 1, 1, "u", 2);
     if (side == RELAY_GUEST)
         fuzz_send(F.local, bytes, n, -1);
@@ -219,7 +228,8 @@ static inline void fuzz_start(enum relay_side side)
     for (uint32_t i = 0, id = 3; i < FUZZ_GLOBALS_N; i++) {
         const struct wl_iface *iface = wl_iface_find(fuzz_globals[i], strlen(fuzz_globals[i]));
         if (iface)
-            n += fuzz_message(bytes + n, 2, 0, "uN", i + 1, fuzz_globals[i], iface->version < 4 ? iface->version : 4, id++);
+            n += fuzz_message(bytes + n, 2, 0, "uN", i + 1, fuzz_globals[i],
+                              iface->version < 4 ? iface->version : 4, id++);
     }
     if (side == RELAY_GUEST)
         fuzz_send(F.local, bytes, n, -1);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* replay: runs a fuzz target over the files of corpus folders, without libFuzzer: each file whole, and cut short in a
- * few places. An input that leaks a descriptor ends the run, as does a corpus that is not there. */
+/* replay: runs a fuzz target over the files of corpus folders, without libFuzzer: each file whole,
+ * and cut short in a few places. An input that leaks a descriptor ends the run, as does a corpus
+ * that is not there. */
 #include <dirent.h>
 #include <stdint.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* gpu_buffers: makes buffers on the guest's virtio-gpu as it is told over vsock, line by line; every line is answered with
- * "ok …" or "error …". Buffers have names, small numbers.
+/* gpu_buffers: makes buffers on the guest's virtio-gpu as it is told over vsock, line by line;
+ * every line is answered with "ok …" or "error …". Buffers have names, small numbers.
  *
  *   open                      → ok NODE; of the first virtio-gpu
  *   close
@@ -120,9 +120,15 @@ static void made(struct buffer *b)
 
 static int create_2d(struct buffer *b, uint32_t width, uint32_t height)
 {
-    struct drm_virtgpu_resource_create c = {
-        .target = 2, .format = 1, .bind = 1 << 1, .width = width, .height = height, .depth = 1, .array_size = 1,
-        .size = width * height * 4, .stride = width * 4};
+    struct drm_virtgpu_resource_create c = {.target = 2,
+                                            .format = 1,
+                                            .bind = 1 << 1,
+                                            .width = width,
+                                            .height = height,
+                                            .depth = 1,
+                                            .array_size = 1,
+                                            .size = width * height * 4,
+                                            .stride = width * 4};
     if (ioctl(drm, DRM_IOCTL_VIRTGPU_RESOURCE_CREATE, &c) < 0)
         return -1;
     b->handle = c.bo_handle;
@@ -161,7 +167,8 @@ static void import(struct buffer *b, uint64_t size, uint32_t seed)
     }
     b->bytes = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, b->memfd, 0);
     fill(b->bytes, size, seed);
-    struct udmabuf_create c = {.memfd = (uint32_t)b->memfd, .flags = UDMABUF_FLAGS_CLOEXEC, .size = size};
+    struct udmabuf_create c = {
+        .memfd = (uint32_t)b->memfd, .flags = UDMABUF_FLAGS_CLOEXEC, .size = size};
     b->dmabuf = ioctl(device, UDMABUF_CREATE, &c);
     close(device);
     if (b->dmabuf < 0) {
@@ -288,7 +295,9 @@ static void execute(char *line)
 int main(int argc, char **argv)
 {
     char line[512];
-    struct sockaddr_vm host = {.svm_family = AF_VSOCK, .svm_cid = VMADDR_CID_HOST, .svm_port = argc > 1 ? (unsigned)atoi(argv[1]) : 0};
+    struct sockaddr_vm host = {.svm_family = AF_VSOCK,
+                               .svm_cid = VMADDR_CID_HOST,
+                               .svm_port = argc > 1 ? (unsigned)atoi(argv[1]) : 0};
     int fd = socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (argc != 2 || connect(fd, (struct sockaddr *)&host, sizeof(host)) < 0) {
         perror("usage: gpu_buffers PORT: cannot connect");

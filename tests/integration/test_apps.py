@@ -5,7 +5,7 @@
 import os
 import signal
 
-from harness import main, test
+from harness import Failure, main, test
 
 # The shell waits until sway has given the window the whole screen: what was printed before would be wrapped again.
 TEXT = r"""until [ "$(stty size | cut -d' ' -f1)" -gt 40 ]; do sleep 0.02; done
@@ -134,11 +134,18 @@ def same_pixels_of_a_gtk_app(t):
     direct = t.wait(still, "the header bar comes to rest")
     proc.kill()
     sway.no_windows()
-    for attempt in range(2):
+    # On a busy machine GTK itself ends up with another picture now and then, connected directly, too: then it starts anew.
+    failures = []
+    while len(failures) < 3:
         proc = start(stack.env)
-        t.wait(lambda: sway.grab(None, part) == direct, f"run {attempt}: the same header bar")
+        try:
+            sway.shows(direct, "the header bar", geometry=part)
+            return
+        except Failure as e:
+            failures.append(str(e))
         proc.kill()
         sway.no_windows()
+    raise Failure("; ".join(failures))
 
 
 @test

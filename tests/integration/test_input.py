@@ -209,10 +209,15 @@ def sway_cursor_commands(t):
     stack = t.stack(sway)
     keep = VirtualPointer(t, sway)
     client = raw_window(t, stack, sway)
-    sway.msg("seat", "seat0", "cursor", "set", "200", "100")
-    sway.msg("seat", "seat0", "cursor", "move", "5", "5")
-    client.wait_for(lambda: any(m.interface == "wl_pointer" and m.name in ("motion", "enter") and m.args[-2:] == [205, 105]
-                                for m in client.events), "the pointer at 205,105")
+
+    def arrived():
+        # Again until the client's pointer object is there to be told.
+        sway.msg("seat", "seat0", "cursor", "set", "200", "100")
+        sway.msg("seat", "seat0", "cursor", "move", "5", "5")
+        client.roundtrip()
+        return any(m.interface == "wl_pointer" and m.name in ("motion", "enter") and m.args[-2:] == [205, 105]
+                   for m in client.events)
+    t.wait(arrived, "the pointer at 205,105")
     sway.msg("seat", "seat0", "cursor", "press", "button1")
     sway.msg("seat", "seat0", "cursor", "release", "button1")
     client.wait_for(lambda: client.count("wl_pointer", "button") == 2, "press and release")

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
-/* export_fake: a VM's GPU device as wayvsock-host sees it, in the same process: it answers as it is told to. */
+/* export_fake: a VM's GPU device as wayvsock-host sees it, in the same process: it answers as it is
+ * told to. */
 #include "tests/unit/turn.h"
 
 #include <errno.h>
@@ -24,8 +25,8 @@ static struct fake {
     struct loop_io *io;
     struct packets *packets;
     /* What it does. */
-    bool silent;              /* answers nothing, but keeps it for fake_answer_all() */
-    bool deaf;                /* not even HELLO */
+    bool silent; /* answers nothing, but keeps it for fake_answer_all() */
+    bool deaf;   /* not even HELLO */
     struct export_welcome welcome;
     uint32_t resource, bind_resource; /* the only ones that it knows */
     uint8_t nonce[EXPORT_NONCE_SIZE]; /* in bind_resource */
@@ -69,7 +70,8 @@ static inline void fake_answer_all(void)
 static void fake_export(uint32_t serial, const struct export_export *ask)
 {
     uint8_t packet[EXPORT_PACKET_MAX];
-    struct export_exported answer = {.status = ask->resource == F.resource ? F.export_status : EXPORT_UNKNOWN};
+    struct export_exported answer = {.status = ask->resource == F.resource ? F.export_status
+                                                                           : EXPORT_UNKNOWN};
     F.asked = *ask;
     if (answer.status == EXPORT_OK) {
         answer.buffer = F.buffer;
@@ -99,14 +101,16 @@ static void fake_received(void *user, const uint8_t *bytes, size_t size, int fd)
     case EXPORT_HELLO:
         assert_int_equal(export_hello_decode(payload, header.size, &m.hello), EXPORT_E_OK);
         if (!F.deaf)
-            packets_send(F.packets, packet, export_welcome_encode(packet, header.serial, &F.welcome), -1);
+            packets_send(F.packets, packet,
+                         export_welcome_encode(packet, header.serial, &F.welcome), -1);
         break;
     case EXPORT_BIND:
         assert_int_equal(export_bind_decode(payload, header.size, &m.bind), EXPORT_E_OK);
         fake_send(packet, export_status_encode(packet, header.serial,
                                                m.bind.resource != F.bind_resource ? EXPORT_UNKNOWN
-                                               : memcmp(m.bind.nonce, F.nonce, sizeof(F.nonce)) ? EXPORT_MISMATCH
-                                                                                                : EXPORT_OK));
+                                               : memcmp(m.bind.nonce, F.nonce, sizeof(F.nonce))
+                                                   ? EXPORT_MISMATCH
+                                                   : EXPORT_OK));
         break;
     case EXPORT_EXPORT:
         assert_int_equal(export_export_decode(payload, header.size, &m.ask), EXPORT_E_OK);
@@ -126,8 +130,10 @@ static void fake_received(void *user, const uint8_t *bytes, size_t size, int fd)
         break;
     case EXPORT_COPY:
         assert_int_equal(export_copy_decode(payload, header.size, &F.copy), EXPORT_E_OK);
-        for (uint32_t y = 0; y < F.copy.rects[0].height && F.mirror && F.copy_status == EXPORT_OK; y++)
-            memset(F.mirror + F.copy.target + (uint64_t)y * F.copy.target_stride, 0xc0, F.copy.rects[0].width);
+        for (uint32_t y = 0; y < F.copy.rects[0].height && F.mirror && F.copy_status == EXPORT_OK;
+             y++)
+            memset(F.mirror + F.copy.target + (uint64_t)y * F.copy.target_stride, 0xc0,
+                   F.copy.rects[0].width);
         fake_send(packet, export_status_encode(packet, header.serial, F.copy_status));
         break;
     case EXPORT_RELEASE:
@@ -172,8 +178,15 @@ static void fake_start(void)
 {
     char error[256];
     F = (struct fake){.listener = -1, .resource = 7, .bind_resource = 3};
-    F.welcome = (struct export_welcome){.version = 1, .features = EXPORT_FEATURE_COPY | EXPORT_FEATURE_NEEDS_BIND, .driver = 1, .epoch = 1};
-    F.buffer = (struct export_buffer){.generation = 42, .size = 65536, .memory = EXPORT_MEMORY_GUEST, .reason = EXPORT_REASON_NOT_ASKED, .runs = 1};
+    F.welcome = (struct export_welcome){.version = 1,
+                                        .features = EXPORT_FEATURE_COPY | EXPORT_FEATURE_NEEDS_BIND,
+                                        .driver = 1,
+                                        .epoch = 1};
+    F.buffer = (struct export_buffer){.generation = 42,
+                                      .size = 65536,
+                                      .memory = EXPORT_MEMORY_GUEST,
+                                      .reason = EXPORT_REASON_NOT_ASKED,
+                                      .runs = 1};
     F.loop = loop_create();
     assert_non_null(F.loop);
     make_folder(F.folder);

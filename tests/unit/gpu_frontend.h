@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
-/* gpu_frontend: a hypervisor and its guest's driver, as the GPU device sees them: a vhost-user connection, memory in two
- * regions, and a driver that puts commands into rings. */
+/* gpu_frontend: a hypervisor and its guest's driver, as the GPU device sees them: a vhost-user
+ * connection, memory in two regions, and a driver that puts commands into rings. */
 #include "tests/unit/turn.h"
 
 #include <errno.h>
@@ -30,7 +30,16 @@
      FEATURE(VIRTIO_GPU_F_RESOURCE_BLOB))
 
 /* In the low region, per queue: rings, requests, answers. */
-enum { Q_STRIDE = 0x20000, Q_AVAIL = 0x1000, Q_USED = 0x2000, Q_IN = 0x4000, Q_OUT = 0x14000, SLOT_IN = 0x400, SLOT_OUT = 0x200, SLOTS = 48 };
+enum {
+    Q_STRIDE = 0x20000,
+    Q_AVAIL = 0x1000,
+    Q_USED = 0x2000,
+    Q_IN = 0x4000,
+    Q_OUT = 0x14000,
+    SLOT_IN = 0x400,
+    SLOT_OUT = 0x200,
+    SLOTS = 48
+};
 
 struct frontend_queue {
     struct vring_desc *desc;
@@ -55,11 +64,12 @@ struct fake_frontend {
 
 static inline uint8_t *gpa(struct fake_frontend *f, uint64_t address)
 {
-    return address >= RAM_HIGH_GPA ? f->ram + RAM_REGION + (address - RAM_HIGH_GPA) : f->ram + (address - RAM_LOW_GPA);
+    return address >= RAM_HIGH_GPA ? f->ram + RAM_REGION + (address - RAM_HIGH_GPA)
+                                   : f->ram + (address - RAM_LOW_GPA);
 }
 
-static inline void frontend_send(struct fake_frontend *f, uint32_t request, uint32_t flags, const void *payload,
-                                 uint32_t size, const int *fds, unsigned n_fds)
+static inline void frontend_send(struct fake_frontend *f, uint32_t request, uint32_t flags,
+                                 const void *payload, uint32_t size, const int *fds, unsigned n_fds)
 {
     uint32_t words[3] = {request, VHOST_USER_VERSION | flags, size};
     union {
@@ -88,7 +98,8 @@ static inline bool frontend_readable(void *user)
 }
 
 /* The answer to @request; its size. 0: the connection ended instead. */
-static inline uint32_t frontend_receive(struct fake_frontend *f, uint32_t request, void *payload, uint32_t room)
+static inline uint32_t frontend_receive(struct fake_frontend *f, uint32_t request, void *payload,
+                                        uint32_t room)
 {
     uint32_t words[3];
     turn_until(f->loop, frontend_readable, f);
@@ -113,8 +124,8 @@ static inline uint64_t frontend_get(struct fake_frontend *f, uint32_t request)
 }
 
 /* Sends with NEED_REPLY: 0 done, 1 failed, -1 the connection ended. */
-static inline int frontend_try(struct fake_frontend *f, uint32_t request, const void *payload, uint32_t size,
-                               const int *fds, unsigned n_fds)
+static inline int frontend_try(struct fake_frontend *f, uint32_t request, const void *payload,
+                               uint32_t size, const int *fds, unsigned n_fds)
 {
     uint64_t value = 0;
     frontend_send(f, request, VHOST_USER_NEED_REPLY, payload, size, fds, n_fds);
@@ -129,7 +140,8 @@ static inline void frontend_set_u64(struct fake_frontend *f, uint32_t request, u
     frontend_set(f, request, &value, sizeof(value), NULL, 0);
 }
 
-static inline void frontend_set_state(struct fake_frontend *f, uint32_t request, uint32_t index, uint32_t value)
+static inline void frontend_set_state(struct fake_frontend *f, uint32_t request, uint32_t index,
+                                      uint32_t value)
 {
     struct vhost_user_state s = {index, value};
     frontend_set(f, request, &s, sizeof(s), NULL, 0);
@@ -142,7 +154,8 @@ static inline void frontend_set_memory(struct fake_frontend *f)
         struct vhost_user_region r[2];
     } table = {
         .n = 2,
-        .r = {{RAM_LOW_GPA, RAM_REGION, RAM_LOW_UADDR, 0}, {RAM_HIGH_GPA, RAM_REGION, RAM_HIGH_UADDR, RAM_REGION}},
+        .r = {{RAM_LOW_GPA, RAM_REGION, RAM_LOW_UADDR, 0},
+              {RAM_HIGH_GPA, RAM_REGION, RAM_HIGH_UADDR, RAM_REGION}},
     };
     const int fds[2] = {f->ram_fd, f->ram_fd};
     frontend_set(f, VHOST_USER_SET_MEM_TABLE, &table, sizeof(table), fds, 2);
@@ -160,7 +173,8 @@ static inline void frontend_negotiate(struct fake_frontend *f, uint64_t features
 }
 
 /* Sets queue @i up: for a new driver (@base 0) its rings are empty. */
-static inline void frontend_start_queue(struct fake_frontend *f, unsigned i, uint16_t base, bool fresh)
+static inline void frontend_start_queue(struct fake_frontend *f, unsigned i, uint16_t base,
+                                        bool fresh)
 {
     struct frontend_queue *q = &f->q[i];
     uint8_t *at = f->ram + i * Q_STRIDE;
@@ -242,7 +256,8 @@ static inline void frontend_finish(struct fake_frontend *f)
 }
 
 /* Puts a command into the ring; its slot. The answer has room for @room bytes. */
-static inline unsigned frontend_put(struct fake_frontend *f, unsigned i, const void *command, size_t size, size_t room)
+static inline unsigned frontend_put(struct fake_frontend *f, unsigned i, const void *command,
+                                    size_t size, size_t room)
 {
     struct frontend_queue *q = &f->q[i];
     unsigned slot = q->slot++ % SLOTS;
@@ -250,8 +265,8 @@ static inline unsigned frontend_put(struct fake_frontend *f, unsigned i, const v
     assert_true(size <= SLOT_IN && room <= SLOT_OUT);
     memcpy(gpa(f, base + Q_IN + slot * SLOT_IN), command, size);
     memset(gpa(f, base + Q_OUT + slot * SLOT_OUT), 0, SLOT_OUT);
-    q->desc[2 * slot] = (struct vring_desc){base + Q_IN + slot * SLOT_IN, (uint32_t)size, room ? VRING_DESC_F_NEXT : 0,
-                                            (uint16_t)(2 * slot + 1)};
+    q->desc[2 * slot] = (struct vring_desc){base + Q_IN + slot * SLOT_IN, (uint32_t)size,
+                                            room ? VRING_DESC_F_NEXT : 0, (uint16_t)(2 * slot + 1)};
     q->desc[2 * slot + 1] =
         (struct vring_desc){base + Q_OUT + slot * SLOT_OUT, (uint32_t)room, VRING_DESC_F_WRITE, 0};
     q->avail->ring[q->avail->idx % RING_SIZE] = (uint16_t)(2 * slot);
@@ -282,7 +297,8 @@ static inline unsigned frontend_take(struct fake_frontend *f, unsigned i, uint32
     return e.id / 2;
 }
 
-static inline struct virtio_gpu_ctrl_hdr frontend_answer(struct fake_frontend *f, unsigned i, unsigned slot)
+static inline struct virtio_gpu_ctrl_hdr frontend_answer(struct fake_frontend *f, unsigned i,
+                                                         unsigned slot)
 {
     struct virtio_gpu_ctrl_hdr h;
     memcpy(&h, gpa(f, RAM_LOW_GPA + i * Q_STRIDE + Q_OUT + slot * SLOT_OUT), sizeof(h));
@@ -300,20 +316,26 @@ static inline uint32_t frontend_command(struct fake_frontend *f, const void *com
     return frontend_answer(f, 0, slot).type;
 }
 
-static inline uint32_t driver_create(struct fake_frontend *f, uint32_t id, uint32_t width, uint32_t height)
+static inline uint32_t driver_create(struct fake_frontend *f, uint32_t id, uint32_t width,
+                                     uint32_t height)
 {
     struct virtio_gpu_resource_create_2d c = {.hdr = {.type = VIRTIO_GPU_CMD_RESOURCE_CREATE_2D},
-                                              .resource_id = id, .format = VIRTIO_GPU_FORMAT_B8G8R8X8_UNORM, .width = width, .height = height};
+                                              .resource_id = id,
+                                              .format = VIRTIO_GPU_FORMAT_B8G8R8X8_UNORM,
+                                              .width = width,
+                                              .height = height};
     return frontend_command(f, &c, sizeof(c));
 }
 
-static inline uint32_t driver_attach(struct fake_frontend *f, uint32_t id, const struct virtio_gpu_mem_entry *entries,
-                                     uint32_t n)
+static inline uint32_t driver_attach(struct fake_frontend *f, uint32_t id,
+                                     const struct virtio_gpu_mem_entry *entries, uint32_t n)
 {
     struct {
         struct virtio_gpu_resource_attach_backing c;
         struct virtio_gpu_mem_entry e[32];
-    } all = {.c = {.hdr = {.type = VIRTIO_GPU_CMD_RESOURCE_ATTACH_BACKING}, .resource_id = id, .nr_entries = n}};
+    } all = {.c = {.hdr = {.type = VIRTIO_GPU_CMD_RESOURCE_ATTACH_BACKING},
+                   .resource_id = id,
+                   .nr_entries = n}};
     memcpy(all.e, entries, n * sizeof(*entries));
     return frontend_command(f, &all, sizeof(all.c) + n * sizeof(*entries));
 }
@@ -325,10 +347,13 @@ static inline uint32_t driver_simple(struct fake_frontend *f, uint32_t type, uin
 }
 
 /* A 2D resource of 64 × 32 with its 2 pages, not neighbours, shared. */
-static inline void driver_make(struct fake_frontend *f, uint32_t id, uint64_t first, uint64_t second)
+static inline void driver_make(struct fake_frontend *f, uint32_t id, uint64_t first,
+                               uint64_t second)
 {
-    const struct virtio_gpu_mem_entry e[2] = {{.addr = first, .length = PAGE}, {.addr = second, .length = PAGE}};
+    const struct virtio_gpu_mem_entry e[2] = {{.addr = first, .length = PAGE},
+                                              {.addr = second, .length = PAGE}};
     assert_int_equal(driver_create(f, id, 64, 32), VIRTIO_GPU_RESP_OK_NODATA);
     assert_int_equal(driver_attach(f, id, e, 2), VIRTIO_GPU_RESP_OK_NODATA);
-    assert_int_equal(driver_simple(f, VIRTIO_GPU_CMD_RESOURCE_ASSIGN_UUID, id), VIRTIO_GPU_RESP_OK_RESOURCE_UUID);
+    assert_int_equal(driver_simple(f, VIRTIO_GPU_CMD_RESOURCE_ASSIGN_UUID, id),
+                     VIRTIO_GPU_RESP_OK_RESOURCE_UUID);
 }

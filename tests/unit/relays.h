@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
-/* relays: relays for the tests of relays: the guest's, the host's or both, with raw ends where there is none: an application,
- * a compositor, the other proxy. */
+/* relays: relays for the tests of relays: the guest's, the host's or both, with raw ends where
+ * there is none: an application, a compositor, the other proxy. */
 #include "tests/unit/turn.h"
 
 #include <errno.h>
@@ -45,7 +45,10 @@ static inline void wire_receive(struct wire *w)
             char space[CMSG_SPACE(253 * sizeof(int))];
         } control;
         struct iovec iov = {w->in + w->first + w->n, sizeof(w->in) - w->first - w->n};
-        struct msghdr message = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)};
+        struct msghdr message = {.msg_iov = &iov,
+                                 .msg_iovlen = 1,
+                                 .msg_control = &control,
+                                 .msg_controllen = sizeof(control)};
         ssize_t n = recvmsg(w->fd, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
         if (n == 0 || (n < 0 && errno != EAGAIN))
             w->eof = true;
@@ -77,8 +80,10 @@ static inline bool wire_at_end(void *user)
     return w->eof;
 }
 
-/* The next message, with its arguments as @interface's table has them. It must be to @object, with @opcode. */
-static inline struct wl_message wire_expect(struct wire *w, uint32_t object, const char *interface, const char *name)
+/* The next message, with its arguments as @interface's table has them. It must be to @object, with
+ * @opcode. */
+static inline struct wl_message wire_expect(struct wire *w, uint32_t object, const char *interface,
+                                            const char *name)
 {
     turn_until(R.loop, wire_has_message, w);
     struct wl_message m;
@@ -114,7 +119,8 @@ static inline int wire_fd(struct wire *w)
 }
 
 /* Sends @n bytes and (takes) @fds with the first of them. */
-static inline void wire_send_fds(struct wire *w, const void *bytes, size_t n, const int *fds, size_t n_fds)
+static inline void wire_send_fds(struct wire *w, const void *bytes, size_t n, const int *fds,
+                                 size_t n_fds)
 {
     union {
         struct cmsghdr header;
@@ -146,8 +152,10 @@ static inline void wire_send_fds(struct wire *w, const void *bytes, size_t n, co
     }
 }
 
-/* Appends a message to @at: one letter per argument: u (also i, o, n), s, N (string, version, id). Returns its size. */
-static inline size_t put_message(uint8_t *at, uint32_t object, uint16_t opcode, const char *signature, ...)
+/* Appends a message to @at: one letter per argument: u (also i, o, n), s, N (string, version, id).
+ * Returns its size. */
+static inline size_t put_message(uint8_t *at, uint32_t object, uint16_t opcode,
+                                 const char *signature, ...)
 {
     size_t n = 8;
     va_list args;
@@ -186,17 +194,44 @@ static inline size_t put_message(uint8_t *at, uint32_t object, uint16_t opcode, 
 
 /* Opcodes that the tests send. */
 enum {
-    DISPLAY_SYNC = 0, DISPLAY_GET_REGISTRY = 1, DISPLAY_ERROR = 0, DISPLAY_DELETE_ID = 1, REGISTRY_BIND = 0, REGISTRY_GLOBAL = 0,
-    REGISTRY_GLOBAL_REMOVE = 1, CALLBACK_DONE = 0, COMPOSITOR_CREATE_SURFACE = 0, SHM_CREATE_POOL = 0, POOL_CREATE_BUFFER = 0,
-    POOL_DESTROY = 1, POOL_RESIZE = 2, BUFFER_DESTROY = 0, BUFFER_RELEASE = 0, SURFACE_DESTROY = 0, SURFACE_ATTACH = 1,
-    SURFACE_DAMAGE = 2, SURFACE_COMMIT = 6, SEAT_GET_KEYBOARD = 1, KEYBOARD_KEYMAP = 0, KEYBOARD_REPEAT_INFO = 5,
-    MANAGER_CREATE_SOURCE = 0, MANAGER_GET_DEVICE = 1, SOURCE_OFFER = 0, SOURCE_DESTROY = 1, SOURCE_SEND = 1, DEVICE_DATA_OFFER = 0,
-    DEVICE_SELECTION = 5, OFFER_RECEIVE = 1, OFFER_DESTROY = 2, OFFER_OFFER = 0,
+    DISPLAY_SYNC = 0,
+    DISPLAY_GET_REGISTRY = 1,
+    DISPLAY_ERROR = 0,
+    DISPLAY_DELETE_ID = 1,
+    REGISTRY_BIND = 0,
+    REGISTRY_GLOBAL = 0,
+    REGISTRY_GLOBAL_REMOVE = 1,
+    CALLBACK_DONE = 0,
+    COMPOSITOR_CREATE_SURFACE = 0,
+    SHM_CREATE_POOL = 0,
+    POOL_CREATE_BUFFER = 0,
+    POOL_DESTROY = 1,
+    POOL_RESIZE = 2,
+    BUFFER_DESTROY = 0,
+    BUFFER_RELEASE = 0,
+    SURFACE_DESTROY = 0,
+    SURFACE_ATTACH = 1,
+    SURFACE_DAMAGE = 2,
+    SURFACE_COMMIT = 6,
+    SEAT_GET_KEYBOARD = 1,
+    KEYBOARD_KEYMAP = 0,
+    KEYBOARD_REPEAT_INFO = 5,
+    MANAGER_CREATE_SOURCE = 0,
+    MANAGER_GET_DEVICE = 1,
+    SOURCE_OFFER = 0,
+    SOURCE_DESTROY = 1,
+    SOURCE_SEND = 1,
+    DEVICE_DATA_OFFER = 0,
+    DEVICE_SELECTION = 5,
+    OFFER_RECEIVE = 1,
+    OFFER_DESTROY = 2,
+    OFFER_OFFER = 0,
 };
 
 /* --- relays --- */
 
-static inline uint32_t relays_global(struct relay *r, const struct wl_iface *iface, uint32_t version)
+static inline uint32_t relays_global(struct relay *r, const struct wl_iface *iface,
+                                     uint32_t version)
 {
     (void)r;
     if (R.hidden && strcmp(iface->name, R.hidden) == 0)
@@ -211,13 +246,15 @@ static inline bool relays_charge(struct relay *r, uint64_t bytes)
     return !R.quota || R.charged <= R.quota;
 }
 
-static inline enum relay_verdict relays_guest_hook(struct relay *r, struct wl_message *m, bool event)
+static inline enum relay_verdict relays_guest_hook(struct relay *r, struct wl_message *m,
+                                                   bool event)
 {
     (void)event;
     return surfaces_hook(r, NULL, m);
 }
 
-static inline void relays_punched(struct relay *r, struct memory *memory, uint64_t offset, uint64_t length)
+static inline void relays_punched(struct relay *r, struct memory *memory, uint64_t offset,
+                                  uint64_t length)
 {
     (void)r;
     surfaces_forget(memory, offset, length);
@@ -234,8 +271,10 @@ static inline void relays_ended(struct relay *r)
     relay_destroy(r);
 }
 
-static const struct relay_ops relays_guest_ops = {.hook = relays_guest_hook, .punched = relays_punched, .ended = relays_ended};
-static const struct relay_ops relays_host_ops = {.global = relays_global, .charge = relays_charge, .ended = relays_ended};
+static const struct relay_ops relays_guest_ops = {
+    .hook = relays_guest_hook, .punched = relays_punched, .ended = relays_ended};
+static const struct relay_ops relays_host_ops = {
+    .global = relays_global, .charge = relays_charge, .ended = relays_ended};
 static const struct link_ops relays_no_ops;
 static struct relay_limits relays_limits;
 
@@ -243,8 +282,9 @@ static inline struct relay *relays_make(enum relay_side side, int local, int lin
 {
     struct link *link = link_create(R.loop, link_fd, true, &relays_no_ops, NULL);
     assert_non_null(link);
-    struct relay *r = relay_create(R.loop, side, local, link, &relays_limits, side == RELAY_GUEST ? &relays_guest_ops : &relays_host_ops,
-                                   &R, side == RELAY_GUEST ? &R.guest_subject : &R.host_subject);
+    struct relay *r = relay_create(R.loop, side, local, link, &relays_limits,
+                                   side == RELAY_GUEST ? &relays_guest_ops : &relays_host_ops, &R,
+                                   side == RELAY_GUEST ? &R.guest_subject : &R.host_subject);
     assert_non_null(r);
     return r;
 }

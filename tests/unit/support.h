@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
-/* support: what several unit tests need: cmocka's headers, a folder that goes away, and a count of open descriptors. */
+/* support: what several unit tests need: cmocka's headers, a folder that goes away, and a count of
+ * open descriptors. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Address texts: every accepted form round-trips, every refused one says the right form; the hybrid greeting in every
- * split; which path a display has. */
+/* Address texts: every accepted form round-trips, every refused one says the right form; the hybrid
+ * greeting in every split; which path a display has. */
 #include "tests/unit/support.h"
 
 #include <errno.h>
@@ -72,8 +72,8 @@ static void test_mux(void **state)
 
 static void test_refuse_unknown_scheme(void **state)
 {
-    static const char *const texts[] = {"",      "vsock",     "unix",    "/run/x", "tcp:1:2",
-                                        "VSOCK:2:1", " vsock:2:1", "vsockmux:/x:1"};
+    static const char *const texts[] = {"",        "vsock",     "unix",       "/run/x",
+                                        "tcp:1:2", "VSOCK:2:1", " vsock:2:1", "vsockmux:/x:1"};
     (void)state;
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
         refused(texts[i], "vsock:CID:PORT, vsock:PORT, unix:PATH or vsock-mux:PATH:PORT");
@@ -81,10 +81,11 @@ static void test_refuse_unknown_scheme(void **state)
 
 static void test_refuse_bad_cid(void **state)
 {
-    static const char *const texts[] = {"vsock::1100",     "vsock:x:1100",  "vsock:-1:1100",
-                                        "vsock:+2:1100",   "vsock: 2:1100", "vsock:4294967295:1",
-                                        "vsock:4294967296:1", "vsock:0x2:1", "vsock:host:1100",
-                                        "vsock:99999999999999999999999:1"};
+    static const char *const texts[] = {"vsock::1100",        "vsock:x:1100",
+                                        "vsock:-1:1100",      "vsock:+2:1100",
+                                        "vsock: 2:1100",      "vsock:4294967295:1",
+                                        "vsock:4294967296:1", "vsock:0x2:1",
+                                        "vsock:host:1100",    "vsock:99999999999999999999999:1"};
     (void)state;
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
         refused(texts[i], "the CID is a number from 0 to 4294967294, as in vsock:2:1100");
@@ -92,10 +93,17 @@ static void test_refuse_bad_cid(void **state)
 
 static void test_refuse_bad_port(void **state)
 {
-    static const char *const texts[] = {"vsock:",      "vsock:2:",          "vsock:2:x",
-                                        "vsock:2:0",   "vsock:0",           "vsock:2:4294967295",
-                                        "vsock:2:1 ",  "vsock:2:-1",        "vsock:2:4294967296",
-                                        "vsock:2:3:4", "vsock:18446744073709551617"};
+    static const char *const texts[] = {"vsock:",
+                                        "vsock:2:",
+                                        "vsock:2:x",
+                                        "vsock:2:0",
+                                        "vsock:0",
+                                        "vsock:2:4294967295",
+                                        "vsock:2:1 ",
+                                        "vsock:2:-1",
+                                        "vsock:2:4294967296",
+                                        "vsock:2:3:4",
+                                        "vsock:18446744073709551617"};
     (void)state;
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
         refused(texts[i], "the port is a number from 1 to 4294967294, as in vsock:2:1100");
@@ -103,8 +111,9 @@ static void test_refuse_bad_port(void **state)
 
 static void test_refuse_bad_mux_port(void **state)
 {
-    static const char *const texts[] = {"vsock-mux:",      "vsock-mux:/x",   "vsock-mux:/x:",
-                                        "vsock-mux:/x:0",  "vsock-mux:/x:y", "vsock-mux:/x:4294967295",
+    static const char *const texts[] = {"vsock-mux:",      "vsock-mux:/x",
+                                        "vsock-mux:/x:",   "vsock-mux:/x:0",
+                                        "vsock-mux:/x:y",  "vsock-mux:/x:4294967295",
                                         "vsock-mux:/x:1\n"};
     (void)state;
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
@@ -203,8 +212,18 @@ static void test_mux_greeting_byte_by_byte(void **state)
 
 static void test_mux_greeting_refused(void **state)
 {
-    static const char *const lines[] = {"ERR\n",      "ok 5\n", "OK\n",    "OK \n",   "OK  5\n", "OK x\n",
-                                        "OK 5 \n",    "OK -5\n", "OK 5\r\n", "OKAY 5\n", "\n",   "CONNECT 5\n",
+    static const char *const lines[] = {"ERR\n",
+                                        "ok 5\n",
+                                        "OK\n",
+                                        "OK \n",
+                                        "OK  5\n",
+                                        "OK x\n",
+                                        "OK 5 \n",
+                                        "OK -5\n",
+                                        "OK 5\r\n",
+                                        "OKAY 5\n",
+                                        "\n",
+                                        "CONNECT 5\n",
                                         "OK 4294967296\n",
                                         "OK 00000000000000000000000000000000000000005\n",
                                         "OK 11111111111111111111111111111111111111111"};

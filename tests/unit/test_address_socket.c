@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Sockets behind addresses: fresh, stale, live and foreign socket files; hybrid sockets; peers; activation; displays. */
+/* Sockets behind addresses: fresh, stale, live and foreign socket files; hybrid sockets; peers;
+ * activation; displays. */
 #include "tests/unit/support.h"
 
 #include <errno.h>
@@ -222,7 +223,8 @@ static void test_locked_path_is_left_alone_without_a_socket(void **state)
     char lock[128];
     (void)state;
     snprintf(lock, sizeof(lock), "%s.lock", address.path);
-    int fd = open(lock, O_CREAT | O_RDWR | O_CLOEXEC, 0600); /* a compositor between lock and bind */
+    int fd =
+        open(lock, O_CREAT | O_RDWR | O_CLOEXEC, 0600); /* a compositor between lock and bind */
     assert_int_equal(flock(fd, LOCK_EX), 0);
     assert_int_equal(address_listen(&address, error, sizeof(error)), -EADDRINUSE);
     assert_true(exists(lock));
@@ -391,7 +393,8 @@ static void test_listener_of_unknown_kind(void **state)
     assert_int_equal(address_of_listener(0, &bound), -EINVAL);
 }
 
-/* In a child, because the variables name its pid and descriptors from 3 on. Returns its exit status. */
+/* In a child, because the variables name its pid and descriptors from 3 on. Returns its exit
+ * status. */
 static int in_child(void (*run)(const struct address *), const struct address *address)
 {
     int status = -1;
@@ -525,7 +528,8 @@ static void test_connect_display_takes_wayland_socket_once(void **state)
     setenv("WAYLAND_SOCKET", number, 1);
     setenv("XDG_RUNTIME_DIR", folder, 1);
     assert_int_equal(address_connect_display("named", error, sizeof(error)), -ENOENT);
-    assert_non_null(getenv("WAYLAND_SOCKET")); /* a display that was asked for by name comes first */
+    assert_non_null(
+        getenv("WAYLAND_SOCKET")); /* a display that was asked for by name comes first */
     assert_int_equal(address_connect_display(NULL, error, sizeof(error)), ends[0]);
     check_descriptor(ends[0]);
     assert_null(getenv("WAYLAND_SOCKET"));

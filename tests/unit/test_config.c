@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The configuration file: every key, its defaults, and every mistake with the line that it is on and what would be
- * right; and which VM a listener or CID leads to. */
+/* The configuration file: every key, its defaults, and every mistake with the line that it is on
+ * and what would be right; and which VM a listener or CID leads to. */
 #include "tests/unit/support.h"
 
 #include <errno.h>
@@ -204,8 +204,10 @@ static void test_refuse_structure(void **state)
     refuse_line("[vm work\n", 1, "unknown section");
     refuse_line("[vm]\n", 1, "unknown section");
     refuse_line("[", 1, "unknown section");
-    refuse_line("[host]\n\n#\ncid = 4\n", 4, "unknown key \"cid\"; this section has: listen compositor");
-    refuse_line("[vm a]\nclip = off\n", 2, "unknown key \"clip\"; this section has: cid listen token");
+    refuse_line("[host]\n\n#\ncid = 4\n", 4,
+                "unknown key \"cid\"; this section has: listen compositor");
+    refuse_line("[vm a]\nclip = off\n", 2,
+                "unknown key \"clip\"; this section has: cid listen token");
     refuse_line("[vm a]\n= off\n", 2, "unknown key \"\"");
 }
 
@@ -235,8 +237,8 @@ static void test_refuse_vm_names(void **state)
 
 static void test_refuse_cids(void **state)
 {
-    static const char *const bad[] = {"", "x", "-1", "+3", "4294967295", "4294967296", "0x10", "3 4",
-                                      "99999999999999999999999"};
+    static const char *const bad[] = {
+        "", "x", "-1", "+3", "4294967295", "4294967296", "0x10", "3 4", "99999999999999999999999"};
     char text[128];
     (void)state;
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
@@ -365,7 +367,8 @@ static void test_files(void **state)
 static void test_sockets_go_to_the_only_vm(void **state)
 {
     (void)state;
-    accept_text("[host]\nlisten = unix:/a\nlisten = vsock:1100\nlisten = vsock-mux:/b:7\n[vm work]\n");
+    accept_text(
+        "[host]\nlisten = unix:/a\nlisten = vsock:1100\nlisten = vsock-mux:/b:7\n[vm work]\n");
     assert_int_equal(config.n_listen, 1);
     assert_int_equal(config.listen[0].kind, ADDRESS_VSOCK);
     assert_int_equal(config.vms[0].n_listen, 2);
@@ -399,7 +402,8 @@ static void test_refuse_a_listener_twice(void **state)
     refuse_whole("[host]\nlisten=vsock:1\nlisten=vsock:1\n", "vsock:1 is listed twice");
     refuse_whole("[vm x]\nlisten=unix:/a\n[vm y]\nlisten=unix:/a\n", "unix:/a is listed twice");
     refuse_whole("[vm x]\nlisten=unix:/a_7\nlisten=vsock-mux:/a:7\n", "is listed twice");
-    refuse_whole("[host]\nlisten=vsock:1\n[vm x]\ncid=5\nlisten=vsock:1\n", "vsock:1 is listed twice");
+    refuse_whole("[host]\nlisten=vsock:1\n[vm x]\ncid=5\nlisten=vsock:1\n",
+                 "vsock:1 is listed twice");
 }
 
 static void test_owners_of_several_vms(void **state)

@@ -54,26 +54,51 @@ static int decode(unsigned type, const uint8_t *payload, size_t size, union mess
 }
 
 static const struct export_buffer buffer = {
-    .id = 1, .kind = EXPORT_KIND_UDMABUF, .generation = 0x1122334455667788, .size = 1 << 20, .memory = EXPORT_MEMORY_GUEST,
-    .reason = EXPORT_REASON_NONE, .runs = 9, .width = 64, .height = 32, .fourcc = 0x34325258, .modifier = 5, .n_planes = 2,
-    .offset = {0, 100}, .stride = {256, 128},
+    .id = 1,
+    .kind = EXPORT_KIND_UDMABUF,
+    .generation = 0x1122334455667788,
+    .size = 1 << 20,
+    .memory = EXPORT_MEMORY_GUEST,
+    .reason = EXPORT_REASON_NONE,
+    .runs = 9,
+    .width = 64,
+    .height = 32,
+    .fourcc = 0x34325258,
+    .modifier = 5,
+    .n_planes = 2,
+    .offset = {0, 100},
+    .stride = {256, 128},
 };
 
 /* One packet of each type; its size. */
 static size_t encode(unsigned type)
 {
-    const struct export_copy copy = {
-        .id = 3, .flags = EXPORT_TO_GUEST, .generation = 7, .source = 1, .target = 2, .source_stride = 4, .target_stride = 8,
-        .n_rects = 2, .rects = {{1, 2, 3, 4}, {5, 6, 7, 8}}};
+    const struct export_copy copy = {.id = 3,
+                                     .flags = EXPORT_TO_GUEST,
+                                     .generation = 7,
+                                     .source = 1,
+                                     .target = 2,
+                                     .source_stride = 4,
+                                     .target_stride = 8,
+                                     .n_rects = 2,
+                                     .rects = {{1, 2, 3, 4}, {5, 6, 7, 8}}};
     switch (type) {
     case EXPORT_HELLO:
         return export_hello_encode(packet, 1, &(struct export_hello){1, 3, 5});
     case EXPORT_WELCOME:
-        return export_welcome_encode(packet, 1, &(struct export_welcome){.version = 1, .features = 3, .driver = 1, .epoch = 9, .udmabuf_size_limit = 64 << 20, .udmabuf_list_limit = 1024, .device = "0123456789abcde"});
+        return export_welcome_encode(packet, 1,
+                                     &(struct export_welcome){.version = 1,
+                                                              .features = 3,
+                                                              .driver = 1,
+                                                              .epoch = 9,
+                                                              .udmabuf_size_limit = 64 << 20,
+                                                              .udmabuf_list_limit = 1024,
+                                                              .device = "0123456789abcde"});
     case EXPORT_BIND:
         return export_bind_encode(packet, 1, &(struct export_bind){7, 100, "nonce"});
     case EXPORT_EXPORT:
-        return export_export_encode(packet, 1, &(struct export_export){7, 1000, EXPORT_NO_DESCRIPTOR});
+        return export_export_encode(packet, 1,
+                                    &(struct export_export){7, 1000, EXPORT_NO_DESCRIPTOR});
     case EXPORT_EXPORTED:
         return export_exported_encode(packet, 1, &(struct export_exported){EXPORT_OK, buffer});
     case EXPORT_MIRROR:
@@ -130,11 +155,14 @@ static void test_sizes_are_exact(void **state)
         for (size_t cut = 0; cut < size; cut++) {
             assert_int_equal(export_header_decode(packet, cut, &h), EXPORT_E_SIZE);
             if (cut < size - EXPORT_HEADER_SIZE)
-                assert_int_not_equal(decode(type, packet + EXPORT_HEADER_SIZE, cut, &m), EXPORT_E_OK);
+                assert_int_not_equal(decode(type, packet + EXPORT_HEADER_SIZE, cut, &m),
+                                     EXPORT_E_OK);
         }
         packet[size] = 0;
         assert_int_equal(export_header_decode(packet, size + 1, &h), EXPORT_E_SIZE);
-        assert_int_not_equal(decode(type, packet + EXPORT_HEADER_SIZE, size - EXPORT_HEADER_SIZE + 1, &m), EXPORT_E_OK);
+        assert_int_not_equal(
+            decode(type, packet + EXPORT_HEADER_SIZE, size - EXPORT_HEADER_SIZE + 1, &m),
+            EXPORT_E_OK);
     }
 }
 
@@ -169,24 +197,42 @@ static void test_values(void **state)
         uint32_t value;
         int expected;
     } cases[] = {
-        {EXPORT_HELLO, 0, 1, EXPORT_E_VALUE},       {EXPORT_HELLO, 4, 0, EXPORT_E_VALUE},
-        {EXPORT_HELLO, 4, 0x00010002, EXPORT_E_VALUE}, {EXPORT_HELLO, 12, 1, EXPORT_E_RESERVED},
-        {EXPORT_WELCOME, 0, _EXPORT_STATUS_N, EXPORT_E_VALUE}, {EXPORT_WELCOME, 12, 2, EXPORT_E_VALUE},
-        {EXPORT_WELCOME, 36, 1, EXPORT_E_RESERVED}, {EXPORT_BIND, 0, 0, EXPORT_E_VALUE},
-        {EXPORT_BIND, 4, EXPORT_TIMEOUT_MAX_MS + 1, EXPORT_E_VALUE}, {EXPORT_EXPORT, 0, 0, EXPORT_E_VALUE},
-        {EXPORT_EXPORT, 4, EXPORT_TIMEOUT_MAX_MS + 1, EXPORT_E_VALUE}, {EXPORT_EXPORT, 8, 2, EXPORT_E_VALUE},
-        {EXPORT_EXPORT, 12, 1, EXPORT_E_RESERVED},  {EXPORT_EXPORTED, 0, _EXPORT_STATUS_N, EXPORT_E_VALUE},
-        {EXPORT_EXPORTED, 4, 1, EXPORT_E_RESERVED}, {EXPORT_EXPORTED, 8, 0, EXPORT_E_VALUE},
-        {EXPORT_EXPORTED, 12, _EXPORT_KIND_N, EXPORT_E_VALUE}, {EXPORT_EXPORTED, 28, 0x80000000, EXPORT_E_VALUE},
-        {EXPORT_EXPORTED, 32, 0, EXPORT_E_VALUE},   {EXPORT_EXPORTED, 36, _EXPORT_REASON_N, EXPORT_E_VALUE},
-        {EXPORT_EXPORTED, 64, 5, EXPORT_E_VALUE},   {EXPORT_EXPORTED, 68, 1, EXPORT_E_RESERVED},
-        {EXPORT_MIRROR, 4, 1, EXPORT_E_RESERVED},   {EXPORT_MIRROR, 8, 0, EXPORT_E_VALUE},
-        {EXPORT_MIRROR, 12, 0x80000000, EXPORT_E_VALUE}, {EXPORT_COPY, 4, 2, EXPORT_E_VALUE},
-        {EXPORT_COPY, 40, 0, EXPORT_E_VALUE},       {EXPORT_COPY, 40, 1, EXPORT_E_SIZE},
-        {EXPORT_COPY, 40, 3, EXPORT_E_SIZE},        {EXPORT_COPY, 40, EXPORT_RECTS_MAX + 1, EXPORT_E_VALUE},
-        {EXPORT_COPY, 44, 1, EXPORT_E_RESERVED},    {EXPORT_RELEASE, 4, 1, EXPORT_E_RESERVED},
-        {EXPORT_STATUS, 0, _EXPORT_STATUS_N, EXPORT_E_VALUE}, {EXPORT_GONE, 4, 1, EXPORT_E_RESERVED},
-        {EXPORT_RESET, 8, 2, EXPORT_E_VALUE},       {EXPORT_RESET, 12, 1, EXPORT_E_RESERVED},
+        {EXPORT_HELLO, 0, 1, EXPORT_E_VALUE},
+        {EXPORT_HELLO, 4, 0, EXPORT_E_VALUE},
+        {EXPORT_HELLO, 4, 0x00010002, EXPORT_E_VALUE},
+        {EXPORT_HELLO, 12, 1, EXPORT_E_RESERVED},
+        {EXPORT_WELCOME, 0, _EXPORT_STATUS_N, EXPORT_E_VALUE},
+        {EXPORT_WELCOME, 12, 2, EXPORT_E_VALUE},
+        {EXPORT_WELCOME, 36, 1, EXPORT_E_RESERVED},
+        {EXPORT_BIND, 0, 0, EXPORT_E_VALUE},
+        {EXPORT_BIND, 4, EXPORT_TIMEOUT_MAX_MS + 1, EXPORT_E_VALUE},
+        {EXPORT_EXPORT, 0, 0, EXPORT_E_VALUE},
+        {EXPORT_EXPORT, 4, EXPORT_TIMEOUT_MAX_MS + 1, EXPORT_E_VALUE},
+        {EXPORT_EXPORT, 8, 2, EXPORT_E_VALUE},
+        {EXPORT_EXPORT, 12, 1, EXPORT_E_RESERVED},
+        {EXPORT_EXPORTED, 0, _EXPORT_STATUS_N, EXPORT_E_VALUE},
+        {EXPORT_EXPORTED, 4, 1, EXPORT_E_RESERVED},
+        {EXPORT_EXPORTED, 8, 0, EXPORT_E_VALUE},
+        {EXPORT_EXPORTED, 12, _EXPORT_KIND_N, EXPORT_E_VALUE},
+        {EXPORT_EXPORTED, 28, 0x80000000, EXPORT_E_VALUE},
+        {EXPORT_EXPORTED, 32, 0, EXPORT_E_VALUE},
+        {EXPORT_EXPORTED, 36, _EXPORT_REASON_N, EXPORT_E_VALUE},
+        {EXPORT_EXPORTED, 64, 5, EXPORT_E_VALUE},
+        {EXPORT_EXPORTED, 68, 1, EXPORT_E_RESERVED},
+        {EXPORT_MIRROR, 4, 1, EXPORT_E_RESERVED},
+        {EXPORT_MIRROR, 8, 0, EXPORT_E_VALUE},
+        {EXPORT_MIRROR, 12, 0x80000000, EXPORT_E_VALUE},
+        {EXPORT_COPY, 4, 2, EXPORT_E_VALUE},
+        {EXPORT_COPY, 40, 0, EXPORT_E_VALUE},
+        {EXPORT_COPY, 40, 1, EXPORT_E_SIZE},
+        {EXPORT_COPY, 40, 3, EXPORT_E_SIZE},
+        {EXPORT_COPY, 40, EXPORT_RECTS_MAX + 1, EXPORT_E_VALUE},
+        {EXPORT_COPY, 44, 1, EXPORT_E_RESERVED},
+        {EXPORT_RELEASE, 4, 1, EXPORT_E_RESERVED},
+        {EXPORT_STATUS, 0, _EXPORT_STATUS_N, EXPORT_E_VALUE},
+        {EXPORT_GONE, 4, 1, EXPORT_E_RESERVED},
+        {EXPORT_RESET, 8, 2, EXPORT_E_VALUE},
+        {EXPORT_RESET, 12, 1, EXPORT_E_RESERVED},
         {EXPORT_OFFER, 36, EXPORT_KIND_NONE, EXPORT_E_VALUE},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
@@ -199,7 +245,9 @@ static void test_values(void **state)
     /* A refusal says nothing of a buffer. */
     struct export_exported refused = {.status = EXPORT_UNKNOWN, .buffer = buffer};
     size_t size = export_exported_encode(packet, 1, &refused);
-    assert_int_equal(decode(EXPORT_EXPORTED, packet + EXPORT_HEADER_SIZE, size - EXPORT_HEADER_SIZE, &m), EXPORT_E_OK);
+    assert_int_equal(
+        decode(EXPORT_EXPORTED, packet + EXPORT_HEADER_SIZE, size - EXPORT_HEADER_SIZE, &m),
+        EXPORT_E_OK);
     assert_int_equal(m.exported.buffer.size, 0);
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Descriptors: every kind is told apart without a change to it, and reopening gives an own offset and flags. */
+/* Descriptors: every kind is told apart without a change to it, and reopening gives an own offset
+ * and flags. */
 #include "tests/unit/support.h"
 
 #include <errno.h>
@@ -204,8 +205,8 @@ static void test_memfd_can_be_sealed_and_is_bounded(void **state)
     (void)state;
     int fd = fd_memfd("test", 4096);
     assert_true(fcntl(fd, F_GETFD) & FD_CLOEXEC);
-    assert_int_equal(fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL),
-                     0);
+    assert_int_equal(
+        fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL), 0);
     assert_int_equal(ftruncate(fd, 0), -1);
     close(fd);
     assert_int_equal(fd_memfd("test", UINT64_MAX), -EFBIG);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What the guest's driver may ask, each way to ask wrongly, and the table of resources against a model. */
+/* What the guest's driver may ask, each way to ask wrongly, and the table of resources against a
+ * model. */
 #include "tests/unit/support.h"
 
 #include <errno.h>
@@ -11,8 +12,8 @@
 #include "host-proxy/gpu/commands.h"
 
 #define PAGE 4096u
-#define LOW 0x10000u            /* gpa of the first region: 256 pages */
-#define HIGH 0x100000000ull     /* gpa of the second one: 256 pages */
+#define LOW 0x10000u        /* gpa of the first region: 256 pages */
+#define HIGH 0x100000000ull /* gpa of the second one: 256 pages */
 #define REGION (256u * PAGE)
 
 struct world {
@@ -57,8 +58,10 @@ static int teardown(void **state)
 
 static uint8_t response[COMMANDS_RESPONSE_MAX];
 
-/* Executes a command that is exactly so long, in memory of exactly that size. Returns the type of the answer. */
-static uint32_t execute_held(struct world *w, const void *command, size_t size, struct resource **ret_doomed)
+/* Executes a command that is exactly so long, in memory of exactly that size. Returns the type of
+ * the answer. */
+static uint32_t execute_held(struct world *w, const void *command, size_t size,
+                             struct resource **ret_doomed)
 {
     uint8_t *exact = malloc(size ? size : 1);
     memcpy(exact, command, size);
@@ -90,10 +93,11 @@ static uint32_t execute(struct world *w, const void *command, size_t size)
 #define ERR_SCANOUT VIRTIO_GPU_RESP_ERR_INVALID_SCANOUT_ID
 #define ERR_MEMORY VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY
 
-static uint32_t create_2d(struct world *w, uint32_t id, uint32_t width, uint32_t height, uint32_t format)
+static uint32_t create_2d(struct world *w, uint32_t id, uint32_t width, uint32_t height,
+                          uint32_t format)
 {
-    struct virtio_gpu_resource_create_2d c = {
-        HDR(RESOURCE_CREATE_2D), .resource_id = id, .format = format, .width = width, .height = height};
+    struct virtio_gpu_resource_create_2d c = {HDR(RESOURCE_CREATE_2D), .resource_id = id,
+                                              .format = format, .width = width, .height = height};
     return execute(w, &c, sizeof(c));
 }
 
@@ -110,11 +114,12 @@ static uint32_t detach(struct world *w, uint32_t id)
 }
 
 /* @listed entries follow, @claimed are announced. */
-static uint32_t attach_claiming(struct world *w, uint32_t id, const struct virtio_gpu_mem_entry *entries, uint32_t listed,
+static uint32_t attach_claiming(struct world *w, uint32_t id,
+                                const struct virtio_gpu_mem_entry *entries, uint32_t listed,
                                 uint32_t claimed)
 {
-    struct virtio_gpu_resource_attach_backing c = {
-        HDR(RESOURCE_ATTACH_BACKING), .resource_id = id, .nr_entries = claimed};
+    struct virtio_gpu_resource_attach_backing c = {HDR(RESOURCE_ATTACH_BACKING), .resource_id = id,
+                                                   .nr_entries = claimed};
     uint8_t *all = malloc(sizeof(c) + listed * sizeof(*entries));
     memcpy(all, &c, sizeof(c));
     if (listed)
@@ -124,7 +129,8 @@ static uint32_t attach_claiming(struct world *w, uint32_t id, const struct virti
     return type;
 }
 
-static uint32_t attach(struct world *w, uint32_t id, const struct virtio_gpu_mem_entry *entries, uint32_t n)
+static uint32_t attach(struct world *w, uint32_t id, const struct virtio_gpu_mem_entry *entries,
+                       uint32_t n)
 {
     return attach_claiming(w, id, entries, n, n);
 }
@@ -163,7 +169,10 @@ static void test_fences_come_back(void **state)
                 .fence_id = 0x123456789abcdef0,
                 .ctx_id = 7,
                 .ring_idx = 3},
-        .resource_id = 1, .format = 1, .width = 4, .height = 4};
+        .resource_id = 1,
+        .format = 1,
+        .width = 4,
+        .height = 4};
     assert_int_equal(execute(w, &c, sizeof(c)), OK);
     memcpy(&h, response, sizeof(h));
     assert_int_equal(h.flags, VIRTIO_GPU_FLAG_FENCE | VIRTIO_GPU_FLAG_INFO_RING_IDX);
@@ -268,15 +277,37 @@ static void test_backing_that_is_refused(void **state)
         {"beyond the memory", {{.addr = LOW + REGION, .length = PAGE}}, 1, 1, ERR_PARAM},
         {"over the end", {{.addr = LOW + REGION - PAGE, .length = 2 * PAGE}}, 1, 1, ERR_PARAM},
         {"in the hole", {{.addr = 0x80000000, .length = PAGE}}, 1, 1, ERR_PARAM},
-        {"at the end of everything", {{.addr = UINT64_MAX - PAGE + 1, .length = PAGE}}, 1, 1, ERR_PARAM},
+        {"at the end of everything",
+         {{.addr = UINT64_MAX - PAGE + 1, .length = PAGE}},
+         1,
+         1,
+         ERR_PARAM},
         {"around the end", {{.addr = UINT64_MAX, .length = UINT32_MAX}}, 1, 1, ERR_PARAM},
         {"the longest", {{.addr = LOW, .length = UINT32_MAX}}, 1, 1, ERR_PARAM},
-        {"the same page twice", {{.addr = LOW, .length = PAGE}, {.addr = HIGH, .length = PAGE}, {.addr = LOW, .length = PAGE}}, 3, 3, ERR_PARAM},
-        {"overlapping by a byte", {{.addr = LOW + PAGE, .length = PAGE}, {.addr = LOW, .length = PAGE + 1}}, 2, 2, ERR_PARAM},
+        {"the same page twice",
+         {{.addr = LOW, .length = PAGE},
+          {.addr = HIGH, .length = PAGE},
+          {.addr = LOW, .length = PAGE}},
+         3,
+         3,
+         ERR_PARAM},
+        {"overlapping by a byte",
+         {{.addr = LOW + PAGE, .length = PAGE}, {.addr = LOW, .length = PAGE + 1}},
+         2,
+         2,
+         ERR_PARAM},
         {"fewer than announced", {{.addr = LOW, .length = PAGE}}, 1, 2, ERR_PARAM},
-        {"more than announced", {{.addr = LOW, .length = PAGE}, {.addr = HIGH, .length = PAGE}}, 2, 1, ERR_PARAM},
+        {"more than announced",
+         {{.addr = LOW, .length = PAGE}, {.addr = HIGH, .length = PAGE}},
+         2,
+         1,
+         ERR_PARAM},
         {"a list bomb", {{.addr = LOW, .length = PAGE}}, 1, UINT32_MAX, ERR_MEMORY},
-        {"one more than allowed", {{.addr = LOW, .length = PAGE}}, 1, RESOURCE_ENTRIES_MAX + 1, ERR_MEMORY},
+        {"one more than allowed",
+         {{.addr = LOW, .length = PAGE}},
+         1,
+         RESOURCE_ENTRIES_MAX + 1,
+         ERR_MEMORY},
         {"a list whose size wraps", {{.addr = LOW, .length = PAGE}}, 1, 0x10000001, ERR_MEMORY},
     };
     create_2d(w, 1, 8, 8, 1);
@@ -286,8 +317,10 @@ static void test_backing_that_is_refused(void **state)
         if (type != cases[i].expected)
             fail_msg("%s: 0x%x instead of 0x%x", cases[i].what, type, cases[i].expected);
         assert_int_equal(r->n_runs, 0);
-        struct virtio_gpu_resource_create_blob blob = {
-            .resource_id = 2, .blob_mem = VIRTIO_GPU_BLOB_MEM_GUEST, .nr_entries = cases[i].claimed, .size = 1};
+        struct virtio_gpu_resource_create_blob blob = {.resource_id = 2,
+                                                       .blob_mem = VIRTIO_GPU_BLOB_MEM_GUEST,
+                                                       .nr_entries = cases[i].claimed,
+                                                       .size = 1};
         type = create_blob(w, blob, cases[i].entries, cases[i].n);
         if (type != cases[i].expected)
             fail_msg("as a blob, %s: 0x%x instead of 0x%x", cases[i].what, type, cases[i].expected);
@@ -366,7 +399,8 @@ static void test_blob(void **state)
     bad.blob_flags = 8;
     assert_int_equal(create_blob(w, bad, &two, 1), ERR_PARAM);
     bad.blob_flags = 0;
-    static const uint32_t memories[] = {0, VIRTIO_GPU_BLOB_MEM_HOST3D, VIRTIO_GPU_BLOB_MEM_HOST3D_GUEST, 4};
+    static const uint32_t memories[] = {0, VIRTIO_GPU_BLOB_MEM_HOST3D,
+                                        VIRTIO_GPU_BLOB_MEM_HOST3D_GUEST, 4};
     for (unsigned i = 0; i < 4; i++) {
         bad.blob_mem = memories[i];
         assert_int_equal(create_blob(w, bad, &two, 1), ERR_PARAM);
@@ -387,7 +421,8 @@ static void test_transfer_flush_scanout(void **state)
     struct world *w = *state;
     const struct virtio_gpu_mem_entry pages = {.addr = LOW, .length = 4 * PAGE};
     create_2d(w, 1, 64, 64, 1); /* 4 pages */
-    struct virtio_gpu_transfer_to_host_2d t = {HDR(TRANSFER_TO_HOST_2D), .r = {0, 0, 64, 64}, .resource_id = 1};
+    struct virtio_gpu_transfer_to_host_2d t = {HDR(TRANSFER_TO_HOST_2D), .r = {0, 0, 64, 64},
+                                               .resource_id = 1};
     assert_int_equal(execute(w, &t, sizeof(t)), ERR_UNSPEC); /* from nowhere */
     attach(w, 1, &pages, 1);
     assert_int_equal(execute(w, &t, sizeof(t)), OK);
@@ -406,7 +441,8 @@ static void test_transfer_flush_scanout(void **state)
     t.resource_id = 9;
     assert_int_equal(execute(w, &t, sizeof(t)), ERR_ID);
 
-    struct virtio_gpu_resource_flush f = {HDR(RESOURCE_FLUSH), .r = {0, 0, 64, 64}, .resource_id = 1};
+    struct virtio_gpu_resource_flush f = {HDR(RESOURCE_FLUSH), .r = {0, 0, 64, 64},
+                                          .resource_id = 1};
     assert_int_equal(execute(w, &f, sizeof(f)), OK);
     f.r.y = 1;
     assert_int_equal(execute(w, &f, sizeof(f)), ERR_PARAM);
@@ -428,8 +464,8 @@ static void test_transfer_flush_scanout(void **state)
         .resource_id = 2, .blob_mem = VIRTIO_GPU_BLOB_MEM_GUEST, .nr_entries = 1, .size = 4 * PAGE};
     create_blob(w, blob, &pages, 1);
     struct virtio_gpu_set_scanout_blob b = {
-        HDR(SET_SCANOUT_BLOB), .r = {0, 0, 64, 64}, .resource_id = 2, .width = 64, .height = 64, .format = 1,
-        .strides = {256}};
+        HDR(SET_SCANOUT_BLOB), .r = {0, 0, 64, 64}, .resource_id = 2, .width = 64,
+        .height = 64,          .format = 1,         .strides = {256}};
     assert_int_equal(execute(w, &b, sizeof(b)), OK);
     b.offsets[0] = 1;
     assert_int_equal(execute(w, &b, sizeof(b)), ERR_PARAM);
@@ -474,16 +510,11 @@ static void test_lengths(void **state)
         uint32_t type;
         size_t size;
     } fixed[] = {
-        {VIRTIO_GPU_CMD_GET_DISPLAY_INFO, 24},
-        {VIRTIO_GPU_CMD_RESOURCE_CREATE_2D, 40},
-        {VIRTIO_GPU_CMD_RESOURCE_UNREF, 32},
-        {VIRTIO_GPU_CMD_SET_SCANOUT, 48},
-        {VIRTIO_GPU_CMD_RESOURCE_FLUSH, 48},
-        {VIRTIO_GPU_CMD_TRANSFER_TO_HOST_2D, 56},
-        {VIRTIO_GPU_CMD_RESOURCE_ATTACH_BACKING, 32},
-        {VIRTIO_GPU_CMD_RESOURCE_DETACH_BACKING, 32},
-        {VIRTIO_GPU_CMD_RESOURCE_ASSIGN_UUID, 32},
-        {VIRTIO_GPU_CMD_RESOURCE_CREATE_BLOB, 56},
+        {VIRTIO_GPU_CMD_GET_DISPLAY_INFO, 24},        {VIRTIO_GPU_CMD_RESOURCE_CREATE_2D, 40},
+        {VIRTIO_GPU_CMD_RESOURCE_UNREF, 32},          {VIRTIO_GPU_CMD_SET_SCANOUT, 48},
+        {VIRTIO_GPU_CMD_RESOURCE_FLUSH, 48},          {VIRTIO_GPU_CMD_TRANSFER_TO_HOST_2D, 56},
+        {VIRTIO_GPU_CMD_RESOURCE_ATTACH_BACKING, 32}, {VIRTIO_GPU_CMD_RESOURCE_DETACH_BACKING, 32},
+        {VIRTIO_GPU_CMD_RESOURCE_ASSIGN_UUID, 32},    {VIRTIO_GPU_CMD_RESOURCE_CREATE_BLOB, 56},
         {VIRTIO_GPU_CMD_SET_SCANOUT_BLOB, 96},
     };
     create_2d(w, 1, 8, 8, 1);
@@ -503,14 +534,16 @@ static void test_lengths(void **state)
             create_2d(w, 1, 8, 8, 1);
     }
     /* What we have not: EDID, 3D, and numbers that nobody knows. */
-    static const uint32_t unknown[] = {0, 0x108, 0x109, 0x10a, 0x10e, 0x200, 0x204, 0x207, 0x208, 0x300, 0x301, 0x1100, UINT32_MAX};
+    static const uint32_t unknown[] = {0,     0x108, 0x109, 0x10a, 0x10e,  0x200,     0x204,
+                                       0x207, 0x208, 0x300, 0x301, 0x1100, UINT32_MAX};
     for (size_t i = 0; i < sizeof(unknown) / sizeof(*unknown); i++) {
         uint8_t bytes[64] = {0};
         memcpy(bytes, &unknown[i], 4);
         assert_int_equal(execute(w, bytes, sizeof(bytes)), ERR_UNSPEC);
     }
     /* Longer than can be gathered: refused without looking. */
-    struct virtio_gpu_resource_attach_backing c = {HDR(RESOURCE_ATTACH_BACKING), .resource_id = 1, .nr_entries = 1};
+    struct virtio_gpu_resource_attach_backing c = {HDR(RESOURCE_ATTACH_BACKING), .resource_id = 1,
+                                                   .nr_entries = 1};
     uint8_t *large = calloc(1, COMMANDS_REQUEST_MAX);
     struct resource *doomed;
     struct virtio_gpu_ctrl_hdr h;
@@ -527,7 +560,9 @@ static void test_cursor(void **state)
     struct virtio_gpu_update_cursor c = {HDR(UPDATE_CURSOR)};
     struct virtio_gpu_ctrl_hdr h;
     uint8_t bytes[256] = {0};
-#define CURSOR(size) (memcpy(bytes, &c, sizeof(c)), commands_cursor(&w->commands, bytes, size, response), memcpy(&h, response, sizeof(h)), h.type)
+#define CURSOR(size)                                                                               \
+    (memcpy(bytes, &c, sizeof(c)), commands_cursor(&w->commands, bytes, size, response),           \
+     memcpy(&h, response, sizeof(h)), h.type)
     assert_int_equal(CURSOR(sizeof(c)), OK);
     c.resource_id = 5;
     assert_int_equal(CURSOR(sizeof(c)), ERR_ID);
@@ -607,12 +642,16 @@ static void test_model(void **state)
         case 3:
         case 4:
         case 5:
-            assert_int_equal(attach(w, id, e, 2), !model[id].exists ? ERR_ID : model[id].size ? ERR_UNSPEC : OK);
+            assert_int_equal(attach(w, id, e, 2), !model[id].exists ? ERR_ID
+                                                  : model[id].size  ? ERR_UNSPEC
+                                                                    : OK);
             if (model[id].exists && !model[id].size)
                 model[id].size = (pages + 1) * PAGE;
             break;
         default:
-            assert_int_equal(detach(w, id), !model[id].exists ? ERR_ID : model[id].size ? OK : ERR_UNSPEC);
+            assert_int_equal(detach(w, id), !model[id].exists ? ERR_ID
+                                            : model[id].size  ? OK
+                                                              : ERR_UNSPEC);
             model[id].size = 0;
             break;
         }
@@ -654,8 +693,10 @@ static void test_ram(void **state)
     assert_int_equal(guest_ram_add(&ram, 0, 5 * PAGE, 0, 0, dup(fd)), -ENXIO);
     assert_int_equal(guest_ram_add(&ram, 0, PAGE, 0, 4 * PAGE, dup(fd)), -ENXIO);
     assert_int_equal(guest_ram_add(&ram, PAGE, PAGE, PAGE, 0, dup(fd)), 0);
-    assert_int_equal(guest_ram_add(&ram, 0, 2 * PAGE, 8 * PAGE, 0, dup(fd)), -EINVAL); /* overlaps by gpa */
-    assert_int_equal(guest_ram_add(&ram, 8 * PAGE, 2 * PAGE, 0, 0, dup(fd)), -EINVAL); /* by uaddr */
+    assert_int_equal(guest_ram_add(&ram, 0, 2 * PAGE, 8 * PAGE, 0, dup(fd)),
+                     -EINVAL); /* overlaps by gpa */
+    assert_int_equal(guest_ram_add(&ram, 8 * PAGE, 2 * PAGE, 0, 0, dup(fd)),
+                     -EINVAL); /* by uaddr */
     assert_int_equal(guest_ram_add(&ram, 2 * PAGE, 2 * PAGE, 2 * PAGE, 2 * PAGE, dup(fd)), 0);
     assert_non_null(guest_ram_at(&ram, PAGE, PAGE));
     assert_null(guest_ram_at(&ram, PAGE, PAGE + 1));
@@ -666,7 +707,8 @@ static void test_ram(void **state)
     assert_int_equal(guest_ram_remove(&ram, PAGE, PAGE, PAGE), 0);
     assert_null(guest_ram_find(&ram, PAGE));
     for (uint64_t i = ram.n; i < GUEST_RAM_REGIONS_MAX; i++)
-        assert_int_equal(guest_ram_add(&ram, (i + 10) * PAGE, PAGE, (i + 10) * PAGE, 0, dup(fd)), 0);
+        assert_int_equal(guest_ram_add(&ram, (i + 10) * PAGE, PAGE, (i + 10) * PAGE, 0, dup(fd)),
+                         0);
     assert_int_equal(guest_ram_add(&ram, 100 * PAGE, PAGE, 100 * PAGE, 0, dup(fd)), -E2BIG);
     guest_ram_finish(&ram);
     fd_close(fd);

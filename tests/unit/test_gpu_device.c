@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The device and its hypervisor: how queues start and stop, memory that changes, resets, and messages that make no sense. */
+/* The device and its hypervisor: how queues start and stop, memory that changes, resets, and
+ * messages that make no sense. */
 #include "tests/unit/gpu_frontend.h"
 
 struct world {
@@ -75,13 +76,15 @@ static void test_commands_through_queues(void **state)
         assert_int_equal(driver_create(&w->f, i, 8, 8), VIRTIO_GPU_RESP_OK_NODATA);
     assert_non_null(device_find(w->device, 299));
     assert_null(device_find(w->device, 300));
-    assert_int_equal(driver_simple(&w->f, VIRTIO_GPU_CMD_RESOURCE_UNREF, 299), VIRTIO_GPU_RESP_OK_NODATA);
+    assert_int_equal(driver_simple(&w->f, VIRTIO_GPU_CMD_RESOURCE_UNREF, 299),
+                     VIRTIO_GPU_RESP_OK_NODATA);
     assert_null(device_find(w->device, 299));
 
     /* Many at once, answered in their order. */
     unsigned slots[SLOTS];
     for (unsigned i = 0; i < SLOTS; i++) {
-        struct virtio_gpu_resource_unref c = {.hdr = {.type = VIRTIO_GPU_CMD_RESOURCE_UNREF}, .resource_id = i + 1};
+        struct virtio_gpu_resource_unref c = {.hdr = {.type = VIRTIO_GPU_CMD_RESOURCE_UNREF},
+                                              .resource_id = i + 1};
         slots[i] = frontend_put(&w->f, 0, &c, sizeof(c), 24);
     }
     frontend_kick(&w->f, 0);
@@ -103,7 +106,8 @@ static void test_room_for_the_answer(void **state)
     struct virtio_gpu_ctrl_hdr c = {.type = VIRTIO_GPU_CMD_GET_DISPLAY_INFO};
     uint32_t written;
     start(w);
-    unsigned slot = frontend_put(&w->f, 0, &c, sizeof(c), sizeof(struct virtio_gpu_resp_display_info));
+    unsigned slot =
+        frontend_put(&w->f, 0, &c, sizeof(c), sizeof(struct virtio_gpu_resp_display_info));
     frontend_kick(&w->f, 0);
     frontend_take(&w->f, 0, &written);
     assert_int_equal(written, sizeof(struct virtio_gpu_resp_display_info));
@@ -133,7 +137,8 @@ static void test_config(void **state)
     } get = {.c = {.offset = 0, .size = 20}}, got;
     memset(get.bytes, 0xaa, sizeof(get.bytes));
     frontend_send(&w->f, VHOST_USER_GET_CONFIG, 0, &get, sizeof(get), NULL, 0);
-    assert_int_equal(frontend_receive(&w->f, VHOST_USER_GET_CONFIG, &got, sizeof(got)), sizeof(got));
+    assert_int_equal(frontend_receive(&w->f, VHOST_USER_GET_CONFIG, &got, sizeof(got)),
+                     sizeof(got));
     for (unsigned i = 0; i < sizeof(got.bytes); i++)
         assert_int_equal(got.bytes[i], 0); /* no scanouts, no capability sets */
     /* What cannot be is answered with nothing. */
@@ -158,14 +163,16 @@ static void test_memory_table_again(void **state)
     assert_int_equal(device_find(w->device, 1)->generation, generation);
     assert_int_equal(driver_create(&w->f, 2, 8, 8), VIRTIO_GPU_RESP_OK_NODATA);
 
-    /* The high region becomes another file: what lay there is lost. The table is larger than it needs to be. */
+    /* The high region becomes another file: what lay there is lost. The table is larger than it
+     * needs to be. */
     int other = fd_memfd("ram", RAM_REGION);
     struct {
         uint32_t n, zero;
         struct vhost_user_region r[3];
     } table = {
         .n = 2,
-        .r = {{RAM_LOW_GPA, RAM_REGION, RAM_LOW_UADDR, 0}, {RAM_HIGH_GPA, RAM_REGION, RAM_HIGH_UADDR, 0}},
+        .r = {{RAM_LOW_GPA, RAM_REGION, RAM_LOW_UADDR, 0},
+              {RAM_HIGH_GPA, RAM_REGION, RAM_HIGH_UADDR, 0}},
     };
     int fds[2] = {w->f.ram_fd, other};
     frontend_set(&w->f, VHOST_USER_SET_MEM_TABLE, &table, sizeof(table), fds, 2);
@@ -192,7 +199,8 @@ static void test_memory_slots(void **state)
     assert_int_equal(device_find(w->device, 2)->backing_size, 2 * PAGE);
     assert_int_equal(frontend_try(&w->f, VHOST_USER_REM_MEM_REG, &slot, sizeof(slot), NULL, 0), 1);
     frontend_set(&w->f, VHOST_USER_ADD_MEM_REG, &slot, sizeof(slot), &w->f.ram_fd, 1);
-    assert_int_equal(frontend_try(&w->f, VHOST_USER_ADD_MEM_REG, &slot, sizeof(slot), &w->f.ram_fd, 1), 1);
+    assert_int_equal(
+        frontend_try(&w->f, VHOST_USER_ADD_MEM_REG, &slot, sizeof(slot), &w->f.ram_fd, 1), 1);
     const struct virtio_gpu_mem_entry e = {.addr = RAM_HIGH_GPA, .length = PAGE};
     assert_int_equal(driver_attach(&w->f, 1, &e, 1), VIRTIO_GPU_RESP_OK_NODATA);
 }
@@ -206,12 +214,14 @@ static void test_pause_keeps_resources(void **state)
     for (unsigned i = 0; i < 2; i++) {
         struct vhost_user_state s = {i, 0};
         frontend_send(&w->f, VHOST_USER_GET_VRING_BASE, 0, &s, sizeof(s), NULL, 0);
-        assert_int_equal(frontend_receive(&w->f, VHOST_USER_GET_VRING_BASE, &s, sizeof(s)), sizeof(s));
+        assert_int_equal(frontend_receive(&w->f, VHOST_USER_GET_VRING_BASE, &s, sizeof(s)),
+                         sizeof(s));
         assert_int_equal(s.value, i == 0 ? 3 : 0);
     }
     assert_false(device_has_driver(w->device));
     /* What comes meanwhile waits. */
-    struct virtio_gpu_resource_unref c = {.hdr = {.type = VIRTIO_GPU_CMD_RESOURCE_UNREF}, .resource_id = 1};
+    struct virtio_gpu_resource_unref c = {.hdr = {.type = VIRTIO_GPU_CMD_RESOURCE_UNREF},
+                                          .resource_id = 1};
     frontend_put(&w->f, 0, &c, sizeof(c), 24);
     turn_times(w->loop, 10);
     assert_false(frontend_answered(&w->f.q[0]));
@@ -285,12 +295,14 @@ static void test_reconnect(void **state)
 static void test_features_are_the_drivers(void **state)
 {
     struct world *w = *state;
-    struct virtio_gpu_resource_assign_uuid c = {.hdr = {.type = VIRTIO_GPU_CMD_RESOURCE_ASSIGN_UUID}, .resource_id = 1};
+    struct virtio_gpu_resource_assign_uuid c = {
+        .hdr = {.type = VIRTIO_GPU_CMD_RESOURCE_ASSIGN_UUID}, .resource_id = 1};
     frontend_negotiate(&w->f, FEATURE(32) | FEATURE(VHOST_USER_F_PROTOCOL_FEATURES));
     frontend_start(&w->f);
     driver_create(&w->f, 1, 8, 8);
     assert_int_equal(frontend_command(&w->f, &c, sizeof(c)), VIRTIO_GPU_RESP_ERR_UNSPEC);
-    assert_true(device_is_shared(w->device, device_find(w->device, 1))); /* there is no way to say so */
+    assert_true(
+        device_is_shared(w->device, device_find(w->device, 1))); /* there is no way to say so */
 }
 
 static void test_sharing(void **state)
@@ -305,7 +317,12 @@ static void test_sharing(void **state)
         struct virtio_gpu_resource_create_blob c;
         struct virtio_gpu_mem_entry e;
     } blob = {
-        .c = {.hdr = {.type = VIRTIO_GPU_CMD_RESOURCE_CREATE_BLOB}, .resource_id = 2, .blob_mem = VIRTIO_GPU_BLOB_MEM_GUEST, .blob_flags = VIRTIO_GPU_BLOB_FLAG_USE_MAPPABLE, .nr_entries = 1, .size = PAGE},
+        .c = {.hdr = {.type = VIRTIO_GPU_CMD_RESOURCE_CREATE_BLOB},
+              .resource_id = 2,
+              .blob_mem = VIRTIO_GPU_BLOB_MEM_GUEST,
+              .blob_flags = VIRTIO_GPU_BLOB_FLAG_USE_MAPPABLE,
+              .nr_entries = 1,
+              .size = PAGE},
         .e = {.addr = RAM_HIGH_GPA, .length = PAGE},
     };
     assert_int_equal(frontend_command(&w->f, &blob, sizeof(blob)), VIRTIO_GPU_RESP_OK_NODATA);
@@ -356,7 +373,8 @@ static void test_impossible_requests(void **state)
     struct world *w = *state;
     start(w);
     struct vhost_user_state s = {2, 16};
-    static const uint32_t states[] = {VHOST_USER_SET_VRING_NUM, VHOST_USER_SET_VRING_BASE, VHOST_USER_SET_VRING_ENABLE};
+    static const uint32_t states[] = {VHOST_USER_SET_VRING_NUM, VHOST_USER_SET_VRING_BASE,
+                                      VHOST_USER_SET_VRING_ENABLE};
     for (unsigned i = 0; i < 3; i++)
         assert_int_equal(frontend_try(&w->f, states[i], &s, sizeof(s), NULL, 0), 1);
     static const uint32_t sizes[] = {0, 3, 24, 2048, 65536};
@@ -367,13 +385,15 @@ static void test_impossible_requests(void **state)
     s = (struct vhost_user_state){0, 65536};
     assert_int_equal(frontend_try(&w->f, VHOST_USER_SET_VRING_BASE, &s, sizeof(s), NULL, 0), 1);
     uint64_t index = 5;
-    assert_int_equal(frontend_try(&w->f, VHOST_USER_SET_VRING_CALL, &index, 8, &w->f.q[0].call, 1), 1);
+    assert_int_equal(frontend_try(&w->f, VHOST_USER_SET_VRING_CALL, &index, 8, &w->f.q[0].call, 1),
+                     1);
     assert_int_equal(frontend_try(&w->f, 99, NULL, 0, NULL, 0), 1);
     /* Rings outside of the memory. */
     struct vhost_user_addr addr = {.index = 0, .desc = 1, .used = 2, .avail = 3};
     frontend_set(&w->f, VHOST_USER_SET_VRING_ADDR, &addr, sizeof(addr), NULL, 0);
     index = 0;
-    assert_int_equal(frontend_try(&w->f, VHOST_USER_SET_VRING_KICK, &index, 8, &w->f.q[0].kick, 1), 1);
+    assert_int_equal(frontend_try(&w->f, VHOST_USER_SET_VRING_KICK, &index, 8, &w->f.q[0].kick, 1),
+                     1);
     assert_false(device_has_driver(w->device));
     frontend_start(&w->f);
     assert_true(device_has_driver(w->device));
@@ -394,30 +414,21 @@ static void test_malformed_messages(void **state)
         uint32_t size;
         unsigned n_fds;
     } cases[] = {
-        {VHOST_USER_SET_FEATURES, zeros, 4, 0},
-        {VHOST_USER_SET_FEATURES, zeros, 16, 0},
-        {VHOST_USER_SET_FEATURES, zeros, 8, 1},
-        {VHOST_USER_SET_VRING_NUM, zeros, 7, 0},
-        {VHOST_USER_SET_VRING_ADDR, zeros, 39, 0},
-        {VHOST_USER_SET_VRING_ADDR, zeros, 41, 0},
-        {VHOST_USER_SET_VRING_KICK, zeros, 8, 0},
-        {VHOST_USER_SET_VRING_KICK, zeros, 8, 2},
-        {VHOST_USER_SET_VRING_KICK, zeros, 4, 1},
-        {VHOST_USER_GET_VRING_BASE, zeros, 4, 0},
-        {VHOST_USER_GET_CONFIG, zeros, 11, 0},
-        {VHOST_USER_SET_MEM_TABLE, zeros, 4, 0},
-        {VHOST_USER_SET_MEM_TABLE, none, 8, 0},
-        {VHOST_USER_SET_MEM_TABLE, one, 8, 1},
-        {VHOST_USER_SET_MEM_TABLE, many, 8, 8},
-        {VHOST_USER_SET_MEM_TABLE, zeros, 512, 9},
-        {VHOST_USER_ADD_MEM_REG, zeros, 40, 0},
-        {VHOST_USER_REM_MEM_REG, zeros, 39, 0},
-        {VHOST_USER_GPU_SET_SOCKET, zeros, 0, 0},
-        {VHOST_USER_SET_BACKEND_REQ_FD, zeros, 0, 2},
+        {VHOST_USER_SET_FEATURES, zeros, 4, 0},    {VHOST_USER_SET_FEATURES, zeros, 16, 0},
+        {VHOST_USER_SET_FEATURES, zeros, 8, 1},    {VHOST_USER_SET_VRING_NUM, zeros, 7, 0},
+        {VHOST_USER_SET_VRING_ADDR, zeros, 39, 0}, {VHOST_USER_SET_VRING_ADDR, zeros, 41, 0},
+        {VHOST_USER_SET_VRING_KICK, zeros, 8, 0},  {VHOST_USER_SET_VRING_KICK, zeros, 8, 2},
+        {VHOST_USER_SET_VRING_KICK, zeros, 4, 1},  {VHOST_USER_GET_VRING_BASE, zeros, 4, 0},
+        {VHOST_USER_GET_CONFIG, zeros, 11, 0},     {VHOST_USER_SET_MEM_TABLE, zeros, 4, 0},
+        {VHOST_USER_SET_MEM_TABLE, none, 8, 0},    {VHOST_USER_SET_MEM_TABLE, one, 8, 1},
+        {VHOST_USER_SET_MEM_TABLE, many, 8, 8},    {VHOST_USER_SET_MEM_TABLE, zeros, 512, 9},
+        {VHOST_USER_ADD_MEM_REG, zeros, 40, 0},    {VHOST_USER_REM_MEM_REG, zeros, 39, 0},
+        {VHOST_USER_GPU_SET_SOCKET, zeros, 0, 0},  {VHOST_USER_SET_BACKEND_REQ_FD, zeros, 0, 2},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
         start(w);
-        frontend_send(&w->f, cases[i].request, VHOST_USER_NEED_REPLY, cases[i].payload, cases[i].size, fds, cases[i].n_fds);
+        frontend_send(&w->f, cases[i].request, VHOST_USER_NEED_REPLY, cases[i].payload,
+                      cases[i].size, fds, cases[i].n_fds);
         turn_until(w->loop, frontend_is_closed, &w->f);
         if (w->f.closed_reason != -EPROTO)
             fail_msg("case %zu: %d", i, w->f.closed_reason);
@@ -464,12 +475,14 @@ static void test_memory_that_is_not_there(void **state)
     for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
         table.r[0] = good;
         table.r[1] = bad[i];
-        assert_int_equal(frontend_try(&w->f, VHOST_USER_SET_MEM_TABLE, &table, sizeof(table), fds, 2), 1);
+        assert_int_equal(
+            frontend_try(&w->f, VHOST_USER_SET_MEM_TABLE, &table, sizeof(table), fds, 2), 1);
         assert_null(device_ram(w->device));
     }
     assert_int_equal(pipe(pipes), 0);
     table.n = 1;
-    assert_int_equal(frontend_try(&w->f, VHOST_USER_SET_MEM_TABLE, &table, sizeof(table), pipes, 1), 1);
+    assert_int_equal(frontend_try(&w->f, VHOST_USER_SET_MEM_TABLE, &table, sizeof(table), pipes, 1),
+                     1);
     close(pipes[0]);
     close(pipes[1]);
     frontend_start(&w->f); /* the connection goes on */
@@ -485,7 +498,8 @@ static void test_any_pieces(void **state)
     for (size_t cut = 1; cut < sizeof(twice); cut++) {
         assert_int_equal(send(w->f.socket, twice, cut, 0), cut);
         turn_times(w->loop, 3);
-        assert_int_equal(send(w->f.socket, (uint8_t *)twice + cut, sizeof(twice) - cut, 0), sizeof(twice) - cut);
+        assert_int_equal(send(w->f.socket, (uint8_t *)twice + cut, sizeof(twice) - cut, 0),
+                         sizeof(twice) - cut);
         frontend_receive(&w->f, VHOST_USER_GET_QUEUE_NUM, &value, 8);
         frontend_receive(&w->f, VHOST_USER_GET_QUEUE_NUM, &value, 8);
         assert_int_equal(value, 2);
@@ -497,11 +511,22 @@ static void test_any_pieces(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_commands_through_queues), TEST(test_room_for_the_answer), TEST(test_config),
-        TEST(test_memory_table_again), TEST(test_memory_slots), TEST(test_pause_keeps_resources), TEST(test_resets),
-        TEST(test_reconnect), TEST(test_features_are_the_drivers), TEST(test_sharing),
-        TEST(test_broken_ring_until_restart), TEST(test_display_socket_stays_open), TEST(test_impossible_requests),
-        TEST(test_malformed_messages), TEST(test_memory_that_is_not_there), TEST(test_any_pieces),
+        TEST(test_commands_through_queues),
+        TEST(test_room_for_the_answer),
+        TEST(test_config),
+        TEST(test_memory_table_again),
+        TEST(test_memory_slots),
+        TEST(test_pause_keeps_resources),
+        TEST(test_resets),
+        TEST(test_reconnect),
+        TEST(test_features_are_the_drivers),
+        TEST(test_sharing),
+        TEST(test_broken_ring_until_restart),
+        TEST(test_display_socket_stays_open),
+        TEST(test_impossible_requests),
+        TEST(test_malformed_messages),
+        TEST(test_memory_that_is_not_there),
+        TEST(test_any_pieces),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

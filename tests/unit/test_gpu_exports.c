@@ -33,7 +33,8 @@ static void peer_connect(struct world *w, struct peer *p)
 {
     int ends[2];
     *p = (struct peer){.loop = w->loop, .fd = -1};
-    assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends), 0);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends),
+                     0);
     p->socket = ends[0];
     assert_int_equal(exports_serve(w->exports, ends[1]), 0);
 }
@@ -112,7 +113,10 @@ static const uint8_t *peer_receive(struct peer *p)
         struct cmsghdr align;
     } control;
     struct iovec iov = {p->packet, sizeof(p->packet)};
-    struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof(control)};
+    struct msghdr m = {.msg_iov = &iov,
+                       .msg_iovlen = 1,
+                       .msg_control = control.bytes,
+                       .msg_controllen = sizeof(control)};
     turn_until(p->loop, peer_readable, p);
     ssize_t n = recvmsg(p->socket, &m, MSG_CMSG_CLOEXEC);
     if (n <= 0)
@@ -314,7 +318,8 @@ static void test_pages_themselves(void **state)
     assert_int_equal(*gpa(&w->f, SECOND), expected[PAGE] ^ 1);
     munmap(pages, 2 * PAGE);
     /* Without the asking, and where it is not made of pages: for copies. */
-    peer_request(&w->p, -1, export_export_encode, &(struct export_export){7, 0, EXPORT_NO_DESCRIPTOR});
+    peer_request(&w->p, -1, export_export_encode,
+                 &(struct export_export){7, 0, EXPORT_NO_DESCRIPTOR});
     export_exported_decode(peer_answer(&w->p, EXPORT_EXPORTED), w->p.header.size, &e);
     assert_int_equal(e.buffer.reason, EXPORT_REASON_NOT_ASKED);
     assert_int_equal(w->p.fd, -1);
@@ -339,8 +344,12 @@ static void test_copy(void **state)
     memcpy(gpa(&w->f, FIRST), expected, PAGE);
     memcpy(gpa(&w->f, SECOND), expected + PAGE, PAGE);
     struct export_exported e = peer_export(&w->p, 7);
-    struct export_copy copy = {.id = e.buffer.id, .generation = e.buffer.generation, .source_stride = 256,
-                               .target_stride = 256, .n_rects = 1, .rects = {{0, 0, 256, 32}}};
+    struct export_copy copy = {.id = e.buffer.id,
+                               .generation = e.buffer.generation,
+                               .source_stride = 256,
+                               .target_stride = 256,
+                               .n_rects = 1,
+                               .rects = {{0, 0, 256, 32}}};
     assert_int_equal(peer_copy(&w->p, &copy), EXPORT_MEMORY); /* nowhere to copy to */
     assert_int_equal(peer_mirror(&w->p, e.buffer.id, fd, 4 * PAGE), EXPORT_OK);
     assert_int_equal(peer_copy(&w->p, &copy), EXPORT_OK);
@@ -363,8 +372,14 @@ static void test_copy(void **state)
     }
     /* The other way: a screen copy. */
     fill_pattern(mirror, 4 * PAGE, 2);
-    copy = (struct export_copy){.id = e.buffer.id, .flags = EXPORT_TO_GUEST, .generation = e.buffer.generation, .source = PAGE,
-                                .source_stride = 256, .target_stride = 256, .n_rects = 1, .rects = {{16, 15, 32, 3}}};
+    copy = (struct export_copy){.id = e.buffer.id,
+                                .flags = EXPORT_TO_GUEST,
+                                .generation = e.buffer.generation,
+                                .source = PAGE,
+                                .source_stride = 256,
+                                .target_stride = 256,
+                                .n_rects = 1,
+                                .rects = {{16, 15, 32, 3}}};
     assert_int_equal(peer_copy(&w->p, &copy), EXPORT_OK);
     for (unsigned y = 15; y < 18; y++)
         memcpy(expected + y * 256 + 16, mirror + PAGE + y * 256 + 16, 32);
@@ -403,18 +418,26 @@ static void test_copies_out_of_range(void **state)
         {"a column that wraps", 0, 0, 256, 256, {UINT32_MAX, 0, 2, 1}},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
-        struct export_copy copy = {
-            .id = e.buffer.id, .generation = e.buffer.generation, .source = cases[i].source, .target = cases[i].target,
-            .source_stride = cases[i].source_stride, .target_stride = cases[i].target_stride, .n_rects = 2,
-            .rects = {{0, 0, 1, 1}, cases[i].rect}};
+        struct export_copy copy = {.id = e.buffer.id,
+                                   .generation = e.buffer.generation,
+                                   .source = cases[i].source,
+                                   .target = cases[i].target,
+                                   .source_stride = cases[i].source_stride,
+                                   .target_stride = cases[i].target_stride,
+                                   .n_rects = 2,
+                                   .rects = {{0, 0, 1, 1}, cases[i].rect}};
         memset(mirror, 0xee, 2 * PAGE);
         uint32_t status = peer_copy(&w->p, &copy);
         if (status != EXPORT_RANGE)
             fail_msg("%s: %s", cases[i].what, export_status_name(status));
         assert_int_equal(mirror[0], 0xee); /* all or nothing */
     }
-    struct export_copy copy = {.id = e.buffer.id, .generation = e.buffer.generation + 1, .source_stride = 256,
-                               .target_stride = 256, .n_rects = 1, .rects = {{0, 0, 1, 1}}};
+    struct export_copy copy = {.id = e.buffer.id,
+                               .generation = e.buffer.generation + 1,
+                               .source_stride = 256,
+                               .target_stride = 256,
+                               .n_rects = 1,
+                               .rects = {{0, 0, 1, 1}}};
     assert_int_equal(peer_copy(&w->p, &copy), EXPORT_STALE);
     copy.generation--;
     copy.id++;
@@ -451,7 +474,10 @@ static void test_requests_wait_for_the_guest(void **state)
     introduce(w);
     uint32_t serial = ++w->p.serial;
     uint8_t packet[EXPORT_PACKET_MAX];
-    peer_send_raw(&w->p, packet, export_export_encode(packet, serial, &(struct export_export){7, EXPORT_TIMEOUT_MAX_MS, 0}), -1);
+    peer_send_raw(
+        &w->p, packet,
+        export_export_encode(packet, serial, &(struct export_export){7, EXPORT_TIMEOUT_MAX_MS, 0}),
+        -1);
     turn_times(w->loop, 20);
     assert_false(peer_readable(&w->p));
     driver_create(&w->f, 7, 64, 32);
@@ -468,17 +494,20 @@ static void test_requests_wait_for_the_guest(void **state)
     assert_int_equal(e.status, EXPORT_OK);
 
     /* Commands that lie in the ring without a kick are found. */
-    struct virtio_gpu_resource_unref c = {.hdr = {.type = VIRTIO_GPU_CMD_RESOURCE_UNREF}, .resource_id = 1000};
+    struct virtio_gpu_resource_unref c = {.hdr = {.type = VIRTIO_GPU_CMD_RESOURCE_UNREF},
+                                          .resource_id = 1000};
     frontend_put(&w->f, 0, &c, sizeof(c), 24);
     assert_int_equal(peer_export(&w->p, 1000).status, EXPORT_UNKNOWN);
     /* In vain. */
     assert_int_equal(peer_bind(&w->p, 1000, nonce, 30), EXPORT_UNKNOWN);
     /* So many, not more. */
     for (unsigned i = 0; i < EXPORT_PENDING_MAX; i++) {
-        peer_request(&w->p, -1, export_export_encode, &(struct export_export){50 + i, EXPORT_TIMEOUT_MAX_MS, 0});
+        peer_request(&w->p, -1, export_export_encode,
+                     &(struct export_export){50 + i, EXPORT_TIMEOUT_MAX_MS, 0});
         turn_times(w->loop, 2);
     }
-    peer_request(&w->p, -1, export_export_encode, &(struct export_export){500, EXPORT_TIMEOUT_MAX_MS, 0});
+    peer_request(&w->p, -1, export_export_encode,
+                 &(struct export_export){500, EXPORT_TIMEOUT_MAX_MS, 0});
     payload = peer_answer(&w->p, EXPORT_EXPORTED);
     export_exported_decode(payload, w->p.header.size, &e);
     assert_int_equal(w->p.header.serial, w->p.serial);
@@ -496,7 +525,10 @@ static void test_requests_wait_for_the_guest(void **state)
 /* Puts an UNREF without waiting for its answer. */
 static unsigned put_unref(struct world *w, uint32_t id)
 {
-    struct virtio_gpu_resource_unref c = {.hdr = {.type = VIRTIO_GPU_CMD_RESOURCE_UNREF, .flags = VIRTIO_GPU_FLAG_FENCE, .fence_id = id}, .resource_id = id};
+    struct virtio_gpu_resource_unref c = {.hdr = {.type = VIRTIO_GPU_CMD_RESOURCE_UNREF,
+                                                  .flags = VIRTIO_GPU_FLAG_FENCE,
+                                                  .fence_id = id},
+                                          .resource_id = id};
     unsigned slot = frontend_put(&w->f, 0, &c, sizeof(c), 24);
     frontend_kick(&w->f, 0);
     return slot;
@@ -517,7 +549,12 @@ static void test_unref_waits_for_release(void **state)
     peer_answer(&w->p, EXPORT_GONE);
     /* The answer waits, and the resource cannot be had any more. */
     assert_int_equal(peer_export(&w->p, 7).status, EXPORT_UNKNOWN);
-    struct export_copy copy = {.id = one.buffer.id, .generation = one.buffer.generation, .source_stride = 256, .target_stride = 256, .n_rects = 1, .rects = {{0, 0, 1, 1}}};
+    struct export_copy copy = {.id = one.buffer.id,
+                               .generation = one.buffer.generation,
+                               .source_stride = 256,
+                               .target_stride = 256,
+                               .n_rects = 1,
+                               .rects = {{0, 0, 1, 1}}};
     assert_int_equal(peer_copy(&w->p, &copy), EXPORT_STALE);
     assert_false(frontend_answered(&w->f.q[0]));
     /* Others do not wait for it. */
@@ -574,7 +611,8 @@ static void test_so_many_unrefs_wait(void **state)
     uint32_t written;
     introduce(w);
     for (uint32_t i = 0; i < DEVICE_UNREF_MAX + 1; i++) {
-        driver_make(&w->f, i + 1, RAM_HIGH_GPA + 0x10000 + i * PAGE, RAM_HIGH_GPA + 0x80000 + i * PAGE);
+        driver_make(&w->f, i + 1, RAM_HIGH_GPA + 0x10000 + i * PAGE,
+                    RAM_HIGH_GPA + 0x80000 + i * PAGE);
         assert_int_equal(peer_export(&w->p, i + 1).status, EXPORT_OK);
     }
     unsigned slots[DEVICE_UNREF_MAX + 1];
@@ -582,7 +620,8 @@ static void test_so_many_unrefs_wait(void **state)
         slots[i] = put_unref(w, i + 1);
     turn_times(w->loop, 5);
     assert_false(frontend_answered(&w->f.q[0]));
-    slots[DEVICE_UNREF_MAX] = put_unref(w, DEVICE_UNREF_MAX + 1); /* one too many: answered at once */
+    slots[DEVICE_UNREF_MAX] =
+        put_unref(w, DEVICE_UNREF_MAX + 1); /* one too many: answered at once */
     assert_int_equal(frontend_take(&w->f, 0, &written), slots[DEVICE_UNREF_MAX]);
     turn_times(w->loop, 5);
     assert_false(frontend_answered(&w->f.q[0]));
@@ -603,9 +642,15 @@ static void test_detached_memory_is_gone(void **state)
     driver_make(&w->f, 7, FIRST, SECOND);
     struct export_exported e = peer_export(&w->p, 7);
     peer_mirror(&w->p, e.buffer.id, fd, 2 * PAGE);
-    assert_int_equal(driver_simple(&w->f, VIRTIO_GPU_CMD_RESOURCE_DETACH_BACKING, 7), VIRTIO_GPU_RESP_OK_NODATA);
+    assert_int_equal(driver_simple(&w->f, VIRTIO_GPU_CMD_RESOURCE_DETACH_BACKING, 7),
+                     VIRTIO_GPU_RESP_OK_NODATA);
     peer_gone(&w->p, e.buffer.id);
-    struct export_copy copy = {.id = e.buffer.id, .generation = e.buffer.generation, .source_stride = 256, .target_stride = 256, .n_rects = 1, .rects = {{0, 0, 1, 1}}};
+    struct export_copy copy = {.id = e.buffer.id,
+                               .generation = e.buffer.generation,
+                               .source_stride = 256,
+                               .target_stride = 256,
+                               .n_rects = 1,
+                               .rects = {{0, 0, 1, 1}}};
     assert_int_equal(peer_copy(&w->p, &copy), EXPORT_STALE);
     const struct virtio_gpu_mem_entry page = {.addr = RAM_LOW_GPA + 0x90000, .length = PAGE};
     driver_attach(&w->f, 7, &page, 1);
@@ -678,10 +723,12 @@ static void test_malformed_packets(void **state)
     peer_send_raw(&w->p, packet, sizeof(packet), -1); /* too long */
     expect_end(w);
     peer_hello(&w->p);
-    peer_request(&w->p, w->f.ram_fd, export_release_encode, 1); /* a descriptor where there is none */
+    peer_request(&w->p, w->f.ram_fd, export_release_encode,
+                 1); /* a descriptor where there is none */
     expect_end(w);
     peer_hello(&w->p);
-    peer_request(&w->p, -1, export_mirror_encode, &(struct export_mirror){1, 1}); /* none where there is one */
+    peer_request(&w->p, -1, export_mirror_encode,
+                 &(struct export_mirror){1, 1}); /* none where there is one */
     expect_end(w);
     peer_hello(&w->p);
     peer_request(&w->p, -1, export_release_encode, 1); /* never given */
@@ -718,11 +765,21 @@ static void test_client_that_does_not_read(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_hello), TEST(test_binding), TEST(test_export), TEST(test_pages_themselves), TEST(test_copy), TEST(test_copies_out_of_range),
-        TEST(test_mirrors_that_do_not_serve), TEST(test_requests_wait_for_the_guest),
-        TEST(test_unref_waits_for_release), cmocka_unit_test_setup_teardown(test_unref_waits_not_forever, setup_impatient, teardown),
-        TEST(test_client_that_goes_away), TEST(test_so_many_unrefs_wait),
-        TEST(test_detached_memory_is_gone), TEST(test_reset), TEST(test_malformed_packets),
+        TEST(test_hello),
+        TEST(test_binding),
+        TEST(test_export),
+        TEST(test_pages_themselves),
+        TEST(test_copy),
+        TEST(test_copies_out_of_range),
+        TEST(test_mirrors_that_do_not_serve),
+        TEST(test_requests_wait_for_the_guest),
+        TEST(test_unref_waits_for_release),
+        cmocka_unit_test_setup_teardown(test_unref_waits_not_forever, setup_impatient, teardown),
+        TEST(test_client_that_goes_away),
+        TEST(test_so_many_unrefs_wait),
+        TEST(test_detached_memory_is_gone),
+        TEST(test_reset),
+        TEST(test_malformed_packets),
         TEST(test_client_that_does_not_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

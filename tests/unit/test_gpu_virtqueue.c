@@ -42,7 +42,8 @@ static int setup(void **state)
     w->bytes = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     /* Two regions that are neighbours for the guest: a descriptor may lie across them. */
     assert_int_equal(guest_ram_add(&w->ram, GPA, SIZE / 2, UADDR, 0, dup(fd)), 0);
-    assert_int_equal(guest_ram_add(&w->ram, GPA + SIZE / 2, SIZE / 2, UADDR + SIZE, SIZE / 2, fd), 0);
+    assert_int_equal(guest_ram_add(&w->ram, GPA + SIZE / 2, SIZE / 2, UADDR + SIZE, SIZE / 2, fd),
+                     0);
     virtqueue_init(&w->queue);
     w->queue.size = N;
     w->queue.desc_uaddr = UADDR + DESC;
@@ -118,7 +119,8 @@ static void test_indirect(void **state)
     struct world *w = *state;
     struct vring_desc *table = (void *)(w->bytes + INDIRECT);
     for (unsigned i = 0; i < 40; i++) /* more than the ring has */
-        set(&table[i], GPA + DATA + i, 1, i < 39 ? VRING_DESC_F_NEXT : VRING_DESC_F_WRITE, (uint16_t)(i + 1));
+        set(&table[i], GPA + DATA + i, 1, i < 39 ? VRING_DESC_F_NEXT : VRING_DESC_F_WRITE,
+            (uint16_t)(i + 1));
     set(&w->desc[0], GPA + INDIRECT, 40 * 16, VRING_DESC_F_INDIRECT, 0);
     offer(w, 0);
     assert_int_equal(virtqueue_pop(&w->queue, &w->ram, &chain), 1);
@@ -158,26 +160,39 @@ static void test_bad_chains(void **state)
         struct vring_desc d[3], t[3];
     } cases[] = {
         {"its own successor", {{GPA + DATA, 8, VRING_DESC_F_NEXT, 0}}, {plain}},
-        {"a circle", {{GPA + DATA, 8, VRING_DESC_F_NEXT, 1}, {GPA + DATA, 8, VRING_DESC_F_NEXT, 0}}, {plain}},
+        {"a circle",
+         {{GPA + DATA, 8, VRING_DESC_F_NEXT, 1}, {GPA + DATA, 8, VRING_DESC_F_NEXT, 0}},
+         {plain}},
         {"a successor beyond the table", {{GPA + DATA, 8, VRING_DESC_F_NEXT, N}}, {plain}},
         {"outside of the memory", {{GPA - 8, 8, 0, 0}}, {plain}},
         {"over the end of the memory", {{GPA + SIZE - 4, 8, 0, 0}}, {plain}},
         {"around the end of the addresses", {{UINT64_MAX - 3, 8, 0, 0}}, {plain}},
         {"all there is", {{0, UINT32_MAX, 0, 0}}, {plain}},
         {"read after write",
-         {{GPA + DATA, 8, VRING_DESC_F_WRITE | VRING_DESC_F_NEXT, 1}, {GPA + DATA, 8, 0, 0}}, {plain}},
-        {"an indirect table of half a descriptor", {{GPA + INDIRECT, 24, VRING_DESC_F_INDIRECT, 0}}, {plain}},
+         {{GPA + DATA, 8, VRING_DESC_F_WRITE | VRING_DESC_F_NEXT, 1}, {GPA + DATA, 8, 0, 0}},
+         {plain}},
+        {"an indirect table of half a descriptor",
+         {{GPA + INDIRECT, 24, VRING_DESC_F_INDIRECT, 0}},
+         {plain}},
         {"an empty indirect table", {{GPA + INDIRECT, 0, VRING_DESC_F_INDIRECT, 0}}, {plain}},
-        {"an indirect table outside of the memory", {{GPA + SIZE, 16, VRING_DESC_F_INDIRECT, 0}}, {plain}},
-        {"an indirect table that is too large", {{GPA + INDIRECT, 16 * (VIRTQUEUE_SIZE_MAX + 1), VRING_DESC_F_INDIRECT, 0}}, {plain}},
+        {"an indirect table outside of the memory",
+         {{GPA + SIZE, 16, VRING_DESC_F_INDIRECT, 0}},
+         {plain}},
+        {"an indirect table that is too large",
+         {{GPA + INDIRECT, 16 * (VIRTQUEUE_SIZE_MAX + 1), VRING_DESC_F_INDIRECT, 0}},
+         {plain}},
         {"more after an indirect table",
-         {{GPA + INDIRECT, 16, VRING_DESC_F_INDIRECT | VRING_DESC_F_NEXT, 1}, plain}, {plain}},
+         {{GPA + INDIRECT, 16, VRING_DESC_F_INDIRECT | VRING_DESC_F_NEXT, 1}, plain},
+         {plain}},
         {"indirect in indirect",
-         {{GPA + INDIRECT, 32, VRING_DESC_F_INDIRECT, 0}}, {{GPA + INDIRECT, 16, VRING_DESC_F_INDIRECT, 0}}},
+         {{GPA + INDIRECT, 32, VRING_DESC_F_INDIRECT, 0}},
+         {{GPA + INDIRECT, 16, VRING_DESC_F_INDIRECT, 0}}},
         {"a circle in an indirect table",
-         {{GPA + INDIRECT, 32, VRING_DESC_F_INDIRECT, 0}}, {{GPA + DATA, 1, VRING_DESC_F_NEXT, 0}}},
+         {{GPA + INDIRECT, 32, VRING_DESC_F_INDIRECT, 0}},
+         {{GPA + DATA, 1, VRING_DESC_F_NEXT, 0}}},
         {"a successor beyond an indirect table",
-         {{GPA + INDIRECT, 16, VRING_DESC_F_INDIRECT, 0}}, {{GPA + DATA, 1, VRING_DESC_F_NEXT, 1}}},
+         {{GPA + INDIRECT, 16, VRING_DESC_F_INDIRECT, 0}},
+         {{GPA + DATA, 1, VRING_DESC_F_NEXT, 1}}},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
         memcpy(w->desc, cases[i].d, sizeof(cases[i].d));

@@ -122,8 +122,8 @@ static void test_the_end_of_the_session(void **state)
     handles_end(S.handles);
     assert_false(handles_bound(S.handles));
     turn_times(F.loop, 10);
-    assert_int_equal(F.seen[0], 1); /* the connection was closed */
-    assert_int_equal(S.answers, 1); /* and nobody told about it */
+    assert_int_equal(F.seen[0], 1);        /* the connection was closed */
+    assert_int_equal(S.answers, 1);        /* and nobody told about it */
     assert_true(handles_begin(S.handles)); /* a new session binds anew */
     unsigned two = 2;
     turn_until(F.loop, session_probed, &two);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What a guest may say about its GPU's resources: a client for which every rule holds, and for each rule one that breaks only it. */
+/* What a guest may say about its GPU's resources: a client for which every rule holds, and for each
+ * rule one that breaks only it. */
 #include "tests/unit/export_fake.h"
 
 #include "common/memory.h"
@@ -38,7 +39,8 @@ static void on_failed(void *user, enum import_rule rule, const char *text)
     snprintf(C.text, sizeof(C.text), "%s", text);
 }
 
-static const struct imports_ops ops = {.idle = on_idle, .released = on_released, .failed = on_failed};
+static const struct imports_ops ops = {
+    .idle = on_idle, .released = on_released, .failed = on_failed};
 
 static int setup(void **state)
 {
@@ -73,8 +75,11 @@ static enum import_rule add(uint32_t id, uint32_t resource, uint64_t size)
 
 static enum import_rule copy_at(uint32_t import, uint64_t source)
 {
-    struct link_mem_copy copy = {.to = {.id = 1, .row = ROW, .rows = ROWS, .stride = 100, .offset = 1000},
-                                 .import = import, .source_stride = 64, .source_offset = source};
+    struct link_mem_copy copy = {
+        .to = {.id = 1, .row = ROW, .rows = ROWS, .stride = 100, .offset = 1000},
+        .import = import,
+        .source_stride = 64,
+        .source_offset = source};
     return imports_copy(&C.imports, C.memory, &copy, C.text, sizeof(C.text));
 }
 
@@ -89,14 +94,16 @@ static void settle(void)
     turn_until(F.loop, is_idle, NULL);
 }
 
-/* The client ended for this, once, with words that name the rule; nothing of the device was kept. */
+/* The client ended for this, once, with words that name the rule; nothing of the device was kept.
+ */
 static void assert_failed(enum import_rule rule)
 {
     char name[32];
     settle();
     turn_times(F.loop, 20);
     if (C.rule != rule)
-        fail_msg("refused by \"%s\" (%s), not by \"%s\"", import_rule_name(C.rule), C.text, import_rule_name(rule));
+        fail_msg("refused by \"%s\" (%s), not by \"%s\"", import_rule_name(C.rule), C.text,
+                 import_rule_name(rule));
     assert_int_equal(C.failed, 1);
     assert_int_equal(C.idle, 0); /* its messages go no further */
     snprintf(name, sizeof(name), "rule: %s)", import_rule_name(rule));
@@ -346,9 +353,13 @@ static void test_rule_geometry(void **state)
     settle();
     assert_refused(IMPORT_GEOMETRY, copy_at(1, SIZE - 3 * 64 - ROW + 1));
     assert_refused(IMPORT_GEOMETRY, copy_at(1, LINK_MEMORY_MAX));
-    struct link_mem_copy wraps = {.to = {.id = 1, .row = 1, .rows = UINT32_MAX, .stride = 1, .offset = 0},
-                                  .import = 1, .source_stride = UINT32_MAX, .source_offset = 0};
-    assert_refused(IMPORT_GEOMETRY, imports_copy(&C.imports, C.memory, &wraps, C.text, sizeof(C.text)));
+    struct link_mem_copy wraps = {
+        .to = {.id = 1, .row = 1, .rows = UINT32_MAX, .stride = 1, .offset = 0},
+        .import = 1,
+        .source_stride = UINT32_MAX,
+        .source_offset = 0};
+    assert_refused(IMPORT_GEOMETRY,
+                   imports_copy(&C.imports, C.memory, &wraps, C.text, sizeof(C.text)));
     assert_int_equal(F.seen[EXPORT_COPY], 0);
 }
 
@@ -505,7 +516,8 @@ static void test_each_rule_has_a_name(void **state)
     (void)state;
     for (int i = 0; i < _IMPORT_RULE_N; i++)
         for (int j = 0; j < i; j++)
-            assert_string_not_equal(import_rule_name((enum import_rule)i), import_rule_name((enum import_rule)j));
+            assert_string_not_equal(import_rule_name((enum import_rule)i),
+                                    import_rule_name((enum import_rule)j));
 }
 
 int main(void)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* One end of the link, fed through a real socket: whole, byte by byte, and with what nobody should send. */
+/* One end of the link, fed through a real socket: whole, byte by byte, and with what nobody should
+ * send. */
 #include "tests/unit/turn.h"
 
 #include <errno.h>
@@ -58,13 +59,13 @@ static int on_write(void *user, const struct link_mem_write *write, struct memor
     return f.refuse;
 }
 
-static int on_stream(void *user, uint32_t id, size_t size, struct stream **ret_stream)
+static int on_stream(void *user, uint32_t id, size_t size, struct link_sink **ret_sink)
 {
     assert_ptr_equal(user, &f);
     alive();
     f.announced += size;
     if (id == 2)
-        *ret_stream = f.stream;
+        *ret_sink = f.stream ? &f.stream->sink : NULL;
     return f.refuse;
 }
 
@@ -96,7 +97,8 @@ static void on_closed(void *user, int reason, unsigned type)
     f.closed_type = type;
 }
 
-static const struct link_ops ops = {on_frame, on_write, on_stream, on_batch_end, on_drained, on_fault, on_closed, NULL};
+static const struct link_ops ops = {on_frame,   on_write, on_stream, on_batch_end,
+                                    on_drained, on_fault, on_closed, NULL};
 
 static int start(bool splice)
 {
@@ -267,7 +269,8 @@ static void test_bytes_that_were_read_before(void **state)
 /* --- MEM_WRITE --- */
 
 /* A frame of rows with pattern, a PING behind it; what the memory then holds goes to @expected. */
-static size_t put_rows(uint8_t *at, const struct link_mem_write *w, uint8_t *expected, uint32_t seed)
+static size_t put_rows(uint8_t *at, const struct link_mem_write *w, uint8_t *expected,
+                       uint32_t seed)
 {
     size_t n = link_mem_write_encode(at, w);
     fill_pattern(at + n, (size_t)w->row * w->rows, seed);
@@ -318,7 +321,8 @@ static void test_many_rows(void **state)
     (void)state;
     struct link_mem_write narrow = {.id = 1, .row = 4, .rows = 3000, .stride = 300, .offset = 1};
     struct link_mem_write wide = {.id = 1, .row = 1 << 20, .rows = 1, .stride = 1 << 20};
-    struct link_mem_write picture = {.id = 1, .row = 400, .rows = 1000, .stride = 1024, .offset = 100};
+    struct link_mem_write picture = {
+        .id = 1, .row = 400, .rows = 1000, .stride = 1024, .offset = 100};
     rows(&narrow, 100000);
     rows(&narrow, 1001);
     rows(&wide, 100001);
@@ -390,7 +394,8 @@ static void stream_data(size_t step, size_t frames, size_t each)
     assert_int_equal(pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);
     f.stream = stream_create(f.loop, f.link, 2, ends[1], false, true, on_ended, &f);
     assert_non_null(f.stream);
-    uint8_t *bytes = malloc(frames * (each + 100)), *expected = malloc(frames * each), *got = malloc(frames * each);
+    uint8_t *bytes = malloc(frames * (each + 100)), *expected = malloc(frames * each),
+            *got = malloc(frames * each);
     size_t n = 0;
     for (size_t i = 0; i < frames; i++) {
         n += link_stream_data_encode(bytes + n, 2, each);

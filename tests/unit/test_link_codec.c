@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The codec of the link: every frame type there and back, cut short anywhere, too long, and with each field that it may
- * not have. Payloads lie in memory of exactly their size, so that ASan sees a look beyond. */
+/* The codec of the link: every frame type there and back, cut short anywhere, too long, and with
+ * each field that it may not have. Payloads lie in memory of exactly their size, so that ASan sees
+ * a look beyond. */
 #include "tests/unit/support.h"
 
 #include <string.h>
@@ -13,8 +14,14 @@ static const uint8_t key[LINK_KEY_SIZE] = {1, 2, 3, 0xff, 5, [31] = 32};
 
 static size_t encode_hello(uint8_t *buffer)
 {
-    struct link_hello hello = {.version_min = 1, .version_max = 3, .features = 0x80000001u, .role = LINK_ROLE_CLIENT,
-                               .proof_kind = LINK_PROOF_KEY, .proof_size = LINK_KEY_SIZE, .label_size = 4, .proof = key,
+    struct link_hello hello = {.version_min = 1,
+                               .version_max = 3,
+                               .features = 0x80000001u,
+                               .role = LINK_ROLE_CLIENT,
+                               .proof_kind = LINK_PROOF_KEY,
+                               .proof_size = LINK_KEY_SIZE,
+                               .label_size = 4,
+                               .proof = key,
                                .label = "foot"};
     return link_hello_encode(buffer, &hello);
 }
@@ -44,13 +51,15 @@ static size_t encode_pong(uint8_t *buffer)
 
 static size_t encode_vfd(uint8_t *buffer)
 {
-    struct link_vfd vfd = {.id = LINK_HOST_ID | 3, .kind = LINK_VFD_MEMORY, .size = LINK_MEMORY_MAX};
+    struct link_vfd vfd = {
+        .id = LINK_HOST_ID | 3, .kind = LINK_VFD_MEMORY, .size = LINK_MEMORY_MAX};
     return link_vfd_encode(buffer, &vfd);
 }
 
 static size_t encode_mem_write(uint8_t *buffer)
 {
-    struct link_mem_write write = {.id = 1, .row = 3, .rows = 2, .stride = 5, .offset = LINK_MEMORY_MAX};
+    struct link_mem_write write = {
+        .id = 1, .row = 3, .rows = 2, .stride = 5, .offset = LINK_MEMORY_MAX};
     size_t n = link_mem_write_encode(buffer, &write);
     memset(buffer + n, 0xaa, 6); /* the data is the caller's */
     return n + 6;
@@ -273,7 +282,8 @@ static void test_each_type_reads_back(void **state)
         assert_int_equal(link_header_decode(frame, &header), LINK_OK);
         assert_int_equal(header.type, codecs[i].type);
         assert_int_equal(header.size, n - LINK_HEADER_SIZE);
-        assert_int_equal(decode_exact(&codecs[i], frame + LINK_HEADER_SIZE, header.size, header.size), LINK_OK);
+        assert_int_equal(
+            decode_exact(&codecs[i], frame + LINK_HEADER_SIZE, header.size, header.size), LINK_OK);
     }
 }
 
@@ -286,8 +296,8 @@ static void test_every_prefix_and_surplus_is_refused(void **state)
         for (size_t size = 0; size < n + 9; size++) {
             int result = decode_exact(&codecs[i], frame + LINK_HEADER_SIZE, n, size);
             if (result != (size == n ? LINK_OK : LINK_E_SIZE))
-                fail_msg("%s of %zu bytes, cut or stretched to %zu: %s", link_type_name(codecs[i].type), n, size,
-                         link_decode_error_name(result));
+                fail_msg("%s of %zu bytes, cut or stretched to %zu: %s",
+                         link_type_name(codecs[i].type), n, size, link_decode_error_name(result));
         }
     }
 }
@@ -318,8 +328,14 @@ static void test_hello_at_its_caps(void **state)
     static const uint8_t proof[LINK_PROOF_MAX] = {7};
     char label[LINK_LABEL_MAX];
     memset(label, '~', sizeof(label));
-    struct link_hello hello = {.version_min = 1, .version_max = 0xffff, .role = LINK_ROLE_CONTROL, .proof_kind = LINK_PROOF_TOKEN,
-                               .proof_size = LINK_PROOF_MAX, .label_size = LINK_LABEL_MAX, .proof = proof, .label = label};
+    struct link_hello hello = {.version_min = 1,
+                               .version_max = 0xffff,
+                               .role = LINK_ROLE_CONTROL,
+                               .proof_kind = LINK_PROOF_TOKEN,
+                               .proof_size = LINK_PROOF_MAX,
+                               .label_size = LINK_LABEL_MAX,
+                               .proof = proof,
+                               .label = label};
     uint8_t *frame = malloc(LINK_FRAME_SMALL_MAX); /* ASan: the cap is enough for the largest */
     assert_int_equal(link_hello_encode(frame, &hello), LINK_FRAME_SMALL_MAX);
     struct link_header header;
@@ -328,7 +344,10 @@ static void test_hello_at_its_caps(void **state)
     assert_int_equal(link_hello_decode(frame + 8, header.size, &h), LINK_OK);
     assert_int_equal(h.proof_size, LINK_PROOF_MAX);
     free(frame);
-    hello = (struct link_hello){.version_min = 1, .version_max = 1, .role = LINK_ROLE_CONTROL, .proof_kind = LINK_PROOF_DESCRIPTOR};
+    hello = (struct link_hello){.version_min = 1,
+                                .version_max = 1,
+                                .role = LINK_ROLE_CONTROL,
+                                .proof_kind = LINK_PROOF_DESCRIPTOR};
     uint8_t small[LINK_FRAME_SMALL_MAX];
     assert_int_equal(link_hello_encode(small, &hello), 28);
     assert_int_equal(link_hello_decode(small + 8, 20, &h), LINK_OK);
@@ -400,13 +419,16 @@ static void test_numbers_read_back(void **state)
     encode_pong(frame);
     assert_int_equal(link_pong_decode(frame + 8, 40, &pong), LINK_OK);
     assert_int_equal(pong.serial, 5);
-    assert_true(pong.ns[0] == 1 && pong.ns[1] == -2 && pong.ns[2] == INT64_MAX && pong.ns[3] == INT64_MIN);
+    assert_true(pong.ns[0] == 1 && pong.ns[1] == -2 && pong.ns[2] == INT64_MAX &&
+                pong.ns[3] == INT64_MIN);
     encode_vfd(frame);
     assert_int_equal(link_vfd_decode(frame + 8, 16, &vfd), LINK_OK);
-    assert_true(vfd.id == (LINK_HOST_ID | 3) && vfd.kind == LINK_VFD_MEMORY && vfd.flags == 0 && vfd.size == LINK_MEMORY_MAX);
+    assert_true(vfd.id == (LINK_HOST_ID | 3) && vfd.kind == LINK_VFD_MEMORY && vfd.flags == 0 &&
+                vfd.size == LINK_MEMORY_MAX);
     encode_mem_write(frame);
     assert_int_equal(link_mem_write_decode(frame + 8, 30, &write), LINK_OK);
-    assert_true(write.id == 1 && write.row == 3 && write.rows == 2 && write.stride == 5 && write.offset == LINK_MEMORY_MAX);
+    assert_true(write.id == 1 && write.row == 3 && write.rows == 2 && write.stride == 5 &&
+                write.offset == LINK_MEMORY_MAX);
     encode_mem_size(frame);
     assert_int_equal(link_mem_size_decode(frame + 8, 16, &size), LINK_OK);
     assert_true(size.id == 9 && size.size == 4096);
@@ -426,7 +448,8 @@ static void test_stream_data_head(void **state)
     (void)state;
     uint8_t frame[LINK_FRAME_SMALL_MAX];
     struct link_header header;
-    assert_int_equal(link_stream_data_encode(frame, 0x01020304, LINK_STREAM_MAX), LINK_HEADER_SIZE + LINK_STREAM_DATA_SIZE);
+    assert_int_equal(link_stream_data_encode(frame, 0x01020304, LINK_STREAM_MAX),
+                     LINK_HEADER_SIZE + LINK_STREAM_DATA_SIZE);
     assert_int_equal(link_header_decode(frame, &header), LINK_OK);
     assert_int_equal(header.type, LINK_STREAM_DATA);
     assert_int_equal(header.size, LINK_STREAM_DATA_SIZE + LINK_STREAM_MAX);
@@ -497,7 +520,8 @@ static const struct rule {
     {"offset 2^64 - 1", LINK_MEM_WRITE, 16, 8, UINT64_MAX, LINK_E_VALUE},
     {"more data than rows", LINK_MEM_WRITE, 8, 4, 1, LINK_E_SIZE},
     {"more rows than data", LINK_MEM_WRITE, 8, 4, 3, LINK_E_SIZE},
-    {"rows that wrap 32 bits", LINK_MEM_WRITE, 8, 4, 0x55555557, LINK_E_SIZE}, /* 3 times it is 2^32 + 5 */
+    {"rows that wrap 32 bits", LINK_MEM_WRITE, 8, 4, 0x55555557,
+     LINK_E_SIZE}, /* 3 times it is 2^32 + 5 */
 
     {"reserved word", LINK_MEM_SIZE, 4, 4, 1, LINK_E_RESERVED},
     {"size 0", LINK_MEM_SIZE, 8, 8, 0, LINK_E_VALUE},
@@ -523,7 +547,8 @@ static void test_each_rule(void **state)
             frame[LINK_HEADER_SIZE + rule->offset + b] = (uint8_t)(rule->value >> (8 * b));
         int result = decode_exact(codec, frame + LINK_HEADER_SIZE, n, n);
         if (result != rule->expected)
-            fail_msg("%s, %s: %s", link_type_name(rule->type), rule->name, link_decode_error_name(result));
+            fail_msg("%s, %s: %s", link_type_name(rule->type), rule->name,
+                     link_decode_error_name(result));
     }
 }
 
@@ -548,13 +573,15 @@ static void test_vfd_kinds(void **state)
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
         uint8_t frame[LINK_FRAME_SMALL_MAX];
-        struct link_vfd vfd = {.id = 1, .kind = cases[i].kind, .flags = cases[i].flags, .size = cases[i].size};
+        struct link_vfd vfd = {
+            .id = 1, .kind = cases[i].kind, .flags = cases[i].flags, .size = cases[i].size};
         struct link_vfd back = {.id = 77};
         link_vfd_encode(frame, &vfd);
         int result = link_vfd_decode(frame + 8, 16, &back);
         if (result != cases[i].expected)
             fail_msg("case %zu: %s", i, link_decode_error_name(result));
-        assert_int_equal(back.id, result == LINK_OK ? 1 : 77); /* a failure leaves the output alone */
+        assert_int_equal(back.id,
+                         result == LINK_OK ? 1 : 77); /* a failure leaves the output alone */
     }
 }
 
@@ -591,19 +618,24 @@ static void test_gpu_frames_read_back(void **state)
     assert_true(import.id == 1 && import.resource == 77 && import.size == LINK_MEMORY_MAX);
     n = encode_copy(frame) - LINK_HEADER_SIZE;
     assert_int_equal(link_mem_copy_decode(payload, n, &copy), LINK_OK);
-    assert_true(copy.to.id == 1 && copy.to.row == 3 && copy.to.rows == 2 && copy.to.stride == 5 && copy.to.offset == LINK_MEMORY_MAX);
-    assert_true(copy.import == 4 && copy.source_stride == 6 && copy.source_offset == LINK_MEMORY_MAX);
+    assert_true(copy.to.id == 1 && copy.to.row == 3 && copy.to.rows == 2 && copy.to.stride == 5 &&
+                copy.to.offset == LINK_MEMORY_MAX);
+    assert_true(copy.import == 4 && copy.source_stride == 6 &&
+                copy.source_offset == LINK_MEMORY_MAX);
 }
 
 static void test_import_rules(void **state)
 {
     (void)state;
-    static const struct link_import wrong[] = {{0, 1, 1}, {1, 0, 1}, {1, 1, 0}, {1, 1, LINK_MEMORY_MAX + 1}, {1, 1, UINT64_MAX}};
+    static const struct link_import wrong[] = {
+        {0, 1, 1}, {1, 0, 1}, {1, 1, 0}, {1, 1, LINK_MEMORY_MAX + 1}, {1, 1, UINT64_MAX}};
     for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++) {
         uint8_t frame[LINK_FRAME_SMALL_MAX];
         struct link_import import;
         size_t n = link_import_encode(frame, &wrong[i]);
-        assert_int_equal(link_import_decode(frame + LINK_HEADER_SIZE, n - LINK_HEADER_SIZE, &import), LINK_E_VALUE);
+        assert_int_equal(
+            link_import_decode(frame + LINK_HEADER_SIZE, n - LINK_HEADER_SIZE, &import),
+            LINK_E_VALUE);
     }
 }
 
@@ -611,19 +643,21 @@ static void test_mem_copy_rules(void **state)
 {
     (void)state;
     static const struct link_mem_copy wrong[] = {
-        {{1, 0, 2, 5, 0}, 4, 6, 0},                   /* no bytes */
-        {{1, 3, 0, 5, 0}, 4, 6, 0},                   /* no rows */
-        {{1, 6, 2, 5, 0}, 4, 6, 0},                   /* rows that overlap in the memory */
-        {{1, 5, 2, 5, 0}, 4, 4, 0},                   /* and in the resource */
+        {{1, 0, 2, 5, 0}, 4, 6, 0}, /* no bytes */
+        {{1, 3, 0, 5, 0}, 4, 6, 0}, /* no rows */
+        {{1, 6, 2, 5, 0}, 4, 6, 0}, /* rows that overlap in the memory */
+        {{1, 5, 2, 5, 0}, 4, 4, 0}, /* and in the resource */
         {{1, 3, 2, 5, LINK_MEMORY_MAX + 1}, 4, 6, 0},
         {{1, 3, 2, 5, 0}, 4, 6, LINK_MEMORY_MAX + 1},
-        {{1, 3, 2, 5, 0}, 0, 6, 0},                   /* no import */
+        {{1, 3, 2, 5, 0}, 0, 6, 0}, /* no import */
     };
     for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++) {
         uint8_t frame[LINK_FRAME_SMALL_MAX];
         struct link_mem_copy copy;
         size_t n = link_mem_copy_encode(frame, &wrong[i]);
-        assert_int_equal(link_mem_copy_decode(frame + LINK_HEADER_SIZE, n - LINK_HEADER_SIZE, &copy), LINK_E_VALUE);
+        assert_int_equal(
+            link_mem_copy_decode(frame + LINK_HEADER_SIZE, n - LINK_HEADER_SIZE, &copy),
+            LINK_E_VALUE);
     }
 }
 
@@ -664,12 +698,14 @@ static void test_header_bounds_of_each_type(void **state)
             if (outside && (low ? bounds[i].min == 0 : bounds[i].max == UINT32_MAX))
                 continue;
             uint32_t size = low ? bounds[i].min - outside : bounds[i].max + outside;
-            uint8_t bytes[LINK_HEADER_SIZE] = {(uint8_t)size, (uint8_t)(size >> 8), (uint8_t)(size >> 16), (uint8_t)(size >> 24),
+            uint8_t bytes[LINK_HEADER_SIZE] = {(uint8_t)size, (uint8_t)(size >> 8),
+                                               (uint8_t)(size >> 16), (uint8_t)(size >> 24),
                                                (uint8_t)bounds[i].type};
             struct link_header header = {0};
             int result = link_header_decode(bytes, &header);
             if (result != (outside ? LINK_E_SIZE : LINK_OK))
-                fail_msg("%s of %u bytes: %s", link_type_name(bounds[i].type), size, link_decode_error_name(result));
+                fail_msg("%s of %u bytes: %s", link_type_name(bounds[i].type), size,
+                         link_decode_error_name(result));
             if (!outside)
                 assert_true(header.size == size && header.type == bounds[i].type);
         }
@@ -680,13 +716,22 @@ static void test_header_rules(void **state)
 {
     (void)state;
     struct link_header header;
-    assert_int_equal(link_header_decode((const uint8_t[8]){0, 0, 0, 0, LINK_END, 0, 0, 0}, &header), LINK_OK);
-    assert_int_equal(link_header_decode((const uint8_t[8]){0, 0, 0, 0, LINK_END, 0, 1, 0}, &header), LINK_E_RESERVED);
-    assert_int_equal(link_header_decode((const uint8_t[8]){0, 0, 0, 0, LINK_END, 0, 0, 0x80}, &header), LINK_E_RESERVED);
-    assert_int_equal(link_header_decode((const uint8_t[8]){0, 0, 0, 0, 0, 0, 0, 0}, &header), LINK_E_TYPE);
-    assert_int_equal(link_header_decode((const uint8_t[8]){0, 0, 0, 0, _LINK_TYPE_N, 0, 0, 0}, &header), LINK_E_TYPE);
-    assert_int_equal(link_header_decode((const uint8_t[8]){0, 0, 0, 0, LINK_END, 1, 0, 0}, &header), LINK_E_TYPE);
-    assert_int_equal(link_header_decode((const uint8_t[8]){0, 0, 0, 0, 0xff, 0xff, 0, 0}, &header), LINK_E_TYPE);
+    assert_int_equal(link_header_decode((const uint8_t[8]){0, 0, 0, 0, LINK_END, 0, 0, 0}, &header),
+                     LINK_OK);
+    assert_int_equal(link_header_decode((const uint8_t[8]){0, 0, 0, 0, LINK_END, 0, 1, 0}, &header),
+                     LINK_E_RESERVED);
+    assert_int_equal(
+        link_header_decode((const uint8_t[8]){0, 0, 0, 0, LINK_END, 0, 0, 0x80}, &header),
+        LINK_E_RESERVED);
+    assert_int_equal(link_header_decode((const uint8_t[8]){0, 0, 0, 0, 0, 0, 0, 0}, &header),
+                     LINK_E_TYPE);
+    assert_int_equal(
+        link_header_decode((const uint8_t[8]){0, 0, 0, 0, _LINK_TYPE_N, 0, 0, 0}, &header),
+        LINK_E_TYPE);
+    assert_int_equal(link_header_decode((const uint8_t[8]){0, 0, 0, 0, LINK_END, 1, 0, 0}, &header),
+                     LINK_E_TYPE);
+    assert_int_equal(link_header_decode((const uint8_t[8]){0, 0, 0, 0, 0xff, 0xff, 0, 0}, &header),
+                     LINK_E_TYPE);
 }
 
 static void test_names(void **state)

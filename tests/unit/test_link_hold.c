@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A link whose owner lets frames wait: nothing is lost, nothing overtakes, and nothing is read meanwhile. */
+/* A link whose owner lets frames wait: nothing is lost, nothing overtakes, and nothing is read
+ * meanwhile. */
 #include "tests/unit/turn.h"
 
 #include <errno.h>
@@ -13,10 +14,10 @@ static struct {
     struct loop *loop;
     struct link *link;
     int raw, before;
-    bool go;            /* PING frames may go on */
-    unsigned let;       /* so many may go on, whatever @go says */
+    bool go;      /* PING frames may go on */
+    unsigned let; /* so many may go on, whatever @go says */
     unsigned asked, closed;
-    char order[4096];   /* one letter per frame */
+    char order[4096]; /* one letter per frame */
     size_t n;
     struct memory *memory;
 } f;
@@ -61,7 +62,8 @@ static void closed(void *user, int reason, unsigned type)
     f.closed++;
 }
 
-static const struct link_ops ops = {.frame = frame, .mem_write = mem_write, .closed = closed, .may_go_on = may_go_on};
+static const struct link_ops ops = {
+    .frame = frame, .mem_write = mem_write, .closed = closed, .may_go_on = may_go_on};
 
 static int setup(void **state)
 {
@@ -199,7 +201,8 @@ static void test_rows_wait_too(void **state)
 {
     (void)state;
     static uint8_t bytes[LINK_HEADER_SIZE + LINK_MEM_WRITE_SIZE + 200000];
-    struct link_mem_write write = {.id = 1, .row = 200000, .rows = 1, .stride = 200000, .offset = 5};
+    struct link_mem_write write = {
+        .id = 1, .row = 200000, .rows = 1, .stride = 200000, .offset = 5};
     size_t n = link_mem_write_encode(bytes, &write);
     fill_pattern(bytes + n, 200000, 9);
     n += 200000;

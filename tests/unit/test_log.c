@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Log lines: what a reader sees for each level and subject, and what a hostile text or a flood turns into. */
+/* Log lines: what a reader sees for each level and subject, and what a hostile text or a flood
+ * turns into. */
 #include "tests/unit/support.h"
 
 #include <errno.h>
@@ -118,7 +119,8 @@ static void test_hostile_text_is_escaped(void **state)
         {"a\nprog: forged", "prog: a\\nprog: forged\n"},
         {"tab\there", "prog: tab\\there\n"},
         {"\x1b[31mred\x7f", "prog: \\x1b[31mred\\x7f\n"},
-        {"h\xc3\xa9llo \xe2\x82\xac \xf0\x9f\x98\x80", "prog: h\xc3\xa9llo \xe2\x82\xac \xf0\x9f\x98\x80\n"},
+        {"h\xc3\xa9llo \xe2\x82\xac \xf0\x9f\x98\x80",
+         "prog: h\xc3\xa9llo \xe2\x82\xac \xf0\x9f\x98\x80\n"},
         {"c1 \xc2\x9b", "prog: c1 \\xc2\\x9b\n"},
         {"cut \xe2\x82", "prog: cut \\xe2\\x82\n"},
         {"stray \x80 \xff", "prog: stray \\x80 \\xff\n"},

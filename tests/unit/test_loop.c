@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The loop: level-triggered watches, changes of what is watched, timers, postponed calls, signals; and that anything may
- * be destroyed from any callback. Run under ASan to see the last. */
+/* The loop: level-triggered watches, changes of what is watched, timers, postponed calls, signals;
+ * and that anything may be destroyed from any callback. Run under ASan to see the last. */
 #include "tests/unit/support.h"
 
 #include <errno.h>
@@ -28,7 +28,8 @@ static int setup(void **state)
     assert_non_null(f);
     f->loop = loop_create();
     assert_non_null(f->loop);
-    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, f->ends), 0);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, f->ends),
+                     0);
     *state = f;
     return 0;
 }
@@ -105,8 +106,8 @@ static void test_changing_what_is_watched(void **state)
     run_for(f, 20);
     assert_int_equal(f->count, 0);
 
-    static const unsigned masks[] = {LOOP_READ, LOOP_READ | LOOP_WRITE, LOOP_WRITE, LOOP_READ,
-                                     LOOP_READ | LOOP_WRITE, LOOP_READ};
+    static const unsigned masks[] = {LOOP_READ, LOOP_READ | LOOP_WRITE, LOOP_WRITE,
+                                     LOOP_READ, LOOP_READ | LOOP_WRITE, LOOP_READ};
     for (size_t i = 0; i < sizeof(masks) / sizeof(masks[0]); i++) {
         assert_int_equal(loop_io_set(f->io, masks[i]), 0);
         assert_int_equal(loop_io_set(f->io, masks[i]), 0);

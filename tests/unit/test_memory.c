@@ -180,7 +180,7 @@ static void test_read_only_import(void **state)
     struct memory *m = import(&client, page, O_RDONLY);
     assert_false(m->writable);
     assert_int_equal(pwrite(client, "x", 1, 5), 1);
-    assert_int_equal(m->map[5], 'x'); /* shared, not a copy */
+    assert_int_equal(m->map[5], 'x');              /* shared, not a copy */
     assert_int_equal(memory_grow(m, 3 * page), 0); /* the file may follow, or not */
     assert_int_equal(size_of(client), page);
     memory_unref(m);

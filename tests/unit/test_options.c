@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Both command lines: what each option does, and that a mistake is answered with a line that helps. */
+/* Both command lines: what each option does, and that a mistake is answered with a line that helps.
+ */
 #include "tests/unit/support.h"
 
 #include <errno.h>
@@ -54,8 +55,8 @@ static int parse(bool host, const char *line)
     dup2(file, 2);
     if (host)
         host_config_finish(&config);
-    int result = host ? host_options_parse(argc, argv, &config)
-                      : guest_options_parse(argc, argv, &guest);
+    int result =
+        host ? host_options_parse(argc, argv, &config) : guest_options_parse(argc, argv, &guest);
     fflush(NULL);
     for (int i = 0; i < 2; i++) {
         dup2(saved[i], 1 + i);
@@ -79,7 +80,8 @@ static void bad(bool host, const char *line, const char *needle)
     const char *program = host ? "wayvsock-host: " : "wayvsock-guest: ";
     const char *hint = host ? "Try \"wayvsock-host --help\"." : "Try \"wayvsock-guest --help\".";
     assert_int_equal(parse(host, line), -EINVAL);
-    if (strncmp(said, program, strlen(program)) != 0 || !strstr(said, needle) || !strstr(said, hint))
+    if (strncmp(said, program, strlen(program)) != 0 || !strstr(said, needle) ||
+        !strstr(said, hint))
         fail_msg("%s: \"%s\" does not say \"%s\"", line, said, needle);
 }
 
@@ -101,7 +103,8 @@ static void test_guest_defaults(void **state)
 static void test_guest_options(void **state)
 {
     (void)state;
-    good(false, "--connect unix:/x --display wayland-9 --token /t --no-auth --check --log-level debug");
+    good(false,
+         "--connect unix:/x --display wayland-9 --token /t --no-auth --check --log-level debug");
     assert_string_equal(guest.connect.path, "/x");
     assert_string_equal(guest.display, "wayland-9");
     assert_string_equal(guest.token_file, "/t");
@@ -173,8 +176,8 @@ static void test_gpu(void **state)
 
 static void test_help_and_version(void **state)
 {
-    static const char *const both[] = {"--token FILE", "--no-auth", "--check", "--log-level LEVEL",
-                                       "--help", "--version"};
+    static const char *const both[] = {"--token FILE",      "--no-auth", "--check",
+                                       "--log-level LEVEL", "--help",    "--version"};
     (void)state;
     for (int host = 0; host < 2; host++) {
         assert_int_equal(parse(host, "--version"), OPTIONS_DONE);
@@ -184,9 +187,9 @@ static void test_help_and_version(void **state)
         for (size_t i = 0; i < sizeof(both) / sizeof(both[0]); i++)
             assert_non_null(strstr(said, both[i]));
     }
-    static const char *const host_only[] = {"--listen ADDR", "--compositor DISPLAY", "--config FILE",
-                                            "--vm NAME[:CID]", "--allow GLOB",
-                                            "--peer-timeout SECONDS"};
+    static const char *const host_only[] = {"--listen ADDR", "--compositor DISPLAY",
+                                            "--config FILE", "--vm NAME[:CID]",
+                                            "--allow GLOB",  "--peer-timeout SECONDS"};
     for (size_t i = 0; i < sizeof(host_only) / sizeof(host_only[0]); i++)
         assert_non_null(strstr(said, host_only[i]));
     parse(false, "--help");

@@ -14,7 +14,14 @@ static int setup(void **state)
 }
 
 /* What the compositor of these tests offers, by name. */
-enum { GLOBAL_COMPOSITOR = 1, GLOBAL_SHM, GLOBAL_SEAT, GLOBAL_DATA, GLOBAL_UNKNOWN, GLOBAL_CAPTURE };
+enum {
+    GLOBAL_COMPOSITOR = 1,
+    GLOBAL_SHM,
+    GLOBAL_SEAT,
+    GLOBAL_DATA,
+    GLOBAL_UNKNOWN,
+    GLOBAL_CAPTURE
+};
 /* The objects that the client makes of it. */
 enum { REGISTRY = 2, COMPOSITOR, SHM, SEAT, DATA, NEXT };
 
@@ -34,7 +41,8 @@ static void expect_offer(uint32_t name, const char *interface, uint32_t version)
 static void get_registry(void)
 {
     wire_send(&R.client, 1, DISPLAY_GET_REGISTRY, "u", REGISTRY);
-    assert_int_equal(wire_expect(&R.compositor, 1, "wl_display", "get_registry").args[0].u, REGISTRY);
+    assert_int_equal(wire_expect(&R.compositor, 1, "wl_display", "get_registry").args[0].u,
+                     REGISTRY);
 }
 
 /* @interface at @version becomes object @id. */
@@ -125,7 +133,8 @@ static void test_version_cap_of_the_policy(void **state)
     offer(1, "wl_seat", 5);
     expect_offer(1, "wl_seat", 2);
     wire_send(&R.client, REGISTRY, REGISTRY_BIND, "uN", 1, "wl_seat", 3, 3);
-    expect_error(REGISTRY, WL_DISPLAY_INVALID_OBJECT, "wl_registry.bind: wl_seat is offered up to version 2, not 3");
+    expect_error(REGISTRY, WL_DISPLAY_INVALID_OBJECT,
+                 "wl_registry.bind: wl_seat is offered up to version 2, not 3");
 }
 
 static void test_two_registries(void **state)
@@ -267,7 +276,8 @@ static void test_malformed_messages_are_named(void **state)
     bind_all();
     wire_send(&R.client, COMPOSITOR, COMPOSITOR_CREATE_SURFACE, "u", NEXT);
     wire_send(&R.client, NEXT, SURFACE_ATTACH, "uu", 0, 0); /* lacks y */
-    expect_error(NEXT, WL_DISPLAY_INVALID_METHOD, "the client sent wl_surface#7.attach, message 1: wrong size");
+    expect_error(NEXT, WL_DISPLAY_INVALID_METHOD,
+                 "the client sent wl_surface#7.attach, message 1: wrong size");
 }
 
 static void test_impossible_size(void **state)
@@ -286,7 +296,8 @@ static void test_events_to_objects_that_are_destroyed(void **state)
     wire_expect(&R.compositor, SEAT, "wl_seat", "get_keyboard");
     wire_send(&R.client, NEXT, 0, ""); /* release */
     wire_expect(&R.compositor, NEXT, "wl_keyboard", "release");
-    /* What the compositor sent before it knew: with a descriptor, which must not be taken for that of another message. */
+    /* What the compositor sent before it knew: with a descriptor, which must not be taken for that
+     * of another message. */
     wire_send(&R.compositor, NEXT, KEYBOARD_REPEAT_INFO, "uu", 25, 600);
     wire_send_fd(&R.compositor, fd_memfd("keymap", 10), NEXT, KEYBOARD_KEYMAP, "uu", 1, 10);
     wire_send(&R.compositor, 1, DISPLAY_DELETE_ID, "u", NEXT);
@@ -294,7 +305,8 @@ static void test_events_to_objects_that_are_destroyed(void **state)
     wire_expect(&R.client, NEXT, "wl_keyboard", "keymap");
     assert_int_equal(R.client.fds_n, 1);
     wire_expect(&R.client, 1, "wl_display", "delete_id");
-    wire_send(&R.client, COMPOSITOR, COMPOSITOR_CREATE_SURFACE, "u", NEXT); /* the id is another's now */
+    wire_send(&R.client, COMPOSITOR, COMPOSITOR_CREATE_SURFACE, "u",
+              NEXT); /* the id is another's now */
     wire_expect(&R.compositor, COMPOSITOR, "wl_compositor", "create_surface");
     wire_send(&R.client, NEXT, SURFACE_COMMIT, "");
     wire_expect(&R.compositor, NEXT, "wl_surface", "commit");
@@ -311,8 +323,11 @@ static void test_ids_of_the_server(void **state)
         wire_send(&R.compositor, NEXT, DEVICE_DATA_OFFER, "u", offer_id);
         wire_send(&R.compositor, offer_id, OFFER_OFFER, "s", "text/plain");
         wire_send(&R.compositor, NEXT, DEVICE_SELECTION, "u", offer_id);
-        assert_int_equal(wire_expect(&R.client, NEXT, "wl_data_device", "data_offer").args[0].u, offer_id);
-        assert_string_equal(wire_expect(&R.client, offer_id, "wl_data_offer", "offer").args[0].s.text, "text/plain");
+        assert_int_equal(wire_expect(&R.client, NEXT, "wl_data_device", "data_offer").args[0].u,
+                         offer_id);
+        assert_string_equal(
+            wire_expect(&R.client, offer_id, "wl_data_offer", "offer").args[0].s.text,
+            "text/plain");
         wire_expect(&R.client, NEXT, "wl_data_device", "selection");
         wire_send(&R.client, offer_id, OFFER_DESTROY, "");
         wire_expect(&R.compositor, offer_id, "wl_data_offer", "destroy");
@@ -376,13 +391,16 @@ static void test_large_batches(void **state)
     static uint8_t bytes[4 << 20];
     size_t n = 0;
     memset(mime, 'm', sizeof(mime) - 1);
-    for (int i = 0; i < 40; i++) { /* messages as large as libwayland may send now, more than a frame and a socket hold */
+    for (int i = 0; i < 40; i++) { /* messages as large as libwayland may send now, more than a
+                                      frame and a socket hold */
         mime[60000 - i] = 0;
         n += put_message(bytes + n, source, SOURCE_OFFER, "s", mime);
     }
     wire_send_fds(&R.client, bytes, n, NULL, 0);
     for (uint32_t i = 0; i < 40; i++)
-        assert_int_equal(wire_expect(&R.compositor, source, "wl_data_source", "offer").args[0].s.length, 60000 - i);
+        assert_int_equal(
+            wire_expect(&R.compositor, source, "wl_data_source", "offer").args[0].s.length,
+            60000 - i);
 }
 
 /* --- shared memory --- */
@@ -401,18 +419,21 @@ static int pool_file(uint8_t **ret_map)
 
 enum { POOL = NEXT, BUFFER, SURFACE, AFTER };
 
-/* A pool, a 64 × 64 buffer at offset 4096, and a surface. Returns the compositor's view of the pool. */
+/* A pool, a 64 × 64 buffer at offset 4096, and a surface. Returns the compositor's view of the
+ * pool. */
 static uint8_t *start_pool(int *ret_file, uint8_t **ret_map)
 {
     bind_all();
     int fd = *ret_file = pool_file(ret_map);
-    wire_send_fd(&R.client, fcntl(fd, F_DUPFD_CLOEXEC, 0), SHM, SHM_CREATE_POOL, "uu", POOL, POOL_SIZE);
+    wire_send_fd(&R.client, fcntl(fd, F_DUPFD_CLOEXEC, 0), SHM, SHM_CREATE_POOL, "uu", POOL,
+                 POOL_SIZE);
     assert_int_equal(wire_expect(&R.compositor, SHM, "wl_shm", "create_pool").args[2].i, POOL_SIZE);
     int mirror = wire_fd(&R.compositor);
     struct stat st;
     assert_int_equal(fstat(mirror, &st), 0);
     assert_true(st.st_size >= POOL_SIZE);
-    assert_int_equal(fcntl(mirror, F_GET_SEALS) & F_SEAL_SHRINK, F_SEAL_SHRINK); /* the compositor is safe from SIGBUS */
+    assert_int_equal(fcntl(mirror, F_GET_SEALS) & F_SEAL_SHRINK,
+                     F_SEAL_SHRINK); /* the compositor is safe from SIGBUS */
     uint8_t *view = mmap(NULL, POOL_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, mirror, 0);
     assert_ptr_not_equal(view, MAP_FAILED);
     fd_close(mirror);
@@ -494,7 +515,8 @@ static void test_pools_on_one_file_and_resize(void **state)
     assert_int_equal(ftruncate(file, 2 * POOL_SIZE), 0);
     wire_send(&R.client, POOL, POOL_RESIZE, "u", 2 * POOL_SIZE);
     wire_expect(&R.compositor, POOL, "wl_shm_pool", "resize");
-    wire_send_fd(&R.client, fcntl(file, F_DUPFD_CLOEXEC, 0), SHM, SHM_CREATE_POOL, "uu", AFTER, POOL_SIZE / 2);
+    wire_send_fd(&R.client, fcntl(file, F_DUPFD_CLOEXEC, 0), SHM, SHM_CREATE_POOL, "uu", AFTER,
+                 POOL_SIZE / 2);
     wire_expect(&R.compositor, SHM, "wl_shm", "create_pool");
     struct stat first, second;
     assert_int_equal(fstat(R.host->memories->fd, &first), 0);
@@ -563,13 +585,15 @@ static void test_a_pool_of_a_pipe(void **state)
     int ends[2];
     assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
     fd_close(ends[1]);
-    bad_pool(ends[0], 4096, "wl_shm#4.create_pool: a pool must be readable shared memory, not pipe");
+    bad_pool(ends[0], 4096,
+             "wl_shm#4.create_pool: a pool must be readable shared memory, not pipe");
 }
 
 static void test_a_pool_larger_than_its_file(void **state)
 {
     (void)state;
-    bad_pool(fd_memfd("pool", 4096), 4097, "wl_shm#4.create_pool: invalid size 4097 of a file of 4096 bytes");
+    bad_pool(fd_memfd("pool", 4096), 4097,
+             "wl_shm#4.create_pool: invalid size 4097 of a file of 4096 bytes");
 }
 
 static void test_a_pool_of_no_size(void **state)
@@ -720,7 +744,8 @@ static void test_a_keymap_of_a_socket(void **state)
     make_sockets(ends, 0);
     fd_close(ends[1]);
     wire_send_fd(&R.compositor, ends[0], NEXT, KEYBOARD_KEYMAP, "uu", 1, 10);
-    expect_error(NEXT, WL_DISPLAY_IMPLEMENTATION, "wl_keyboard#7.keymap: a readable file is needed, not socket");
+    expect_error(NEXT, WL_DISPLAY_IMPLEMENTATION,
+                 "wl_keyboard#7.keymap: a readable file is needed, not socket");
 }
 
 /* --- streams --- */
@@ -763,7 +788,8 @@ static void test_descriptors_keep_their_order(void **state)
     static uint8_t bytes[N * 64];
     size_t n = 0;
     int fds[28], n_fds = 0;
-    for (int i = 0; i < N; i++) { /* in one go, the descriptors ahead of their messages as libwayland sends them */
+    for (int i = 0; i < N;
+         i++) { /* in one go, the descriptors ahead of their messages as libwayland sends them */
         int ends[2];
         char mime[32];
         make_pipe(ends);
@@ -780,7 +806,8 @@ static void test_descriptors_keep_their_order(void **state)
     for (int i = 0; i < N; i++) {
         char mime[32];
         snprintf(mime, sizeof(mime), "type/%d", i);
-        assert_string_equal(wire_expect(&R.compositor, id, "wl_data_offer", "receive").args[0].s.text, mime);
+        assert_string_equal(
+            wire_expect(&R.compositor, id, "wl_data_offer", "receive").args[0].s.text, mime);
         int theirs = wire_fd(&R.compositor);
         assert_int_equal(write(theirs, &i, sizeof(i)), sizeof(i));
         fd_close(theirs);
@@ -862,8 +889,10 @@ static void test_a_stream_of_a_directory(void **state)
 {
     (void)state;
     uint32_t id = start_offer();
-    wire_send_fd(&R.client, open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC), id, OFFER_RECEIVE, "s", "a/b");
-    expect_error(id, WL_DISPLAY_IMPLEMENTATION, "wl_data_offer#4278190080.receive: a pipe, socket or file is needed");
+    wire_send_fd(&R.client, open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC), id, OFFER_RECEIVE, "s",
+                 "a/b");
+    expect_error(id, WL_DISPLAY_IMPLEMENTATION,
+                 "wl_data_offer#4278190080.receive: a pipe, socket or file is needed");
 }
 
 static void test_surplus_descriptors(void **state)
@@ -886,7 +915,8 @@ static void test_the_application_leaves(void **state)
 {
     (void)state;
     bind_all();
-    wire_send(&R.client, COMPOSITOR, COMPOSITOR_CREATE_SURFACE, "u", NEXT); /* its last words count */
+    wire_send(&R.client, COMPOSITOR, COMPOSITOR_CREATE_SURFACE, "u",
+              NEXT); /* its last words count */
     R.client.fd = fd_close(R.client.fd);
     wire_expect(&R.compositor, COMPOSITOR, "wl_compositor", "create_surface");
     turn_until(R.loop, wire_at_end, &R.compositor);
@@ -924,7 +954,8 @@ static void test_a_descriptor_for_a_compositor_that_left(void **state)
     uint32_t id = start_offer();
     make_pipe(ends);
     R.compositor.fd = fd_close(R.compositor.fd);
-    wire_send_fd(&R.client, ends[1], id, OFFER_RECEIVE, "s", "a/b"); /* read before the other end is noticed */
+    wire_send_fd(&R.client, ends[1], id, OFFER_RECEIVE, "s",
+                 "a/b"); /* read before the other end is noticed */
     struct flow f = {-1, ends[0], 0, 0, false};
     turn_until(R.loop, flow_step, &f);
     fd_close(ends[0]);

@@ -15,9 +15,9 @@ static int manager(const char *path, size_t n)
     struct sockaddr_un sun = {.sun_family = AF_UNIX};
     int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     memcpy(sun.sun_path, path, n);
-    assert_int_equal(bind(fd, (struct sockaddr *)&sun,
-                          (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n)),
-                     0);
+    assert_int_equal(
+        bind(fd, (struct sockaddr *)&sun, (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n)),
+        0);
     return fd;
 }
 

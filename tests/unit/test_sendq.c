@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The queue of a socket, over real sockets: every byte arrives once and in order, descriptors with their bytes, pixels
- * straight from mappings and pipes' contents among them. */
+/* The queue of a socket, over real sockets: every byte arrives once and in order, descriptors with
+ * their bytes, pixels straight from mappings and pipes' contents among them. */
 #include "tests/unit/turn.h"
 
 #include <errno.h>
@@ -21,7 +21,7 @@ static struct fixture {
     int before;
     uint8_t *expected, *got;
     size_t expected_n, got_n;
-    int fds[512]; /* received, in order */
+    int fds[512];       /* received, in order */
     size_t fds_at[512]; /* how many bytes had come with and before it */
     size_t fds_n, largest_message;
     uint32_t faults[8];
@@ -101,8 +101,12 @@ static bool receive(size_t most)
         struct cmsghdr header;
         char space[CMSG_SPACE(253 * sizeof(int))];
     } control;
-    struct iovec iov = {f.got + f.got_n, most < EXPECTED_MAX - f.got_n ? most : EXPECTED_MAX - f.got_n};
-    struct msghdr message = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)};
+    struct iovec iov = {f.got + f.got_n,
+                        most < EXPECTED_MAX - f.got_n ? most : EXPECTED_MAX - f.got_n};
+    struct msghdr message = {.msg_iov = &iov,
+                             .msg_iovlen = 1,
+                             .msg_control = &control,
+                             .msg_controllen = sizeof(control)};
     ssize_t n = recvmsg(f.ends[1], &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
     if (n <= 0)
         return false;
@@ -239,7 +243,8 @@ static ino_t inode(int fd)
     return st.st_ino;
 }
 
-/* Queues @messages of @size bytes, the first @with of them with a descriptor, and checks what comes with what. */
+/* Queues @messages of @size bytes, the first @with of them with a descriptor, and checks what comes
+ * with what. */
 static void fds_with_messages(size_t messages, size_t with, size_t size, size_t most)
 {
     ino_t *inodes = calloc(messages, sizeof(*inodes));
@@ -258,7 +263,8 @@ static void fds_with_messages(size_t messages, size_t with, size_t size, size_t 
     for (size_t i = 0; i < with; i++) {
         assert_int_equal(inode(f.fds[i]), inodes[i]);
         /* It came with a read that ended no later than its message could be read whole. */
-        assert_true(most == SIZE_MAX || f.fds_at[i] <= (i + 1) * size + (most > size ? most : size));
+        assert_true(most == SIZE_MAX ||
+                    f.fds_at[i] <= (i + 1) * size + (most > size ? most : size));
     }
     free(inodes);
 }
@@ -276,7 +282,8 @@ static void test_at_most_28_descriptors_per_message(void **state)
     assert_int_equal(f.largest_message, SENDQ_FDS_PER_MESSAGE);
 }
 
-/* What libwayland needs: when a message can be read whole, its descriptor is there. Read byte by byte. */
+/* What libwayland needs: when a message can be read whole, its descriptor is there. Read byte by
+ * byte. */
 static void test_no_descriptor_after_its_message(void **state)
 {
     (void)state;
@@ -323,7 +330,8 @@ static void test_unsent_descriptors_are_closed(void **state)
 
 /* --- rows --- */
 
-static void expect_rows(const uint8_t *map, uint64_t offset, uint32_t row, uint32_t rows, uint32_t stride)
+static void expect_rows(const uint8_t *map, uint64_t offset, uint32_t row, uint32_t rows,
+                        uint32_t stride)
 {
     for (uint32_t i = 0; i < rows; i++)
         expect(map + offset + (uint64_t)i * stride, row);
@@ -337,7 +345,11 @@ static void test_rows(void **state)
     static const struct {
         uint64_t offset;
         uint32_t row, rows, stride;
-    } cases[] = {{0, 64, 64, 256}, {1000003 % (1 << 19), 1, 1, 1}, {77, 400, 900, 401}, {0, 1 << 20, 1, 1 << 20}, {5, 4, 2000, 500}};
+    } cases[] = {{0, 64, 64, 256},
+                 {1000003 % (1 << 19), 1, 1, 1},
+                 {77, 400, 900, 401},
+                 {0, 1 << 20, 1, 1 << 20},
+                 {5, 4, 2000, 500}};
     for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
         sendq_copy(&f.q, expect("head", 4), 4);
         expect_rows(m->map, cases[i].offset, cases[i].row, cases[i].rows, cases[i].stride);
@@ -360,11 +372,12 @@ static void test_rows_of_memory_that_grows_meanwhile(void **state)
     sendq_rows(&f.q, m, 0, 1000, 1000, 1001, 1);
     assert_int_equal(sendq_flush(&f.q, f.ends[0]), -EAGAIN);
     assert_int_equal(memory_grow(m, 64 << 20), 0); /* and moves */
-    memory_unref(m); /* the queue has its own reference */
+    memory_unref(m);                               /* the queue has its own reference */
     flush_all(SIZE_MAX);
 }
 
-static void truncated(uint64_t size, uint64_t left, uint64_t offset, uint32_t row, uint32_t rows, uint32_t stride)
+static void truncated(uint64_t size, uint64_t left, uint64_t offset, uint32_t row, uint32_t rows,
+                      uint32_t stride)
 {
     int client = fd_memfd("client", size);
     struct memory *m = memory_import(fcntl(client, F_DUPFD_CLOEXEC, 0), size, true, 1, 1);
@@ -421,7 +434,8 @@ static void test_other_rows_survive_a_shrunken_file(void **state)
 {
     (void)state;
     int client = fd_memfd("client", 8192);
-    struct memory *bad = memory_import(fcntl(client, F_DUPFD_CLOEXEC, 0), 8192, true, 1, 1), *good = memory_create(8192);
+    struct memory *bad = memory_import(fcntl(client, F_DUPFD_CLOEXEC, 0), 8192, true, 1, 1),
+                  *good = memory_create(8192);
     fill_pattern(good->map, 8192, 6);
     sendq_rows(&f.q, good, 0, 8192, 1, 8192, 1);
     expect(good->map, 8192);
@@ -475,8 +489,8 @@ static void test_pipes(void **state)
     }
 }
 
-/* Another reader of the pipe took the bytes that a frame's head has announced: the frame is completed, nothing waits
- * for ever. */
+/* Another reader of the pipe took the bytes that a frame's head has announced: the frame is
+ * completed, nothing waits for ever. */
 static void test_pipe_that_somebody_else_emptied(void **state)
 {
     (void)state;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Pipes that go on at the other proxy: bytes, both kinds of end, credit, and descriptors of every kind. Two links over a
- * socket pair, each with a table of streams as a relay has one. */
+/* Pipes that go on at the other proxy: bytes, both kinds of end, credit, and descriptors of every
+ * kind. Two links over a socket pair, each with a table of streams as a relay has one. */
 #include "tests/unit/turn.h"
 
 #include <errno.h>
@@ -30,7 +30,7 @@ static void on_ended(void *user, struct stream *s)
     assert_ptr_equal(side->streams[s->id], s);
     side->streams[s->id] = NULL;
     side->ended++;
-    link_forget_stream(side->link, s);
+    link_forget_sink(side->link, &s->sink);
     s->link = NULL;
     loop_later(loop, (void (*)(void *))stream_destroy, s);
 }
@@ -57,12 +57,13 @@ static int on_frame(void *user, enum link_type type, const uint8_t *payload, siz
     return 0;
 }
 
-static int on_data(void *user, uint32_t id, size_t size, struct stream **ret_stream)
+static int on_data(void *user, uint32_t id, size_t size, struct link_sink **ret_sink)
 {
     struct side *side = user;
     assert_true(id < STREAMS_MAX);
-    *ret_stream = side->streams[id];
-    if (*ret_stream && !stream_take_credit(*ret_stream, size))
+    struct stream *s = side->streams[id];
+    *ret_sink = s ? &s->sink : NULL;
+    if (s && !stream_take_credit(s, size))
         side->refused++;
     return 0;
 }
@@ -87,7 +88,10 @@ static void on_closed(void *user, int reason, unsigned type)
     (void)type;
 }
 
-static const struct link_ops ops = {.frame = on_frame, .stream_data = on_data, .batch_end = on_batch_end, .drained = on_drained,
+static const struct link_ops ops = {.frame = on_frame,
+                                    .stream_data = on_data,
+                                    .batch_end = on_batch_end,
+                                    .drained = on_drained,
                                     .closed = on_closed};
 
 static int start(bool splice)
@@ -148,9 +152,11 @@ static int group_teardown(void **state)
 /* The two halves of stream @id: side 0 reads @from, side 1 writes to @to. */
 static void join(uint32_t id, int from, bool ours_from, int to, bool ours_to)
 {
-    sides[0].streams[id] = stream_create(loop, sides[0].link, id, from, true, ours_from, on_ended, &sides[0]);
+    sides[0].streams[id] =
+        stream_create(loop, sides[0].link, id, from, true, ours_from, on_ended, &sides[0]);
     assert_non_null(sides[0].streams[id]);
-    sides[1].streams[id] = stream_create(loop, sides[1].link, id, to, false, ours_to, on_ended, &sides[1]);
+    sides[1].streams[id] =
+        stream_create(loop, sides[1].link, id, to, false, ours_to, on_ended, &sides[1]);
     assert_non_null(sides[1].streams[id]);
 }
 
@@ -314,7 +320,8 @@ static void test_slow_reader_costs_no_more_than_its_window(void **state)
     join_pipes(1, &w[0], &r);
     turn_until(loop, writer_is_stuck, w);
     assert_true(sides[1].streams[1]->buffer_room <= LINK_STREAM_WINDOW);
-    assert_true(sides[1].link->received <= LINK_STREAM_WINDOW + (512 << 10) + 4096); /* and what its pipe took */
+    assert_true(sides[1].link->received <=
+                LINK_STREAM_WINDOW + (512 << 10) + 4096); /* and what its pipe took */
     assert_int_equal(sides[0].streams[1]->credit, 0);
     assert_int_equal(sendq_size(&sides[0].link->out), 0);
     /* Others go on. */
@@ -411,7 +418,8 @@ static void test_a_passed_pipes_flags_stay(void **state)
 {
     (void)state;
     int in[2], out[2];
-    assert_int_equal(pipe2(in, O_CLOEXEC), 0); /* blocking, and shared with the application that passed them */
+    assert_int_equal(pipe2(in, O_CLOEXEC),
+                     0); /* blocking, and shared with the application that passed them */
     assert_int_equal(pipe2(out, O_CLOEXEC), 0);
     int from = fcntl(in[0], F_DUPFD_CLOEXEC, 0), to = fcntl(out[1], F_DUPFD_CLOEXEC, 0);
     int flags_from = fcntl(from, F_GETFL), flags_to = fcntl(to, F_GETFL);
@@ -437,9 +445,12 @@ static void test_pipes_of_another_user(void **state)
         skip();
     assert_int_equal(pipe2(in, O_CLOEXEC | O_NONBLOCK), 0);
     assert_int_equal(pipe2(out, O_CLOEXEC | O_NONBLOCK), 0);
-    assert_int_equal(seteuid(65534), 0); /* they cannot be opened anew: a thread copies, and waits where need be */
-    struct stream *from = stream_create(loop, sides[0].link, 1, in[0], true, false, on_ended, &sides[0]);
-    struct stream *to = stream_create(loop, sides[1].link, 1, out[1], false, false, on_ended, &sides[1]);
+    assert_int_equal(seteuid(65534),
+                     0); /* they cannot be opened anew: a thread copies, and waits where need be */
+    struct stream *from =
+        stream_create(loop, sides[0].link, 1, in[0], true, false, on_ended, &sides[0]);
+    struct stream *to =
+        stream_create(loop, sides[1].link, 1, out[1], false, false, on_ended, &sides[1]);
     assert_int_equal(seteuid(0), 0);
     assert_non_null(from);
     assert_non_null(to);
@@ -467,7 +478,8 @@ static void test_regular_files(void **state)
     size_t size = 700000;
     uint8_t *bytes = malloc(size), *back = malloc(size + 10);
     fill_pattern(bytes, size, 4);
-    int from = open_file("from", O_RDWR | O_CREAT | O_TRUNC), to = open_file("to", O_RDWR | O_CREAT | O_TRUNC);
+    int from = open_file("from", O_RDWR | O_CREAT | O_TRUNC),
+        to = open_file("to", O_RDWR | O_CREAT | O_TRUNC);
     assert_int_equal(write(from, bytes, size), size);
     assert_int_equal(lseek(from, 1000, SEEK_SET), 1000); /* it goes on where its offset is */
     assert_int_equal(write(to, "head", 4), 4);
@@ -476,7 +488,8 @@ static void test_regular_files(void **state)
     join(1, from, false, to, false);
     turn_until(loop, both_ended, &one);
     struct stat st = {0};
-    for (int tries = 0; tries < 60000 && (size_t)st.st_size < size - 1000 + 4; tries++) { /* a thread writes it */
+    for (int tries = 0; tries < 60000 && (size_t)st.st_size < size - 1000 + 4;
+         tries++) { /* a thread writes it */
         assert_int_equal(fstat(kept, &st), 0);
         usleep(tries ? 1000 : 0);
     }
@@ -538,11 +551,14 @@ static void test_descriptors_that_cannot_be(void **state)
     (void)state;
     int ends[2];
     assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
-    assert_null(stream_create(loop, sides[0].link, 1, ends[1], true, false, on_ended, &sides[0])); /* reading a writing end */
+    assert_null(stream_create(loop, sides[0].link, 1, ends[1], true, false, on_ended,
+                              &sides[0])); /* reading a writing end */
     assert_int_equal(errno, EBADF);
-    assert_null(stream_create(loop, sides[0].link, 1, ends[0], false, false, on_ended, &sides[0])); /* and the other way */
+    assert_null(stream_create(loop, sides[0].link, 1, ends[0], false, false, on_ended,
+                              &sides[0])); /* and the other way */
     assert_int_equal(errno, EBADF);
-    assert_null(stream_create(loop, sides[0].link, 1, open_file("fd", O_WRONLY | O_CREAT), true, false, on_ended, &sides[0]));
+    assert_null(stream_create(loop, sides[0].link, 1, open_file("fd", O_WRONLY | O_CREAT), true,
+                              false, on_ended, &sides[0]));
     stream_destroy(NULL);
 }
 
@@ -582,7 +598,8 @@ static void test_destroyed_with_everything_in_flight(void **state)
     }
 }
 
-/* What the application wrote is read back by itself through the pipe: its own loss, and the link goes on. */
+/* What the application wrote is read back by itself through the pipe: its own loss, and the link
+ * goes on. */
 static void test_a_writer_that_reads_its_own_pipe(void **state)
 {
     (void)state;

@@ -10,7 +10,8 @@
 #define S 1000000000ll
 
 /* A measurement that took @round_trip, with the host's clock @ahead of ours. */
-static void measure(struct times *times, uint64_t serial, int64_t round_trip, const int64_t ahead[_LINK_CLOCK_N])
+static void measure(struct times *times, uint64_t serial, int64_t round_trip,
+                    const int64_t ahead[_LINK_CLOCK_N])
 {
     int64_t now[_LINK_CLOCK_N];
     struct link_pong pong = {.serial = serial};
@@ -80,9 +81,11 @@ static void test_absurd_clocks(void **state)
 {
     (void)state;
     static const int64_t extremes[] = {INT64_MIN, 0, -1, 0, INT64_MAX, 0};
-    for (size_t i = 0; i < sizeof(extremes) / sizeof(*extremes); i++) { /* UBSan: nothing overflows */
+    for (size_t i = 0; i < sizeof(extremes) / sizeof(*extremes);
+         i++) { /* UBSan: nothing overflows */
         struct times times = {0};
-        struct link_pong pong = {.serial = 1, .ns = {extremes[i], extremes[i], extremes[i], extremes[i]}};
+        struct link_pong pong = {.serial = 1,
+                                 .ns = {extremes[i], extremes[i], extremes[i], extremes[i]}};
         times_ping(&times, 1);
         if (i % 2) /* as far from our clock as can be */
             for (int c = 0; c < _LINK_CLOCK_N; c++)
@@ -91,8 +94,10 @@ static void test_absurd_clocks(void **state)
         assert_true(times.known);
         for (int hook = 0; hook < 2; hook++) {
             uint32_t words[5] = {3, 20 << 16, 0, 5, 6};
-            static const struct wl_msg_info infos[] = {{.hook = WL_HOOK_TIME_COMMIT}, {.hook = WL_HOOK_TIME_PRESENTED}};
-            struct wl_message m = {.bytes = (const uint8_t *)words, .size = 20, .info = &infos[hook]};
+            static const struct wl_msg_info infos[] = {{.hook = WL_HOOK_TIME_COMMIT},
+                                                       {.hook = WL_HOOK_TIME_PRESENTED}};
+            struct wl_message m = {
+                .bytes = (const uint8_t *)words, .size = 20, .info = &infos[hook]};
             m.args[1].u = 5;
             m.args[2].u = 6;
             times_convert(&times, &m, CLOCK_MONOTONIC);
@@ -103,12 +108,13 @@ static void test_absurd_clocks(void **state)
 
 /* --- messages --- */
 
-static const struct wl_msg_info presented = {.hook = WL_HOOK_TIME_PRESENTED}, input = {.hook = WL_HOOK_TIME_INPUT},
+static const struct wl_msg_info presented = {.hook = WL_HOOK_TIME_PRESENTED},
+                                input = {.hook = WL_HOOK_TIME_INPUT},
                                 commit = {.hook = WL_HOOK_TIME_COMMIT};
 
 /* Converts (hi, lo, nsec) of a message with @info; the result is in @words[2…4]. */
-static void convert(const struct times *times, const struct wl_msg_info *info, uint32_t clock, uint32_t words[8], uint32_t hi, uint32_t lo,
-                    uint32_t nsec)
+static void convert(const struct times *times, const struct wl_msg_info *info, uint32_t clock,
+                    uint32_t words[8], uint32_t hi, uint32_t lo, uint32_t nsec)
 {
     uint32_t message[8] = {9, 32 << 16, hi, lo, nsec, 0x11111111, 0x22222222, 0x33333333};
     memcpy(words, message, sizeof(message));
@@ -124,8 +130,11 @@ static void test_directions_and_clocks(void **state)
 {
     (void)state;
     /* Host − guest. */
-    const struct times times = {.known = true, .offset = {[LINK_CLOCK_REALTIME] = 10 * S, [LINK_CLOCK_MONOTONIC] = 100 * S + 1,
-                                                          [LINK_CLOCK_MONOTONIC_RAW] = 1000 * S, [LINK_CLOCK_BOOTTIME] = -10000 * S}};
+    const struct times times = {.known = true,
+                                .offset = {[LINK_CLOCK_REALTIME] = 10 * S,
+                                           [LINK_CLOCK_MONOTONIC] = 100 * S + 1,
+                                           [LINK_CLOCK_MONOTONIC_RAW] = 1000 * S,
+                                           [LINK_CLOCK_BOOTTIME] = -10000 * S}};
     uint32_t w[8];
     convert(&times, &presented, CLOCK_MONOTONIC, w, 0, 5000, 0); /* the host's time becomes ours */
     assert_true(w[2] == 0 && w[3] == 4899 && w[4] == 999999999);

@@ -49,8 +49,9 @@ static void test_one_newline_at_the_end_goes(void **state)
     static const struct {
         const char *content;
         size_t n;
-    } cases[] = {{"0123456789abcdef", 16},     {"0123456789abcdef\n", 16}, {"0123456789abcdef\r\n", 16},
-                 {"0123456789abcdef\n\n", 17}, {" 0123456789abcdef ", 18}, {"\n0123456789abcdef\n", 17}};
+    } cases[] = {{"0123456789abcdef", 16},     {"0123456789abcdef\n", 16},
+                 {"0123456789abcdef\r\n", 16}, {"0123456789abcdef\n\n", 17},
+                 {" 0123456789abcdef ", 18},   {"\n0123456789abcdef\n", 17}};
     (void)state;
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         put(cases[i].content, strlen(cases[i].content), 0600);

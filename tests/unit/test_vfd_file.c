@@ -147,7 +147,8 @@ static void test_cached_files_outlive_many_others(void **state)
         fd_close(vfd_file_share(m));
         memory_unref(m);
     }
-    assert_int_equal(read(fd, back, 64), 64); /* pushed out of the cache, not out of the application's hands */
+    assert_int_equal(read(fd, back, 64),
+                     64); /* pushed out of the cache, not out of the application's hands */
     assert_memory_equal(back, expected, 64);
     fd_close(fd);
 }
@@ -195,7 +196,8 @@ static void test_reading_a_file(void **state)
     static const size_t sizes[] = {0, 1, 65536, 65537, 300000};
     for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
         struct result r = {0};
-        int fd = make_file("file", sizes[i], 9); /* its offset is at the end: it is read from its start */
+        int fd = make_file("file", sizes[i],
+                           9); /* its offset is at the end: it is read from its start */
         assert_non_null(vfd_file_read(loop, fd, 1 << 20, done, &r));
         turn_until(loop, called, &r);
         turn_times(loop, 3);
@@ -246,7 +248,8 @@ static void test_cancelling(void **state)
     (void)state;
     struct result r = {0};
     int now = count_fds();
-    struct vfd_file_job *job = vfd_file_read(loop, make_file("cancelled", 100000, 1), 1 << 20, done, &r);
+    struct vfd_file_job *job =
+        vfd_file_read(loop, make_file("cancelled", 100000, 1), 1 << 20, done, &r);
     assert_non_null(job);
     vfd_file_cancel(job);
     vfd_file_cancel(NULL);
@@ -277,7 +280,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_shared_file_cannot_be_changed, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_equal_contents_share_a_file_but_no_offset, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_equal_contents_share_a_file_but_no_offset, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(test_a_prefix_is_not_the_same, setup, teardown),
         cmocka_unit_test_setup_teardown(test_empty_file, setup, teardown),
         cmocka_unit_test_setup_teardown(test_cached_files_outlive_many_others, setup, teardown),

@@ -26,7 +26,8 @@ static const struct wl_iface *core(const char *name)
     return iface;
 }
 
-static const struct wl_msg_info *in(const struct wl_msg_info *messages, uint16_t n, const char *name)
+static const struct wl_msg_info *in(const struct wl_msg_info *messages, uint16_t n,
+                                    const char *name)
 {
     for (uint16_t i = 0; i < n; i++) {
         if (strcmp(messages[i].name, name) == 0)
@@ -78,7 +79,7 @@ static void only_the_exact_name_is_found(void **state)
     (void)state;
     assert_null(wl_iface_find(NULL, 0));
     assert_null(wl_iface_find("", 0));
-    assert_null(wl_iface_find("wl_shm", 5));                     /* a prefix */
+    assert_null(wl_iface_find("wl_shm", 5));                           /* a prefix */
     assert_ptr_equal(wl_iface_find("wl_shm_pool", 6), core("wl_shm")); /* no terminator needed */
     assert_null(wl_iface_find("wl_shm_pool", 7));
     assert_null(wl_iface_find("wl_shm", 7)); /* with its NUL */

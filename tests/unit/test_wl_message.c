@@ -59,12 +59,18 @@ static int forget(void **state)
 }
 
 static const struct wl_msg_info uints = {.signature = "ui", .n_args = 2, .min_size = 16};
-static const struct wl_msg_info string = {.signature = "s", .n_args = 1, .variable = true, .min_size = 12};
-static const struct wl_msg_info nullable = {.signature = "S", .n_args = 1, .variable = true, .min_size = 12};
-static const struct wl_msg_info array = {.signature = "a", .n_args = 1, .variable = true, .min_size = 12};
-static const struct wl_msg_info objects = {.signature = "oOn", .n_args = 3, .creates = true, .min_size = 20};
-static const struct wl_msg_info mixed = {.signature = "uhsaS", .n_args = 5, .n_fds = 1, .variable = true, .min_size = 24};
-static const struct wl_msg_info bind = {.signature = "uN", .n_args = 2, .variable = true, .creates = true, .min_size = 24};
+static const struct wl_msg_info string = {
+    .signature = "s", .n_args = 1, .variable = true, .min_size = 12};
+static const struct wl_msg_info nullable = {
+    .signature = "S", .n_args = 1, .variable = true, .min_size = 12};
+static const struct wl_msg_info array = {
+    .signature = "a", .n_args = 1, .variable = true, .min_size = 12};
+static const struct wl_msg_info objects = {
+    .signature = "oOn", .n_args = 3, .creates = true, .min_size = 20};
+static const struct wl_msg_info mixed = {
+    .signature = "uhsaS", .n_args = 5, .n_fds = 1, .variable = true, .min_size = 24};
+static const struct wl_msg_info bind = {
+    .signature = "uN", .n_args = 2, .variable = true, .creates = true, .min_size = 24};
 
 static int header(uint32_t object, uint32_t size, uint32_t opcode, size_t have)
 {
@@ -98,7 +104,9 @@ static void test_header_sizes_that_cannot_be(void **state)
     (void)state;
     /* Known from the header alone: nobody waits for more of it. */
     for (uint32_t size = 0; size < 64; size++) {
-        int expected = size < 8 || size % 4 ? WL_MESSAGE_E_SIZE : size > 8 ? WL_MESSAGE_E_PARTIAL : WL_MESSAGE_OK;
+        int expected = size < 8 || size % 4 ? WL_MESSAGE_E_SIZE
+                       : size > 8           ? WL_MESSAGE_E_PARTIAL
+                                            : WL_MESSAGE_OK;
         assert_int_equal(header(1, size, 0, 8), expected);
     }
     assert_int_equal(header(1, 65535, 0, 65535), WL_MESSAGE_E_SIZE);
@@ -179,7 +187,8 @@ static void test_string_with_nul_inside(void **state)
 static void test_string_longer_than_the_message(void **state)
 {
     (void)state;
-    static const uint32_t lengths[] = {5, 9, 0x10000, 0x7fffffff, 0x80000000u, 0xfffffffcu, 0xfffffffdu, 0xffffffffu};
+    static const uint32_t lengths[] = {5,           9,           0x10000,     0x7fffffff,
+                                       0x80000000u, 0xfffffffcu, 0xfffffffdu, 0xffffffffu};
     for (size_t i = 0; i < sizeof(lengths) / sizeof(*lengths); i++) {
         start();
         put(lengths[i]);
@@ -299,7 +308,8 @@ static void test_tables_agree(void **state)
     assert_int_equal(message.size, n);
     assert_int_equal(message.object, 1);
     assert_string_equal(display->events[message.opcode].name, "error");
-    assert_int_equal(wl_message_arguments(&message, &display->events[message.opcode]), WL_MESSAGE_OK);
+    assert_int_equal(wl_message_arguments(&message, &display->events[message.opcode]),
+                     WL_MESSAGE_OK);
     assert_int_equal(message.args[0].u, 7);
     assert_int_equal(message.args[1].u, 2);
     assert_string_equal(message.args[2].s.text, "no such thing");
@@ -320,7 +330,9 @@ static void test_display_error_is_cut_to_the_room(void **state)
                 assert_true(n <= room);
                 assert_int_equal(wl_message_header(at, n, &message), WL_MESSAGE_OK);
                 assert_int_equal(message.size, n);
-                assert_int_equal(wl_message_arguments(&message, &wl_iface_find("wl_display", 10)->events[0]), WL_MESSAGE_OK);
+                assert_int_equal(
+                    wl_message_arguments(&message, &wl_iface_find("wl_display", 10)->events[0]),
+                    WL_MESSAGE_OK);
                 uint32_t kept = message.args[2].s.length;
                 assert_true(kept <= length && strncmp(message.args[2].s.text, text, kept) == 0);
                 if (length + 24 <= room)
@@ -340,7 +352,8 @@ static void test_display_error_longer_than_any_message(void **state)
     size_t n = wl_message_display_error(at, sizeof(at), 1, 0, text);
     assert_in_range(n, 24, WL_MESSAGE_MAX);
     assert_int_equal(wl_message_header(at, n, &message), WL_MESSAGE_OK);
-    assert_int_equal(wl_message_arguments(&message, &wl_iface_find("wl_display", 10)->events[0]), WL_MESSAGE_OK);
+    assert_int_equal(wl_message_arguments(&message, &wl_iface_find("wl_display", 10)->events[0]),
+                     WL_MESSAGE_OK);
 }
 
 static void test_building_strings(void **state)
@@ -362,7 +375,8 @@ static void test_building_strings(void **state)
     static char text[WL_MESSAGE_MAX];
     static uint8_t room[2 * WL_MESSAGE_MAX];
     memset(text, 'x', sizeof(text) - 1);
-    assert_int_equal(wl_message_string(room, sizeof(room), 5, 3, text), 0); /* no message is that long */
+    assert_int_equal(wl_message_string(room, sizeof(room), 5, 3, text),
+                     0); /* no message is that long */
     text[WL_MESSAGE_MAX - 12 - 1] = 0;
     assert_int_equal(wl_message_string(room, sizeof(room), 5, 3, text), WL_MESSAGE_MAX);
 }

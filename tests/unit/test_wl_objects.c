@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Which interface each id has: ids are dense, either side makes its own, and an id is free only when the other side
- * said so. The data kept with an object goes exactly once. */
+/* Which interface each id has: ids are dense, either side makes its own, and an id is free only
+ * when the other side said so. The data kept with an object goes exactly once. */
 #include "tests/unit/support.h"
 
 #include "common/wl-objects.h"
@@ -52,7 +52,14 @@ static void test_display_is_there(void **state)
 static void test_unknown_ids(void **state)
 {
     (void)state;
-    static const uint32_t ids[] = {0, 2, 3, 0x7fffffff, 0x80000000u, WL_SERVER_ID_BASE - 1, WL_SERVER_ID_BASE, WL_SERVER_ID_BASE + 1,
+    static const uint32_t ids[] = {0,
+                                   2,
+                                   3,
+                                   0x7fffffff,
+                                   0x80000000u,
+                                   WL_SERVER_ID_BASE - 1,
+                                   WL_SERVER_ID_BASE,
+                                   WL_SERVER_ID_BASE + 1,
                                    UINT32_MAX};
     for (size_t i = 0; i < sizeof(ids) / sizeof(*ids); i++) {
         assert_null(wl_objects_get(&objects, ids[i]));
@@ -64,17 +71,21 @@ static void test_unknown_ids(void **state)
 static void test_ids_are_dense(void **state)
 {
     (void)state;
-    assert_int_equal(wl_objects_add(&objects, false, 3, surface, 1), WL_OBJECTS_E_RANGE); /* 2 is next */
+    assert_int_equal(wl_objects_add(&objects, false, 3, surface, 1),
+                     WL_OBJECTS_E_RANGE); /* 2 is next */
     assert_int_equal(wl_objects_add(&objects, false, 2, surface, 4), WL_OBJECTS_OK);
     assert_int_equal(wl_objects_add(&objects, false, 2, surface, 1), WL_OBJECTS_E_USED);
     assert_int_equal(wl_objects_add(&objects, false, 3, region, 1), WL_OBJECTS_OK);
     assert_ptr_equal(wl_objects_get(&objects, 2)->iface, surface);
     assert_int_equal(wl_objects_get(&objects, 2)->version, 4);
     assert_ptr_equal(wl_objects_get(&objects, 3)->iface, region);
-    assert_int_equal(wl_objects_add(&objects, true, WL_SERVER_ID_BASE + 1, surface, 1), WL_OBJECTS_E_RANGE);
+    assert_int_equal(wl_objects_add(&objects, true, WL_SERVER_ID_BASE + 1, surface, 1),
+                     WL_OBJECTS_E_RANGE);
     assert_int_equal(wl_objects_add(&objects, true, WL_SERVER_ID_BASE, surface, 1), WL_OBJECTS_OK);
-    assert_int_equal(wl_objects_add(&objects, true, WL_SERVER_ID_BASE + 1, surface, 1), WL_OBJECTS_OK);
-    assert_int_equal(wl_objects_add(&objects, true, WL_SERVER_ID_BASE + 1, surface, 1), WL_OBJECTS_E_USED);
+    assert_int_equal(wl_objects_add(&objects, true, WL_SERVER_ID_BASE + 1, surface, 1),
+                     WL_OBJECTS_OK);
+    assert_int_equal(wl_objects_add(&objects, true, WL_SERVER_ID_BASE + 1, surface, 1),
+                     WL_OBJECTS_E_USED);
 }
 
 static void test_each_side_has_its_range(void **state)
@@ -83,7 +94,8 @@ static void test_each_side_has_its_range(void **state)
     assert_int_equal(wl_objects_add(&objects, false, 0, surface, 1), WL_OBJECTS_E_RANGE);
     assert_int_equal(wl_objects_add(&objects, true, 0, surface, 1), WL_OBJECTS_E_RANGE);
     assert_int_equal(wl_objects_add(&objects, true, 2, surface, 1), WL_OBJECTS_E_RANGE);
-    assert_int_equal(wl_objects_add(&objects, false, WL_SERVER_ID_BASE, surface, 1), WL_OBJECTS_E_RANGE);
+    assert_int_equal(wl_objects_add(&objects, false, WL_SERVER_ID_BASE, surface, 1),
+                     WL_OBJECTS_E_RANGE);
     assert_int_equal(wl_objects_add(&objects, false, 1, surface, 1), WL_OBJECTS_E_USED);
     assert_int_equal(wl_objects_add(&objects, true, UINT32_MAX, surface, 1), WL_OBJECTS_E_RANGE);
 }
@@ -131,7 +143,8 @@ static void test_server_reuses_what_the_client_destroyed(void **state)
     assert_int_equal(wl_objects_add(&objects, true, id, region, 1), WL_OBJECTS_E_USED);
     wl_objects_retire(&objects, id);
     assert_int_equal(kept.destroyed, 1);
-    assert_int_equal(wl_objects_add(&objects, true, id, region, 2), WL_OBJECTS_OK); /* no delete_id for a server's ids */
+    assert_int_equal(wl_objects_add(&objects, true, id, region, 2),
+                     WL_OBJECTS_OK); /* no delete_id for a server's ids */
     assert_ptr_equal(wl_objects_get(&objects, id)->iface, region);
     assert_false(wl_objects_get(&objects, id)->zombie);
     assert_null(wl_objects_get(&objects, id)->data);
@@ -181,7 +194,8 @@ static void test_limit(void **state)
     for (uint32_t id = 2; id <= WL_OBJECTS_MAX; id++)
         if (wl_objects_add(&objects, false, id, surface, 1) != WL_OBJECTS_OK)
             fail_msg("id %u", id);
-    assert_int_equal(wl_objects_add(&objects, false, WL_OBJECTS_MAX + 1, surface, 1), WL_OBJECTS_E_FULL);
+    assert_int_equal(wl_objects_add(&objects, false, WL_OBJECTS_MAX + 1, surface, 1),
+                     WL_OBJECTS_E_FULL);
     wl_objects_delete(&objects, 1000); /* room again */
     assert_int_equal(wl_objects_add(&objects, false, 1000, region, 1), WL_OBJECTS_OK);
     /* The other side has a limit of its own. */
@@ -214,7 +228,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_each_side_has_its_range, setup, teardown),
         cmocka_unit_test_setup_teardown(test_client_id_is_free_after_delete_only, setup, teardown),
         cmocka_unit_test_setup_teardown(test_freed_ids_are_taken_in_any_order, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_server_reuses_what_the_client_destroyed, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_server_reuses_what_the_client_destroyed, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(test_data_goes_once, setup, teardown),
         cmocka_unit_test_setup_teardown(test_data_without_destroy, setup, teardown),
         cmocka_unit_test_setup_teardown(test_limit, setup, teardown),

@@ -53,8 +53,9 @@ static void test_layouts(void **state)
         bool fits = shm_layout(&b, c->pool, c->offset, c->width, c->height, c->stride, c->format);
         if (fits != c->fits)
             fail_msg("%s", c->name);
-        if (fits && (b.offset != (uint64_t)c->offset || b.width != (uint32_t)c->width || b.height != (uint32_t)c->height ||
-                     b.stride != (uint32_t)c->stride || b.format != c->format || b.offset + b.extent > c->pool ||
+        if (fits && (b.offset != (uint64_t)c->offset || b.width != (uint32_t)c->width ||
+                     b.height != (uint32_t)c->height || b.stride != (uint32_t)c->stride ||
+                     b.format != c->format || b.offset + b.extent > c->pool ||
                      b.extent < (uint64_t)c->stride * (uint32_t)c->height))
             fail_msg("%s: extent %llu", c->name, (unsigned long long)b.extent);
     }
@@ -67,14 +68,16 @@ static void test_planes_follow_the_first(void **state)
         uint32_t format;
         uint64_t extent; /* of 10 × 10 with stride 10 */
     } planar[] = {
-        {DRM_FORMAT_NV12, 150}, {DRM_FORMAT_YUV420, 150}, {DRM_FORMAT_NV16, 200}, {DRM_FORMAT_YUV444, 300}, {DRM_FORMAT_C8, 100},
+        {DRM_FORMAT_NV12, 150},   {DRM_FORMAT_YUV420, 150}, {DRM_FORMAT_NV16, 200},
+        {DRM_FORMAT_YUV444, 300}, {DRM_FORMAT_C8, 100},
     };
     for (size_t i = 0; i < sizeof(planar) / sizeof(*planar); i++) {
         struct memory_buffer b;
         assert_true(shm_layout(&b, 1000, 0, 10, 10, 10, planar[i].format));
         assert_int_equal(b.extent, planar[i].extent);
-        assert_true(shm_layout(&b, 100, 0, 10, 10, 10, planar[i].format)); /* as the compositor's check goes */
-        assert_int_equal(b.extent, 100); /* never beyond the pool */
+        assert_true(shm_layout(&b, 100, 0, 10, 10, 10,
+                               planar[i].format)); /* as the compositor's check goes */
+        assert_int_equal(b.extent, 100);           /* never beyond the pool */
         assert_true(shm_layout(&b, 120, 10, 10, 10, 10, planar[i].format));
         assert_true(b.extent <= 110);
     }
@@ -86,9 +89,20 @@ static void test_formats(void **state)
     static const struct {
         uint32_t format, cpp;
     } formats[] = {
-        {0, 4}, {1, 4}, {DRM_FORMAT_ABGR8888, 4}, {DRM_FORMAT_XRGB2101010, 4}, {DRM_FORMAT_BGR888, 3}, {DRM_FORMAT_RGB565, 2},
-        {DRM_FORMAT_R16, 2}, {DRM_FORMAT_GR88, 2}, {DRM_FORMAT_R8, 1}, {DRM_FORMAT_XBGR16161616F, 8}, {DRM_FORMAT_NV12, 0},
-        {DRM_FORMAT_YUV422, 0}, {2, 0}, {0xffffffffu, 0},
+        {0, 4},
+        {1, 4},
+        {DRM_FORMAT_ABGR8888, 4},
+        {DRM_FORMAT_XRGB2101010, 4},
+        {DRM_FORMAT_BGR888, 3},
+        {DRM_FORMAT_RGB565, 2},
+        {DRM_FORMAT_R16, 2},
+        {DRM_FORMAT_GR88, 2},
+        {DRM_FORMAT_R8, 1},
+        {DRM_FORMAT_XBGR16161616F, 8},
+        {DRM_FORMAT_NV12, 0},
+        {DRM_FORMAT_YUV422, 0},
+        {2, 0},
+        {0xffffffffu, 0},
     };
     for (size_t i = 0; i < sizeof(formats) / sizeof(*formats); i++) {
         unsigned percent = 0;
@@ -123,7 +137,8 @@ static void test_buffers_live_as_long_as_someone_needs_them(void **state)
     (void)state;
     struct memory *m = memory_create(4096);
     released = 0;
-    struct memory_buffer *a = add(m, 0, 5), *b = add(m, 400, 6), *c = add(m, 400, 7); /* two on the same bytes */
+    struct memory_buffer *a = add(m, 0, 5), *b = add(m, 400, 6),
+                         *c = add(m, 400, 7); /* two on the same bytes */
     assert_int_equal(m->covered, 1200);
     assert_int_equal(b->id, 6);
     assert_ptr_equal(shm_buffer_ref(b), b);

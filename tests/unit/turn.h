@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
-/* turn: turning an event loop until something has happened, and pairs of sockets to turn it with. */
+/* turn: turning an event loop until something has happened, and pairs of sockets to turn it with.
+ */
 #include "tests/unit/support.h"
 
 #include <fcntl.h>
@@ -60,7 +61,8 @@ static inline void turn_times(struct loop *loop, unsigned n)
     turn_run(&t);
 }
 
-/* Connected, non-blocking Unix sockets. @buffer: how much either takes before it is full, about; 0: the default. */
+/* Connected, non-blocking Unix sockets. @buffer: how much either takes before it is full, about; 0:
+ * the default. */
 static inline void make_sockets(int ends[2], int buffer)
 {
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends), 0);

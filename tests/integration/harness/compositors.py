@@ -133,19 +133,24 @@ class Sway(Compositor):
     def no_windows(self):
         self.wait_windows(0)
 
-    def shows(self, picture, what, timeout=20):
+    def shows(self, picture, what, timeout=20, geometry=None):
         """Waits until a direct screenshot is this picture."""
         last = None
 
         def same():
             nonlocal last
-            last = self.grab()
+            last = self.grab(None, geometry)
             return last == picture
         try:
             wait_until(same, what, timeout)
         except Failure:
-            off = sum(a != b for a, b in zip(last, picture))
-            raise Failure(f"{what}: {off} of {len(picture)} bytes differ from the direct picture") from None
+            off = [i for i, (a, b) in enumerate(zip(last, picture)) if a != b]
+            folder = os.environ.get("WAYVSOCK_KEEP")
+            for name, data in (("expected", picture), ("seen", last)) if folder else ():
+                with open(os.path.join(folder, f"{self.context.name}-{name}.ppm"), "wb") as f:
+                    f.write(data)
+            raise Failure(f"{what}: {len(off)} of {len(picture)} bytes differ from the direct picture, from {off[:1]} to {off[-1:]};"
+                          f" {len(set(last[16:]))} values of bytes, windows {[w['rect'] for w in self.windows()]}") from None
 
     def still(self, unlike=None):
         """A direct screenshot once a second of them agreed, so that nothing is still being drawn."""

@@ -165,8 +165,6 @@ class Context:
         return text
 
     def remove(self):
-        if os.environ.get("WAYVSOCK_KEEP"):
-            return
         shutil.rmtree(self.dir, ignore_errors=True)
 
 
