@@ -79,7 +79,8 @@ static enum relay_verdict hook(struct relay *r, struct wl_message *m, bool event
         wl_objects_delete(&r->objects, m->args[0].u);
         return RELAY_PASS;
     case WL_HOOK_REGISTRY_GLOBAL:
-        return relay_registry_global(r, m);
+        v = relay_registry_global(r, m);
+        break;
     case WL_HOOK_REGISTRY_GLOBAL_REMOVE:
         return relay_registry_remove(r, m);
     case WL_HOOK_POOL_CREATE_BUFFER:
@@ -118,7 +119,8 @@ static enum relay_verdict message(struct relay *r, struct wl_message *m, bool fr
     if (e != WL_MESSAGE_OK)
         return bad(r, from_local, m, iface, WL_DISPLAY_INVALID_METHOD, wl_message_error_name(e));
     enum relay_verdict v = RELAY_PASS;
-    if (info->n_fds && info->fd_rule == WL_FD_REFUSED)
+    bool refused = info->fd_rule == WL_FD_REFUSED || (info->fd_rule == WL_FD_DMABUF && (!from_local || r->side == RELAY_HOST));
+    if (info->n_fds && refused)
         return bad(r, from_local, m, iface, WL_DISPLAY_IMPLEMENTATION,
                    "its descriptor cannot be carried");
     if (info->fd_rule == WL_FD_FILE &&
@@ -132,7 +134,7 @@ static enum relay_verdict message(struct relay *r, struct wl_message *m, bool fr
         if (v != RELAY_PASS)
             return v;
     }
-    if (info->n_fds && from_local && info->fd_rule != WL_FD_FILE) {
+    if (info->n_fds && from_local && info->fd_rule != WL_FD_FILE && info->fd_rule != WL_FD_DMABUF) {
         v = relay_vfd_send(r, m, info, iface->name);
         if (v != RELAY_PASS)
             return v;
@@ -145,6 +147,8 @@ static enum relay_verdict message(struct relay *r, struct wl_message *m, bool fr
     v = hook(r, m, event);
     if (v == RELAY_END || r->ending)
         return RELAY_END;
+    if (v == RELAY_WAIT)
+        return v;
     if (info->n_fds && !from_local && info->fd_rule != WL_FD_POOL) {
         enum relay_verdict taken = relay_vfd_take(r, m, iface->name, v == RELAY_DROP);
         if (taken != RELAY_PASS)
@@ -231,7 +235,7 @@ int relay_from_link(struct relay *r, const uint8_t *bytes, size_t size)
                        "a WAYLAND frame with an incomplete or malformed message");
             return -EPROTO;
         }
-        enum relay_verdict v = message(r, &m, false);
+        enum relay_verdict v = r->ops->intercept && r->ops->intercept(r, &m) ? RELAY_DROP : message(r, &m, false);
         if (v == RELAY_END)
             return -EPROTO;
         if (v == RELAY_PASS)

@@ -45,10 +45,6 @@ int relay_vfd_mem_write(void *relay, const struct link_mem_write *write,
 int relay_vfd_stream_data(void *relay, uint32_t id, size_t size, struct link_sink **ret_sink);
 void relay_vfd_drained(struct relay *relay);
 void relay_vfd_finish(struct relay *relay);
-/* One pool or buffer less (more) on @memory; the last one tells the host. */
-void relay_memory_use(struct memory *memory);
-void relay_memory_unuse(struct relay *relay, struct memory *memory);
-
 /* VFDs that both sides know, for other frames about them. */
 struct memory *relay_memory_find(const struct relay *relay, uint32_t id);
 bool relay_vfd_was_made(const struct relay *relay, uint32_t id);

@@ -69,6 +69,35 @@ enum relay_verdict relay_registry_global(struct relay *r, struct wl_message *m)
     return RELAY_PASS;
 }
 
+bool relay_invent_global(struct relay *r, uint32_t registry, const struct wl_iface *iface, uint32_t version)
+{
+    struct relay_global *global = NULL;
+    for (size_t i = 0; i < r->globals_n && !global; i++) /* for another registry */
+        if (r->globals[i].iface == iface)
+            global = &r->globals[i];
+    if (!global) {
+        uint32_t name = UINT32_MAX;
+        while (find(r, name))
+            name--;
+        global = add(r, name);
+        if (!global)
+            return false;
+        global->iface = iface;
+        global->version = version;
+    }
+    /* wl_registry.global(name, interface, version) */
+    uint8_t message[128] = {0};
+    uint32_t n = (uint32_t)strlen(iface->name) + 1, padded = (n + 3) & ~3u, size = WL_HEADER_SIZE + 12 + padded;
+    uint32_t head[4] = {registry, size << 16, global->name, n};
+    if (size > sizeof(message))
+        return false;
+    memcpy(message, head, sizeof(head));
+    memcpy(message + 16, iface->name, n);
+    memcpy(message + 16 + padded, &global->version, 4);
+    relay_inject_local(r, message, size);
+    return true;
+}
+
 enum relay_verdict relay_registry_remove(struct relay *r, struct wl_message *m)
 {
     struct relay_global *global = find(r, m->args[0].u);

@@ -212,6 +212,39 @@ enum relay_verdict relay_vfd_send(struct relay *r, struct wl_message *m,
                                        : send_stream(r, m, interface, fd);
 }
 
+struct memory *relay_memory_make(struct relay *r, uint64_t size)
+{
+    if (!relay_vfd_room(r, "dmabuf")) {
+        errno = EMFILE;
+        return NULL;
+    }
+    struct memory *memory = memory_create(size);
+    if (!memory)
+        return NULL;
+    relay_memory_add(r, memory, relay_vfd_new_id(r));
+    relay_memory_use(memory);
+    struct link_vfd vfd = {.id = memory->id, .kind = LINK_VFD_MEMORY, .size = size};
+    link_queue(r->link, link_vfd_encode, &vfd);
+    return memory;
+}
+
+int relay_memory_make_larger(struct relay *r, struct memory *memory, uint64_t size)
+{
+    if (size <= memory->size)
+        return 0;
+    int e = memory_grow(memory, size);
+    if (e < 0)
+        return e;
+    struct link_mem_size grown = {memory->id, size};
+    link_queue(r->link, link_mem_size_encode, &grown);
+    return 0;
+}
+
+int relay_take_fd(struct relay *r)
+{
+    return wl_socket_claim_fd(&r->local);
+}
+
 void relay_send_rows(struct relay *r, struct memory *memory, struct link_mem_write rows,
                      uint32_t tag)
 {

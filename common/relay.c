@@ -252,6 +252,18 @@ void relay_local_resume(struct relay *r)
     local_batch(r, bytes, n);
 }
 
+void relay_wait(struct relay *r)
+{
+    r->waiting = true;
+    wl_socket_pause(&r->local, true);
+}
+
+void relay_wait_over(struct relay *r)
+{
+    r->waiting = false;
+    relay_local_resume(r);
+}
+
 static int link_frame(void *user, enum link_type type, const uint8_t *payload, size_t size)
 {
     struct relay *r = user;
@@ -321,7 +333,7 @@ static void link_drained(void *user)
 {
     struct relay *r = user;
     relay_vfd_drained(r);
-    if (r->side == RELAY_GUEST && !r->local_done && !r->ending && !r->file.job)
+    if (r->side == RELAY_GUEST && !r->local_done && !r->ending && !r->file.job && !r->waiting)
         wl_socket_pause(&r->local, false);
     if (r->ending || r->local_done)
         relay_settle_later(r);
@@ -440,6 +452,7 @@ void relay_inject_local(struct relay *r, const void *message, size_t size)
 void relay_inject_link(struct relay *r, const void *message, size_t size)
 {
     uint8_t head[LINK_HEADER_SIZE];
+    relay_queue_runs(r); /* what came before it */
     sendq_copy(&r->link->out, head, link_header_encode(head, LINK_WAYLAND, size));
     sendq_copy(&r->link->out, message, size);
 }

@@ -13,6 +13,7 @@
 #include "common/loop.h"
 #include "common/relay.h"
 #include "guest-proxy/dial.h"
+#include "guest-proxy/linux-dmabuf.h"
 #include "guest-proxy/pools.h"
 #include "guest-proxy/surfaces.h"
 #include "guest-proxy/times.h"
@@ -33,6 +34,7 @@ struct client {
     struct loop_timer *wait;
     struct relay *relay;
     struct pools pools;
+    struct linux_dmabuf dmabuf;
     uint32_t clock; /* that wp_presentation announced */
 };
 
@@ -47,6 +49,7 @@ static void client_destroy(struct client *c)
         c->next->prev = c->prev;
     owner->n--;
     relay_destroy(c->relay);
+    linux_dmabuf_finish(&c->dmabuf);
     pools_finish(&c->pools);
     dial_cancel(c->dial);
     loop_timer_destroy(c->wait);
@@ -71,6 +74,17 @@ static enum relay_verdict hook(struct relay *r, struct wl_message *m, bool event
     case WL_HOOK_TIME_INPUT:
         times_convert(uplink_times(c->owner->uplink), m, CLOCK_MONOTONIC);
         return RELAY_PASS;
+    case WL_HOOK_REGISTRY_GLOBAL:
+    case WL_HOOK_REGISTRY_BIND:
+    case WL_HOOK_DMABUF_DESTROY:
+    case WL_HOOK_DMABUF_CREATE_PARAMS:
+    case WL_HOOK_DMABUF_FEEDBACK:
+    case WL_HOOK_DMABUF_FEEDBACK_DESTROY:
+    case WL_HOOK_PARAMS_DESTROY:
+    case WL_HOOK_PARAMS_ADD:
+    case WL_HOOK_PARAMS_CREATE:
+    case WL_HOOK_PARAMS_CREATE_IMMED:
+        return linux_dmabuf_hook(&c->dmabuf, r, m);
     default:
         return surfaces_hook(r, &c->pools, m);
     }
@@ -80,6 +94,12 @@ static void punched(struct relay *r, struct memory *memory, uint64_t offset, uin
 {
     (void)r;
     surfaces_forget(memory, offset, length);
+}
+
+static bool intercept(struct relay *r, const struct wl_message *m)
+{
+    struct client *c = r->user;
+    return linux_dmabuf_intercept(&c->dmabuf, r, m);
 }
 
 static void import_released(struct relay *r, uint32_t import)
@@ -94,7 +114,7 @@ static void ended(struct relay *r)
 }
 
 static const struct relay_ops relay_ops = {
-    .hook = hook, .punched = punched, .import_released = import_released, .ended = ended};
+    .hook = hook, .punched = punched, .intercept = intercept, .import_released = import_released, .ended = ended};
 static const struct link_ops no_ops; /* until the relay adopts the link, in the same call */
 
 /* Tells an application that has no relay (yet) why it is disconnected. */
@@ -215,6 +235,7 @@ void clients_accept(struct clients *owner, int fd)
     c->fd = fd;
     c->clock = CLOCK_MONOTONIC;
     pools_init(&c->pools, uplink_gpu(owner->uplink));
+    linux_dmabuf_init(&c->dmabuf, &c->pools);
     c->next = owner->first;
     if (c->next)
         c->next->prev = c;

@@ -14,21 +14,12 @@
 #include "common/memory.h"
 #include "common/relay.h"
 #include "guest-proxy/damage.h"
+#include "guest-proxy/dmabuf.h"
 #include "guest-proxy/gpu.h"
 
 #define SHADOWS_MAX 512 /* the host has a limit of its own */
 #define RELEASED_MAX 64 /* that the host has not answered for */
 #define SHADOW_BYTES_MAX (1u << 30)
-
-struct shadow {
-    struct pools *pools;
-    struct relay *relay;
-    struct shadow *prev, *next;
-    struct virtgpu_buffer memory;
-    unsigned long serial; /* of the binding */
-    uint32_t import;
-    bool released; /* its buffer is gone */
-};
 
 void pools_init(struct pools *p, struct gpu *gpu)
 {
@@ -46,7 +37,8 @@ static void shadow_destroy(struct shadow *s)
         s->next->prev = s->prev;
     p->n--;
     p->released_n -= s->released;
-    p->bytes -= s->memory.size;
+    if (s->memory.map)
+        p->bytes -= s->memory.size;
     virtgpu_buffer_destroy(&s->memory);
     free(s);
 }
@@ -57,9 +49,8 @@ void pools_finish(struct pools *p)
         shadow_destroy(p->shadows);
 }
 
-static void shadow_drop(void *shadow)
+void pools_shadow_drop(struct shadow *s)
 {
-    struct shadow *s = shadow;
     s->released = true;
     s->pools->released_n++;
     if (!s->relay->finished)
@@ -76,22 +67,38 @@ void pools_released(struct pools *p, uint32_t import)
     }
 }
 
-/* NULL: the buffer's pixels go as bytes. */
-static struct shadow *shadow_create(struct pools *p, struct relay *r, struct memory_buffer *b,
-                                    struct virtgpu *device)
+static void shadow_drop(void *shadow)
 {
-    if (p->n >= SHADOWS_MAX || p->released_n >= RELEASED_MAX || b->extent > VIRTGPU_BUFFER_MAX ||
-        p->bytes + b->extent > SHADOW_BYTES_MAX)
+    pools_shadow_drop(shadow);
+}
+
+bool pools_shadow_serves(const struct shadow *s)
+{
+    return s->serial == s->pools->gpu->serial;
+}
+
+/* @fd -1: a resource of our own. */
+static struct shadow *shadow_create(struct pools *p, struct relay *r, int fd, uint64_t size)
+{
+    struct virtgpu *device = p ? gpu_device(p->gpu) : NULL;
+    if (!device || p->n >= SHADOWS_MAX || p->released_n >= RELEASED_MAX || size > LINK_MEMORY_MAX ||
+        (fd < 0 && (size > VIRTGPU_BUFFER_MAX || p->bytes + size > SHADOW_BYTES_MAX)))
         return NULL;
     struct shadow *s = calloc(1, sizeof(*s));
-    int e = s ? virtgpu_buffer_create(device, b->extent, &s->memory) : -ENOMEM;
+    int e = -ENOMEM;
+    if (s && fd < 0)
+        e = virtgpu_buffer_create(device, size, &s->memory);
+    else if (s)
+        e = virtgpu_buffer_import(device, fd, size, &s->memory);
     if (e < 0) {
         free(s);
-        if (!p->complained)
+        if (fd >= 0)
+            log_debug(r->subject, "a dmabuf is no resource of the GPU: %s", strerror(-e));
+        else if (!p->complained)
             log_warn(r->subject,
                      "a buffer of %llu bytes goes over the link: the GPU gives no memory: %s",
-                     (unsigned long long)b->extent, strerror(-e));
-        p->complained = true;
+                     (unsigned long long)size, strerror(-e));
+        p->complained |= fd < 0;
         return NULL;
     }
     s->pools = p;
@@ -102,13 +109,22 @@ static struct shadow *shadow_create(struct pools *p, struct relay *r, struct mem
         s->next->prev = s;
     p->shadows = s;
     p->n++;
-    p->bytes += s->memory.size;
-    s->import = relay_import(r, s->memory.resource, b->extent);
-    b->shadow = s;
-    b->shadow_drop = shadow_drop;
-    log_debug(r->subject, "wl_buffer#%u: %llu bytes in resource %u, import %u", b->id,
-              (unsigned long long)b->extent, s->memory.resource, s->import);
+    if (s->memory.map)
+        p->bytes += s->memory.size;
+    s->import = relay_import(r, s->memory.resource, size);
+    log_debug(r->subject, "import %u: %llu bytes in resource %u%s", s->import,
+              (unsigned long long)size, s->memory.resource, fd < 0 ? "" : ", the client's own");
     return s;
+}
+
+struct shadow *pools_shadow(struct pools *p, struct relay *r, uint64_t size)
+{
+    return shadow_create(p, r, -1, size);
+}
+
+struct shadow *pools_shadow_import(struct pools *p, struct relay *r, int fd, uint64_t size)
+{
+    return shadow_create(p, r, fd, size);
 }
 
 static int read_all(int fd, uint8_t *to, uint64_t size, uint64_t offset)
@@ -143,14 +159,17 @@ static int fill(const struct shadow *s, const struct memory_buffer *b,
 int pools_send(struct pools *p, struct relay *r, struct memory_buffer *b,
                const struct damage_rect *rect)
 {
-    struct virtgpu *device = p ? gpu_device(p->gpu) : NULL;
+    if (dmabuf_is(b))
+        return dmabuf_send(b, rect);
     struct shadow *s = b->shadow;
-    if (s && s->serial != p->gpu->serial) { /* of a binding that is over */
-        shadow_drop(s);
+    if (s && !pools_shadow_serves(s)) {
+        pools_shadow_drop(s);
         b->shadow = s = NULL;
     }
-    if (!s && device)
-        s = shadow_create(p, r, b, device);
+    if (!s) {
+        b->shadow = s = pools_shadow(p, r, b->extent);
+        b->shadow_drop = shadow_drop;
+    }
     uint64_t end = rect->offset + (uint64_t)(rect->rows - 1) * rect->stride + rect->row;
     if (!s || rect->offset < b->offset || end > b->offset + b->extent)
         return -ENOTSUP;

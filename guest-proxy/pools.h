@@ -5,11 +5,24 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "guest-proxy/virtgpu.h"
+#include "protocol/link.h"
+
 struct damage_rect;
 struct gpu;
 struct memory_buffer;
 struct relay;
-struct shadow;
+
+/* A resource that the host has a number for. */
+struct shadow {
+    struct pools *pools;
+    struct relay *relay;
+    struct shadow *prev, *next;
+    struct virtgpu_buffer memory;
+    unsigned long serial; /* of the binding */
+    uint32_t import;
+    bool released; /* nobody uses it here any more */
+};
 
 struct pools {
     struct gpu *gpu;        /* borrowed; NULL: none */
@@ -29,3 +42,11 @@ int pools_send(struct pools *pools, struct relay *relay, struct memory_buffer *b
                const struct damage_rect *rect);
 /* The host does not look into the resource any more. */
 void pools_released(struct pools *pools, uint32_t import);
+
+/* A resource of our own of @size bytes, or the one behind a client's dmabuf (borrowed). NULL: none is
+ * to be had. */
+struct shadow *pools_shadow(struct pools *pools, struct relay *relay, uint64_t size);
+struct shadow *pools_shadow_import(struct pools *pools, struct relay *relay, int fd, uint64_t size);
+void pools_shadow_drop(struct shadow *shadow);
+/* False: it belongs to a binding that is over. */
+bool pools_shadow_serves(const struct shadow *shadow);

@@ -8,6 +8,7 @@
 
 #include "common/memory.h"
 #include "guest-proxy/damage.h"
+#include "guest-proxy/dmabuf.h"
 #include "guest-proxy/pools.h"
 
 enum { WL_DATA_SURFACE = _WL_DATA_SHARED_N, WL_DATA_VIEWPORT };
@@ -140,6 +141,9 @@ static enum relay_verdict sent(const struct sending *to, int e)
 
 static enum relay_verdict commit(struct relay *r, struct pools *pools, struct surface *s)
 {
+    const bool shown = s->attached ? s->pending != NULL : s->current != NULL;
+    if (shown && dmabuf_wait(s->attached ? s->pending : s->current))
+        return RELAY_WAIT;
     if (s->attached) {
         shm_buffer_unref(s->current);
         s->current = s->pending;

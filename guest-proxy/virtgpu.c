@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <virtgpu_drm.h>
@@ -44,8 +45,16 @@ struct drm_virtgpu_resource_create_blob {
 #define FORMAT_BGRA 1   /* VIRTIO_GPU_FORMAT_B8G8R8A8_UNORM */
 #define ROW_PIXELS 1024 /* 4 KiB of them */
 
+/* The kernel has one GEM handle per buffer and open file, however often it is imported. */
+struct handle_use {
+    uint32_t handle;
+    unsigned n;
+};
+
 struct virtgpu {
     int fd;
+    struct handle_use *imports;
+    size_t n, room;
     bool blobs;
     uint64_t page;
     char path[64];
@@ -96,12 +105,19 @@ void virtgpu_close(struct virtgpu *gpu)
     if (!gpu)
         return;
     fd_close(gpu->fd);
+    free(gpu->imports);
     free(gpu);
 }
 
 const char *virtgpu_path(const struct virtgpu *gpu)
 {
     return gpu->path;
+}
+
+uint64_t virtgpu_device(const struct virtgpu *gpu)
+{
+    struct stat st;
+    return fstat(gpu->fd, &st) < 0 ? 0 : st.st_rdev;
 }
 
 bool virtgpu_has_blobs(const struct virtgpu *gpu)
@@ -148,6 +164,12 @@ static int create_2d(const struct virtgpu *gpu, struct virtgpu_buffer *b)
     return 0;
 }
 
+static void close_handle(struct virtgpu *gpu, uint32_t handle)
+{
+    struct drm_gem_close close = {.handle = handle};
+    drmIoctl(gpu->fd, DRM_IOCTL_GEM_CLOSE, &close);
+}
+
 int virtgpu_buffer_create(struct virtgpu *gpu, uint64_t size, struct virtgpu_buffer *ret)
 {
     if (size == 0 || size > VIRTGPU_BUFFER_MAX)
@@ -164,11 +186,75 @@ int virtgpu_buffer_create(struct virtgpu *gpu, uint64_t size, struct virtgpu_buf
             e = -errno;
         }
     }
-    if (e < 0)
-        virtgpu_buffer_destroy(&b);
-    else
+    if (e == 0)
         *ret = b;
+    else if (b.handle)
+        close_handle(gpu, b.handle);
     return e;
+}
+
+/* One use more; false: out of memory. */
+static bool use_handle(struct virtgpu *gpu, uint32_t handle, bool *ret_first)
+{
+    *ret_first = false;
+    for (size_t i = 0; i < gpu->n; i++) {
+        if (gpu->imports[i].handle == handle) {
+            gpu->imports[i].n++;
+            return true;
+        }
+    }
+    if (gpu->n == gpu->room) {
+        size_t room = gpu->room ? 2 * gpu->room : 16;
+        struct handle_use *grown = realloc(gpu->imports, room * sizeof(*grown));
+        if (!grown)
+            return false;
+        gpu->imports = grown;
+        gpu->room = room;
+    }
+    gpu->imports[gpu->n++] = (struct handle_use){handle, 1};
+    *ret_first = true;
+    return true;
+}
+
+/* One use less; true: that was the last. */
+static bool unuse_handle(struct virtgpu *gpu, uint32_t handle)
+{
+    for (size_t i = 0; i < gpu->n; i++) {
+        if (gpu->imports[i].handle != handle)
+            continue;
+        if (--gpu->imports[i].n)
+            return false;
+        gpu->imports[i] = gpu->imports[--gpu->n];
+        return true;
+    }
+    return false;
+}
+
+int virtgpu_buffer_import(struct virtgpu *gpu, int fd, uint64_t size, struct virtgpu_buffer *ret)
+{
+    struct virtgpu_buffer b = {.gpu = gpu, .size = size};
+    struct drm_virtgpu_resource_info info = {0};
+    bool first;
+    if (drmPrimeFDToHandle(gpu->fd, fd, &b.handle) < 0)
+        return -errno;
+    if (!use_handle(gpu, b.handle, &first)) {
+        close_handle(gpu, b.handle);
+        return -ENOMEM;
+    }
+    info.bo_handle = b.handle;
+    if (drmIoctl(gpu->fd, DRM_IOCTL_VIRTGPU_RESOURCE_INFO, &info) < 0) {
+        int e = -errno;
+        virtgpu_buffer_destroy(&b);
+        return e;
+    }
+    b.resource = info.res_handle;
+    /* Some kernels queue the command that makes a resource of foreign memory without telling the
+     * device; the next command does. */
+    struct virtgpu_buffer kick;
+    if (first && virtgpu_buffer_create(gpu, gpu->page, &kick) == 0)
+        virtgpu_buffer_destroy(&kick);
+    *ret = b;
+    return 0;
 }
 
 void virtgpu_buffer_destroy(struct virtgpu_buffer *b)
@@ -177,9 +263,8 @@ void virtgpu_buffer_destroy(struct virtgpu_buffer *b)
         return;
     if (b->map)
         munmap(b->map, b->size);
-    struct drm_gem_close close = {.handle = b->handle};
-    if (b->handle)
-        drmIoctl(b->gpu->fd, DRM_IOCTL_GEM_CLOSE, &close);
+    if (b->map || unuse_handle(b->gpu, b->handle))
+        close_handle(b->gpu, b->handle);
     *b = (struct virtgpu_buffer){0};
 }
 

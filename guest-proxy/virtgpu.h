@@ -15,7 +15,7 @@ struct virtgpu_buffer {
     struct virtgpu *gpu; /* NULL: none */
     uint32_t handle;     /* GEM */
     uint32_t resource;   /* what the host calls it */
-    uint8_t *map;
+    uint8_t *map;        /* NULL: an import */
     uint64_t size; /* whole pages */
 };
 
@@ -23,11 +23,15 @@ struct virtgpu_buffer {
 struct virtgpu *virtgpu_open(const char *path, char *error, size_t error_size);
 void virtgpu_close(struct virtgpu *gpu); /* accepts NULL; its buffers must be gone */
 const char *virtgpu_path(const struct virtgpu *gpu);
+uint64_t virtgpu_device(const struct virtgpu *gpu); /* dev_t of the render node */
 /* True if its memory comes as blobs, false if as classic 2D resources. */
 bool virtgpu_has_blobs(const struct virtgpu *gpu);
 
 /* At least @size bytes, zeroed, marked as shared. 0 or -errno. */
 int virtgpu_buffer_create(struct virtgpu *gpu, uint64_t size, struct virtgpu_buffer *ret);
+/* The resource behind a client's dmabuf (borrowed): this device's own, or made of another's memory
+ * where the kernel can. 0 or -errno. */
+int virtgpu_buffer_import(struct virtgpu *gpu, int fd, uint64_t size, struct virtgpu_buffer *ret);
 void virtgpu_buffer_destroy(
     struct virtgpu_buffer *buffer); /* leaves it empty; accepts an empty one */
 

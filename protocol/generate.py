@@ -16,7 +16,7 @@ import xml.etree.ElementTree as ElementTree
 # Its interfaces have the names of the stable xdg-shell's, with other messages.
 LEFT_OUT = {"xdg_shell_unstable_v5"}
 
-FD_RULES = ("refused", "pool", "file", "stream")
+FD_RULES = ("refused", "pool", "file", "stream", "dmabuf")
 LETTERS = {"int": "i", "uint": "u", "fixed": "f", "string": "s", "object": "o", "new_id": "n",
            "array": "a", "fd": "h"}
 # Fewest bytes of an argument: a string that may not be null has a length and its NUL, padded.
@@ -196,7 +196,7 @@ def find_obstacles(interfaces):
     and every interface that leads to an object of such a one."""
     for interface in interfaces.values():
         for message in interface.messages():
-            if message.fd_rule == "refused":
+            if message.fd_rule in ("refused", "dmabuf"):
                 interface.obstacle = f"{interface.name}.{message.name}"
                 break
     changed = True

@@ -63,6 +63,30 @@ def whatever_applications_do_with_pools(t):
 
 
 @test(timeout=200)
+def gpu_buffers(t):
+    """Dmabufs of the virtio-gpu, of another device and of plain pages arrive pixel by pixel; none cross the link."""
+    vm = Vm(t, gpu=f"{GPU} --log-level debug")
+    counts = counters(show(t, vm, range(1, 7), program="dmabuf.py"))
+    t.ok(counts["copied"] >= 6 * 1280 * 720 * 4, f"the device copied the pixels: {counts}")
+    t.ok(counts["received"] < 64 << 10, f"no pixels among the bytes received: {counts}")
+
+
+@test(timeout=200)
+def what_is_told_of_gpu_buffers(t):
+    """Formats that the compositor has, linear; the guest's own device; what cannot be had fails softly."""
+    vm = Vm(t, gpu=GPU)
+    t.eq(vm.run(f"exec python3 {HERE}/dmabuf.py describe >told 2>&1"), 0, f"status; {vm.read('told')}")
+    told = vm.read("told").decode()
+    t.has("v3 format 875713112\n", told, "v3's formats")
+    t.has("v3 modifier 875713112 0 0\n", told, "v3's modifiers")
+    t.has("34325258:0", told, "v4's table")
+    t.has("v4 main_device 81e2000000000000\n", told, "the render node's number")
+    t.has("v4 done\n", told, "v4's events")
+    t.has("create failed", told, "create")
+    t.has("create_immed failed", told, "create_immed with a tiled buffer")
+
+
+@test(timeout=200)
 def an_application_that_animates(t):
     """weston-simple-shm, frame after frame, on a weston."""
     t.need("weston-simple-shm")

@@ -269,8 +269,29 @@ ext_idle_notification_v1 1
  > destroy!
  < idled
  < resumed
-zwp_linux_dmabuf_v1 4
+zwp_linux_dmabuf_v1 5
  > destroy!
+ > create_params n=zwp_linux_buffer_params_v1
+ > get_default_feedback n=zwp_linux_dmabuf_feedback_v1
+ > get_surface_feedback n=zwp_linux_dmabuf_feedback_v1 o
+ < format u
+ < modifier u u u
+zwp_linux_buffer_params_v1 5
+ > destroy!
+ > add h u u u u u
+ > create i i u u
+ > create_immed n=wl_buffer i i u u
+ < created n=wl_buffer
+ < failed
+zwp_linux_dmabuf_feedback_v1 5
+ > destroy!
+ < done
+ < format_table h u
+ < main_device a
+ < tranche_done
+ < tranche_target_device a
+ < tranche_formats a
+ < tranche_flags u
 zwlr_layer_shell_v1 4
  > get_layer_surface n=zwlr_layer_surface_v1 o o u s
  > destroy!

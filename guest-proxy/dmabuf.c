@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: MIT */
+/* Three ways to the pixels of a dmabuf, the best that works: the host reads the client's pages, since
+ * the GPU's driver has (or makes) a resource of them; they are copied from a mapping into a resource of
+ * our own; or they go over the link. */
+#include "guest-proxy/dmabuf.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+
+#include <drm_fourcc.h>
+#include <linux/dma-buf.h>
+
+#include "common/fd.h"
+#include "common/log.h"
+#include "common/loop.h"
+#include "common/memory.h"
+#include "common/relay.h"
+#include "guest-proxy/damage.h"
+#include "guest-proxy/pools.h"
+
+#define FENCE_MS 2000 /* that a client's GPU may take for what it has committed */
+
+struct source {
+    struct dmabuf_plane plane;
+    struct shadow *shadow; /* NULL: none (any more) */
+    const uint8_t *map;    /* NULL: the shadow is the client's own memory */
+};
+
+struct dmabuf {
+    struct pools *pools;
+    struct relay *relay;
+    struct memory *memory; /* the buffer's, which outlives us */
+    unsigned n;
+    struct source source[DMABUF_PLANES_MAX];
+    struct loop_io *fence; /* waits */
+    struct loop_timer *timer;
+    bool impatient;
+};
+
+static const struct dmabuf_format formats[] = {
+    {DRM_FORMAT_ARGB8888, 0, 1, {4, 0}},
+    {DRM_FORMAT_XRGB8888, 1, 1, {4, 0}},
+    {DRM_FORMAT_ABGR8888, DRM_FORMAT_ABGR8888, 1, {4, 0}},
+    {DRM_FORMAT_XBGR8888, DRM_FORMAT_XBGR8888, 1, {4, 0}},
+    {DRM_FORMAT_RGBA8888, DRM_FORMAT_RGBA8888, 1, {4, 0}},
+    {DRM_FORMAT_RGBX8888, DRM_FORMAT_RGBX8888, 1, {4, 0}},
+    {DRM_FORMAT_BGRA8888, DRM_FORMAT_BGRA8888, 1, {4, 0}},
+    {DRM_FORMAT_BGRX8888, DRM_FORMAT_BGRX8888, 1, {4, 0}},
+    {DRM_FORMAT_RGB565, DRM_FORMAT_RGB565, 1, {2, 0}},
+    {DRM_FORMAT_ARGB2101010, DRM_FORMAT_ARGB2101010, 1, {4, 0}},
+    {DRM_FORMAT_XRGB2101010, DRM_FORMAT_XRGB2101010, 1, {4, 0}},
+    {DRM_FORMAT_ABGR2101010, DRM_FORMAT_ABGR2101010, 1, {4, 0}},
+    {DRM_FORMAT_XBGR2101010, DRM_FORMAT_XBGR2101010, 1, {4, 0}},
+    {DRM_FORMAT_ABGR16161616F, DRM_FORMAT_ABGR16161616F, 1, {8, 0}},
+    {DRM_FORMAT_XBGR16161616F, DRM_FORMAT_XBGR16161616F, 1, {8, 0}},
+    {DRM_FORMAT_NV12, DRM_FORMAT_NV12, 2, {1, 2}},
+    {DRM_FORMAT_P010, DRM_FORMAT_P010, 2, {2, 4}},
+};
+
+const struct dmabuf_format *dmabuf_format(uint32_t fourcc)
+{
+    for (size_t i = 0; i < sizeof(formats) / sizeof(*formats); i++)
+        if (formats[i].fourcc == fourcc)
+            return &formats[i];
+    return NULL;
+}
+
+const struct dmabuf_format *dmabuf_format_of_shm(uint32_t shm)
+{
+    for (size_t i = 0; i < sizeof(formats) / sizeof(*formats); i++)
+        if (formats[i].shm == shm)
+            return &formats[i];
+    return NULL;
+}
+
+static void wait_over(struct dmabuf *d)
+{
+    loop_io_destroy(d->fence);
+    loop_timer_destroy(d->timer);
+    d->fence = NULL;
+    d->timer = NULL;
+}
+
+static void dmabuf_drop(void *dmabuf)
+{
+    struct dmabuf *d = dmabuf;
+    wait_over(d);
+    for (unsigned i = 0; i < d->n; i++) {
+        struct source *s = &d->source[i];
+        if (s->shadow)
+            pools_shadow_drop(s->shadow);
+        if (s->map)
+            munmap((void *)s->map, s->plane.size);
+        fd_close(s->plane.fd);
+    }
+    free(d);
+}
+
+bool dmabuf_is(const struct memory_buffer *b)
+{
+    return b->shadow && b->shadow_drop == dmabuf_drop;
+}
+
+/* Makes the plane readable here. */
+static bool map_plane(struct source *s)
+{
+    if (s->map)
+        return true;
+    void *map = mmap(NULL, s->plane.size, PROT_READ, MAP_SHARED, s->plane.fd, 0);
+    s->map = map == MAP_FAILED ? NULL : map;
+    return s->map != NULL;
+}
+
+int dmabuf_attach(struct pools *p, struct relay *r, struct memory_buffer *b,
+                  struct dmabuf_plane *planes, unsigned n_planes)
+{
+    struct dmabuf *d = calloc(1, sizeof(*d));
+    if (!d)
+        return -ENOMEM;
+    d->pools = p;
+    d->relay = r;
+    d->memory = b->memory;
+    for (; d->n < n_planes; d->n++) {
+        struct source *s = &d->source[d->n];
+        s->plane = planes[d->n];
+        s->plane.fd = fd_steal(&planes[d->n].fd);
+        s->shadow = pools_shadow_import(p, r, s->plane.fd, s->plane.size);
+        if (!s->shadow && !map_plane(s)) {
+            d->n++;
+            dmabuf_drop(d);
+            return -ENOTSUP;
+        }
+        if (!s->shadow)
+            s->shadow = pools_shadow(p, r, s->plane.size);
+    }
+    b->shadow = d;
+    b->shadow_drop = dmabuf_drop;
+    return 0;
+}
+
+/* Brings rows of the plane to where the host can have them. */
+static void copy_rows(struct source *s, uint8_t *to, uint64_t from, const struct damage_rect *rect,
+                      uint32_t from_stride)
+{
+    struct dma_buf_sync sync = {.flags = DMA_BUF_SYNC_START | DMA_BUF_SYNC_READ};
+    ioctl(s->plane.fd, DMA_BUF_IOCTL_SYNC, &sync);
+    for (uint64_t y = 0; y < rect->rows; y++)
+        memcpy(to + y * rect->stride, s->map + from + y * from_stride, rect->row);
+    sync.flags = DMA_BUF_SYNC_END | DMA_BUF_SYNC_READ;
+    ioctl(s->plane.fd, DMA_BUF_IOCTL_SYNC, &sync);
+}
+
+/* @from: where the first row of @rect (in the shared memory) is in the plane's dmabuf. */
+static int send_rows(struct dmabuf *d, struct source *s, const struct damage_rect *rect,
+                     uint64_t from, uint32_t from_stride)
+{
+    struct link_mem_write rows = {
+        .offset = rect->offset, .row = rect->row, .rows = rect->rows, .stride = rect->stride};
+    if (s->shadow && !pools_shadow_serves(s->shadow)) {
+        pools_shadow_drop(s->shadow);
+        s->shadow = NULL;
+    }
+    if (s->shadow && !s->map) {
+        relay_copy_rows(d->relay, d->memory, rows, s->shadow->import, from, from_stride);
+        return 0;
+    }
+    if (!map_plane(s)) /* it could be read when it was new */
+        return -EFAULT;
+    if (s->shadow) {
+        struct damage_rect same = *rect;
+        same.stride = from_stride;
+        copy_rows(s, s->shadow->memory.map + from, from, &same, from_stride);
+        relay_copy_rows(d->relay, d->memory, rows, s->shadow->import, from, from_stride);
+        return 0;
+    }
+    copy_rows(s, d->memory->map + rect->offset, from, rect, from_stride);
+    relay_send_rows(d->relay, d->memory, rows, 0);
+    return 0;
+}
+
+int dmabuf_send(struct memory_buffer *b, const struct damage_rect *rect)
+{
+    struct dmabuf *d = b->shadow;
+    int e = 0;
+    if (d->n == 1) { /* the shared memory has the client's layout */
+        struct source *s = &d->source[0];
+        return send_rows(d, s, rect, s->plane.offset + rect->offset, rect->stride);
+    }
+    for (unsigned i = 0; i < d->n && e == 0; i++) {
+        struct source *s = &d->source[i];
+        struct damage_rect all = {.offset = s->plane.to,
+                                  .row = s->plane.row,
+                                  .rows = s->plane.rows,
+                                  .stride = s->plane.to_stride};
+        e = send_rows(d, s, &all, s->plane.offset, s->plane.stride);
+    }
+    return e;
+}
+
+static void fence_signalled(void *user, unsigned events)
+{
+    struct dmabuf *d = user;
+    (void)events;
+    wait_over(d);
+    relay_wait_over(d->relay);
+}
+
+static void fence_late(void *user)
+{
+    struct dmabuf *d = user;
+    log_warn(d->relay->subject, "a buffer was not drawn within %d s; it is shown as it is",
+             FENCE_MS / 1000);
+    d->impatient = true;
+    wait_over(d);
+    relay_wait_over(d->relay);
+}
+
+bool dmabuf_wait(struct memory_buffer *b)
+{
+    struct dmabuf *d = dmabuf_is(b) ? b->shadow : NULL;
+    if (!d || d->impatient) {
+        if (d)
+            d->impatient = false; /* the next frame has its own time */
+        return false;
+    }
+    for (unsigned i = 0; i < d->n; i++) {
+        struct pollfd fence = {.fd = d->source[i].plane.fd, .events = POLLIN};
+        if (poll(&fence, 1, 0) != 0)
+            continue;
+        d->fence = loop_io_create(d->relay->loop, fence.fd, LOOP_READ, fence_signalled, d);
+        d->timer = loop_timer_create(d->relay->loop, fence_late, d);
+        if (!d->fence || !d->timer) {
+            wait_over(d);
+            return false;
+        }
+        loop_timer_arm(d->timer, FENCE_MS);
+        relay_wait(d->relay);
+        return true;
+    }
+    return false;
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+/* dmabuf: a client's GPU buffer that the host knows as shared memory: its pixels are in the client's
+ * own memory, from which the host takes them. */
+#include <stdbool.h>
+#include <stdint.h>
+
+#define DMABUF_PLANES_MAX 4
+
+struct damage_rect;
+struct loop;
+struct memory;
+struct memory_buffer;
+struct pools;
+struct relay;
+
+struct dmabuf_plane {
+    int fd; /* -1: none */
+    uint32_t offset, stride;
+    uint64_t size; /* bytes of the whole dmabuf */
+    /* What of it is shown, and where that is in the shared memory. */
+    uint32_t row, rows, to_stride;
+    uint64_t to;
+};
+
+/* A format that is carried: DRM fourcc, one of wl_shm's, and its planes: bytes per pixel, and by
+ * how much rows and columns of the second are fewer. */
+struct dmabuf_format {
+    uint32_t fourcc, shm;
+    unsigned planes, cpp[2];
+};
+/* NULL: not carried. */
+const struct dmabuf_format *dmabuf_format(uint32_t fourcc);
+const struct dmabuf_format *dmabuf_format_of_shm(uint32_t shm);
+
+/* Makes @buffer one whose pixels are in @planes (their descriptors are taken). 0; -ENOTSUP: nobody
+ * can read them; -ENOMEM. */
+int dmabuf_attach(struct pools *pools, struct relay *relay, struct memory_buffer *buffer,
+                  struct dmabuf_plane *planes, unsigned n_planes);
+bool dmabuf_is(const struct memory_buffer *buffer);
+/* As pools_send(). */
+int dmabuf_send(struct memory_buffer *buffer, const struct damage_rect *rect);
+/* True: the client's GPU is still writing; relay_wait() was said, and it will be over in a bounded
+ * time. */
+bool dmabuf_wait(struct memory_buffer *buffer);

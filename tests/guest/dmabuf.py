@@ -1,0 +1,151 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""As draw.py, but with GPU buffers: each generation comes by another way.  Says what the compositor told about them."""
+
+import ctypes
+import fcntl
+import mmap
+import os
+import struct
+import sys
+
+import draw
+
+XR24 = 0x34325258
+LINEAR = 0
+UDMABUF_CREATE = 0x40187542
+DRM_VERSION, DRM_CREATE_DUMB, DRM_PRIME_TO_FD, DRM_MAP_DUMB = 0xc0406400, 0xc02064b2, 0xc00c642d, 0xc01064b3
+
+
+def card(driver):
+    """An open primary node of that driver."""
+    for name in sorted(os.listdir("/dev/dri")):
+        if not name.startswith("card"):
+            continue
+        fd = os.open(f"/dev/dri/{name}", os.O_RDWR | os.O_CLOEXEC)
+        text = ctypes.create_string_buffer(32)
+        version = bytearray(struct.pack("<iii4xQQQQQQ", 0, 0, 0, 31, ctypes.addressof(text), 0, 0, 0, 0))
+        fcntl.ioctl(fd, DRM_VERSION, version)
+        if text.value.decode() == driver:
+            return fd
+        os.close(fd)
+    raise SystemExit(f"no {driver}")
+
+
+class Dumb:
+    """A dumb buffer of a DRM device: the device's own memory."""
+
+    def __init__(self, driver, width, height):
+        self.card = card(driver)
+        request = bytearray(struct.pack("<IIIIIIQ", height, width, 32, 0, 0, 0, 0))
+        fcntl.ioctl(self.card, DRM_CREATE_DUMB, request)
+        handle, self.stride, size = struct.unpack("<16xIIQ", request)
+        self.offset = 0
+        prime = bytearray(struct.pack("<IIi", handle, os.O_RDWR | os.O_CLOEXEC, -1))
+        fcntl.ioctl(self.card, DRM_PRIME_TO_FD, prime)
+        self.fd = struct.unpack("<8xi", prime)[0]
+        where = bytearray(struct.pack("<IIQ", handle, 0, 0))
+        fcntl.ioctl(self.card, DRM_MAP_DUMB, where)
+        self.map = mmap.mmap(self.card, size, offset=struct.unpack("<8xQ", where)[0])
+
+
+class Udmabuf:
+    """Pages of a memfd as a dmabuf: memory that no GPU made.  The picture begins within it, its rows are wide."""
+
+    def __init__(self, width, height):
+        self.offset, self.stride = 8192, width * 4 + 256
+        size = -(-(self.offset + self.stride * height) // mmap.PAGESIZE) * mmap.PAGESIZE
+        memory = os.memfd_create("dmabuf", os.MFD_ALLOW_SEALING | os.MFD_CLOEXEC)
+        os.ftruncate(memory, size)
+        fcntl.fcntl(memory, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK)
+        self.map = mmap.mmap(memory, size)
+        device = os.open("/dev/udmabuf", os.O_RDWR)
+        request = ctypes.create_string_buffer(struct.pack("<IIQQ", memory, 1, 0, size))
+        self.fd = ctypes.CDLL(None, use_errno=True).ioctl(device, UDMABUF_CREATE, request)  # the answer is the descriptor
+        if self.fd < 0:
+            raise OSError(ctypes.get_errno(), "UDMABUF_CREATE")
+
+
+class Window(draw.Window):
+    def __init__(self, client):
+        super().__init__(client)
+        self.dmabuf = client.bind("zwp_linux_dmabuf_v1", 4)
+        self.buffers = {}
+
+    def buffer(self, memory, width, height, modifier=LINEAR):
+        params = self.client.create(self.dmabuf, "create_params")
+        self.client.send(params, "add", memory.fd, 0, memory.offset, memory.stride, modifier >> 32, modifier & 0xffffffff)
+        buffer = self.client.create(params, "create_immed", width, height, XR24, 0)
+        self.client.send(params, "destroy")
+        return buffer
+
+    def show(self, buffer, *rects):
+        self.client.send(self.surface, "attach", buffer, 0, 0)
+        for rect in rects:
+            self.client.send(self.surface, "damage", *rect)
+        self.client.send(self.surface, "commit")
+        self.client.roundtrip()
+
+    def put(self, memory, width, height, pixels, rows):
+        for y in rows:
+            at = memory.offset + y * memory.stride
+            memory.map[at:at + width * 4] = pixels[y * width * 4:(y + 1) * width * 4]
+
+    def draw(self, generation):
+        width, height = self.size
+        pixels = draw.shm_pixels(width, height, generation)
+        kind = generation % 3
+        memory, buffer = self.buffers.get((kind, width, height), (None, None))
+        if not buffer:
+            memory = (Udmabuf, lambda w, h: Dumb("virtio_gpu", w, h), lambda w, h: Dumb("vgem", w, h))[kind](width, height)
+            buffer = self.buffer(memory, width, height)
+            self.buffers[kind, width, height] = memory, buffer
+            self.put(memory, width, height, pixels, range(height))
+            self.show(buffer, (0, 0, width, height))
+        else:  # in two halves
+            for rows in (range(height // 2), range(height // 2, height)):
+                self.put(memory, width, height, pixels, rows)
+                self.show(buffer, (0, rows[0], width, len(rows)))
+        print(f"drawn {generation} {width}x{height}", flush=True)
+
+
+def describe(client):
+    """Prints what each version of the protocol tells."""
+    old = client.bind("zwp_linux_dmabuf_v1", 3)
+    client.roundtrip()
+    for m in client.events:
+        if m.interface == "zwp_linux_dmabuf_v1":
+            print("v3", m.name, *m.args, flush=True)
+    feedback = client.create(client.bind("zwp_linux_dmabuf_v1", 4), "get_default_feedback")
+    client.wait_event("zwp_linux_dmabuf_feedback_v1", "done")
+    for m in client.events:
+        if m.interface == "zwp_linux_dmabuf_feedback_v1":
+            print("v4", m.name, *(bytes(a).hex() if isinstance(a, (bytes, bytearray)) else a for a in m.args), flush=True)
+            if m.name == "format_table":
+                with mmap.mmap(m.args[0], m.args[1], prot=mmap.PROT_READ) as table:
+                    print("v4 table", *(f"{f:x}:{mod:x}" for f, mod in struct.iter_unpack("<I4xQ", bytes(table))), flush=True)
+    client.send(feedback, "destroy")
+    client.roundtrip()
+    # A format that nobody has, and a buffer whose id the compositor would choose: neither kills the client.
+    window = Window(client)
+    memory = Udmabuf(64, 64)
+    for request, modifier in (("create", LINEAR), ("create_immed", 1 << 56 | 1)):
+        params = client.create(window.dmabuf, "create_params")
+        client.send(params, "add", memory.fd, 0, memory.offset, memory.stride, modifier >> 32, modifier & 0xffffffff)
+        if request == "create":
+            client.send(params, "create", 64, 64, XR24, 0)
+        else:
+            client.create(params, "create_immed", 64, 64, XR24, 0)
+        client.roundtrip()
+        failed = [m for m in client.events if m.object == params and m.name == "failed"]
+        print(request, "failed" if failed else "did not fail", flush=True)
+    client.send(old, "destroy")
+    client.roundtrip()
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+    if sys.argv[1] == "describe":
+        describe(draw.Client(os.path.join(os.environ.get("XDG_RUNTIME_DIR", ""), os.environ["WAYLAND_DISPLAY"])))
+    else:
+        draw.main(Window)
