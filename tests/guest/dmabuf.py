@@ -8,12 +8,14 @@ import mmap
 import os
 import struct
 import sys
+import time
 
 import draw
 
 XR24 = 0x34325258
 LINEAR = 0
 UDMABUF_CREATE = 0x40187542
+VGEM_FENCE_ATTACH, VGEM_FENCE_SIGNAL, FENCE_WRITE = 0xc0106441, 0x40086442, 1
 DRM_VERSION, DRM_CREATE_DUMB, DRM_PRIME_TO_FD, DRM_MAP_DUMB = 0xc0406400, 0xc02064b2, 0xc00c642d, 0xc01064b3
 
 
@@ -40,6 +42,7 @@ class Dumb:
         request = bytearray(struct.pack("<IIIIIIQ", height, width, 32, 0, 0, 0, 0))
         fcntl.ioctl(self.card, DRM_CREATE_DUMB, request)
         handle, self.stride, size = struct.unpack("<16xIIQ", request)
+        self.handle = handle
         self.offset = 0
         prime = bytearray(struct.pack("<IIi", handle, os.O_RDWR | os.O_CLOEXEC, -1))
         fcntl.ioctl(self.card, DRM_PRIME_TO_FD, prime)
@@ -47,6 +50,14 @@ class Dumb:
         where = bytearray(struct.pack("<IIQ", handle, 0, 0))
         fcntl.ioctl(self.card, DRM_MAP_DUMB, where)
         self.map = mmap.mmap(self.card, size, offset=struct.unpack("<8xQ", where)[0])
+
+
+    def draw_later(self):
+        """From now until the returned function is called, the device is at work on it (vgem)."""
+        attach = bytearray(struct.pack("<IIII", self.handle, FENCE_WRITE, 0, 0))
+        fcntl.ioctl(self.card, VGEM_FENCE_ATTACH, attach)
+        fence = struct.unpack("<8xI4x", attach)[0]
+        return lambda: fcntl.ioctl(self.card, VGEM_FENCE_SIGNAL, struct.pack("<II", fence, 0))
 
 
 class Udmabuf:
@@ -109,6 +120,32 @@ class Window(draw.Window):
         print(f"drawn {generation} {width}x{height}", flush=True)
 
 
+class Fenced(Window):
+    """Commits before its device has drawn, and lets it draw afterwards."""
+
+    def draw(self, generation):
+        width, height = self.size
+        memory = Dumb("vgem", width, height)
+        buffer = self.buffer(memory, width, height)
+        pixels = draw.shm_pixels(width, height, generation)
+        drawn = memory.draw_later()
+        self.client.send(self.surface, "attach", buffer, 0, 0)
+        self.client.send(self.surface, "damage", 0, 0, width, height)
+        self.client.send(self.surface, "commit")
+        done = self.client.create(1, "sync")
+        end = time.monotonic() + 0.5
+        while time.monotonic() < end:  # time enough to show what is not there yet
+            try:
+                self.client.dispatch(0.1)
+            except TimeoutError:
+                pass
+        print("waits" if done not in self.client.done else "does not wait", flush=True)
+        self.put(memory, width, height, pixels, range(height))
+        drawn()
+        self.client.roundtrip()
+        print(f"drawn {generation} {width}x{height}", flush=True)
+
+
 def describe(client):
     """Prints what each version of the protocol tells."""
     old = client.bind("zwp_linux_dmabuf_v1", 3)
@@ -148,4 +185,4 @@ if __name__ == "__main__":
     if sys.argv[1] == "describe":
         describe(draw.Client(os.path.join(os.environ.get("XDG_RUNTIME_DIR", ""), os.environ["WAYLAND_DISPLAY"])))
     else:
-        draw.main(Window)
+        draw.main(Fenced if os.environ.get("FENCED") else Window)

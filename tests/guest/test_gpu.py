@@ -72,6 +72,18 @@ def gpu_buffers(t):
 
 
 @test(timeout=200)
+def buffers_that_are_being_drawn(t):
+    """A frame is shown when the client's GPU has drawn it, not before."""
+    vm = Vm(t, gpu=GPU)
+    guest = vm.boot(f"FENCED=1 exec python3 {HERE}/dmabuf.py 5 >drawn")
+    vm.touch("5")
+    expected = draw.ppm_pixels(1280, 720, 5)
+    t.wait(lambda: vm.compositor.grab().endswith(expected) or not guest.alive, "the picture", 60)
+    t.has(b"waits\n", vm.read("drawn"), "what the client saw")
+    t.lacks(b"does not wait", vm.read("drawn"), "what the client saw")
+
+
+@test(timeout=200)
 def what_is_told_of_gpu_buffers(t):
     """Formats that the compositor has, linear; the guest's own device; what cannot be had fails softly."""
     vm = Vm(t, gpu=GPU)
