@@ -45,7 +45,7 @@ static const char help[] =
     "  --display NAME-OR-PATH  the display to offer (wayland-0; a display of its own for a\n"
     "                          COMMAND)\n"
     "  --token FILE            prove with this file's content that this is the VM's daemon\n"
-    "  --gpu auto|off|NODE     let the host take pixels from this virtio-gpu, as in\n"
+    "  --gpu DEVICE            let the host take pixels from this virtio-gpu: auto, off, or\n"
     "                          /dev/dri/renderD128 (auto: the one that it knows)\n"
     "  --no-auth               offer no proof; for development\n"
     "  --check                 tell what is in place and what is not; exit with 0 if\n"

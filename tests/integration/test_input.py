@@ -140,8 +140,10 @@ def pointer_motion_buttons_and_scroll(t):
     pointer = VirtualPointer(t, sway)
     client = raw_window(t, stack, sway)
     pointer.to(400, 300)
-    enter = client.wait_event("wl_pointer", "enter")
-    t.eq((enter.args[2], enter.args[3]), (400, 300), "where the pointer enters")
+    # It may have entered before, where it was then.
+    client.wait_event("wl_pointer", "enter")
+    client.wait_for(lambda: any(m.interface == "wl_pointer" and m.name in ("enter", "motion") and
+                                m.args[-2:] == [400, 300] for m in client.events), "the pointer at 400,300")
     start = len(client.events)
     pointer.to(123, 45)
     m = client.wait_event("wl_pointer", "motion", start=start)
