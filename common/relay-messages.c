@@ -119,7 +119,8 @@ static enum relay_verdict message(struct relay *r, struct wl_message *m, bool fr
     if (e != WL_MESSAGE_OK)
         return bad(r, from_local, m, iface, WL_DISPLAY_INVALID_METHOD, wl_message_error_name(e));
     enum relay_verdict v = RELAY_PASS;
-    bool refused = info->fd_rule == WL_FD_REFUSED || (info->fd_rule == WL_FD_DMABUF && (!from_local || r->side == RELAY_HOST));
+    bool refused = info->fd_rule == WL_FD_REFUSED ||
+                   (info->fd_rule == WL_FD_DMABUF && (!from_local || r->side == RELAY_HOST));
     if (info->n_fds && refused)
         return bad(r, from_local, m, iface, WL_DISPLAY_IMPLEMENTATION,
                    "its descriptor cannot be carried");
@@ -235,7 +236,8 @@ int relay_from_link(struct relay *r, const uint8_t *bytes, size_t size)
                        "a WAYLAND frame with an incomplete or malformed message");
             return -EPROTO;
         }
-        enum relay_verdict v = r->ops->intercept && r->ops->intercept(r, &m) ? RELAY_DROP : message(r, &m, false);
+        enum relay_verdict v =
+            r->ops->intercept && r->ops->intercept(r, &m) ? RELAY_DROP : message(r, &m, false);
         if (v == RELAY_END)
             return -EPROTO;
         if (v == RELAY_PASS)

@@ -69,7 +69,8 @@ enum relay_verdict relay_registry_global(struct relay *r, struct wl_message *m)
     return RELAY_PASS;
 }
 
-bool relay_invent_global(struct relay *r, uint32_t registry, const struct wl_iface *iface, uint32_t version)
+bool relay_invent_global(struct relay *r, uint32_t registry, const struct wl_iface *iface,
+                         uint32_t version)
 {
     struct relay_global *global = NULL;
     for (size_t i = 0; i < r->globals_n && !global; i++) /* for another registry */
@@ -87,7 +88,8 @@ bool relay_invent_global(struct relay *r, uint32_t registry, const struct wl_ifa
     }
     /* wl_registry.global(name, interface, version) */
     uint8_t message[128] = {0};
-    uint32_t n = (uint32_t)strlen(iface->name) + 1, padded = (n + 3) & ~3u, size = WL_HEADER_SIZE + 12 + padded;
+    uint32_t n = (uint32_t)strlen(iface->name) + 1, padded = (n + 3) & ~3u,
+             size = WL_HEADER_SIZE + 12 + padded;
     uint32_t head[4] = {registry, size << 16, global->name, n};
     if (size > sizeof(message))
         return false;

@@ -44,8 +44,8 @@ struct relay_ops {
     void (*batch)(struct relay *relay);
     /* guest: the host was told to drop these bytes. May be NULL. */
     void (*punched)(struct relay *relay, struct memory *memory, uint64_t offset, uint64_t length);
-    /* guest: a message from the link, about to be looked at (without its arguments): true: it is not for the application. May be
-     * NULL. */
+    /* guest: a message from the link, about to be looked at (without its arguments): true: it is
+     * not for the application. May be NULL. */
     bool (*intercept)(struct relay *relay, const struct wl_message *message);
     /* host: what the guest says of its GPU's resources, checked as far as that needs no GPU. 0, or
      * negative after relay_fail(). NULL: it may say nothing. */
@@ -157,14 +157,19 @@ uint32_t relay_import(struct relay *relay, uint32_t resource, uint64_t size);
 void relay_import_release(struct relay *relay, uint32_t import);
 /* host: so that the guest may reuse it. */
 void relay_import_released(struct relay *relay, uint32_t import);
-/* guest: a hook that answers RELAY_WAIT says so first; then nothing is read from the application until it is over. */
+/* guest: a hook that answers RELAY_WAIT says so first; then nothing is read from the application
+ * until it is over. */
 void relay_wait(struct relay *relay);
 void relay_wait_over(struct relay *relay); /* from the loop */
-/* guest: a global of our own, told to @registry; the application may bind it. False: out of memory. */
-bool relay_invent_global(struct relay *relay, uint32_t registry, const struct wl_iface *iface, uint32_t version);
-/* guest: memory of our own that the host mirrors, with one use of it, and a VFD for the next message that takes one. NULL: errno. */
+/* guest: a global of our own, told to @registry; the application may bind it. False: out of memory.
+ */
+bool relay_invent_global(struct relay *relay, uint32_t registry, const struct wl_iface *iface,
+                         uint32_t version);
+/* guest: memory of our own that the host mirrors, with one use of it, and a VFD for the next
+ * message that takes one. NULL: errno. */
 struct memory *relay_memory_make(struct relay *relay, uint64_t size);
-int relay_memory_make_larger(struct relay *relay, struct memory *memory, uint64_t size); /* 0 or -errno */
+int relay_memory_make_larger(struct relay *relay, struct memory *memory,
+                             uint64_t size); /* 0 or -errno */
 /* One pool or buffer less (more) on @memory; the last one tells the host. */
 void relay_memory_use(struct memory *memory);
 void relay_memory_unuse(struct relay *relay, struct memory *memory);

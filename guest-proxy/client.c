@@ -113,8 +113,11 @@ static void ended(struct relay *r)
     client_destroy(r->user);
 }
 
-static const struct relay_ops relay_ops = {
-    .hook = hook, .punched = punched, .intercept = intercept, .import_released = import_released, .ended = ended};
+static const struct relay_ops relay_ops = {.hook = hook,
+                                           .punched = punched,
+                                           .intercept = intercept,
+                                           .import_released = import_released,
+                                           .ended = ended};
 static const struct link_ops no_ops; /* until the relay adopts the link, in the same call */
 
 /* Tells an application that has no relay (yet) why it is disconnected. */

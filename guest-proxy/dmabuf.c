@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Three ways to the pixels of a dmabuf, the best that works: the host reads the client's pages, since
- * the GPU's driver has (or makes) a resource of them; they are copied from a mapping into a resource of
- * our own; or they go over the link. */
+/* Three ways to the pixels of a dmabuf, the best that works: the host reads the client's pages,
+ * since the GPU's driver has (or makes) a resource of them; they are copied from a mapping into a
+ * resource of our own; or they go over the link. */
 #include "guest-proxy/dmabuf.h"
 
 #include <errno.h>

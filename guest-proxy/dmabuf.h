@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
-/* dmabuf: a client's GPU buffer that the host knows as shared memory: its pixels are in the client's
- * own memory, from which the host takes them. */
+/* dmabuf: a client's GPU buffer that the host knows as shared memory: its pixels are in the
+ * client's own memory, from which the host takes them. */
 #include <stdbool.h>
 #include <stdint.h>
 

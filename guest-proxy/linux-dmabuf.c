@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* The host knows nothing of this protocol: each object has a stand-in there with the same id, so that ids
- * stay as they are.
+/* The host knows nothing of this protocol: each object has a stand-in there with the same id, so
+ * that ids stay as they are.
  *
- *   zwp_linux_dmabuf_v1          wl_shm: its formats are those that we offer, as far as we carry them
- *   zwp_linux_buffer_params_v1   wl_shm_pool on memory of our own, made larger when the size is known
- *   wl_buffer                    wl_buffer of that pool
- *   zwp_linux_dmabuf_feedback_v1 wl_callback of a wl_display.sync, which is gone at once and tells that the
- *                                formats are complete */
+ *   zwp_linux_dmabuf_v1          wl_shm: its formats are those that we offer, as far as we carry
+ * them zwp_linux_buffer_params_v1   wl_shm_pool on memory of our own, made larger when the size is
+ * known wl_buffer                    wl_buffer of that pool zwp_linux_dmabuf_feedback_v1
+ * wl_callback of a wl_display.sync, which is gone at once and tells that the formats are complete
+ */
 #include "guest-proxy/linux-dmabuf.h"
 
 #include <errno.h>
@@ -29,7 +29,14 @@ enum { WL_DATA_DMABUF = _WL_DATA_SHARED_N + 16, WL_DATA_PARAMS, WL_DATA_FEEDBACK
 
 /* Opcodes, here and of the stand-ins. */
 enum { REGISTRY_BIND = 0, DISPLAY_SYNC = 0, DISPLAY_DELETE_ID = 1 };
-enum { SHM_CREATE_POOL = 0, SHM_RELEASE = 1, SHM_FORMAT = 0, POOL_CREATE_BUFFER = 0, POOL_DESTROY = 1, POOL_RESIZE = 2 };
+enum {
+    SHM_CREATE_POOL = 0,
+    SHM_RELEASE = 1,
+    SHM_FORMAT = 0,
+    POOL_CREATE_BUFFER = 0,
+    POOL_DESTROY = 1,
+    POOL_RESIZE = 2
+};
 enum { DMABUF_FORMAT = 0, DMABUF_MODIFIER = 1, PARAMS_FAILED = 1 };
 enum {
     FEEDBACK_DONE,
@@ -86,14 +93,17 @@ static enum relay_verdict out_of_memory(struct relay *r)
     return RELAY_END;
 }
 
-static enum relay_verdict error(struct relay *r, const struct wl_message *m, uint32_t code, const char *what)
+static enum relay_verdict error(struct relay *r, const struct wl_message *m, uint32_t code,
+                                const char *what)
 {
-    relay_fail(r, LINK_ERROR_WAYLAND, m->object, code, "zwp_linux_buffer_params_v1#%u.%s: %s", m->object, m->info->name, what);
+    relay_fail(r, LINK_ERROR_WAYLAND, m->object, code, "zwp_linux_buffer_params_v1#%u.%s: %s",
+               m->object, m->info->name, what);
     return RELAY_END;
 }
 
 /* A message of up to 14 words after its header. */
-static size_t message(uint32_t *at, uint32_t object, uint16_t opcode, size_t n, const uint32_t *words)
+static size_t message(uint32_t *at, uint32_t object, uint16_t opcode, size_t n,
+                      const uint32_t *words)
 {
     at[0] = object;
     at[1] = (uint32_t)(WL_HEADER_SIZE + 4 * n) << 16 | opcode;
@@ -101,7 +111,11 @@ static size_t message(uint32_t *at, uint32_t object, uint16_t opcode, size_t n, 
     return WL_HEADER_SIZE + 4 * n;
 }
 
-#define WORDS(...) (sizeof((uint32_t[]){__VA_ARGS__}) / 4), (const uint32_t[]){__VA_ARGS__}
+#define WORDS(...)                                                                                 \
+    (sizeof((uint32_t[]){__VA_ARGS__}) / 4), (const uint32_t[])                                    \
+    {                                                                                              \
+        __VA_ARGS__                                                                                \
+    }
 #define TO_HOST(r, object, opcode, ...)                                                            \
     do {                                                                                           \
         uint32_t message_[16];                                                                     \
@@ -138,7 +152,8 @@ static enum relay_verdict offer(struct linux_dmabuf *d, struct relay *r, const s
 {
     if (strcmp(m->args[1].s.text, "wl_shm") != 0 || !gpu_device(d->pools->gpu) || !interface())
         return RELAY_PASS;
-    return relay_invent_global(r, m->object, interface(), interface()->version) ? RELAY_PASS : out_of_memory(r);
+    return relay_invent_global(r, m->object, interface(), interface()->version) ? RELAY_PASS
+                                                                                : out_of_memory(r);
 }
 
 static enum relay_verdict bind(struct relay *r, const struct wl_message *m)
@@ -150,10 +165,12 @@ static enum relay_verdict bind(struct relay *r, const struct wl_message *m)
         return out_of_memory(r);
     if (!shm) { /* both were offered, and wl_shm was taken back */
         free(b);
-        relay_fail(r, LINK_ERROR_WAYLAND, m->object, WL_DISPLAY_INVALID_OBJECT, "zwp_linux_dmabuf_v1 is not offered any more");
+        relay_fail(r, LINK_ERROR_WAYLAND, m->object, WL_DISPLAY_INVALID_OBJECT,
+                   "zwp_linux_dmabuf_v1 is not offered any more");
         return RELAY_END;
     }
-    *b = (struct bound){{WL_DATA_DMABUF, free_data}, m->args[1].n.version, shm->version < 2 ? 1 : 2};
+    *b =
+        (struct bound){{WL_DATA_DMABUF, free_data}, m->args[1].n.version, shm->version < 2 ? 1 : 2};
     relay_attach(r, id, &b->data);
     char name[8] = "wl_shm";
     uint32_t words[6] = {shm->name, sizeof("wl_shm"), 0, 0, b->shm_version, id};
@@ -171,7 +188,8 @@ static enum relay_verdict unbind(struct relay *r, const struct wl_message *m)
 }
 
 /* wl_shm.format(code) of our stand-in. */
-static void add_format(struct linux_dmabuf *d, struct relay *r, const struct bound *b, const struct wl_message *m)
+static void add_format(struct linux_dmabuf *d, struct relay *r, const struct bound *b,
+                       const struct wl_message *m)
 {
     uint32_t shm;
     if (m->opcode != SHM_FORMAT || m->size != WL_HEADER_SIZE + 4)
@@ -183,7 +201,8 @@ static void add_format(struct linux_dmabuf *d, struct relay *r, const struct bou
     if (b->version < 4)
         TO_CLIENT(r, m->object, DMABUF_FORMAT, WORDS(format->fourcc));
     if (b->version == 3)
-        TO_CLIENT(r, m->object, DMABUF_MODIFIER, WORDS(format->fourcc, 0, (uint32_t)DRM_FORMAT_MOD_LINEAR));
+        TO_CLIENT(r, m->object, DMABUF_MODIFIER,
+                  WORDS(format->fourcc, 0, (uint32_t)DRM_FORMAT_MOD_LINEAR));
     for (size_t i = 0; i < d->n; i++)
         if (d->formats[i] == format)
             return;
@@ -241,7 +260,8 @@ static void tell_feedback(struct linux_dmabuf *d, struct relay *r, uint32_t id)
 {
     const struct virtgpu *device = gpu_device(d->pools->gpu);
     uint64_t number = device ? virtgpu_device(device) : 0;
-    uint32_t words[3] = {sizeof(number)}, indices[1 + (LINUX_DMABUF_FORMATS_MAX + 1) / 2] = {(uint32_t)(2 * d->n)};
+    uint32_t words[3] = {sizeof(number)},
+             indices[1 + (LINUX_DMABUF_FORMATS_MAX + 1) / 2] = {(uint32_t)(2 * d->n)};
     memcpy(words + 1, &number, sizeof(number));
     int fd = make_table(d) == 0 ? fcntl(d->table, F_DUPFD_CLOEXEC, 0) : -1;
     if (fd < 0) {
@@ -308,14 +328,19 @@ static enum relay_verdict add_plane(struct relay *r, const struct wl_message *m)
         return error(r, m, PARAMS_E_PLANE_SET, "that plane was given already");
     off_t size = lseek(fd, 0, SEEK_END);
     p->modifiers[plane] = (uint64_t)a[4].u << 32 | a[5].u;
-    p->planes[plane] = (struct dmabuf_plane){.fd = fd_steal(&fd), .offset = a[2].u, .stride = a[3].u, .size = size > 0 ? (uint64_t)size : 0};
+    p->planes[plane] = (struct dmabuf_plane){.fd = fd_steal(&fd),
+                                             .offset = a[2].u,
+                                             .stride = a[3].u,
+                                             .size = size > 0 ? (uint64_t)size : 0};
     return RELAY_DROP;
 }
 
-/* What a buffer looks like in shared memory: rows as in the client's, second planes behind the first. NULL, or what the client
- * did wrong, with the error's code. *ret_carried: false where it is not wrong, but we cannot do it. */
-static const char *lay_out(struct params *p, const struct dmabuf_format *format, int32_t width, int32_t height, uint32_t *ret_code,
-                           bool *ret_carried, struct memory_buffer *ret)
+/* What a buffer looks like in shared memory: rows as in the client's, second planes behind the
+ * first. NULL, or what the client did wrong, with the error's code. *ret_carried: false where it is
+ * not wrong, but we cannot do it. */
+static const char *lay_out(struct params *p, const struct dmabuf_format *format, int32_t width,
+                           int32_t height, uint32_t *ret_code, bool *ret_carried,
+                           struct memory_buffer *ret)
 {
     unsigned n = format ? format->planes : 1;
     uint64_t at = 0;
@@ -330,12 +355,16 @@ static const char *lay_out(struct params *p, const struct dmabuf_format *format,
     for (unsigned i = 0; format && i < n; i++) {
         struct dmabuf_plane *plane = &p->planes[i];
         uint32_t part = i ? 2 : 1;
-        uint64_t row = ((uint64_t)(uint32_t)width + part - 1) / part * format->cpp[i], rows = ((uint64_t)(uint32_t)height + part - 1) / part;
+        uint64_t row = ((uint64_t)(uint32_t)width + part - 1) / part * format->cpp[i],
+                 rows = ((uint64_t)(uint32_t)height + part - 1) / part;
         *ret_code = PARAMS_E_OUT_OF_BOUNDS;
-        if (plane->stride < row || (plane->size && plane->offset + (rows - 1) * plane->stride + row > plane->size))
+        if (plane->stride < row ||
+            (plane->size && plane->offset + (rows - 1) * plane->stride + row > plane->size))
             return "a plane leaves its buffer";
-        *ret_carried &= plane->size > 0 && plane->size <= LINK_MEMORY_MAX && p->planes[0].stride <= INT32_MAX && row <= p->planes[0].stride &&
-                        (p->modifiers[i] == DRM_FORMAT_MOD_LINEAR || p->modifiers[i] == DRM_FORMAT_MOD_INVALID);
+        *ret_carried &=
+            plane->size > 0 && plane->size <= LINK_MEMORY_MAX && p->planes[0].stride <= INT32_MAX &&
+            row <= p->planes[0].stride &&
+            (p->modifiers[i] == DRM_FORMAT_MOD_LINEAR || p->modifiers[i] == DRM_FORMAT_MOD_INVALID);
         plane->row = (uint32_t)row;
         plane->rows = (uint32_t)rows;
         plane->to = at;
@@ -362,7 +391,8 @@ static void buffer_released(void *user, struct memory_buffer *b)
 }
 
 /* zwp_linux_buffer_params_v1.create_immed(id, width, height, format, flags) */
-static enum relay_verdict create_immed(struct linux_dmabuf *d, struct relay *r, const struct wl_message *m)
+static enum relay_verdict create_immed(struct linux_dmabuf *d, struct relay *r,
+                                       const struct wl_message *m)
 {
     struct params *p = relay_data(r, m->object, WL_DATA_PARAMS);
     const union wl_arg *a = m->args;
@@ -400,13 +430,15 @@ static enum relay_verdict create_immed(struct linux_dmabuf *d, struct relay *r, 
         TO_HOST(r, m->object, POOL_CREATE_BUFFER, WORDS(a[0].u, 0, 1, 1, 4, 0));
     }
     if (!carried) {
-        log_info(r->subject, "a dmabuf of format %#x and modifier %#llx cannot be shown", a[3].u, (unsigned long long)p->modifiers[0]);
+        log_info(r->subject, "a dmabuf of format %#x and modifier %#llx cannot be shown", a[3].u,
+                 (unsigned long long)p->modifiers[0]);
         TO_CLIENT(r, m->object, PARAMS_FAILED, 0, NULL);
     }
     return RELAY_DROP;
 }
 
-/* zwp_linux_buffer_params_v1.create: its buffer would have an id of the compositor's making. Clients fall back. */
+/* zwp_linux_buffer_params_v1.create: its buffer would have an id of the compositor's making.
+ * Clients fall back. */
 static enum relay_verdict create(struct relay *r, const struct wl_message *m)
 {
     struct params *p = relay_data(r, m->object, WL_DATA_PARAMS);

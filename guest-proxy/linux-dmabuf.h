@@ -13,7 +13,8 @@ struct pools;
 
 struct linux_dmabuf {
     struct pools *pools;
-    const struct dmabuf_format *formats[LINUX_DMABUF_FORMATS_MAX]; /* that the compositor's wl_shm has, too */
+    const struct dmabuf_format
+        *formats[LINUX_DMABUF_FORMATS_MAX]; /* that the compositor's wl_shm has, too */
     size_t n;
     int table; /* for feedback; -1: not made yet */
     size_t table_n;
@@ -22,6 +23,8 @@ struct linux_dmabuf {
 void linux_dmabuf_init(struct linux_dmabuf *dmabuf, struct pools *pools);
 void linux_dmabuf_finish(struct linux_dmabuf *dmabuf);
 /* Hooks of its interfaces, of wl_registry.global (to offer it) and of bind. */
-enum relay_verdict linux_dmabuf_hook(struct linux_dmabuf *dmabuf, struct relay *relay, struct wl_message *message);
+enum relay_verdict linux_dmabuf_hook(struct linux_dmabuf *dmabuf, struct relay *relay,
+                                     struct wl_message *message);
 /* The host's messages to objects that are something else there. */
-bool linux_dmabuf_intercept(struct linux_dmabuf *dmabuf, struct relay *relay, const struct wl_message *message);
+bool linux_dmabuf_intercept(struct linux_dmabuf *dmabuf, struct relay *relay,
+                            const struct wl_message *message);

@@ -43,8 +43,8 @@ int pools_send(struct pools *pools, struct relay *relay, struct memory_buffer *b
 /* The host does not look into the resource any more. */
 void pools_released(struct pools *pools, uint32_t import);
 
-/* A resource of our own of @size bytes, or the one behind a client's dmabuf (borrowed). NULL: none is
- * to be had. */
+/* A resource of our own of @size bytes, or the one behind a client's dmabuf (borrowed). NULL: none
+ * is to be had. */
 struct shadow *pools_shadow(struct pools *pools, struct relay *relay, uint64_t size);
 struct shadow *pools_shadow_import(struct pools *pools, struct relay *relay, int fd, uint64_t size);
 void pools_shadow_drop(struct shadow *shadow);

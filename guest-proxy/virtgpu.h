@@ -16,7 +16,7 @@ struct virtgpu_buffer {
     uint32_t handle;     /* GEM */
     uint32_t resource;   /* what the host calls it */
     uint8_t *map;        /* NULL: an import */
-    uint64_t size; /* whole pages */
+    uint64_t size;       /* whole pages */
 };
 
 /* The virtio-gpu behind a render node. NULL: errno, with a message. */
