@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* The host knows nothing of this protocol: each object has a stand-in there with the same id, so
- * that ids stay as they are.
+ * that ids stay as they are:
  *
- *   zwp_linux_dmabuf_v1          wl_shm: its formats are those that we offer, as far as we carry
- * them zwp_linux_buffer_params_v1   wl_shm_pool on memory of our own, made larger when the size is
- * known wl_buffer                    wl_buffer of that pool zwp_linux_dmabuf_feedback_v1
- * wl_callback of a wl_display.sync, which is gone at once and tells that the formats are complete
- */
+ * - zwp_linux_dmabuf_v1: wl_shm; its formats are those that we offer, as far as we carry them
+ * - zwp_linux_buffer_params_v1: a wl_shm_pool on memory of our own, made larger when the size is
+ *   known
+ * - wl_buffer: a wl_buffer of that pool
+ * - zwp_linux_dmabuf_feedback_v1: the wl_callback of a wl_display.sync, which is gone at once and
+ *   tells that the formats are complete */
 #include "guest-proxy/linux-dmabuf.h"
 
 #include <errno.h>
