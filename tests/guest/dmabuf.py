@@ -180,9 +180,42 @@ def describe(client):
     client.roundtrip()
 
 
+def wrong(connect):
+    """Prints the error code that each mistake gets from the protocol, each client's last."""
+    memory = Udmabuf(64, 64)
+
+    def add(client, params, plane=0, offset=memory.offset, stride=memory.stride):
+        client.send(params, "add", memory.fd, plane, offset, stride, 0, 0)
+
+    def make(client, params, width=64, height=64):
+        client.create(params, "create_immed", width, height, XR24, 0)
+
+    mistakes = {
+        "already used": lambda c, p: (add(c, p), make(c, p), make(c, p)),
+        "added later": lambda c, p: (add(c, p), make(c, p), add(c, p, 1)),
+        "plane number": lambda c, p: add(c, p, 4),
+        "plane twice": lambda c, p: (add(c, p), add(c, p)),
+        "no plane": lambda c, p: make(c, p),
+        "a plane too many": lambda c, p: (add(c, p), add(c, p, 1), make(c, p)),
+        "no width": lambda c, p: (add(c, p), make(c, p, 0)),
+        "narrow rows": lambda c, p: (add(c, p, stride=255), make(c, p)),
+        "beyond the end": lambda c, p: (add(c, p, offset=memory.offset + 8192), make(c, p)),
+        "far beyond": lambda c, p: (add(c, p, stride=0xffffffff), make(c, p)),
+    }
+    for name, mistake in mistakes.items():
+        with connect() as client:
+            params = client.create(client.bind("zwp_linux_dmabuf_v1", 4), "create_params")
+            mistake(client, params)
+            error = client.expect_error()
+            print(name, error.code, "params" if error.object_id == params else "other", flush=True)
+
+
 if __name__ == "__main__":
     sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+    display = os.path.join(os.environ.get("XDG_RUNTIME_DIR", ""), os.environ["WAYLAND_DISPLAY"])
     if sys.argv[1] == "describe":
-        describe(draw.Client(os.path.join(os.environ.get("XDG_RUNTIME_DIR", ""), os.environ["WAYLAND_DISPLAY"])))
+        describe(draw.Client(display))
+    elif sys.argv[1] == "wrong":
+        wrong(lambda: draw.Client(display))
     else:
         draw.main(Fenced if os.environ.get("FENCED") else Window)

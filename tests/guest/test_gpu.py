@@ -99,6 +99,18 @@ def what_is_told_of_gpu_buffers(t):
 
 
 @test(timeout=200)
+def wrong_gpu_buffers(t):
+    """Each mistake gets the protocol's error, on the object that it was made with."""
+    vm = Vm(t, gpu=GPU)
+    t.eq(vm.run(f"exec python3 {HERE}/dmabuf.py wrong >told 2>&1"), 0, f"status; {vm.read('told')}")
+    t.eq(vm.read("told").decode().splitlines(),
+         ["already used 0 params", "added later 0 params", "plane number 1 params", "plane twice 2 params",
+          "no plane 3 params", "a plane too many 3 params", "no width 5 params", "narrow rows 6 params",
+          "beyond the end 6 params", "far beyond 6 params"], "errors")
+    t.ok(vm.host.alive, "the host lives")
+
+
+@test(timeout=200)
 def an_application_that_animates(t):
     """weston-simple-shm, frame after frame, on a weston."""
     t.need("weston-simple-shm")
