@@ -72,6 +72,17 @@ void link_destroy(struct link *link)
     free(link);
 }
 
+static void destroy(void *link)
+{
+    link_destroy(link);
+}
+
+void link_destroy_later(struct link *link)
+{
+    if (loop_later(link->loop, destroy, link) < 0)
+        log_error(NULL, "out of memory");
+}
+
 static void watch(struct link *link)
 {
     bool read = !link->paused && !link->stopped && !link->held;
@@ -139,7 +150,7 @@ void link_forget_sink(struct link *link, const struct link_sink *sink)
 }
 
 /* Puts bytes that are already in our buffer where the current bulk frame wants them. */
-static int bulk_feed(struct link *link, const uint8_t *bytes, size_t size)
+static void bulk_feed(struct link *link, const uint8_t *bytes, size_t size)
 {
     link->bulk.left -= size;
     if (link->bulk.sink)
@@ -166,7 +177,6 @@ static int bulk_feed(struct link *link, const uint8_t *bytes, size_t size)
         link->bulk.memory = NULL;
         link->bulk.sink = NULL;
     }
-    return 0;
 }
 
 /* Starts a bulk frame from its head. Returns the head's size, 0 if more bytes are needed, or

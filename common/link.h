@@ -83,6 +83,8 @@ struct link {
 struct link *link_create(struct loop *loop, int fd, bool splice, const struct link_ops *ops,
                          void *user);
 void link_destroy(struct link *link); /* accepts NULL */
+/* The same once the current callback has returned: for the link's own callbacks. */
+void link_destroy_later(struct link *link);
 void link_adopt(struct link *link, const struct link_ops *ops, void *user);
 /* Bytes that were read before the link existed. */
 int link_feed(struct link *link, const void *bytes, size_t size);

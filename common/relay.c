@@ -384,16 +384,11 @@ static const struct link_ops link_ops = {
     .closed = link_closed,
 };
 
-static void destroy_link_later(void *link)
-{
-    link_destroy(link);
-}
-
 /* We may be in one of its callbacks. */
-static void give_up_link(struct loop *loop, struct link *link)
+static void give_up_link(struct link *link)
 {
     link_stop(link);
-    loop_later(loop, destroy_link_later, link);
+    link_destroy_later(link);
     errno = ENOMEM;
 }
 
@@ -405,7 +400,7 @@ struct relay *relay_create(struct loop *loop, enum relay_side side, int local_fd
     if (!r || wl_objects_init(&r->objects) < 0) {
         free(r);
         fd_close(local_fd);
-        give_up_link(loop, link);
+        give_up_link(link);
         return NULL;
     }
     r->side = side;
@@ -419,7 +414,7 @@ struct relay *relay_create(struct loop *loop, enum relay_side side, int local_fd
     if (wl_socket_init(&r->local, loop, local_fd, local_ready, r) < 0) {
         wl_objects_finish(&r->objects);
         free(r);
-        give_up_link(loop, link);
+        give_up_link(link);
         return NULL;
     }
     link_adopt(link, &link_ops, r);

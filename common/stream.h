@@ -11,7 +11,6 @@
 
 struct loop;
 struct loop_io;
-struct stream_file;
 
 struct stream {
     struct link_sink sink; /* in: what the link feeds */

@@ -49,19 +49,13 @@ struct uplink {
 
 static void attempt(struct uplink *u);
 
-static void destroy_link_later(void *link)
-{
-    link_destroy(link);
-}
-
 static void drop_link(struct uplink *u)
 {
     if (!u->link)
         return;
     link_stop(u->link);
     link_flush(u->link);
-    if (loop_later(u->loop, destroy_link_later, u->link) < 0)
-        log_error(NULL, "out of memory");
+    link_destroy_later(u->link);
     u->link = NULL;
 }
 

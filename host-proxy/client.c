@@ -136,19 +136,19 @@ void client_begin(struct vm *vm, struct link *link, const char *label)
     if (vm->clients_n >= vm->config->limits.clients) {
         snprintf(text, sizeof(text), "client limit: %u clients are connected already (max-clients)",
                  vm->clients_n);
-        refuse(vm->vms->loop, link, &vm->subject, LINK_ERROR_LIMIT, text);
+        refuse(link, &vm->subject, LINK_ERROR_LIMIT, text);
         return;
     }
     int fd = compositor_connect(&vm->context, error, sizeof(error));
     if (fd < 0) {
         snprintf(text, sizeof(text), "no compositor: %s", error);
-        refuse(vm->vms->loop, link, &vm->subject, LINK_ERROR_COMPOSITOR, text);
+        refuse(link, &vm->subject, LINK_ERROR_COMPOSITOR, text);
         return;
     }
     struct client *c = calloc(1, sizeof(*c));
     if (!c) {
         fd_close(fd);
-        refuse(vm->vms->loop, link, &vm->subject, LINK_ERROR_INTERNAL, "out of memory");
+        refuse(link, &vm->subject, LINK_ERROR_INTERNAL, "out of memory");
         return;
     }
     c->vm = vm;

@@ -55,11 +55,6 @@ struct gate {
     struct log_subject strangers; /* log lines about CIDs that nothing names */
 };
 
-static void destroy_link_later(void *link)
-{
-    link_destroy(link);
-}
-
 /* Gives up the visitor, not its link. */
 static struct link *visitor_leave(struct visitor *v)
 {
@@ -78,9 +73,8 @@ static struct link *visitor_leave(struct visitor *v)
 
 static void turn_away(struct visitor *v, enum link_error code, const char *text)
 {
-    struct loop *loop = v->gate->loop;
     struct log_subject *subject = &v->vm->subject;
-    refuse(loop, visitor_leave(v), subject, code, text);
+    refuse(visitor_leave(v), subject, code, text);
 }
 
 /* NULL if the HELLO proves that it comes from the VM's guest daemon, or what is missing. */
@@ -202,9 +196,8 @@ static void closed(void *user, int reason, unsigned type)
                  link_type_name(type), link_decode_error_name(reason));
     else
         log_debug(&v->vm->subject, "a connection ended before its HELLO");
-    struct loop *loop = v->gate->loop;
     struct link *link = visitor_leave(v);
-    loop_later(loop, destroy_link_later, link);
+    link_destroy_later(link);
 }
 
 static const struct link_ops link_ops = {

@@ -3,21 +3,13 @@
 
 #include "common/link.h"
 #include "common/log.h"
-#include "common/loop.h"
 #include "common/relay.h"
 
-static void destroy_link_later(void *link)
-{
-    link_destroy(link);
-}
-
-void refuse(struct loop *loop, struct link *link, struct log_subject *subject, enum link_error code,
-            const char *text)
+void refuse(struct link *link, struct log_subject *subject, enum link_error code, const char *text)
 {
     log_warn(subject, "refused a connection: %s", text);
     link_queue(link, link_error_encode, code, 0, WL_DISPLAY_IMPLEMENTATION, text);
     link_stop(link);
     link_flush(link);
-    if (loop_later(loop, destroy_link_later, link) < 0)
-        log_error(subject, "out of memory");
+    link_destroy_later(link);
 }

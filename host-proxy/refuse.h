@@ -5,8 +5,6 @@
 
 struct link;
 struct log_subject;
-struct loop;
 
-/* Sends an ERROR, and destroys @link (taken) from the loop. Safe in the link's own callbacks. */
-void refuse(struct loop *loop, struct link *link, struct log_subject *subject, enum link_error code,
-            const char *text);
+/* Sends an ERROR, and destroys @link (taken) later. Safe in the link's own callbacks. */
+void refuse(struct link *link, struct log_subject *subject, enum link_error code, const char *text);

@@ -20,19 +20,13 @@
 
 #define SILENT_TICKS 3 /* when to say so: one more than a heartbeat may be late */
 
-static void destroy_link_later(void *link)
-{
-    link_destroy(link);
-}
-
 static void drop_control(struct vm *vm)
 {
     if (!vm->control)
         return;
     link_stop(vm->control);
     link_flush(vm->control);
-    if (loop_later(vm->vms->loop, destroy_link_later, vm->control) < 0)
-        log_error(&vm->subject, "out of memory");
+    link_destroy_later(vm->control);
     vm->control = NULL;
 }
 
