@@ -14,7 +14,7 @@ import draw
 
 XR24 = 0x34325258
 LINEAR = 0
-UDMABUF_CREATE = 0x40187542
+UDMABUF_CREATE, DMA_HEAP_ALLOC = 0x40187542, 0xc0184800
 VGEM_FENCE_ATTACH, VGEM_FENCE_SIGNAL, FENCE_WRITE = 0xc0106441, 0x40086442, 1
 DRM_VERSION, DRM_CREATE_DUMB, DRM_PRIME_TO_FD, DRM_MAP_DUMB = 0xc0406400, 0xc02064b2, 0xc00c642d, 0xc01064b3
 
@@ -51,7 +51,6 @@ class Dumb:
         fcntl.ioctl(self.card, DRM_MAP_DUMB, where)
         self.map = mmap.mmap(self.card, size, offset=struct.unpack("<8xQ", where)[0])
 
-
     def draw_later(self):
         """From now until the returned function is called, the device is at work on it (vgem)."""
         attach = bytearray(struct.pack("<IIII", self.handle, FENCE_WRITE, 0, 0))
@@ -77,16 +76,36 @@ class Udmabuf:
             raise OSError(ctypes.get_errno(), "UDMABUF_CREATE")
 
 
+class Heap:
+    """A buffer of the system's dma-heap.  mode: how its descriptor was opened."""
+
+    def __init__(self, width, height, mode=os.O_RDWR):
+        self.offset, self.stride = 0, width * 4
+        size = -(-self.stride * height // mmap.PAGESIZE) * mmap.PAGESIZE
+        request = bytearray(struct.pack("<QIIQ", size, 0, mode | os.O_CLOEXEC, 0))
+        heap = os.open("/dev/dma_heap/system", os.O_RDWR)
+        fcntl.ioctl(heap, DMA_HEAP_ALLOC, request)
+        os.close(heap)
+        self.fd = struct.unpack("<8xI12x", request)[0]
+        self.map = mmap.mmap(self.fd, size) if mode == os.O_RDWR else None
+
+
+# A generation's number says which of them shows it.
+KINDS = (Udmabuf, lambda w, h: Dumb("virtio_gpu", w, h), lambda w, h: Dumb("vgem", w, h), Heap)
+
+
 class Window(draw.Window):
     def __init__(self, client):
         super().__init__(client)
         self.dmabuf = client.bind("zwp_linux_dmabuf_v1", 4)
         self.buffers = {}
 
-    def buffer(self, memory, width, height, modifier=LINEAR):
+    def buffer(self, memory, width, height):
         params = self.client.create(self.dmabuf, "create_params")
-        self.client.send(params, "add", memory.fd, 0, memory.offset, memory.stride, modifier >> 32, modifier & 0xffffffff)
+        self.client.send(params, "add", memory.fd, 0, memory.offset, memory.stride, 0, LINEAR)
         buffer = self.client.create(params, "create_immed", width, height, XR24, 0)
+        self.client.roundtrip()
+        self.failed = any(m.object == params and m.name == "failed" for m in self.client.events)
         self.client.send(params, "destroy")
         return buffer
 
@@ -105,10 +124,10 @@ class Window(draw.Window):
     def draw(self, generation):
         width, height = self.size
         pixels = draw.shm_pixels(width, height, generation)
-        kind = generation % 3
+        kind = generation % len(KINDS)
         memory, buffer = self.buffers.get((kind, width, height), (None, None))
         if not buffer:
-            memory = (Udmabuf, lambda w, h: Dumb("virtio_gpu", w, h), lambda w, h: Dumb("vgem", w, h))[kind](width, height)
+            memory = KINDS[kind](width, height)
             buffer = self.buffer(memory, width, height)
             self.buffers[kind, width, height] = memory, buffer
             self.put(memory, width, height, pixels, range(height))
@@ -144,6 +163,17 @@ class Fenced(Window):
         drawn()
         self.client.roundtrip()
         print(f"drawn {generation} {width}x{height}", flush=True)
+
+
+class Unreadable(Window):
+    """Tries a buffer that nobody may read first, and says what it was told."""
+
+    def draw(self, generation):
+        unreadable = self.buffer(Heap(*self.size, mode=os.O_WRONLY), *self.size)
+        print("failed" if self.failed else "did not fail", flush=True)
+        self.client.send(unreadable, "destroy")
+        self.client.roundtrip()
+        super().draw(generation)
 
 
 def describe(client):
@@ -218,4 +248,4 @@ if __name__ == "__main__":
     elif sys.argv[1] == "wrong":
         wrong(lambda: draw.Client(display))
     else:
-        draw.main(Fenced if os.environ.get("FENCED") else Window)
+        draw.main({"fenced": Fenced, "unreadable": Unreadable}.get(os.environ.get("WINDOW"), Window))

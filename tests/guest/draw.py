@@ -14,19 +14,31 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 from harness.client import XRGB8888, Client, Pool  # noqa: E402
 
 
-def rows(width, height, generation):
-    """The pattern's rows as lists of (red, green, blue): every pixel of a neighbourhood and of a generation differs."""
+def channels(width, height, generation):
+    """The pattern's rows as (red, green, blue), each the bytes of a row: every pixel of a neighbourhood and of a
+    generation differs."""
+    red = bytes((x * 7 + generation * 31) & 255 for x in range(width))
+    first = bytes((x ^ generation) & 255 for x in range(width))
     for y in range(height):
-        yield [((x * 7 + generation * 31) & 255, (y * 5 + generation) & 255, (x ^ y ^ generation) & 255)
-               for x in range(width)]
+        yield red, bytes([(y * 5 + generation) & 255]) * width, first.translate(bytes(b ^ y & 255 for b in range(256)))
 
 
 def ppm_pixels(width, height, generation):
-    return bytes(c for row in rows(width, height, generation) for pixel in row for c in pixel)
+    out = bytearray()
+    for planes in channels(width, height, generation):
+        row = bytearray(3 * width)
+        row[0::3], row[1::3], row[2::3] = planes
+        out += row
+    return bytes(out)
 
 
 def shm_pixels(width, height, generation):
-    return b"".join(bytes((b, g, r, 255)) for row in rows(width, height, generation) for r, g, b in row)
+    out = bytearray()
+    for red, green, blue in channels(width, height, generation):
+        row = bytearray(b"\xff" * (4 * width))
+        row[0::4], row[1::4], row[2::4] = blue, green, red
+        out += row
+    return bytes(out)
 
 
 class Window:

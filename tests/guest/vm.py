@@ -2,11 +2,35 @@
 """A virtual machine whose kernel is real, and what it needs on the host."""
 
 import os
+import re
 
+import draw
 from harness.stack import TOKEN
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+GPU = os.environ.get("WAYVSOCK_GPU", "")
 BOOT = os.path.join(HERE, "..", "..", "scripts", "guest")
+
+
+def counters(log):
+    """What the daemon's last client sent, in bytes: {"wayland": …, "mem": …, "copied": …, "received": …}."""
+    ended = [line for line in log.splitlines() if " ended: sent " in line]
+    if not ended:
+        return {}
+    counts = {name: int(n) for name, n in re.findall(r"(\w+)=(\d+)", ended[-1])}
+    counts["received"] = int(re.search(r"received (\d+) bytes", ended[-1])[1])
+    return counts
+
+
+def need_gpu():
+    """False, having said so, where no guest kernel with a virtio-gpu is at hand."""
+    if not os.environ.get("WAYVSOCK_GUEST_TESTS"):
+        print("1..0 # SKIP scripts/test runs this, it needs Debian packages of a guest kernel")
+    elif not os.environ.get("WAYVSOCK_RIG"):
+        print("1..0 # SKIP Debian's guest kernel has no virtio-gpu; WAYVSOCK_RIG may name a folder with one that has")
+    else:
+        return True
+    return False
 
 
 class Vm:
@@ -53,6 +77,32 @@ title-prefix = "[vm] "
     def run(self, command, **options):
         """Boots, and waits for the end; returns the exit status."""
         return self.boot(command, **options).wait(options.get("limit", 120) + 30)
+
+    def picture(self, generation, what=None, guest=None):
+        """Asks the guest's draw.py for a generation and waits until it is all of the host's screen."""
+        self.touch(str(generation))
+        expected = draw.ppm_pixels(1280, 720, generation)
+        self.t.wait(lambda: self.compositor.grab().endswith(expected) or guest and not guest.alive,
+                    what or f"picture {generation} is on the screen", 60)
+        self.t.ok(self.compositor.grab().endswith(expected), what or f"picture {generation} is on the screen")
+
+    def show(self, generations, guest_args=(), program="draw.py"):
+        """Draws each generation in the guest and waits for it on the host's screen; then the VM is killed. Returns the
+        host's log."""
+        drawn = f"exec python3 {HERE}/{program} {' '.join(map(str, generations))} >drawn"
+        self.guest = self.boot(drawn, guest_args=guest_args)
+        for generation in generations:
+            self.picture(generation, guest=self.guest)
+        self.guest.kill()
+        self.t.wait(lambda: " ended: sent " in self.host.log(), "the host counts what it received")
+        return self.host.log()
+
+    def guest_log(self):
+        """What the guest's daemon has said; not after its end."""
+        return self.read(".guest/output").decode(errors="replace")
+
+    def gpu_log(self):
+        return self.read(".guest/gpu.log").decode(errors="replace")
 
     def path(self, name):
         return os.path.join(self.dir, name)
