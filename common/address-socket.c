@@ -194,6 +194,20 @@ int address_listen_path(const char *path, int type, mode_t mode, char *error, si
     return bound->fd;
 }
 
+int address_remove_stale(const char *path)
+{
+    char error[512], lock_path[sizeof(((struct bound_path *)0)->lock_path)];
+    int n = snprintf(lock_path, sizeof(lock_path), "%s.lock", path);
+    if (n < 0 || (size_t)n >= sizeof(lock_path))
+        return -ENAMETOOLONG;
+    _cleanup_(fd_closep) int lock = lock_path_open(lock_path, path, error, sizeof(error));
+    if (lock < 0)
+        return lock;
+    int result = remove_stale(path, error, sizeof(error));
+    unlink(lock_path);
+    return result;
+}
+
 static int listen_vsock(const struct address *address, char *error, size_t error_size)
 {
     char text[64];

@@ -33,6 +33,9 @@ const char *address_format(const struct address *address, char *buffer, size_t s
 int address_listen(const struct address *address, char *error, size_t error_size);
 /* The same for a Unix socket of any type (SOCK_STREAM, SOCK_SEQPACKET) and mode. */
 int address_listen_path(const char *path, int type, mode_t mode, char *error, size_t error_size);
+/* Removes the Unix socket at @path, and its lock, if nobody listens on it. 0 (also if there is
+ * none), -EADDRINUSE, or another -errno. */
+int address_remove_stale(const char *path);
 /* Takes a listener (inherited ones too): closes it and removes the socket and lock that
  * address_listen() made. */
 void address_unlisten(int fd);

@@ -190,7 +190,7 @@ static int vm_token(struct reader *reader, const char *value)
 static int vm_gpu(struct reader *reader, const char *value)
 {
     return set_path(reader, &reader->vm->gpu, value,
-                    "write the path that the VM's wayvsock-gpu was given with --export");
+                    "write the path that the VM's wayvsock-gpu was given with --export, or auto");
 }
 
 static int vm_allow(struct reader *reader, const char *value)

@@ -30,8 +30,9 @@ struct vm_config {
     uint32_t cid;
     struct address *listen; /* whoever connects here is this VM */
     size_t n_listen;
-    char *gpu;        /* path of its GPU device's export socket; NULL: pixels go over the link */
-    char *token_file; /* NULL: no token is asked for */
+    char *
+        gpu; /* its GPU device's export socket or a folder of them; NULL: pixels go over the link */
+    char *token_file;     /* NULL: no token is asked for */
     char **allow, **deny; /* globs of interface names, NULL-terminated; NULL if none */
     enum clipboard_policy clipboard;
     char *title_prefix, *app_id_prefix; /* NULL: none */

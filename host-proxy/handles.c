@@ -3,7 +3,9 @@
  * given outlives it. It is usable after the guest has shown, with a nonce in a resource, that it
  * holds the device at the other end; a reset of that device voids the proof. The device answers
  * everything within a bounded time; if not, the connection is given up, and whoever waits is told.
- */
+ *
+ * Where a folder of export sockets was named, there is no connection before the guest has said
+ * where the nonce is; the device that finds it is ours. */
 #include "host-proxy/handles.h"
 
 #include <errno.h>
@@ -13,18 +15,22 @@
 #include <string.h>
 #include <sys/random.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 
 #include "common/address.h"
+#include "common/export-folder.h"
 #include "common/fd.h"
 #include "common/log.h"
 #include "common/loop.h"
 #include "common/packets.h"
+#include "host-proxy/devices.h"
 
 #define ANSWER_MS 3000 /* for the device; more than it may wait for the guest */
 #define RETRY_MS 2000
-#define EXPORTS_AT_ONCE 32 /* the device keeps 64 that wait for the guest */
-#define QUEUE_MAX 4096     /* packets that the device has not read */
+#define SEARCH_AGAIN_MS 30000 /* in a folder in which nothing changed */
+#define EXPORTS_AT_ONCE 32    /* the device keeps 64 that wait for the guest */
+#define QUEUE_MAX 4096        /* packets that the device has not read */
 
 enum state {
     HANDLES_AWAY,     /* no connection */
@@ -54,6 +60,9 @@ struct handles {
     enum state state;
     bool session;
     struct packets *packets;
+    struct devices *search;      /* in the folder @path */
+    struct timespec folder_time; /* of its last change that we know */
+    int64_t search_again_ms;
     struct loop_timer *retry, *timer;    /* timer: of requests */
     struct request *requests, **last;    /* by the time that they were sent */
     struct request *queue, **queue_last; /* EXPORTs for later */
@@ -114,6 +123,8 @@ static void destroy_packets_later(void *packets)
 
 static void disconnect(struct handles *h)
 {
+    devices_destroy(h->search);
+    h->search = NULL;
     if (h->packets) {
         packets_stop(h->packets);
         if (loop_later(h->loop, destroy_packets_later, h->packets) < 0)
@@ -157,6 +168,7 @@ void handles_destroy(struct handles *h)
         return;
     drop_requests(h);
     packets_destroy(h->packets);
+    devices_destroy(h->search);
     loop_timer_destroy(h->retry);
     loop_timer_destroy(h->timer);
     free(h);
@@ -324,6 +336,25 @@ static void refuse_binding(struct handles *h, const char *why)
     if (strcmp(why, h->complaint) != 0)
         log_warn(&h->subject, "the guest's pixels go over the link: %s", why);
     snprintf(h->complaint, sizeof(h->complaint), "%s", why);
+    if (!h->packets) /* a folder, where the device may still appear */
+        loop_timer_arm(h->retry, RETRY_MS);
+}
+
+static void is_bound(struct handles *h)
+{
+    h->state = HANDLES_BOUND;
+    h->complaint[0] = 0;
+    log_info(&h->subject, "bound: the guest daemon holds this VM's device (epoch %llu)",
+             (unsigned long long)h->epoch);
+    h->ops->bound(h->user, true, "");
+}
+
+/* It may have another device to offer. */
+static void is_not_bound(struct handles *h, const char *why)
+{
+    h->state = HANDLES_PROBING;
+    log_debug(&h->subject, "%s", why);
+    h->ops->bound(h->user, false, why);
 }
 
 static void binding_answered(void *user, uint32_t status, const struct export_buffer *buffer)
@@ -334,19 +365,41 @@ static void binding_answered(void *user, uint32_t status, const struct export_bu
     if (h->state != HANDLES_BINDING)
         return;
     if (status == EXPORT_OK) {
-        h->state = HANDLES_BOUND;
-        h->complaint[0] = 0;
-        log_info(&h->subject, "bound: the guest daemon holds this VM's device (epoch %llu)",
-                 (unsigned long long)h->epoch);
-        h->ops->bound(h->user, true, "");
+        is_bound(h);
         return;
     }
-    /* It may have another device to offer. */
     snprintf(why, sizeof(why), "the device that the guest named is not this VM's: %s",
              export_status_name(status));
-    h->state = HANDLES_PROBING;
-    log_debug(&h->subject, "%s", why);
-    h->ops->bound(h->user, false, why);
+    is_not_bound(h, why);
+}
+
+static const struct packets_ops packets_ops;
+
+static void found(void *user, int fd, const char *path, const struct export_welcome *welcome,
+                  const char *why)
+{
+    struct handles *h = user;
+    if (fd >= 0) {
+        log_info(&h->subject, "the VM's device exports at %s", path);
+        h->epoch = welcome->epoch;
+        h->packets = packets_create(h->loop, fd, EXPORT_PACKET_MAX, QUEUE_MAX, &packets_ops, h);
+        why = h->packets ? NULL : "out of memory";
+    }
+    if (why)
+        is_not_bound(h, why);
+    else
+        is_bound(h);
+}
+
+/* Destroys the search that ended, and goes on with what came of it. */
+static void search_ended(void *user, int fd, const char *path, const struct export_welcome *welcome,
+                         const char *why)
+{
+    struct handles *h = user;
+    struct devices *search = h->search;
+    h->search = NULL;
+    found(h, fd, path, welcome, why);
+    devices_destroy(search);
 }
 
 int handles_probed(struct handles *h, uint32_t resource)
@@ -358,6 +411,13 @@ int handles_probed(struct handles *h, uint32_t resource)
     if (!resource) {
         refuse_binding(h, "no device of the guest shows the nonce: its virtio-gpu is another one, "
                           "or has no render node");
+        return 0;
+    }
+    if (!h->packets) {
+        h->search = devices_create(h->loop, h->path, resource, h->nonce, search_ended, h);
+        h->state = HANDLES_BINDING;
+        if (!h->search)
+            lost(h, "out of memory");
         return 0;
     }
     struct export_bind bind = {.resource = resource, .timeout_ms = EXPORT_TIMEOUT_MAX_MS};
@@ -518,18 +578,43 @@ static void closed(void *user, int reason)
 
 static const struct packets_ops packets_ops = {.received = received, .closed = closed};
 
+static bool unreachable(struct handles *h, const char *why)
+{
+    char text[512];
+    snprintf(text, sizeof(text), "cannot reach the VM's GPU device: %s", why);
+    if (strcmp(text, h->complaint) != 0)
+        log_warn(&h->subject, "%s; pixels go over the link meanwhile", text);
+    snprintf(h->complaint, sizeof(h->complaint), "%s", text);
+    loop_timer_arm(h->retry, RETRY_MS);
+    return false;
+}
+
+/* The guest is to say first where its nonce is. */
+static bool begin_search(struct handles *h, const struct stat *folder)
+{
+    char error[300];
+    struct export_folder list;
+    h->folder_time = folder->st_mtim;
+    h->search_again_ms = loop_now_ms() + SEARCH_AGAIN_MS;
+    int r = export_folder_list(h->path, &list);
+    if (r < 0 || list.n == 0) {
+        snprintf(error, sizeof(error), "%s: %s", h->path,
+                 r < 0 ? strerror(-r) : "no wayvsock-gpu exports there");
+        return unreachable(h, error);
+    }
+    probe(h);
+    return h->state == HANDLES_PROBING;
+}
+
 static bool connect_device(struct handles *h)
 {
-    char text[512], error[300];
+    char error[300];
+    struct stat st;
+    if (stat(h->path, &st) == 0 && S_ISDIR(st.st_mode))
+        return begin_search(h, &st);
     int fd = address_connect_packets(h->path, error, sizeof(error));
-    if (fd < 0) {
-        snprintf(text, sizeof(text), "cannot reach the VM's GPU device: %s", error);
-        if (strcmp(text, h->complaint) != 0)
-            log_warn(&h->subject, "%s; pixels go over the link meanwhile", text);
-        snprintf(h->complaint, sizeof(h->complaint), "%s", text);
-        loop_timer_arm(h->retry, RETRY_MS);
-        return false;
-    }
+    if (fd < 0)
+        return unreachable(h, error);
     h->packets = packets_create(h->loop, fd, EXPORT_PACKET_MAX, QUEUE_MAX, &packets_ops, h);
     if (!h->packets) {
         lost(h, "out of memory");
@@ -544,6 +629,20 @@ static bool connect_device(struct handles *h)
     return true;
 }
 
+/* None of the devices in the folder was ours. */
+static void look_again(struct handles *h)
+{
+    struct stat st;
+    bool same = stat(h->path, &st) == 0 && st.st_mtim.tv_sec == h->folder_time.tv_sec &&
+                st.st_mtim.tv_nsec == h->folder_time.tv_nsec;
+    if (same && loop_now_ms() < h->search_again_ms) {
+        loop_timer_arm(h->retry, RETRY_MS);
+        return;
+    }
+    h->state = HANDLES_AWAY;
+    connect_device(h);
+}
+
 static void try_again(void *user)
 {
     struct handles *h = user;
@@ -551,6 +650,8 @@ static void try_again(void *user)
         lost(h, "the VM's GPU device does not answer");
     else if (h->session && h->state == HANDLES_AWAY)
         connect_device(h);
+    else if (h->session && h->state == HANDLES_UNBOUND && !h->packets)
+        look_again(h);
 }
 
 bool handles_begin(struct handles *h)

@@ -34,7 +34,8 @@ struct handles_user {
  * is EXPORT_OK. */
 typedef void handles_answer(void *user, uint32_t status, const struct export_buffer *buffer);
 
-/* @path: of the device's export socket; nothing happens before handles_begin(). NULL: out of
+/* @path: of the device's export socket, or of a folder of such (common/export-folder.h) that are
+ * searched for the VM's; nothing happens before handles_begin(). NULL: out of
  * memory. */
 struct handles *handles_create(struct loop *loop, const char *path, struct log_subject *subject,
                                const struct handles_ops *ops, void *user);

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/export-folder.h"
 #include "common/token.h"
 
 #define PROGRAM "wayvsock-host"
@@ -59,8 +60,9 @@ static const char help[] =
     "                          unix: or vsock-mux: address\n"
     "  --token FILE            VMs without a token of their own prove themselves with this\n"
     "                          file's content\n"
-    "  --gpu PATH              the export socket of the VM's wayvsock-gpu: pixels are taken from\n"
-    "                          there instead of sent over the link (for a single VM)\n"
+    "  --gpu PATH              the export socket of the VM's wayvsock-gpu, or the folder where it\n"
+    "                          is, or \"auto\": pixels are taken from there instead of sent over\n"
+    "                          the link (a PATH is for a single VM)\n"
     "  --allow GLOB...         let VMs bind these globals too ('*': all that can be carried)\n"
     "  --peer-timeout SECONDS  drop a VM that has been silent for so long (600)\n"
     "  --no-auth               serve whoever connects; for development\n"
@@ -139,7 +141,7 @@ static int apply(int option, struct host_config *config, struct for_all *all)
         return 0;
     case OPTION_GPU:
         if (!*optarg)
-            return bad("--gpu", "give the path that wayvsock-gpu was given with --export");
+            return bad("--gpu", "give the path that wayvsock-gpu was given with --export, or auto");
         all->gpu = optarg;
         return 0;
     case OPTION_ALLOW:
@@ -215,18 +217,32 @@ static int apply_all(int argc, char **argv, struct host_config *config, struct f
     return 0;
 }
 
+/* @gpu: of the command line, or NULL. "auto" becomes the folder in which devices export by
+ * default. */
+static int finish_gpu(struct vm_config *vm, const char *gpu)
+{
+    char folder[4096];
+    if (gpu && (!vm->gpu || strcmp(gpu, "auto") != 0)) {
+        free(vm->gpu);
+        vm->gpu = strdup(gpu);
+        if (!vm->gpu)
+            return out_of_memory();
+    }
+    if (!vm->gpu || strcmp(vm->gpu, "auto") != 0)
+        return 0;
+    if (export_folder_path(folder, sizeof(folder)) < 0)
+        return bad("--gpu", "XDG_RUNTIME_DIR is too long");
+    free(vm->gpu);
+    vm->gpu = strdup(folder);
+    return vm->gpu ? 0 : out_of_memory();
+}
+
 static int finish_vms(struct host_config *config, const struct for_all *all)
 {
     char error[512], path[4096];
-    if (all->gpu && config->n_vms != 1)
+    if (all->gpu && config->n_vms != 1 && strcmp(all->gpu, "auto") != 0)
         return bad("--gpu", "each VM has a device of its own: with several VMs, write \"gpu = "
-                            "PATH\" into their sections");
-    if (all->gpu) {
-        free(config->vms[0].gpu);
-        config->vms[0].gpu = strdup(all->gpu);
-        if (!config->vms[0].gpu)
-            return out_of_memory();
-    }
+                            "PATH\" into their sections, or give --gpu auto");
     const char *token_file = all->token_file ? all->token_file : token_default(path, sizeof(path));
     for (size_t i = 0; i < config->n_vms; i++) {
         struct vm_config *vm = &config->vms[i];
@@ -236,6 +252,9 @@ static int finish_vms(struct host_config *config, const struct for_all *all)
         }
         if (token_file && !vm->token_file && !(vm->token_file = strdup(token_file)))
             return out_of_memory();
+        int result = finish_gpu(vm, all->gpu);
+        if (result < 0)
+            return result;
     }
     return 0;
 }

@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 
 #include "common/address.h"
+#include "common/export-folder.h"
 #include "common/fd.h"
 #include "common/log.h"
 #include "common/loop.h"
@@ -55,7 +56,7 @@ static int listen_export(const struct gpu_options *options)
     if (options->export_path)
         snprintf(path, sizeof(path), "%s", options->export_path);
     else
-        r = gpu_default_export(path, sizeof(path), error, sizeof(error));
+        r = export_folder_prepare(path, sizeof(path), error, sizeof(error));
     /* Other users' connections are looked at when they come; the file must let them. */
     if (r == 0)
         r = address_listen_path(path, SOCK_SEQPACKET, options->n_export_users > 0 ? 0666 : 0600,

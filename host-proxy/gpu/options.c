@@ -8,13 +8,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "common/options.h"
 
 #define PROGRAM "wayvsock-gpu"
-#define RUNTIME_FOLDER "wayvsock-gpu"
 
 enum {
     OPTION_SOCKET_PATH = OPTIONS_FIRST,
@@ -150,30 +147,5 @@ int gpu_options_parse(int argc, char **argv, struct gpu_options *ret_options)
     if (o.virgl)
         return options_error(PROGRAM, "--virgl: this build has no 3D");
     *ret_options = o;
-    return 0;
-}
-
-int gpu_default_export(char *path, size_t size, char *error, size_t error_size)
-{
-    const char *base = getenv("XDG_RUNTIME_DIR");
-    if (!base || *base != '/')
-        base = "/run";
-    int n = snprintf(path, size, "%s/" RUNTIME_FOLDER, base);
-    if (n < 0 || (size_t)n >= size) {
-        snprintf(error, error_size, "XDG_RUNTIME_DIR is too long");
-        return -ENAMETOOLONG;
-    }
-    /* The socket itself says who may connect. */
-    if (mkdir(path, 0755) < 0 && errno != EEXIST) {
-        int r = -errno;
-        snprintf(error, error_size, "cannot make %s: %s; set XDG_RUNTIME_DIR or give --export PATH",
-                 path, strerror(-r));
-        return r;
-    }
-    n = snprintf(path, size, "%s/" RUNTIME_FOLDER "/%ld.sock", base, (long)getpid());
-    if (n < 0 || (size_t)n >= size) {
-        snprintf(error, error_size, "XDG_RUNTIME_DIR is too long");
-        return -ENAMETOOLONG;
-    }
     return 0;
 }

@@ -13,7 +13,7 @@
 struct gpu_options {
     const char *socket_path; /* of a socket to make, or NULL */
     int fd; /* inherited: a frontend's connection or a listening socket; -1: none */
-    const char *export_path; /* NULL: gpu_default_export() */
+    const char *export_path; /* NULL: export_folder_prepare() */
     uid_t export_users[GPU_EXPORT_USERS_MAX];
     size_t n_export_users;
     bool virgl;
@@ -24,7 +24,3 @@ struct gpu_options {
 
 /* 0, OPTIONS_DONE, or -EINVAL after a message on stderr. */
 int gpu_options_parse(int argc, char **argv, struct gpu_options *ret_options);
-/* Makes the folder for export sockets and writes this process's path into @path:
- * $XDG_RUNTIME_DIR/wayvsock-gpu/PID.sock, or /run/wayvsock-gpu/PID.sock without that variable. 0 or
- * -errno with a message. */
-int gpu_default_export(char *path, size_t size, char *error, size_t error_size);

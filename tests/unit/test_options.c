@@ -171,6 +171,13 @@ static void test_gpu(void **state)
     good(true, "--listen unix:/a");
     assert_null(config.vms[0].gpu);
     bad(true, "--listen vsock:1 --gpu /run/x --vm a:3 --vm b:4", "each VM has a device of its own");
+    setenv("XDG_RUNTIME_DIR", "/run/user/7", 1);
+    good(true, "--listen vsock:1 --gpu auto --vm a:3 --vm b:4");
+    assert_string_equal(config.vms[0].gpu, "/run/user/7/wayvsock-gpu");
+    assert_string_equal(config.vms[1].gpu, "/run/user/7/wayvsock-gpu");
+    unsetenv("XDG_RUNTIME_DIR");
+    good(true, "--listen vsock:1 --vm a:3 --gpu auto");
+    assert_string_equal(config.vms[0].gpu, "/run/wayvsock-gpu");
     bad(true, "--listen vsock:1 --vm a:3 --gpu=", "--gpu: give the path");
 }
 
