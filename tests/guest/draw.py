@@ -89,11 +89,11 @@ class Window:
             time.sleep(0.1)
 
 
-def main(kind=Window):
+def main(kind=Window, generations=None):
     client = Client(os.path.join(os.environ.get("XDG_RUNTIME_DIR", ""), os.environ["WAYLAND_DISPLAY"]))
     window = kind(client)
     shown = None
-    for generation in sys.argv[1:]:
+    for generation in generations or sys.argv[1:]:
         window.go_on(shown, generation)
         shown = int(generation)
         window.draw(shown)

@@ -36,15 +36,15 @@ def need_gpu():
 class Vm:
     """A compositor and the host daemon here; boot() starts a guest kernel whose daemon runs a shell command."""
 
-    def __init__(self, t, compositor=None, gpu="", **options):
+    def __init__(self, t, compositor=None, gpu="", name="vm", **options):
         """gpu: the command of a vhost-user GPU device; where it exports buffers is added."""
         self.t = t
         self.compositor = compositor or t.sway(**options)
-        self.dir = t.mkdir("vm", 0o755)
+        self.dir = t.mkdir(name, 0o755)
         self.address = f"vsock-mux:{self.dir}/vsock:1100"
         self.export = f"{self.dir}/export"
         self.gpu = ["-g", f"{gpu} --export {self.export}"] if gpu else []
-        self.config = t.write("host.conf", f"""\
+        self.config = t.write(f"{name}.conf", f"""\
 [vm vm]
 listen = {self.address}
 token = {t.write("host.token", TOKEN + chr(10))}
@@ -67,7 +67,7 @@ title-prefix = "[vm] "
         # A copy of the token, as its file may belong to a user of the host.
         start = 'exec "$@"'
         if token:
-            self.t.write("vm/token", token + "\n")
+            self.t.write(f"{os.path.basename(self.dir)}/token", token + "\n")
             arguments += ["--token", "/run/token"]
             start = 'install -m 600 token /run/token && exec "$@"'
         # The environment is a login's, not the test's, which has a runtime directory and home of its own.

@@ -39,17 +39,22 @@ class Compositor:
 
 
 class Weston(Compositor):
-    """parent: a display that weston shows its output on, as a window; without it, it is headless."""
+    """parent: a display that weston shows its output on, as a window; without it, it is headless.  gl: draws with GL, in
+    software, rather than with pixman.  shell: its desktop's part of weston, "kiosk" for one without panels."""
 
-    def __init__(self, context, width=1024, height=640, args=(), parent=None):
+    def __init__(self, context, width=1024, height=640, args=(), parent=None, gl=False, shell="desktop",
+                 command="weston"):
         super().__init__(context)
-        context.need("weston")
+        context.need(command)
         run = context.mkdir("nested-weston" if parent else "weston")
         backend = "wayland" if parent else "headless"
+        version = subprocess.run([command, "--version"], capture_output=True, text=True, timeout=20).stdout
+        if int(version.split()[1].split(".")[0]) < 12:     # once its parts had the names of their files
+            backend, shell = backend + "-backend.so", shell + "-shell.so"
         self.proc = context.spawn(
-            ["weston", f"--backend={backend}-backend.so", "--use-pixman", f"--width={width}",
+            [command, f"--backend={backend}", f"--shell={shell}", *([] if gl else ["--use-pixman"]), f"--width={width}",
              f"--height={height}", "--socket=w", "--idle-time=0", "--no-config", *args],
-            context.env(XDG_RUNTIME_DIR=run, WAYLAND_DISPLAY=parent), name="weston")
+            context.env(XDG_RUNTIME_DIR=run, WAYLAND_DISPLAY=parent, LIBGL_ALWAYS_SOFTWARE="1" if gl else None), name="weston")
         self.proc.is_compositor = not parent
         self.socket = os.path.join(run, "w")
         wait_until(lambda: os.path.exists(self.socket) or not self.proc.alive, "weston's socket")
