@@ -14,6 +14,7 @@ import time
 from harness import Failure, main, test
 from harness.client import Client, Pool, ProtocolError
 from harness.fake import GLOBALS
+from harness.trace import Trace
 from harness.wire import SERVER_ID, pack, pack_string
 
 
@@ -318,9 +319,17 @@ def own_descriptor_limit(t):
         except (OSError, EOFError, Failure, TimeoutError):
             pass
     healthy.roundtrip()
-    cpu = stack.guest.cpu_ticks()
-    time.sleep(1)
-    t.ok(stack.guest.cpu_ticks() - cpu < 50, "no busy loop on EMFILE")
+    resource.prlimit(stack.guest.pid, resource.RLIMIT_NOFILE, (3, hard))
+    waiting = socket.socket(socket.AF_UNIX)
+    waiting.connect(stack.display)
+    clients.append(waiting)
+    trace = Trace(t, stack.guest)
+    t.wait(lambda: len(trace.between_pings(stack.guest)) >= 2, "three heartbeats", 60)
+    trace.stop()
+    between = trace.between_pings(stack.guest)
+    # The pause between two tries is a fourth of a heartbeat. Each: its end, the client that waits; and PING and PONG.
+    t.ok(all(0 < refusals <= 5 and wakes <= 12 for wakes, refusals in between),
+         f"(wake-ups, clients that it could not accept) between heartbeats: {between}")
     for c in clients:
         c.close()
     resource.prlimit(stack.guest.pid, resource.RLIMIT_NOFILE, (soft, hard))

@@ -10,8 +10,10 @@ import time
 
 from harness import Failure, main, test
 from harness.client import Client, Pool
+from harness.trace import Trace
 
 GUEST = os.environ.get("WAYVSOCK_GUEST", "")
+TICK = 2        # seconds between heartbeats, in protocol/link.h
 
 
 def gets_disconnected(client):
@@ -92,13 +94,17 @@ def idle_is_idle(t):
     for c in clients:
         c.roundtrip()
 
-    def switches():
-        return [p._status("voluntary_ctxt_switches") for p in (stack.host, stack.guest)]
-    time.sleep(0.5)
-    before = switches()
-    time.sleep(4)
-    used = [a - b for a, b in zip(switches(), before)]
-    t.ok(all(u <= 40 for u in used), f"wake-ups in four seconds: {used}")
+    trace = Trace(t, stack.host, stack.guest)
+    t.wait(lambda: len(trace.between_pings(stack.guest)) >= 2, "three heartbeats", 60)
+    trace.stop()
+    expiries = [trace.expiries(p) for p in (stack.host, stack.guest)]
+    wakes = [trace.wakes(p) for p in (stack.host, stack.guest)]
+    # Either has its timer; the guest hears a PONG for each PING, the host the PING.
+    t.ok(wakes[0] <= sum(expiries) + 2 and wakes[1] <= 2 * expiries[1] + 2,
+         f"host and guest: {wakes} wake-ups with {expiries} expiries of their timers")
+    for proc in (stack.host, stack.guest):
+        alarms = trace.alarms(proc)
+        t.ok(all(b - a >= TICK for a, b in zip(alarms, alarms[1:])), f"{proc.name}'s timer was set to {alarms}")
 
 
 # -- deaths

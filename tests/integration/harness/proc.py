@@ -101,11 +101,6 @@ class Proc:
     def shmem_kib(self):
         return self._status("RssShmem")
 
-    def cpu_ticks(self):
-        with open(f"/proc/{self.pid}/stat", "rb") as f:
-            fields = f.read().rpartition(b")")[2].split()
-        return int(fields[11]) + int(fields[12])
-
     def mirror_blocks(self):
         """Allocated 512-byte blocks of the memfds it holds, one entry a file."""
         files = {}
