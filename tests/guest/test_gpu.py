@@ -4,11 +4,12 @@
 
 import os
 import signal
+import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "integration"))
 
-from harness import main, test  # noqa: E402
+from harness import Skip, main, test  # noqa: E402
 
 import draw  # noqa: E402
 from vm import GPU, HERE, Vm, counters, need_gpu  # noqa: E402
@@ -51,6 +52,23 @@ def buffers_by_an_event(t):
     t.ok(counts["received"] < 1 << 20, f"no pixels among the bytes received: {counts}")
     made = [int(line.split()[-1]) for line in vm.read("drawn").decode().splitlines() if line.startswith("server ids")]
     t.ok(made[-1] == made[-2] < 40, f"server ids are used again: {made}")
+
+
+@test(timeout=200)
+def a_video(t):
+    """GStreamer's waylandsink, which knows `create` only, shows frames of each kind."""
+    t.need("gst-inspect-1.0")
+    python = "/usr/bin/python3"  # Debian's, which has Debian's modules
+    if subprocess.run([python, "-c", "import gi; gi.require_version('GstVideo', '1.0')"], stderr=subprocess.DEVNULL).returncode or \
+            subprocess.run(["gst-inspect-1.0", "--exists", "waylandsink"]).returncode:
+        raise Skip("GStreamer's waylandsink is not installed, or not for Python")
+    vm = Vm(t, gpu=f"{GPU} --log-level debug")
+    counts = counters(vm.show(range(1, 9), program="video.py", python=python))
+    wire = vm.read("wire")
+    t.ok(wire.count(b".created(new id wl_buffer@42781900") >= 8, "each frame is a buffer by create")
+    t.lacks(b".failed()", wire, "the client's events")
+    t.ok(counts["copied"] >= 8 * 1280 * 720 * 4, f"the device copied the pixels: {counts}")
+    t.ok(counts["received"] < 64 << 10, f"no pixels among the bytes received: {counts}")
 
 
 @test(timeout=200)
