@@ -164,9 +164,10 @@ static int report(const struct probe *p)
         return 1;
     const struct gpu *gpu = uplink_gpu(p->uplink);
     if (gpu_device(gpu))
-        snprintf(text, sizeof(text), "the host looks into %s (%s): pixels do not cross the link",
+        snprintf(text, sizeof(text),
+                 "the host looks into %s (%s): pixels do not cross the link; %s",
                  virtgpu_path(gpu_device(gpu)),
-                 virtgpu_has_blobs(gpu_device(gpu)) ? "guest blobs" : "2D resources");
+                 virtgpu_has_blobs(gpu_device(gpu)) ? "guest blobs" : "2D resources", gpu_how(gpu));
     else
         snprintf(text, sizeof(text), "pixels go over the link as bytes: %.500s", gpu->why);
     note(text);

@@ -35,7 +35,7 @@ static int teardown(void **state)
 
 static struct thing thing(void)
 {
-    return (struct thing){{1, thing_destroy}, 0};
+    return (struct thing){.data = {.kind = 1, .destroy = thing_destroy}};
 }
 
 static void test_display_is_there(void **state)
@@ -181,7 +181,7 @@ static void test_data_goes_once(void **state)
 static void test_data_without_destroy(void **state)
 {
     (void)state;
-    static struct wl_data plain = {1, NULL};
+    static struct wl_data plain = {.kind = 1};
     assert_int_equal(wl_objects_add(&objects, false, 2, surface, 1), WL_OBJECTS_OK);
     wl_objects_get(&objects, 2)->data = &plain;
     wl_objects_retire(&objects, 2);
