@@ -54,6 +54,14 @@ static void remove_stale(const char *folder)
         closedir(dir);
 }
 
+static int try_folder(const char *path)
+{
+    struct stat st;
+    if (stat(path, &st) < 0 || access(path, W_OK | X_OK) < 0)
+        return -errno;
+    return S_ISDIR(st.st_mode) ? 0 : -ENOTDIR;
+}
+
 int export_folder_prepare(char *path, size_t size, char *error, size_t error_size)
 {
     int r = export_folder_path(path, size);
@@ -62,10 +70,13 @@ int export_folder_prepare(char *path, size_t size, char *error, size_t error_siz
         return r;
     }
     /* Each socket says who may connect. */
-    if (mkdir(path, 0755) < 0 && errno != EEXIST) {
-        r = -errno;
-        snprintf(error, error_size, "cannot make %s: %s; set XDG_RUNTIME_DIR or give --export PATH",
-                 path, strerror(-r));
+    r = mkdir(path, 0755) < 0 ? -errno : 0;
+    if (r == -EEXIST)
+        r = try_folder(path);
+    if (r < 0) {
+        snprintf(error, error_size,
+                 "cannot make sockets in %s: %s; set XDG_RUNTIME_DIR or give --export PATH", path,
+                 strerror(-r));
         return r;
     }
     remove_stale(path);

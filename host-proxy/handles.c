@@ -35,6 +35,7 @@
 enum state {
     HANDLES_AWAY,     /* no connection */
     HANDLES_GREETING, /* HELLO is out */
+    HANDLES_LOOKING,  /* there is a folder; the guest is about to be asked */
     HANDLES_PROBING,  /* the guest was asked to write the nonce */
     HANDLES_BINDING,  /* the device was asked to find it */
     HANDLES_UNBOUND,  /* it was not there, or the device was reset */
@@ -612,8 +613,9 @@ static bool begin_search(struct handles *h, const struct stat *folder)
                  r < 0 ? strerror(-r) : "no wayvsock-gpu exports there");
         return unreachable(h, error);
     }
-    probe(h);
-    return h->state == HANDLES_PROBING;
+    h->state = HANDLES_LOOKING;
+    loop_timer_arm(h->retry, 0); /* never from within handles_begin() */
+    return true;
 }
 
 static bool connect_device(struct handles *h)
@@ -658,6 +660,8 @@ static void try_again(void *user)
     struct handles *h = user;
     if (h->state == HANDLES_GREETING)
         lost(h, "the VM's GPU device does not answer");
+    else if (h->session && h->state == HANDLES_LOOKING)
+        probe(h);
     else if (h->session && h->state == HANDLES_AWAY)
         connect_device(h);
     else if (h->session && h->state == HANDLES_UNBOUND && !h->packets)

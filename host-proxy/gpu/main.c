@@ -14,6 +14,7 @@
 #include "common/loop.h"
 #include "common/options.h"
 #include "common/sd.h"
+#include "host-proxy/gpu/check.h"
 #include "host-proxy/gpu/device.h"
 #include "host-proxy/gpu/exports.h"
 #include "host-proxy/gpu/frontend.h"
@@ -115,6 +116,8 @@ int main(int argc, char **argv)
         return r == OPTIONS_DONE ? 0 : 2;
     if (options.print_capabilities)
         return print_capabilities();
+    if (options.check)
+        return gpu_check_run(&options);
     log_init("wayvsock-gpu", options.log_level);
     signal(SIGPIPE, SIG_IGN);
     fd_raise_limit();

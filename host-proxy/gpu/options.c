@@ -21,6 +21,7 @@ enum {
     OPTION_VIRGL,
     OPTION_RENDER_NODE,
     OPTION_PRINT_CAPABILITIES,
+    OPTION_CHECK,
     OPTION_LOG_LEVEL,
     OPTION_HELP,
     OPTION_VERSION,
@@ -34,6 +35,7 @@ static const struct option options[] = {
     {"virgl", no_argument, NULL, OPTION_VIRGL},
     {"render-node", required_argument, NULL, OPTION_RENDER_NODE},
     {"print-capabilities", no_argument, NULL, OPTION_PRINT_CAPABILITIES},
+    {"check", no_argument, NULL, OPTION_CHECK},
     {"log-level", required_argument, NULL, OPTION_LOG_LEVEL},
     {"help", no_argument, NULL, OPTION_HELP},
     {"version", no_argument, NULL, OPTION_VERSION},
@@ -54,6 +56,7 @@ static const char help[] =
     "  --virgl               offer 3D (only where it is built in)\n"
     "  --render-node PATH    the host's GPU for 3D\n"
     "  --print-capabilities  print what is supported as JSON\n"
+    "  --check               tell what is in place, and what to do about what is not\n"
     "  --log-level LEVEL     error, warn, info or debug (info)\n"
     "  --help                print this\n"
     "  --version             print the version\n";
@@ -110,6 +113,9 @@ static int apply(int option, struct gpu_options *o)
     case OPTION_PRINT_CAPABILITIES:
         o->print_capabilities = true;
         return 0;
+    case OPTION_CHECK:
+        o->check = true;
+        return 0;
     default:
         if (log_level_parse(optarg, &o->log_level) < 0)
             return options_error(PROGRAM, "--log-level: \"%s\" is none of error, warn, info, debug",
@@ -141,7 +147,7 @@ int gpu_options_parse(int argc, char **argv, struct gpu_options *ret_options)
         *ret_options = o;
         return 0;
     }
-    if (!o.socket_path == (o.fd < 0))
+    if (!o.check && !o.socket_path == (o.fd < 0))
         return options_error(PROGRAM,
                              "give either --socket-path PATH or --fd N: where the hypervisor is");
     if (o.virgl)
