@@ -179,14 +179,14 @@ static void lost(struct handles_user *user, bool reset, const char *why)
         if (i->memory)
             fail_shared(i, rule, why);
     }
-    if (back && !m->failed)
-        m->ops->copied_back(m->owner);
     bool waited = m->waiting > 0;
     m->waiting = 0;
     if (waited) {
         refuse(rule, text, sizeof(text), "pixels in the guest's GPU cannot be had: %s", why);
         fail(m, rule, text);
     }
+    if (back && !m->failed) /* what there is can be had in another way */
+        m->ops->copied_back(m->owner);
 }
 
 void imports_init(struct imports *m, struct handles *handles, const struct imports_ops *ops,
