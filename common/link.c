@@ -325,7 +325,7 @@ static ssize_t read_rows(struct link *link, size_t *ret_rows)
 {
     static struct iovec iov[ROWS_IOV_N + 1];
     const struct link_mem_write *w = &link->bulk.rows;
-    uint8_t *base = link->bulk.memory->map + w->offset;
+    uint8_t *base = memory_map(link->bulk.memory) + w->offset;
     uint64_t done = link->bulk.done;
     int n = 0;
     size_t total = 0;

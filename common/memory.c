@@ -79,6 +79,29 @@ struct memory *memory_import(int fd, uint64_t size, bool writable, uint64_t dev,
     return m;
 }
 
+struct memory *memory_part(struct memory *file, uint64_t base, uint64_t size)
+{
+    struct memory *m = memory_new(-1, size);
+    if (m) {
+        m->file = memory_ref(file);
+        m->base = base;
+    }
+    return m;
+}
+
+struct memory *memory_share(int fd, uint64_t size)
+{
+    struct memory *m = memory_new(fd, size);
+    if (m)
+        m->shared = true;
+    return m;
+}
+
+uint8_t *memory_map(const struct memory *m)
+{
+    return m->file ? m->file->map + m->base : m->map;
+}
+
 struct memory *memory_ref(struct memory *m)
 {
     m->refs++;
@@ -89,8 +112,11 @@ void memory_unref(struct memory *m)
 {
     if (!m || --m->refs)
         return;
+    if (m->gone)
+        m->gone(m->user, m);
     if (m->damage)
         m->damage_destroy(m->damage);
+    memory_unref(m->file);
     if (m->map)
         munmap(m->map, m->size);
     fd_close(m->fd);
@@ -115,6 +141,8 @@ int memory_grow(struct memory *m, uint64_t size)
 {
     if (size <= m->size)
         return 0;
+    if (m->shared || m->file)
+        return -EINVAL;
     if (m->ours && ftruncate(m->fd, (off_t)size) < 0)
         return -errno;
     void *map;
@@ -131,6 +159,8 @@ int memory_grow(struct memory *m, uint64_t size)
 
 int memory_store(struct memory *m, uint64_t offset, const void *bytes, size_t size)
 {
+    if (m->file)
+        return memory_store(m->file, m->base + offset, bytes, size);
     if (m->ours) {
         memcpy(m->map + offset, bytes, size);
         return 0;
@@ -171,5 +201,7 @@ uint64_t memory_allocated(const struct memory *m)
 bool memory_truncated(const struct memory *m, uint64_t end)
 {
     struct stat st;
+    if (m->file)
+        return memory_truncated(m->file, m->base + end);
     return fstat(m->fd, &st) < 0 || (uint64_t)st.st_size < end;
 }

@@ -17,8 +17,14 @@ struct memory {
     uint32_t id;      /* on the link */
     uint8_t *map;     /* all of @size; never read or written by our own code unless @ours */
     uint64_t size;
-    bool ours;                  /* a memfd of ours, sealed against shrinking: safe to touch */
-    bool writable;              /* the other side may write into it (screen copies) */
+    bool ours;           /* a memfd of ours, sealed against shrinking: safe to touch */
+    bool writable;       /* the other side may write into it (screen copies) */
+    struct memory *file; /* guest: the client's file that this is a part of (a reference); */
+    uint64_t base;       /* it begins there, and has no descriptor or mapping of its own */
+    uint32_t import;     /* the resource of the guest's GPU that these bytes are; 0: none */
+    bool shared;         /* host: @fd is the guest's own memory, and not mapped here */
+    void (*gone)(void *user, struct memory *memory); /* with the last reference; may be NULL */
+    void *user;
     uint64_t dev, ino;          /* which file, for pools that share one */
     uint64_t filled;            /* FILE: bytes written from the start, without a gap */
     struct damage_file *damage; /* guest-proxy: what the host holds, and how to forget it */
@@ -32,13 +38,19 @@ struct memory *memory_create(uint64_t size);
 /* A client's file (takes @fd), mapped up to @size, for writing too when it was opened so. NULL:
  * errno. */
 struct memory *memory_import(int fd, uint64_t size, bool writable, uint64_t dev, uint64_t ino);
+/* @size bytes of @file from @base on, which has to reach so far. NULL: out of memory. */
+struct memory *memory_part(struct memory *file, uint64_t base, uint64_t size);
+/* Memory of the guest (takes @fd, a dmabuf), not mapped here. NULL: errno. */
+struct memory *memory_share(int fd, uint64_t size);
 struct memory *memory_ref(struct memory *memory);
 void memory_unref(struct memory *memory); /* accepts NULL */
 
+/* Where its byte 0 is mapped; see @map for who may touch it. */
+uint8_t *memory_map(const struct memory *memory);
 /* Another descriptor of the same imported file (taken) that may be written through: screen copies
  * can come in from now on. Keeps what it had where the kernel refuses. */
 void memory_make_writable(struct memory *memory, int fd);
-/* Maps more of it; a mirror's file grows too. 0 or -errno. */
+/* Maps more of it; a mirror's file grows too. 0 or -errno; -EINVAL: it is the guest's own. */
 int memory_grow(struct memory *memory, uint64_t size);
 /* Puts @size bytes at @offset (bounds checked by the caller against @memory->size), never dying of
  * a file that shrank. 0 or -errno; -EFAULT: the file is shorter now. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Resources of the guest's GPU, by the numbers that the guest gives them, and the rows that are
- * taken from there. Who looks into the GPU is the owner's affair. */
+/* Resources of the guest's GPU, by the numbers that the guest gives them, memory that they are, and
+ * rows that are copied from there and back. Who looks into the GPU is the owner's affair. */
 #include <errno.h>
 
 #include "common/memory.h"
@@ -23,6 +23,20 @@ void relay_import_released(struct relay *r, uint32_t import)
     link_queue(r->link, link_id_encode, LINK_IMPORT_RELEASED, import);
 }
 
+struct memory *relay_memory_import(struct relay *r, uint32_t import, uint64_t size,
+                                   struct memory *file, uint64_t base)
+{
+    struct memory *memory = file ? memory_part(file, base, size) : memory_create(size);
+    if (!memory)
+        return NULL;
+    memory->import = import;
+    relay_memory_add(r, memory, relay_vfd_new_id(r));
+    relay_memory_use(memory);
+    struct link_mem_import m = {.id = memory->id, .import = import, .size = size};
+    link_queue(r->link, link_mem_import_encode, &m);
+    return memory;
+}
+
 void relay_copy_rows(struct relay *r, struct memory *memory, struct link_mem_write rows,
                      uint32_t import, uint64_t source_offset, uint32_t source_stride)
 {
@@ -43,6 +57,38 @@ static int add_import(struct relay *r, const struct link_import *import)
     return r->ops->import(r, import);
 }
 
+static int import_memory(struct relay *r, const struct link_mem_import *import)
+{
+    if (import->id != r->peer_next_id)
+        return relay_vfd_broken(r, "VFD ids must count up", import->id);
+    r->peer_next_id++;
+    if (!relay_vfd_room(r, "MEM_IMPORT"))
+        return -EPROTO;
+    struct memory *memory = r->ops->import_memory(r, import);
+    if (!memory)
+        return -EPROTO;
+    memory->import = import->import;
+    relay_memory_add(r, memory, import->id);
+    return 0;
+}
+
+/* guest: the host says that a screen copy is in a resource of ours. */
+static int copied_back(struct relay *r, const struct link_mem_copy *copy)
+{
+    const struct link_mem_write *to = &copy->to;
+    struct memory *m = relay_memory_find(r, to->id);
+    uint64_t end = to->offset + (uint64_t)(to->rows - 1) * to->stride + to->row;
+    if (!m)
+        return relay_vfd_was_made(r, to->id)
+                   ? 0
+                   : relay_vfd_broken(r, "MEM_COPY to an id that never was", to->id);
+    if (end > m->size || m->import != copy->import || copy->source_offset != to->offset ||
+        copy->source_stride != to->stride)
+        return relay_vfd_broken(r, "MEM_COPY of other bytes than the memory's", to->id);
+    /* or the client gave the copy up meanwhile */
+    return relay_memory_captured(m, to->offset, end) ? r->ops->copied_back(r, m, copy) : 0;
+}
+
 static int copy_rows(struct relay *r, const struct link_mem_copy *copy)
 {
     const struct link_mem_write *to = &copy->to;
@@ -54,11 +100,11 @@ static int copy_rows(struct relay *r, const struct link_mem_copy *copy)
                    : relay_vfd_broken(r, "MEM_COPY to an id that never was", to->id);
     if (end > m->size)
         return relay_vfd_broken(r, "MEM_COPY beyond the memory", to->id);
-    if (!relay_charge(r, (uint64_t)to->row * to->rows))
+    if (!m->shared && !relay_charge(r, (uint64_t)to->row * to->rows))
         return -EPROTO;
     int e = r->ops->copy(r, m, copy);
     if (e == 0)
-        r->counted_copies += (uint64_t)to->row * to->rows;
+        *(m->shared ? &r->counted_shared : &r->counted_copies) += (uint64_t)to->row * to->rows;
     return e;
 }
 
@@ -67,6 +113,7 @@ int relay_import_frame(struct relay *r, enum link_type type, const uint8_t *payl
     union {
         struct link_import import;
         struct link_mem_copy copy;
+        struct link_mem_import memory;
         uint32_t id;
     } f;
     int e;
@@ -79,8 +126,15 @@ int relay_import_frame(struct relay *r, enum link_type type, const uint8_t *payl
         break;
     case LINK_MEM_COPY:
         e = link_mem_copy_decode(payload, size, &f.copy);
+        if (e == LINK_OK && r->side == RELAY_GUEST)
+            return copied_back(r, &f.copy);
         if (e == LINK_OK)
             return quiet ? 0 : copy_rows(r, &f.copy);
+        break;
+    case LINK_MEM_IMPORT:
+        e = link_mem_import_decode(payload, size, &f.memory);
+        if (e == LINK_OK)
+            return quiet ? 0 : import_memory(r, &f.memory);
         break;
     default:
         e = link_id_decode(payload, size, &f.id);

@@ -99,7 +99,8 @@ static enum relay_verdict hook(struct relay *r, struct wl_message *m, bool event
                  m->args[0].u, m->args[1].u, m->args[2].s.text);
         return RELAY_PASS;
     case WL_HOOK_DISPLAY_DELETE_ID:
-        wl_objects_delete(&r->objects, m->args[0].u);
+        if (!wl_objects_delete(&r->objects, m->args[0].u))
+            return RELAY_DROP;
         return r->ids.n && m->args[0].u >= WL_SERVER_ID_BASE ? RELAY_DROP : RELAY_PASS;
     case WL_HOOK_REGISTRY_GLOBAL:
         v = relay_registry_global(r, m);

@@ -48,6 +48,8 @@ void relay_vfd_finish(struct relay *relay);
 /* VFDs that both sides know, for other frames about them. */
 struct memory *relay_memory_find(const struct relay *relay, uint32_t id);
 bool relay_vfd_was_made(const struct relay *relay, uint32_t id);
+/* True if a screen copy into these bytes is under way, and the client's file can take it. */
+bool relay_memory_captured(const struct memory *memory, uint64_t offset, uint64_t end);
 /* Says so and ends the connection: -EPROTO. */
 int relay_vfd_broken(struct relay *relay, const char *what, uint32_t id);
 /* True if @bytes more of mirrored memory are within the VM's limit; ends the connection otherwise.

@@ -31,7 +31,11 @@ enum relay_verdict relay_shm_create_pool(struct relay *r, const struct wl_messag
     struct shm_pool *pool = malloc(sizeof(*pool));
     if (!pool)
         return out_of_memory(r);
-    *pool = (struct shm_pool){{WL_DATA_POOL, pool_destroy}, r, memory, m->args[2].i};
+    *pool = (struct shm_pool){.data = {.kind = WL_DATA_POOL, .destroy = pool_destroy},
+                              .relay = r,
+                              .memory = memory,
+                              .size = m->args[2].i,
+                              .shm = m->object};
     relay_memory_use(memory);
     relay_attach(r, m->args[0].u, &pool->data);
     return RELAY_PASS;
@@ -47,7 +51,7 @@ static void buffer_destroy(struct wl_data *data)
 static void buffer_released(void *user, struct memory_buffer *b)
 {
     struct relay *r = user;
-    if (r->side == RELAY_GUEST && !r->finished && b->memory->users > 1) {
+    if (r->side == RELAY_GUEST && !r->finished && b->memory->users > 1 && !b->memory->import) {
         struct relay_range *range = malloc(sizeof(*range));
         if (range) { /* without it, the host keeps pages that nobody needs */
             *range = (struct relay_range){r->uncovered, memory_ref(b->memory), b->offset,
@@ -58,12 +62,20 @@ static void buffer_released(void *user, struct memory_buffer *b)
     relay_memory_unuse(r, b->memory);
 }
 
-static enum relay_verdict create_buffer(struct relay *r, const struct wl_message *m)
+static enum relay_verdict create_buffer(struct relay *r, struct wl_message *m)
 {
     struct shm_pool *pool = relay_data(r, m->object, WL_DATA_POOL);
     struct memory_buffer layout;
-    if (!pool || !shm_layout(&layout, (uint64_t)(uint32_t)pool->size, m->args[1].i, m->args[2].i,
-                             m->args[3].i, m->args[4].i, m->args[5].u))
+    bool fits = pool && shm_layout(&layout, (uint64_t)(uint32_t)pool->size, m->args[1].i,
+                                   m->args[2].i, m->args[3].i, m->args[4].i, m->args[5].u);
+    if (fits)
+        layout.memory = pool->memory;
+    if (pool && r->ops->place) {
+        enum relay_verdict v = r->ops->place(r, m, pool, fits ? &layout : NULL);
+        if (v != RELAY_PASS)
+            return v;
+    }
+    if (!fits)
         return RELAY_PASS; /* the compositor has the right words for it */
     if (r->ops->charge && !r->ops->charge(r, layout.extent)) {
         relay_fail(
@@ -72,12 +84,16 @@ static enum relay_verdict create_buffer(struct relay *r, const struct wl_message
             (unsigned long long)layout.extent);
         return RELAY_END;
     }
-    layout.data = (struct wl_data){WL_DATA_BUFFER, buffer_destroy};
+    layout.data = (struct wl_data){
+        .kind = WL_DATA_BUFFER, .destroy = buffer_destroy, .lingers = layout.memory->shared};
     struct memory_buffer *b =
-        shm_buffer_create(pool->memory, &layout, m->args[0].u, buffer_released, r);
-    if (!b)
+        shm_buffer_create(layout.memory, &layout, m->args[0].u, buffer_released, r);
+    if (!b) {
+        if (layout.shadow)
+            layout.shadow_drop(layout.shadow);
         return out_of_memory(r);
-    relay_memory_use(pool->memory);
+    }
+    relay_memory_use(b->memory);
     relay_attach(r, m->args[0].u, &b->data);
     return RELAY_PASS;
 }
@@ -110,7 +126,7 @@ static enum relay_verdict resize_pool(struct relay *r, const struct wl_message *
         }
     }
     pool->size = size;
-    return RELAY_PASS;
+    return pool->elsewhere ? RELAY_DROP : RELAY_PASS;
 }
 
 static void capture_destroy(struct wl_data *data)
@@ -131,18 +147,19 @@ static enum relay_verdict capture_buffer(struct relay *r, const struct wl_messag
     struct shm_capture *c = malloc(sizeof(*c));
     if (!c)
         return out_of_memory(r);
-    *c = (struct shm_capture){{WL_DATA_CAPTURE, capture_destroy}, shm_buffer_ref(b)};
+    *c = (struct shm_capture){.data = {.kind = WL_DATA_CAPTURE, .destroy = capture_destroy},
+                              .buffer = shm_buffer_ref(b)};
     b->captures++;
     relay_attach(r, m->object, &c->data);
     return RELAY_PASS;
 }
 
 /* The compositor has filled the buffer: the client's file gets the pixels before it hears so. */
-static void capture_ready(struct relay *r, const struct wl_message *m)
+static enum relay_verdict capture_ready(struct relay *r, const struct wl_message *m)
 {
     struct shm_capture *c = relay_data(r, m->object, WL_DATA_CAPTURE);
-    if (!c)
-        return;
+    if (!c || r->side == RELAY_GUEST)
+        return RELAY_PASS;
     const struct memory_buffer *b = c->buffer;
     uint32_t row = b->width * b->cpp;
     struct link_mem_write rows = {
@@ -152,8 +169,15 @@ static void capture_ready(struct relay *r, const struct wl_message *m)
                                        .row = (uint32_t)b->extent,
                                        .rows = 1,
                                        .stride = (uint32_t)b->extent};
-    if (r->side == RELAY_HOST)
-        relay_send_rows(r, b->memory, rows, 0);
+    enum relay_verdict v = RELAY_DROP;
+    if (b->memory->import && r->ops->copy_back)
+        v = r->ops->copy_back(r, b->memory, &rows);
+    if (v == RELAY_PASS)
+        relay_copy_rows(r, b->memory, rows, b->memory->import, rows.offset, rows.stride);
+    if (v != RELAY_DROP)
+        return v;
+    relay_send_rows(r, b->memory, rows, 0);
+    return RELAY_PASS;
 }
 
 enum relay_verdict relay_shm_hook(struct relay *r, struct wl_message *m)
@@ -166,8 +190,7 @@ enum relay_verdict relay_shm_hook(struct relay *r, struct wl_message *m)
     case WL_HOOK_CAPTURE_BUFFER:
         return capture_buffer(r, m);
     case WL_HOOK_CAPTURE_READY:
-        capture_ready(r, m);
-        return RELAY_PASS;
+        return capture_ready(r, m);
     default: /* CAPTURE_FAILED: the frame's buffer is the client's again with its destruction */
         return RELAY_PASS;
     }

@@ -58,8 +58,7 @@ static enum relay_verdict send_pool(struct relay *r, struct wl_message *m, const
     }
     if (e < 0)
         return relay_vfd_refuse(r, m, interface, WL_SHM_INVALID_FD, strerror(-e));
-    struct link_vfd vfd = {.id = memory->id, .kind = LINK_VFD_MEMORY, .size = memory->size};
-    link_queue(r->link, link_vfd_encode, &vfd);
+    relay_memory_hand_out(r, memory);
     return relay_shm_create_pool(r, m, memory);
 }
 
@@ -223,9 +222,14 @@ struct memory *relay_memory_make(struct relay *r, uint64_t size)
         return NULL;
     relay_memory_add(r, memory, relay_vfd_new_id(r));
     relay_memory_use(memory);
-    struct link_vfd vfd = {.id = memory->id, .kind = LINK_VFD_MEMORY, .size = size};
-    link_queue(r->link, link_vfd_encode, &vfd);
+    relay_memory_hand_out(r, memory);
     return memory;
+}
+
+void relay_memory_hand_out(struct relay *r, const struct memory *memory)
+{
+    struct link_vfd vfd = {.id = memory->id, .kind = LINK_VFD_MEMORY, .size = memory->size};
+    link_queue(r->link, link_vfd_encode, &vfd);
 }
 
 int relay_memory_make_larger(struct relay *r, struct memory *memory, uint64_t size)
@@ -250,6 +254,10 @@ void relay_send_rows(struct relay *r, struct memory *memory, struct link_mem_wri
 {
     rows.id = memory->id;
     link_queue(r->link, link_mem_write_encode, &rows);
-    sendq_rows(&r->link->out, memory, rows.offset, rows.row, rows.rows, rows.stride, tag);
+    if (memory->file)
+        sendq_rows(&r->link->out, memory->file, memory->base + rows.offset, rows.row, rows.rows,
+                   rows.stride, tag);
+    else
+        sendq_rows(&r->link->out, memory, rows.offset, rows.row, rows.rows, rows.stride, tag);
     r->counted_memory += (uint64_t)rows.row * rows.rows;
 }

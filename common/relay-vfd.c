@@ -338,6 +338,8 @@ static int punch_memory(struct relay *r, const struct link_mem_punch *punch)
     if (!m || punch->offset + punch->length > m->size)
         return relay_vfd_broken(
             r, m ? "MEM_PUNCH beyond the memory" : "MEM_PUNCH of unknown memory", punch->id);
+    if (m->shared)
+        return relay_vfd_broken(r, "MEM_PUNCH of memory of the guest's own", punch->id);
     memory_punch(m, punch->offset, punch->length);
     return 0;
 }
@@ -416,9 +418,10 @@ int relay_vfd_frame(struct relay *r, enum link_type type, const uint8_t *payload
     return -EPROTO;
 }
 
-/* True if a screen copy into these bytes is under way. */
-static bool captured(const struct memory *m, uint64_t offset, uint64_t end)
+bool relay_memory_captured(const struct memory *m, uint64_t offset, uint64_t end)
 {
+    if (!(m->file ? m->file : m)->writable)
+        return false;
     for (const struct memory_buffer *b = m->buffers; b; b = b->next)
         if (b->captures && offset >= b->offset && end <= b->offset + b->extent)
             return true;
@@ -450,10 +453,12 @@ int relay_vfd_mem_write(void *user, const struct link_mem_write *w, struct memor
     if (end > m->size)
         return relay_vfd_broken(r, "MEM_WRITE beyond the memory", w->id);
     if (r->side == RELAY_HOST) {
+        if (m->shared)
+            return relay_vfd_broken(r, "MEM_WRITE to memory of the guest's own", w->id);
         if (!relay_charge(r, (uint64_t)w->row * w->rows))
             return -EPROTO;
         *ret_memory = m;
-    } else if (m->writable && captured(m, w->offset, end)) {
+    } else if (relay_memory_captured(m, w->offset, end)) {
         *ret_memory = m; /* or the client gave the copy up meanwhile */
     }
     return 0;

@@ -37,12 +37,13 @@ static void finish(struct relay *r)
     wl_socket_pause(&r->local, true);
     if (r->timer)
         loop_timer_disarm(r->timer);
-    log_debug(
-        r->subject,
-        "ended: sent wayland=%llu mem=%llu stream=%llu copied=%llu bytes, received %llu bytes",
-        (unsigned long long)r->counted_wayland, (unsigned long long)r->counted_memory,
-        (unsigned long long)r->counted_streams, (unsigned long long)r->counted_copies,
-        (unsigned long long)r->link->received);
+    log_debug(r->subject,
+              "ended: sent wayland=%llu mem=%llu stream=%llu copied=%llu shared=%llu bytes, "
+              "received %llu "
+              "bytes",
+              (unsigned long long)r->counted_wayland, (unsigned long long)r->counted_memory,
+              (unsigned long long)r->counted_streams, (unsigned long long)r->counted_copies,
+              (unsigned long long)r->counted_shared, (unsigned long long)r->link->received);
     if (loop_later(r->loop, ended_later, r) < 0)
         log_error(r->subject, "out of memory");
 }
@@ -189,8 +190,9 @@ static void flush_link(struct relay *r)
         relay_fail(r, LINK_ERROR_INTERNAL, 0, WL_DISPLAY_NO_MEMORY, "out of memory");
     if (r->local_done || r->ending)
         return;
-    /* Only a file that is being read keeps the compositor waiting. */
-    wl_socket_pause(&r->local, r->file.job || (r->side == RELAY_GUEST && r->link->high));
+    /* Only a file that is being read, or a GPU, keeps the compositor waiting. */
+    wl_socket_pause(&r->local,
+                    r->file.job || r->waiting || (r->side == RELAY_GUEST && r->link->high));
     if (r->side == RELAY_HOST && sendq_size(&r->link->out) > r->limits.queue)
         relay_fail(r, LINK_ERROR_LIMIT, 0, WL_DISPLAY_NO_MEMORY,
                    "queue limit: the guest does not read: more than %llu bytes wait for it",
@@ -297,12 +299,16 @@ static int link_frame(void *user, enum link_type type, const uint8_t *payload, s
         return relay_vfd_frame(r, type, payload, size);
     case LINK_IMPORT:
     case LINK_IMPORT_RELEASE:
-    case LINK_MEM_COPY:
+    case LINK_MEM_IMPORT:
         if (r->side == RELAY_GUEST || !r->ops->import)
             break;
         return relay_import_frame(r, type, payload, size);
     case LINK_IMPORT_RELEASED:
         if (r->side == RELAY_HOST || !r->ops->import_released)
+            break;
+        return relay_import_frame(r, type, payload, size);
+    case LINK_MEM_COPY:
+        if (r->side == RELAY_HOST ? !r->ops->copy : !r->ops->copied_back)
             break;
         return relay_import_frame(r, type, payload, size);
     default:
@@ -468,7 +474,8 @@ uint32_t relay_host_id(const struct relay *r, uint32_t id)
 void *relay_data(struct relay *r, uint32_t id, int kind)
 {
     struct wl_object *object = wl_objects_get(&r->objects, id);
-    return object && object->data && object->data->kind == kind ? object->data : NULL;
+    return object && !object->zombie && object->data && object->data->kind == kind ? object->data
+                                                                                   : NULL;
 }
 
 void relay_attach(struct relay *r, uint32_t id, struct wl_data *data)

@@ -48,11 +48,25 @@ struct relay_ops {
     /* guest: a message from the link, about to be looked at (without its arguments): true: it is
      * not for the application. May be NULL. */
     bool (*intercept)(struct relay *relay, const struct wl_message *message);
+    /* guest: wl_shm_pool.create_buffer is about to pass, with @layout (NULL: one that the
+     * compositor refuses) in @pool. Its memory, offset and shadow may be changed, and the message
+     * with them. NULL: it stays as it is. */
+    enum relay_verdict (*place)(struct relay *relay, struct wl_message *message,
+                                struct shm_pool *pool, struct memory_buffer *layout);
     /* host: what the guest says of its GPU's resources, checked as far as that needs no GPU. 0, or
      * negative after relay_fail(). NULL: it may say nothing. */
     int (*import)(struct relay *relay, const struct link_import *import);
     int (*import_release)(struct relay *relay, uint32_t id);
     int (*copy)(struct relay *relay, struct memory *memory, const struct link_mem_copy *copy);
+    /* host: memory that is an import (a new reference), or NULL after relay_fail(). */
+    struct memory *(*import_memory)(struct relay *relay, const struct link_mem_import *import);
+    /* host: the compositor wrote @rows into such memory. PASS: they are in the guest's resource;
+     * WAIT: not yet; DROP: they cannot get there. NULL: as DROP. */
+    enum relay_verdict (*copy_back)(struct relay *relay, struct memory *memory,
+                                    const struct link_mem_write *rows);
+    /* guest: rows of a screen copy are in the resource. 0, or negative after relay_fail(). */
+    int (*copied_back)(struct relay *relay, struct memory *memory,
+                       const struct link_mem_copy *copy);
     /* host: false: what such a frame is about waits for the GPU; link_resume(). NULL: nothing
      * waits. */
     bool (*may_go_on)(struct relay *relay, enum link_type type);
@@ -121,7 +135,7 @@ struct relay {
         size_t size;
     } file;
 
-    bool waiting;    /* guest: a message waits for relay_wait_over() */
+    bool waiting;    /* a message of the local side waits for relay_wait_over() */
     bool local_done; /* the local side is closed */
     bool sent_end, got_end;
     bool ending;              /* nothing is read any more; what is queued may still go out */
@@ -131,6 +145,7 @@ struct relay {
     uint64_t counted_wayland, counted_memory,
         counted_streams;     /* bytes sent over the link, for the log */
     uint64_t counted_copies; /* bytes that MEM_COPY named instead of sending them */
+    uint64_t counted_shared; /* host: of which these needed no copy either */
 };
 
 /* Takes @local_fd and @link. NULL: errno (both are closed). Reading starts with the next turn of
@@ -159,8 +174,8 @@ uint32_t relay_import(struct relay *relay, uint32_t resource, uint64_t size);
 void relay_import_release(struct relay *relay, uint32_t import);
 /* host: so that the guest may reuse it. */
 void relay_import_released(struct relay *relay, uint32_t import);
-/* guest: a hook that answers RELAY_WAIT says so first; then nothing is read from the application
- * until it is over. */
+/* A hook that answers RELAY_WAIT says so first; then nothing is read from the local side until it
+ * is over. */
 void relay_wait(struct relay *relay);
 void relay_wait_over(struct relay *relay); /* from the loop */
 /* guest: a global of our own, told to @registry; the application may bind it. False: out of memory.
@@ -172,6 +187,12 @@ bool relay_invent_global(struct relay *relay, uint32_t registry, const struct wl
 struct memory *relay_memory_make(struct relay *relay, uint64_t size);
 int relay_memory_make_larger(struct relay *relay, struct memory *memory,
                              uint64_t size); /* 0 or -errno */
+/* guest: memory, with one use of it, that the host finds in @import: @size bytes of @file from
+ * @base on (NULL: bytes of our own). No VFD yet. NULL: errno. */
+struct memory *relay_memory_import(struct relay *relay, uint32_t import, uint64_t size,
+                                   struct memory *file, uint64_t base);
+/* guest: a VFD for it, for the next message of our own that takes one. */
+void relay_memory_hand_out(struct relay *relay, const struct memory *memory);
 /* One pool or buffer less (more) on @memory; the last one tells the host. */
 void relay_memory_use(struct memory *memory);
 void relay_memory_unuse(struct relay *relay, struct memory *memory);

@@ -259,7 +259,7 @@ static void sent(struct sendq *q, uint64_t size)
 
 static size_t rows_iov(const struct sendq_segment *s, struct iovec *iov, size_t room)
 {
-    const uint8_t *base = s->rows.memory->map + s->rows.offset;
+    const uint8_t *base = memory_map(s->rows.memory) + s->rows.offset;
     uint64_t line = s->rows.done / s->rows.row, within = s->rows.done % s->rows.row;
     size_t n = 0;
     for (; line < s->rows.rows && n < room; line++, within = 0)

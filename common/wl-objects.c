@@ -52,7 +52,7 @@ int wl_objects_add(struct wl_objects *o, bool by_server, uint32_t id, const stru
                    uint32_t version)
 {
     int side;
-    uint32_t i = index_of(id, &side);
+    uint32_t i = index_of(id, &side), predecessors = 0;
     if (id == 0 || side != (int)by_server || i > o->side[side].n)
         return WL_OBJECTS_E_RANGE;
     if (i >= WL_OBJECTS_MAX)
@@ -68,11 +68,14 @@ int wl_objects_add(struct wl_objects *o, bool by_server, uint32_t id, const stru
         }
         o->side[side].n++;
     } else if (o->side[side].at[i].iface) {
-        if (!by_server || !o->side[side].at[i].zombie)
+        struct wl_object *old = &o->side[side].at[i];
+        if (!old->zombie || (!by_server && old->iface->n_events))
             return WL_OBJECTS_E_USED;
-        drop_data(&o->side[side].at[i]);
+        predecessors = by_server ? 0 : old->predecessors + 1;
+        drop_data(old);
     }
-    o->side[side].at[i] = (struct wl_object){.iface = iface, .version = version};
+    o->side[side].at[i] =
+        (struct wl_object){.iface = iface, .version = version, .predecessors = predecessors};
     return WL_OBJECTS_OK;
 }
 
@@ -82,16 +85,22 @@ void wl_objects_retire(struct wl_objects *o, uint32_t id)
     if (!object)
         return;
     object->zombie = true;
-    drop_data(object);
+    if (!object->data || !object->data->lingers)
+        drop_data(object);
 }
 
-void wl_objects_delete(struct wl_objects *o, uint32_t id)
+bool wl_objects_delete(struct wl_objects *o, uint32_t id)
 {
     struct wl_object *object = wl_objects_get(o, id);
     if (!object || id == 1)
-        return;
+        return true;
+    if (object->predecessors) {
+        object->predecessors--;
+        return false;
+    }
     drop_data(object);
     *object = (struct wl_object){0};
+    return true;
 }
 
 const char *wl_objects_error_name(int error)

@@ -14,12 +14,14 @@
 struct wl_data {
     int kind;
     void (*destroy)(struct wl_data *data); /* the object is gone */
+    bool lingers; /* not gone before its id is free, which says that the compositor knows */
 };
 
 struct wl_object {
     const struct wl_iface *iface; /* NULL: no such object */
     uint32_t version;
     bool zombie; /* the client destroyed it (or its last event came): the id is not free yet */
+    uint32_t predecessors; /* that had this id, and whose delete_id is still to come */
     struct wl_data *data;
 };
 
@@ -44,11 +46,13 @@ enum {
     WL_OBJECTS_E_FULL,  /* WL_OBJECTS_MAX, or out of memory */
 };
 /* A new object, made by the client or the server (@by_server). A server may reuse an id whose
- * object the client destroyed. */
+ * object the client destroyed; so may a client, before the id is free, if the old one has no events
+ * that could be taken for the new one's. */
 int wl_objects_add(struct wl_objects *objects, bool by_server, uint32_t id,
                    const struct wl_iface *iface, uint32_t version);
 /* A destructor was seen: the data goes, the entry stays until the id is free. */
 void wl_objects_retire(struct wl_objects *objects, uint32_t id);
-/* wl_display.delete_id: the id is free. Unknown ids are ignored. */
-void wl_objects_delete(struct wl_objects *objects, uint32_t id);
+/* wl_display.delete_id: the id is free. Unknown ids are ignored. False: it was that of a
+ * predecessor, and nobody is to hear of it. */
+bool wl_objects_delete(struct wl_objects *objects, uint32_t id);
 const char *wl_objects_error_name(int error);

@@ -17,6 +17,8 @@ struct shm_pool {
     struct relay *relay;
     struct memory *memory;
     int32_t size;
+    uint32_t shm;   /* the wl_shm that made it */
+    bool elsewhere; /* guest: the host's pool of this id is of a buffer's own memory now */
 };
 
 /* A wl_buffer on a pool. It outlives its object while something shows it. */

@@ -10,6 +10,7 @@
 #include <unistd.h>
 #include <linux/vm_sockets.h>
 
+#include "common/checks.h"
 #include "common/fd.h"
 #include "common/loop.h"
 #include "common/wl-message.h"
@@ -32,17 +33,6 @@ struct probe {
     bool compositor, shm, shell, seat, reached, answered;
     char problem[512];
 };
-
-static void line(bool good, const char *what, const char *advice)
-{
-    printf("%s  %s%s%s\n", good ? "ok  " : "FAIL", what, good || !*advice ? "" : ": ",
-           good ? "" : advice);
-}
-
-static void note(const char *text)
-{
-    printf("note  %s\n", text);
-}
 
 static void probe_message(struct probe *p, struct wl_message *m)
 {
@@ -127,30 +117,30 @@ static const struct uplink_ops uplink_ops = {.ready = ready, .lost = failed, .fa
 static bool check_vsock(const struct address *address, const struct token *token)
 {
     unsigned cid = 0;
-    char text[160];
     int fd = open("/dev/vsock", O_RDONLY | O_CLOEXEC);
     bool have = fd >= 0 && ioctl(fd, IOCTL_VM_SOCKETS_GET_LOCAL_CID, &cid) == 0;
     if (!have && fd < 0 && errno == EACCES)
-        note("/dev/vsock may not be opened by this user; its CID is not shown");
+        checks_note("/dev/vsock may not be opened by this user; its CID is not shown");
     else
-        line(have, "AF_VSOCK",
-             "no /dev/vsock: give the VM a vsock device and load vmw_vsock_virtio_transport");
+        checks_line(
+            have, "AF_VSOCK",
+            "no /dev/vsock: give the VM a vsock device and load vmw_vsock_virtio_transport");
     if (have && cid != VMADDR_CID_ANY) {
-        snprintf(text, sizeof(text), "this machine's CID is %u", cid);
-        note(text);
+        checks_note("this machine's CID is %u", cid);
     }
     fd_close(fd);
     char error[256];
     fd = address_connect(address, true, error, sizeof(error));
     if (fd == -EACCES && !token)
-        line(false, "proof for the host",
-             "neither CAP_NET_BIND_SERVICE (run as the system service, or with setcap) nor a "
-             "--token");
+        checks_line(
+            false, "proof for the host",
+            "neither CAP_NET_BIND_SERVICE (run as the system service, or with setcap) nor a "
+            "--token");
     else
-        line(true,
-             fd == -EACCES ? "proof for the host: the token"
-                           : "proof for the host: a privileged source port",
-             "");
+        checks_line(true,
+                    fd == -EACCES ? "proof for the host: the token"
+                                  : "proof for the host: a privileged source port",
+                    "");
     bool proof = fd != -EACCES || token;
     fd_close(fd);
     return proof;
@@ -158,31 +148,63 @@ static bool check_vsock(const struct address *address, const struct token *token
 
 static int report(const struct probe *p)
 {
-    char text[600];
-    line(p->reached, "the host's daemon answers and knows this VM", p->problem);
+    checks_line(p->reached, "the host's daemon answers and knows this VM", p->problem);
     if (!p->reached)
         return 1;
     const struct gpu *gpu = uplink_gpu(p->uplink);
     if (gpu_device(gpu))
-        snprintf(text, sizeof(text), "the host looks into %s (%s): pixels do not cross the link",
-                 virtgpu_path(gpu_device(gpu)),
-                 virtgpu_has_blobs(gpu_device(gpu)) ? "guest blobs" : "2D resources");
+        checks_note("the host looks into %s (%s): pixels do not cross the link; %s",
+                    virtgpu_path(gpu_device(gpu)),
+                    virtgpu_has_blobs(gpu_device(gpu)) ? "guest blobs" : "2D resources",
+                    gpu_how(gpu));
     else
-        snprintf(text, sizeof(text), "pixels go over the link as bytes: %.500s", gpu->why);
-    note(text);
-    snprintf(text, sizeof(text), "the host calls this VM \"%s\"", uplink_vm_name(p->uplink));
-    note(text);
-    line(p->answered, "the host's compositor answers", p->problem);
+        checks_note("pixels go over the link as bytes: %s", gpu->why);
+    checks_note("the host calls this VM \"%s\"", uplink_vm_name(p->uplink));
+    checks_line(p->answered, "the host's compositor answers", p->problem);
     if (!p->answered)
         return 1;
-    snprintf(text, sizeof(text), "%u globals are offered", p->globals);
-    note(text);
-    line(p->compositor, "wl_compositor", "the host's policy or compositor withholds it");
-    line(p->shm, "wl_shm", "the host's policy or compositor withholds it");
-    line(p->shell, "xdg_wm_base", "the host's policy or compositor withholds it: no windows");
+    checks_note("%u globals are offered", p->globals);
+    checks_line(p->compositor, "wl_compositor", "the host's policy or compositor withholds it");
+    checks_line(p->shm, "wl_shm", "the host's policy or compositor withholds it");
+    checks_line(p->shell, "xdg_wm_base",
+                "the host's policy or compositor withholds it: no windows");
     if (!p->seat)
-        note("wl_seat is not offered: no keyboard, no pointer");
+        checks_note("wl_seat is not offered: no keyboard, no pointer");
     return p->compositor && p->shm && p->shell ? 0 : 1;
+}
+
+static void check_node(void *user, const char *path)
+{
+    unsigned *n = user;
+    char text[300], advice[512];
+    int fd = checks_open(path, advice, sizeof(advice));
+    fd_close(fd);
+    if (fd < 0) {
+        checks_note("a GPU that cannot be looked at: %s", advice);
+        return;
+    }
+    struct virtgpu *gpu = virtgpu_open(path, advice, sizeof(advice));
+    if (!gpu) /* another kind of GPU */
+        return;
+    snprintf(text, sizeof(text), "%s is a virtio-gpu that gives memory as %s", path,
+             virtgpu_has_blobs(gpu) ? "guest blobs" : "2D resources");
+    checks_line(true, text, "");
+    virtgpu_close(gpu);
+    ++*n;
+}
+
+/* Whether the host looks into one of them is told later, when it has said so. */
+static void check_gpus(const char *choice)
+{
+    unsigned n = 0;
+    if (strcmp(choice, "off") == 0)
+        return;
+    if (strcmp(choice, "auto") == 0)
+        virtgpu_each_node(check_node, &n);
+    else
+        check_node(&n, choice);
+    if (n == 0)
+        checks_note("no virtio-gpu here: the VM wants one that wayvsock-gpu serves on the host");
 }
 
 static void check_display(const struct guest_options *options)
@@ -192,13 +214,13 @@ static void check_display(const struct guest_options *options)
         return;
     if (address_display_path(options->display ? options->display : "wayland-0", path, sizeof(path),
                              error, sizeof(error)) < 0)
-        note(error);
+        checks_note("%s", error);
     else if (access(path, F_OK) == 0)
-        printf("note  the display %s exists: a daemon serves it, or systemd does, or it is left "
-               "over\n",
-               path);
+        checks_note("the display %s exists: a daemon serves it, or systemd does, or it is left "
+                    "over",
+                    path);
     else
-        printf("note  the display will be %s\n", path);
+        checks_note("the display will be %s", path);
 }
 
 int check_run(const struct guest_options *options, const struct uplink_config *config)
@@ -210,13 +232,15 @@ int check_run(const struct guest_options *options, const struct uplink_config *c
     p->loop = loop_create();
     if (!p->loop)
         return 1;
-    printf("note  connecting to %s\n", address_format(config->address, text, sizeof(text)));
+    checks_note("connecting to %s", address_format(config->address, text, sizeof(text)));
     bool proof = config->address->kind != ADDRESS_VSOCK || config->no_auth ||
                  check_vsock(config->address, config->token);
     if (config->address->kind == ADDRESS_VSOCK_MUX && !config->token && !config->no_auth) {
-        line(false, "proof for the host", "hybrid sockets need a --token, the same as on the host");
+        checks_line(false, "proof for the host",
+                    "hybrid sockets need a --token, the same as on the host");
         proof = false;
     }
+    check_gpus(options->gpu);
     check_display(options);
     p->timer = loop_timer_create(p->loop, expired, p);
     p->uplink = uplink_create(p->loop, config, &uplink_ops, p);

@@ -33,7 +33,7 @@ struct client {
     struct dial *dial;
     struct loop_timer *wait;
     struct relay *relay;
-    struct pools pools;
+    struct shadows shadows;
     struct linux_dmabuf dmabuf;
     uint32_t clock; /* that wp_presentation announced */
 };
@@ -50,7 +50,7 @@ static void client_destroy(struct client *c)
     owner->n--;
     relay_destroy(c->relay);
     linux_dmabuf_finish(&c->dmabuf);
-    pools_finish(&c->pools);
+    shadows_finish(&c->shadows);
     dial_cancel(c->dial);
     loop_timer_destroy(c->wait);
     fd_close(c->fd);
@@ -74,6 +74,8 @@ static enum relay_verdict hook(struct relay *r, struct wl_message *m, bool event
     case WL_HOOK_TIME_INPUT:
         times_convert(uplink_times(c->owner->uplink), m, CLOCK_MONOTONIC);
         return RELAY_PASS;
+    case WL_HOOK_SHM_RELEASE: /* the host's pools are made anew with it as long as there are any */
+        return RELAY_DROP;
     case WL_HOOK_REGISTRY_GLOBAL:
     case WL_HOOK_REGISTRY_BIND:
     case WL_HOOK_DMABUF_DESTROY:
@@ -86,7 +88,7 @@ static enum relay_verdict hook(struct relay *r, struct wl_message *m, bool event
     case WL_HOOK_PARAMS_CREATE_IMMED:
         return linux_dmabuf_hook(&c->dmabuf, r, m);
     default:
-        return surfaces_hook(r, &c->pools, m);
+        return surfaces_hook(r, &c->shadows, m);
     }
 }
 
@@ -94,6 +96,19 @@ static void punched(struct relay *r, struct memory *memory, uint64_t offset, uin
 {
     (void)r;
     surfaces_forget(memory, offset, length);
+}
+
+static enum relay_verdict place(struct relay *r, struct wl_message *m, struct shm_pool *pool,
+                                struct memory_buffer *layout)
+{
+    struct client *c = r->user;
+    return pools_place(&c->shadows, r, m, pool, layout);
+}
+
+static void batch(struct relay *r)
+{
+    struct client *c = r->user;
+    shadows_sweep(&c->shadows);
 }
 
 static bool intercept(struct relay *r, const struct wl_message *m)
@@ -105,7 +120,14 @@ static bool intercept(struct relay *r, const struct wl_message *m)
 static void import_released(struct relay *r, uint32_t import)
 {
     struct client *c = r->user;
-    pools_released(&c->pools, import);
+    shadows_released(&c->shadows, import);
+}
+
+static int copied_back(struct relay *r, struct memory *memory, const struct link_mem_copy *copy)
+{
+    struct client *c = r->user;
+    pools_copied_back(&c->shadows, memory, copy);
+    return 0;
 }
 
 static void ended(struct relay *r)
@@ -114,9 +136,12 @@ static void ended(struct relay *r)
 }
 
 static const struct relay_ops relay_ops = {.hook = hook,
+                                           .place = place,
+                                           .batch = batch,
                                            .punched = punched,
                                            .intercept = intercept,
                                            .import_released = import_released,
+                                           .copied_back = copied_back,
                                            .ended = ended};
 static const struct link_ops no_ops; /* until the relay adopts the link, in the same call */
 
@@ -237,8 +262,8 @@ void clients_accept(struct clients *owner, int fd)
     c->owner = owner;
     c->fd = fd;
     c->clock = CLOCK_MONOTONIC;
-    pools_init(&c->pools, uplink_gpu(owner->uplink));
-    linux_dmabuf_init(&c->dmabuf, &c->pools);
+    shadows_init(&c->shadows, uplink_gpu(owner->uplink));
+    linux_dmabuf_init(&c->dmabuf, &c->shadows);
     c->next = owner->first;
     if (c->next)
         c->next->prev = c;

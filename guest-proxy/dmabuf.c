@@ -20,7 +20,7 @@
 #include "common/memory.h"
 #include "common/relay.h"
 #include "guest-proxy/damage.h"
-#include "guest-proxy/pools.h"
+#include "guest-proxy/shadows.h"
 
 #define FENCE_MS 2000 /* that a client's GPU may take for what it has committed */
 
@@ -31,9 +31,7 @@ struct source {
 };
 
 struct dmabuf {
-    struct pools *pools;
     struct relay *relay;
-    struct memory *memory; /* the buffer's, which outlives us */
     unsigned n;
     struct source source[DMABUF_PLANES_MAX];
     struct loop_io *fence; /* waits */
@@ -92,7 +90,7 @@ static void dmabuf_drop(void *dmabuf)
     for (unsigned i = 0; i < d->n; i++) {
         struct source *s = &d->source[i];
         if (s->shadow)
-            pools_shadow_drop(s->shadow);
+            shadow_drop(s->shadow);
         if (s->map)
             munmap((void *)s->map, s->plane.size);
         fd_close(s->plane.fd);
@@ -115,30 +113,35 @@ static bool map_plane(struct source *s)
     return s->map != NULL;
 }
 
-int dmabuf_attach(struct pools *p, struct relay *r, struct memory_buffer *b,
-                  struct dmabuf_plane *planes, unsigned n_planes)
+int dmabuf_create(struct shadows *w, struct relay *r, struct dmabuf_plane *planes,
+                  unsigned n_planes, struct memory_buffer *layout)
 {
     struct dmabuf *d = calloc(1, sizeof(*d));
     if (!d)
         return -ENOMEM;
-    d->pools = p;
     d->relay = r;
-    d->memory = b->memory;
     for (; d->n < n_planes; d->n++) {
         struct source *s = &d->source[d->n];
         s->plane = planes[d->n];
         s->plane.fd = fd_steal(&planes[d->n].fd);
-        s->shadow = pools_shadow_import(p, r, s->plane.fd, s->plane.size);
+        s->shadow = shadow_import(w, r, s->plane.fd, s->plane.size);
         if (!s->shadow && !map_plane(s)) {
             d->n++;
             dmabuf_drop(d);
             return -ENOTSUP;
         }
         if (!s->shadow)
-            s->shadow = pools_shadow(p, r, s->plane.size);
+            s->shadow = shadow_create(w, r, s->plane.size);
     }
-    b->shadow = d;
-    b->shadow_drop = dmabuf_drop;
+    /* Compositors want the last row to be as long as the others. */
+    bool whole = planes[0].offset + layout->extent <= planes[0].size;
+    struct shadow *only = n_planes == 1 && whole ? d->source[0].shadow : NULL;
+    if (only && shadow_become_memory(only, NULL, 0) == 0) {
+        layout->memory = only->memory;
+        layout->offset = planes[0].offset;
+    }
+    layout->shadow = d;
+    layout->shadow_drop = dmabuf_drop;
     return 0;
 }
 
@@ -154,18 +157,18 @@ static void copy_rows(struct source *s, uint8_t *to, uint64_t from, const struct
     ioctl(s->plane.fd, DMA_BUF_IOCTL_SYNC, &sync);
 }
 
-/* @from: where the first row of @rect (in the shared memory) is in the plane's dmabuf. */
-static int send_rows(struct dmabuf *d, struct source *s, const struct damage_rect *rect,
-                     uint64_t from, uint32_t from_stride)
+/* @from: where the first row of @rect (in the buffer's memory) is in the plane's dmabuf. */
+static int send_rows(const struct dmabuf *d, struct memory *memory, struct source *s,
+                     const struct damage_rect *rect, uint64_t from, uint32_t from_stride)
 {
     struct link_mem_write rows = {
         .offset = rect->offset, .row = rect->row, .rows = rect->rows, .stride = rect->stride};
-    if (s->shadow && !pools_shadow_serves(s->shadow)) {
-        pools_shadow_drop(s->shadow);
+    if (s->shadow && !shadow_serves(s->shadow)) {
+        shadow_drop(s->shadow);
         s->shadow = NULL;
     }
     if (s->shadow && !s->map) {
-        relay_copy_rows(d->relay, d->memory, rows, s->shadow->import, from, from_stride);
+        relay_copy_rows(d->relay, memory, rows, s->shadow->import, from, from_stride);
         return 0;
     }
     if (!map_plane(s)) /* it could be read when it was new */
@@ -173,12 +176,12 @@ static int send_rows(struct dmabuf *d, struct source *s, const struct damage_rec
     if (s->shadow) {
         struct damage_rect same = *rect;
         same.stride = from_stride;
-        copy_rows(s, s->shadow->memory.map + from, from, &same, from_stride);
-        relay_copy_rows(d->relay, d->memory, rows, s->shadow->import, from, from_stride);
+        copy_rows(s, s->shadow->gpu.map + from, from, &same, from_stride);
+        relay_copy_rows(d->relay, memory, rows, s->shadow->import, from, from_stride);
         return 0;
     }
-    copy_rows(s, d->memory->map + rect->offset, from, rect, from_stride);
-    relay_send_rows(d->relay, d->memory, rows, 0);
+    copy_rows(s, memory->map + rect->offset, from, rect, from_stride);
+    relay_send_rows(d->relay, memory, rows, 0);
     return 0;
 }
 
@@ -186,9 +189,10 @@ int dmabuf_send(struct memory_buffer *b, const struct damage_rect *rect)
 {
     struct dmabuf *d = b->shadow;
     int e = 0;
-    if (d->n == 1) { /* the shared memory has the client's layout */
+    if (d->n == 1) { /* the memory has the client's layout */
         struct source *s = &d->source[0];
-        return send_rows(d, s, rect, s->plane.offset + rect->offset, rect->stride);
+        uint64_t from = s->plane.offset + (rect->offset - b->offset);
+        return send_rows(d, b->memory, s, rect, from, rect->stride);
     }
     for (unsigned i = 0; i < d->n && e == 0; i++) {
         struct source *s = &d->source[i];
@@ -196,7 +200,7 @@ int dmabuf_send(struct memory_buffer *b, const struct damage_rect *rect)
                                   .row = s->plane.row,
                                   .rows = s->plane.rows,
                                   .stride = s->plane.to_stride};
-        e = send_rows(d, s, &all, s->plane.offset, s->plane.stride);
+        e = send_rows(d, b->memory, s, &all, s->plane.offset, s->plane.stride);
     }
     return e;
 }

@@ -11,8 +11,8 @@ struct damage_rect;
 struct loop;
 struct memory;
 struct memory_buffer;
-struct pools;
 struct relay;
+struct shadows;
 
 struct dmabuf_plane {
     int fd; /* -1: none */
@@ -33,10 +33,11 @@ struct dmabuf_format {
 const struct dmabuf_format *dmabuf_format(uint32_t fourcc);
 const struct dmabuf_format *dmabuf_format_of_shm(uint32_t shm);
 
-/* Makes @buffer one whose pixels are in @planes (their descriptors are taken). 0; -ENOTSUP: nobody
- * can read them; -ENOMEM. */
-int dmabuf_attach(struct pools *pools, struct relay *relay, struct memory_buffer *buffer,
-                  struct dmabuf_plane *planes, unsigned n_planes);
+/* Makes @layout that of a buffer whose pixels are in @planes (their descriptors are taken), with a
+ * reference in its shadow. Its memory is that of the one plane, with the offset there; or it stays
+ * NULL, and the owner has to give it some. 0; -ENOTSUP: nobody can read the planes; -ENOMEM. */
+int dmabuf_create(struct shadows *shadows, struct relay *relay, struct dmabuf_plane *planes,
+                  unsigned n_planes, struct memory_buffer *layout);
 bool dmabuf_is(const struct memory_buffer *buffer);
 /* As pools_send(). */
 int dmabuf_send(struct memory_buffer *buffer, const struct damage_rect *rect);

@@ -5,10 +5,14 @@
 #include "guest-proxy/gpu.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "common/fd.h"
 #include "common/log.h"
+#include "guest-proxy/udmabuf.h"
 
 struct search {
     struct gpu *gpu;
@@ -30,7 +34,7 @@ static void found(void *user, const char *path)
 
 int gpu_init(struct gpu *gpu, const char *choice, char *error, size_t error_size)
 {
-    *gpu = (struct gpu){0};
+    *gpu = (struct gpu){.udmabuf = -1};
     if (strcmp(choice, "off") == 0) {
         snprintf(gpu->why, sizeof(gpu->why), "--gpu off");
         return 0;
@@ -58,6 +62,26 @@ void gpu_finish(struct gpu *gpu)
         virtgpu_close(gpu->devices[i]);
     gpu->n = 0;
     gpu->bound = false;
+    gpu->udmabuf = fd_close(gpu->udmabuf);
+}
+
+/* Whether a client's sealed memfd can be a resource; some kernels make none of another's memory. */
+static bool takes_files(struct gpu *gpu, struct virtgpu *device)
+{
+    uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+    struct virtgpu_buffer buffer;
+    if (gpu->udmabuf < 0) {
+        int e = udmabuf_open();
+        gpu->udmabuf = e < 0 ? -1 : e;
+    }
+    _cleanup_(fd_closep) int file = gpu->udmabuf < 0 ? -1 : fd_memfd("wayvsock-trial", page);
+    if (file < 0 || fcntl(file, F_ADD_SEALS, F_SEAL_SHRINK) < 0)
+        return false;
+    _cleanup_(fd_closep) int dmabuf = udmabuf_of_file(gpu->udmabuf, file, 0, page);
+    if (dmabuf < 0 || virtgpu_buffer_import(device, dmabuf, page, &buffer) < 0)
+        return false;
+    virtgpu_buffer_destroy(&buffer);
+    return true;
 }
 
 static uint32_t try_device(struct gpu *gpu, const uint8_t nonce[LINK_NONCE_SIZE])
@@ -93,8 +117,9 @@ uint32_t gpu_answer(struct gpu *gpu, bool bound, const char *why)
         gpu->bound = true;
         gpu->serial++;
         gpu->why[0] = 0;
-        log_info(NULL, "the host looks into %s: pixels do not cross the link",
-                 virtgpu_path(gpu->devices[gpu->at]));
+        gpu->takes_files = takes_files(gpu, gpu->devices[gpu->at]);
+        log_info(NULL, "the host looks into %s: pixels do not cross the link; %s",
+                 virtgpu_path(gpu->devices[gpu->at]), gpu_how(gpu));
         return 0;
     }
     uint8_t nonce[LINK_NONCE_SIZE];
@@ -121,4 +146,13 @@ void gpu_unbind(struct gpu *gpu, const char *why)
 struct virtgpu *gpu_device(const struct gpu *gpu)
 {
     return gpu && gpu->bound ? gpu->devices[gpu->at] : NULL;
+}
+
+const char *gpu_how(const struct gpu *gpu)
+{
+    if (gpu->takes_files)
+        return "shared memory that its client has sealed is not copied in the guest, other is";
+    return gpu->udmabuf < 0
+               ? "shared memory is copied within the guest (no access to /dev/udmabuf)"
+               : "shared memory is copied within the guest (the kernel's driver imports none)";
 }

@@ -15,7 +15,9 @@ struct gpu {
     size_t n;
     size_t at;                   /* which one is being probed, or bound */
     struct virtgpu_buffer probe; /* with the host's nonce in it */
+    int udmabuf;                 /* /dev/udmabuf; -1: not to be had */
     bool bound;
+    bool takes_files;            /* it makes resources of clients' sealed memfds */
     unsigned long serial;        /* counts changes of @bound: what was imported before is void */
     char why[LINK_TEXT_MAX + 1]; /* why it is not bound */
 };
@@ -33,3 +35,5 @@ uint32_t gpu_answer(struct gpu *gpu, bool bound, const char *why);
 void gpu_unbind(struct gpu *gpu, const char *why);
 /* The device whose resources the host knows; NULL: none. */
 struct virtgpu *gpu_device(const struct gpu *gpu);
+/* What becomes of shared memory, in words; only while bound. */
+const char *gpu_how(const struct gpu *gpu);

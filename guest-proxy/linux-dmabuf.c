@@ -3,8 +3,8 @@
  * far as objects made by `create` have not moved them, wl-ids):
  *
  * - zwp_linux_dmabuf_v1: wl_shm; its formats are those that we offer, as far as we carry them
- * - zwp_linux_buffer_params_v1: a wl_shm_pool on memory of our own, made larger when the size is
- *   known
+ * - zwp_linux_buffer_params_v1: a wl_shm_pool on memory of our own; when the buffer is known, on
+ *   that which the buffer is in
  * - wl_buffer: a wl_buffer of that pool; `create` answers with an object of our own
  * - zwp_linux_dmabuf_feedback_v1: the wl_callback of a wl_display.sync, which is gone at once and
  *   tells that the formats are complete */
@@ -22,22 +22,14 @@
 #include "common/memory.h"
 #include "guest-proxy/dmabuf.h"
 #include "guest-proxy/gpu.h"
+#include "guest-proxy/inject.h"
 #include "guest-proxy/pools.h"
 
 #define POOL_MIN 4096u
 
 enum { WL_DATA_DMABUF = _WL_DATA_SHARED_N + 16, WL_DATA_PARAMS, WL_DATA_FEEDBACK };
 
-/* Opcodes, here and of the stand-ins. */
-enum { REGISTRY_BIND = 0, DISPLAY_SYNC = 0, DISPLAY_DELETE_ID = 1 };
-enum {
-    SHM_CREATE_POOL = 0,
-    SHM_RELEASE = 1,
-    SHM_FORMAT = 0,
-    POOL_CREATE_BUFFER = 0,
-    POOL_DESTROY = 1,
-    POOL_RESIZE = 2
-};
+/* Opcodes. */
 enum { DMABUF_FORMAT = 0, DMABUF_MODIFIER = 1, PARAMS_CREATED = 0, PARAMS_FAILED = 1 };
 enum {
     FEEDBACK_DONE,
@@ -61,13 +53,14 @@ enum {
 /* What was bound. */
 struct bound {
     struct wl_data data;
-    uint32_t version, shm_version;
+    uint32_t version;
 };
 
 struct params {
     struct wl_data data;
     struct relay *relay;
     struct memory *memory; /* one use of it */
+    uint32_t dmabuf;       /* what made it */
     struct dmabuf_plane planes[DMABUF_PLANES_MAX];
     uint64_t modifiers[DMABUF_PLANES_MAX];
     bool used;
@@ -78,9 +71,9 @@ struct feedback {
     bool free; /* its stand-in's id is */
 };
 
-void linux_dmabuf_init(struct linux_dmabuf *d, struct pools *pools)
+void linux_dmabuf_init(struct linux_dmabuf *d, struct shadows *shadows)
 {
-    *d = (struct linux_dmabuf){.pools = pools, .table = -1};
+    *d = (struct linux_dmabuf){.shadows = shadows, .table = -1};
 }
 
 void linux_dmabuf_finish(struct linux_dmabuf *d)
@@ -101,34 +94,6 @@ static enum relay_verdict error(struct relay *r, const struct wl_message *m, uin
                m->object, m->info->name, what);
     return RELAY_END;
 }
-
-/* A message of up to 14 words after its header. */
-static size_t message(uint32_t *at, uint32_t object, uint16_t opcode, size_t n,
-                      const uint32_t *words)
-{
-    at[0] = object;
-    at[1] = (uint32_t)(WL_HEADER_SIZE + 4 * n) << 16 | opcode;
-    memcpy(at + 2, words, 4 * n);
-    return WL_HEADER_SIZE + 4 * n;
-}
-
-#define WORDS(...)                                                                                 \
-    (sizeof((uint32_t[]){__VA_ARGS__}) / 4), (const uint32_t[])                                    \
-    {                                                                                              \
-        __VA_ARGS__                                                                                \
-    }
-/* @object as the application calls it; ids among the words as the host does. */
-#define TO_HOST(r, object, opcode, ...)                                                            \
-    do {                                                                                           \
-        uint32_t message_[16];                                                                     \
-        relay_inject_link(r, message_,                                                             \
-                          message(message_, relay_host_id(r, object), opcode, __VA_ARGS__));       \
-    } while (0)
-#define TO_CLIENT(r, object, opcode, ...)                                                          \
-    do {                                                                                           \
-        uint32_t message_[16];                                                                     \
-        relay_inject_local(r, message_, message(message_, object, opcode, __VA_ARGS__));           \
-    } while (0)
 
 static void free_data(struct wl_data *data)
 {
@@ -153,7 +118,7 @@ static const struct relay_global *find_shm(const struct relay *r)
 /* wl_registry.global passes: where there is wl_shm, there are we. */
 static enum relay_verdict offer(struct linux_dmabuf *d, struct relay *r, const struct wl_message *m)
 {
-    if (strcmp(m->args[1].s.text, "wl_shm") != 0 || !gpu_device(d->pools->gpu) || !interface())
+    if (strcmp(m->args[1].s.text, "wl_shm") != 0 || !gpu_device(d->shadows->gpu) || !interface())
         return RELAY_PASS;
     return relay_invent_global(r, m->object, interface(), interface()->version) ? RELAY_PASS
                                                                                 : out_of_memory(r);
@@ -172,22 +137,14 @@ static enum relay_verdict bind(struct relay *r, const struct wl_message *m)
                    "zwp_linux_dmabuf_v1 is not offered any more");
         return RELAY_END;
     }
-    *b =
-        (struct bound){{WL_DATA_DMABUF, free_data}, m->args[1].n.version, shm->version < 2 ? 1 : 2};
+    *b = (struct bound){.data = {.kind = WL_DATA_DMABUF, .destroy = free_data},
+                        .version = m->args[1].n.version};
     relay_attach(r, id, &b->data);
     char name[8] = "wl_shm";
-    uint32_t words[6] = {shm->name, sizeof("wl_shm"), 0, 0, b->shm_version, relay_host_id(r, id)};
+    uint32_t words[6] = {shm->name, sizeof("wl_shm"), 0, 0, 1, relay_host_id(r, id)};
     memcpy(&words[2], name, sizeof(name));
     TO_HOST(r, m->object, REGISTRY_BIND, 6, words);
     return RELAY_DROP;
-}
-
-static enum relay_verdict unbind(struct relay *r, const struct wl_message *m)
-{
-    const struct bound *b = relay_data(r, m->object, WL_DATA_DMABUF);
-    if (b && b->shm_version >= 2)
-        TO_HOST(r, m->object, SHM_RELEASE, 0, NULL);
-    return RELAY_DROP; /* an older wl_shm has no end: its id stays in use, as that of any wl_shm */
 }
 
 /* wl_shm.format(code) of our stand-in. */
@@ -243,7 +200,7 @@ static enum relay_verdict get_feedback(struct relay *r, const struct wl_message 
     struct feedback *f = calloc(1, sizeof(*f));
     if (!f)
         return out_of_memory(r);
-    f->data = (struct wl_data){WL_DATA_FEEDBACK, free_data};
+    f->data = (struct wl_data){.kind = WL_DATA_FEEDBACK, .destroy = free_data};
     relay_attach(r, m->args[0].u, &f->data);
     TO_HOST(r, 1, DISPLAY_SYNC, WORDS(relay_host_id(r, m->args[0].u)));
     return RELAY_DROP;
@@ -261,7 +218,7 @@ static enum relay_verdict end_feedback(struct relay *r, const struct wl_message 
 
 static void tell_feedback(struct linux_dmabuf *d, struct relay *r, uint32_t id)
 {
-    const struct virtgpu *device = gpu_device(d->pools->gpu);
+    const struct virtgpu *device = gpu_device(d->shadows->gpu);
     uint64_t number = device ? virtgpu_device(device) : 0;
     uint32_t words[3] = {sizeof(number)},
              indices[1 + (LINUX_DMABUF_FORMATS_MAX + 1) / 2] = {(uint32_t)(2 * d->n)};
@@ -279,7 +236,8 @@ static void tell_feedback(struct linux_dmabuf *d, struct relay *r, uint32_t id)
     for (size_t i = 0; i < d->n; i++)
         ((uint16_t *)(indices + 1))[i] = (uint16_t)i;
     uint32_t all[2 + sizeof(indices) / 4];
-    relay_inject_local(r, all, message(all, id, FEEDBACK_FORMATS, 1 + (d->n + 1) / 2, indices));
+    relay_inject_local(r, all,
+                       inject_message(all, id, FEEDBACK_FORMATS, 1 + (d->n + 1) / 2, indices));
     TO_CLIENT(r, id, FEEDBACK_TRANCHE_DONE, 0, NULL);
     TO_CLIENT(r, id, FEEDBACK_DONE, 0, NULL);
 }
@@ -301,8 +259,9 @@ static enum relay_verdict create_params(struct relay *r, const struct wl_message
     struct params *p = calloc(1, sizeof(*p));
     if (!p)
         return out_of_memory(r);
-    p->data = (struct wl_data){WL_DATA_PARAMS, params_destroy};
+    p->data = (struct wl_data){.kind = WL_DATA_PARAMS, .destroy = params_destroy};
     p->relay = r;
+    p->dmabuf = m->object;
     p->memory = relay_memory_make(r, POOL_MIN);
     if (!p->memory) {
         free(p);
@@ -413,22 +372,22 @@ static enum relay_verdict make_buffer(struct linux_dmabuf *d, struct relay *r,
     const char *wrong = lay_out(p, format, a[0].i, a[1].i, &code, &carried, &layout);
     if (wrong)
         return error(r, m, code, wrong);
-    if (carried && offered && a[3].u == 0) {
-        if (relay_memory_make_larger(r, p->memory, layout.extent) < 0)
+    if (carried && offered && a[3].u == 0 &&
+        dmabuf_create(d->shadows, r, p->planes, format->planes, &layout) == 0) {
+        layout.data = (struct wl_data){.kind = WL_DATA_BUFFER, .destroy = buffer_destroy};
+        if (!layout.memory && relay_memory_make_larger(r, p->memory, layout.extent) == 0)
+            layout.memory = p->memory;
+        if (layout.memory)
+            b = shm_buffer_create(layout.memory, &layout, 0, buffer_released, r);
+        if (!b) {
+            layout.shadow_drop(layout.shadow);
             return out_of_memory(r);
-        layout.data = (struct wl_data){WL_DATA_BUFFER, buffer_destroy};
-        b = shm_buffer_create(p->memory, &layout, 0, buffer_released, r);
-        if (!b)
-            return out_of_memory(r);
-        relay_memory_use(p->memory);
-        if (dmabuf_attach(d->pools, r, b, p->planes, format->planes) < 0) {
-            shm_buffer_unref(b);
-            b = NULL;
         }
-    }
-    if (!b)
+        relay_memory_use(b->memory);
+    } else {
         log_info(r->subject, "a dmabuf of format %#x and modifier %#llx cannot be shown", a[2].u,
                  (unsigned long long)p->modifiers[0]);
+    }
     *ret = b;
     return RELAY_PASS;
 }
@@ -437,9 +396,12 @@ static enum relay_verdict make_buffer(struct linux_dmabuf *d, struct relay *r,
 static void give_buffer(struct relay *r, const struct wl_message *m, struct memory_buffer *b,
                         uint32_t id, uint32_t host_id)
 {
+    const struct params *p = relay_data(r, m->object, WL_DATA_PARAMS);
     b->id = id;
     relay_attach(r, id, &b->data);
-    if (b->extent > POOL_MIN)
+    if (b->memory != p->memory)
+        pools_swap(r, p->dmabuf, m->object, b->memory, b->memory->size);
+    else if (b->extent > POOL_MIN)
         TO_HOST(r, m->object, POOL_RESIZE, WORDS((uint32_t)b->extent));
     TO_HOST(r, m->object, POOL_CREATE_BUFFER,
             WORDS(host_id, (uint32_t)b->offset, b->width, b->height, b->stride, b->format));
@@ -492,7 +454,7 @@ enum relay_verdict linux_dmabuf_hook(struct linux_dmabuf *d, struct relay *r, st
     case WL_HOOK_REGISTRY_BIND:
         return strcmp(m->args[1].n.interface, "zwp_linux_dmabuf_v1") == 0 ? bind(r, m) : RELAY_PASS;
     case WL_HOOK_DMABUF_DESTROY:
-        return unbind(r, m);
+        return RELAY_DROP; /* buffers may still be made with its stand-in: its id stays in use */
     case WL_HOOK_DMABUF_CREATE_PARAMS:
         return create_params(r, m);
     case WL_HOOK_DMABUF_FEEDBACK:

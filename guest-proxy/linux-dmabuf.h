@@ -7,12 +7,12 @@
 
 #include "common/relay.h"
 
-struct pools;
+struct shadows;
 
 #define LINUX_DMABUF_FORMATS_MAX 32
 
 struct linux_dmabuf {
-    struct pools *pools;
+    struct shadows *shadows;
     const struct dmabuf_format
         *formats[LINUX_DMABUF_FORMATS_MAX]; /* that the compositor's wl_shm has, too */
     size_t n;
@@ -20,7 +20,7 @@ struct linux_dmabuf {
     size_t table_n;
 };
 
-void linux_dmabuf_init(struct linux_dmabuf *dmabuf, struct pools *pools);
+void linux_dmabuf_init(struct linux_dmabuf *dmabuf, struct shadows *shadows);
 void linux_dmabuf_finish(struct linux_dmabuf *dmabuf);
 /* Hooks of its interfaces, of wl_registry.global (to offer it) and of bind. */
 enum relay_verdict linux_dmabuf_hook(struct linux_dmabuf *dmabuf, struct relay *relay,

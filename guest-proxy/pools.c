@@ -1,130 +1,70 @@
 /* SPDX-License-Identifier: MIT */
-/* One resource per wl_buffer, as large as what a reader may look at. A commit's damage is read from
- * the client's file into it: by the kernel, since a client may shrink its file at any time, and a
- * read that finds the end is an answer where a load would be a SIGBUS. The resource stays until the
- * host has said that it looks no more, or the connection has ended. */
+/* One resource per wl_buffer, since a pool grows and a resource cannot. Where the client has sealed
+ * its memfd against shrinking and the GPU's driver takes it, the resource is the client's own
+ * memory, and nothing is copied. Otherwise it is a copy: a commit's damage is read from the
+ * client's file into it, by the kernel, since a client may shrink its file at any time, and a read
+ * that finds the end is an answer where a load would be a SIGBUS.
+ *
+ * For the host the resource is the memory of a pool of its own, from which the buffer is made: the
+ * client's pool is destroyed there and made anew, with the same id, before each buffer. Buffers
+ * outlive their pool, so the client does not notice. */
 #include "guest-proxy/pools.h"
 
 #include <errno.h>
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
-#include "common/log.h"
 #include "common/memory.h"
-#include "common/relay.h"
 #include "guest-proxy/damage.h"
 #include "guest-proxy/dmabuf.h"
-#include "guest-proxy/gpu.h"
+#include "guest-proxy/inject.h"
 
-#define SHADOWS_MAX 512 /* the host has a limit of its own */
-#define RELEASED_MAX 64 /* that the host has not answered for */
-#define SHADOW_BYTES_MAX (1u << 30)
-
-void pools_init(struct pools *p, struct gpu *gpu)
+static void retire(void *shadow)
 {
-    *p = (struct pools){.gpu = gpu};
+    shadow_retire(shadow);
 }
 
-static void shadow_destroy(struct shadow *s)
+/* The best there is. NULL: the pool's own memory has to do. */
+static struct shadow *shadow_for(struct shadows *w, struct relay *r, struct memory *file,
+                                 const struct memory_buffer *layout)
 {
-    struct pools *p = s->pools;
-    if (s->prev)
-        s->prev->next = s->next;
-    else
-        p->shadows = s->next;
-    if (s->next)
-        s->next->prev = s->prev;
-    p->n--;
-    p->released_n -= s->released;
-    if (s->memory.map)
-        p->bytes -= s->memory.size;
-    virtgpu_buffer_destroy(&s->memory);
-    free(s);
-}
-
-void pools_finish(struct pools *p)
-{
-    while (p->shadows)
-        shadow_destroy(p->shadows);
-}
-
-void pools_shadow_drop(struct shadow *s)
-{
-    s->released = true;
-    s->pools->released_n++;
-    if (!s->relay->finished)
-        relay_import_release(s->relay, s->import);
-}
-
-void pools_released(struct pools *p, uint32_t import)
-{
-    for (struct shadow *s = p->shadows; s; s = s->next) {
-        if (s->import == import && s->released) {
-            shadow_destroy(s);
-            return;
-        }
-    }
-}
-
-static void shadow_drop(void *shadow)
-{
-    pools_shadow_drop(shadow);
-}
-
-bool pools_shadow_serves(const struct shadow *s)
-{
-    return s->serial == s->pools->gpu->serial;
-}
-
-/* @fd -1: a resource of our own. */
-static struct shadow *shadow_create(struct pools *p, struct relay *r, int fd, uint64_t size)
-{
-    struct virtgpu *device = p ? gpu_device(p->gpu) : NULL;
-    if (!device || p->n >= SHADOWS_MAX || p->released_n >= RELEASED_MAX || size > LINK_MEMORY_MAX ||
-        (fd < 0 && (size > VIRTGPU_BUFFER_MAX || p->bytes + size > SHADOW_BYTES_MAX)))
-        return NULL;
-    struct shadow *s = calloc(1, sizeof(*s));
-    int e = -ENOMEM;
-    if (s && fd < 0)
-        e = virtgpu_buffer_create(device, size, &s->memory);
-    else if (s)
-        e = virtgpu_buffer_import(device, fd, size, &s->memory);
-    if (e < 0) {
-        free(s);
-        if (fd >= 0)
-            log_debug(r->subject, "a dmabuf is no resource of the GPU: %s", strerror(-e));
-        else if (!p->complained)
-            log_warn(r->subject,
-                     "a buffer of %llu bytes goes over the link: the GPU gives no memory: %s",
-                     (unsigned long long)size, strerror(-e));
-        p->complained |= fd < 0;
+    struct shadow *s = shadow_find(w, file, layout->offset, layout->extent);
+    if (s)
+        return s;
+    s = shadow_share(w, r, file, layout->offset, layout->extent);
+    if (!s)
+        s = shadow_create(w, r, layout->extent);
+    if (s && shadow_become_memory(s, file, layout->offset) < 0) {
+        shadow_drop(s);
         return NULL;
     }
-    s->pools = p;
-    s->relay = r;
-    s->serial = p->gpu->serial;
-    s->next = p->shadows;
-    if (s->next)
-        s->next->prev = s;
-    p->shadows = s;
-    p->n++;
-    if (s->memory.map)
-        p->bytes += s->memory.size;
-    s->import = relay_import(r, s->memory.resource, size);
-    log_debug(r->subject, "import %u: %llu bytes in resource %u%s", s->import,
-              (unsigned long long)size, s->memory.resource, fd < 0 ? "" : ", the client's own");
     return s;
 }
 
-struct shadow *pools_shadow(struct pools *p, struct relay *r, uint64_t size)
+void pools_swap(struct relay *r, uint32_t shm, uint32_t pool, const struct memory *memory,
+                uint64_t size)
 {
-    return shadow_create(p, r, -1, size);
+    TO_HOST(r, pool, POOL_DESTROY, 0, NULL);
+    relay_memory_hand_out(r, memory);
+    TO_HOST(r, shm, SHM_CREATE_POOL, WORDS(relay_host_id(r, pool), (uint32_t)size));
 }
 
-struct shadow *pools_shadow_import(struct pools *p, struct relay *r, int fd, uint64_t size)
+enum relay_verdict pools_place(struct shadows *w, struct relay *r, struct wl_message *m,
+                               struct shm_pool *pool, struct memory_buffer *layout)
 {
-    return shadow_create(p, r, fd, size);
+    struct shadow *s = layout ? shadow_for(w, r, pool->memory, layout) : NULL;
+    if (s) {
+        pools_swap(r, pool->shm, m->object, s->memory, s->memory->size);
+        pool->elsewhere = true;
+        layout->memory = s->memory;
+        layout->offset = s->start;
+        layout->shadow = s;
+        layout->shadow_drop = retire;
+        wl_message_poke(m, WL_HEADER_SIZE + 4, (uint32_t)s->start);
+    } else if (pool->elsewhere) {
+        pools_swap(r, pool->shm, m->object, pool->memory, (uint64_t)(uint32_t)pool->size);
+        pool->elsewhere = false;
+    }
+    return RELAY_PASS;
 }
 
 static int read_all(int fd, uint8_t *to, uint64_t size, uint64_t offset)
@@ -146,38 +86,54 @@ static int read_all(int fd, uint8_t *to, uint64_t size, uint64_t offset)
 static int fill(const struct shadow *s, const struct memory_buffer *b,
                 const struct damage_rect *rect)
 {
-    uint8_t *to = s->memory.map + (rect->offset - b->offset);
-    int fd = b->memory->fd, e = 0;
+    const struct memory *m = b->memory;
+    uint8_t *to = s->gpu.map + s->start + (rect->offset - b->offset);
+    uint64_t from = m->base + rect->offset;
+    int fd = m->file ? m->file->fd : m->fd, e = 0;
     if (rect->row >= rect->stride / 2)
-        return read_all(fd, to, (uint64_t)(rect->rows - 1) * rect->stride + rect->row,
-                        rect->offset);
+        return read_all(fd, to, (uint64_t)(rect->rows - 1) * rect->stride + rect->row, from);
     for (uint64_t i = 0; i < rect->rows && e == 0; i++)
-        e = read_all(fd, to + i * rect->stride, rect->row, rect->offset + i * rect->stride);
+        e = read_all(fd, to + i * rect->stride, rect->row, from + i * rect->stride);
     return e;
 }
 
-int pools_send(struct pools *p, struct relay *r, struct memory_buffer *b,
+int pools_send(struct shadows *w, struct relay *r, struct memory_buffer *b,
                const struct damage_rect *rect)
 {
     if (dmabuf_is(b))
         return dmabuf_send(b, rect);
     struct shadow *s = b->shadow;
-    if (s && !pools_shadow_serves(s)) {
-        pools_shadow_drop(s);
+    if (s && !shadow_serves(s)) {
+        shadow_drop(s);
         b->shadow = s = NULL;
     }
-    if (!s) {
-        b->shadow = s = pools_shadow(p, r, b->extent);
-        b->shadow_drop = shadow_drop;
+    if (!s) { /* the buffer is older than the binding: its memory is filled from a resource */
+        b->shadow = s = shadow_create(w, r, b->extent);
+        b->shadow_drop = retire;
     }
     uint64_t end = rect->offset + (uint64_t)(rect->rows - 1) * rect->stride + rect->row;
     if (!s || rect->offset < b->offset || end > b->offset + b->extent)
         return -ENOTSUP;
-    int e = fill(s, b, rect);
-    if (e < 0)
+    if (s->gpu.map && fill(s, b, rect) < 0)
         return -EFAULT;
     struct link_mem_write rows = {
         .offset = rect->offset, .row = rect->row, .rows = rect->rows, .stride = rect->stride};
-    relay_copy_rows(r, b->memory, rows, s->import, rect->offset - b->offset, rect->stride);
+    relay_copy_rows(r, b->memory, rows, s->import, s->start + (rect->offset - b->offset),
+                    rect->stride);
     return 0;
+}
+
+void pools_copied_back(struct shadows *w, struct memory *memory, const struct link_mem_copy *copy)
+{
+    const struct link_mem_write *to = &copy->to;
+    const struct shadow *s = w->first;
+    while (s && (s->released || s->import != copy->import))
+        s = s->next;
+    if (!s || !s->gpu.map || !memory->file)
+        return; /* what the compositor has written is the client's already */
+    uint64_t end = to->offset + (uint64_t)(to->rows - 1) * to->stride + to->row;
+    for (uint64_t i = 0; i < to->rows && end <= s->gpu.size; i++)
+        if (memory_store(memory, to->offset + i * to->stride,
+                         s->gpu.map + to->offset + i * to->stride, to->row) < 0)
+            return; /* its file is shorter now: its own loss */
 }

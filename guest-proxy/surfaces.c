@@ -66,7 +66,7 @@ static enum relay_verdict create_surface(struct relay *r, uint32_t id)
         free(s);
         return out_of_memory(r);
     }
-    s->data = (struct wl_data){WL_DATA_SURFACE, surface_destroy};
+    s->data = (struct wl_data){.kind = WL_DATA_SURFACE, .destroy = surface_destroy};
     s->mapping.scale = 1;
     relay_attach(r, id, &s->data);
     return RELAY_PASS;
@@ -78,7 +78,7 @@ static enum relay_verdict create_viewport(struct relay *r, uint32_t id, uint32_t
     struct viewport *v = calloc(1, sizeof(*v));
     if (!v)
         return out_of_memory(r);
-    v->data = (struct wl_data){WL_DATA_VIEWPORT, viewport_destroy};
+    v->data = (struct wl_data){.kind = WL_DATA_VIEWPORT, .destroy = viewport_destroy};
     if (s && !s->viewport) { /* a second one is an error that the compositor answers */
         v->surface = s;
         s->viewport = v;
@@ -109,7 +109,7 @@ static struct damage_file *file_of(struct memory *m)
 
 struct sending {
     struct relay *relay;
-    struct pools *pools;
+    struct shadows *shadows;
     struct memory_buffer *buffer;
     bool truncated;
 };
@@ -117,7 +117,7 @@ struct sending {
 static void send_rect(void *user, const struct damage_rect *rect)
 {
     struct sending *to = user;
-    int e = to->truncated ? -EFAULT : pools_send(to->pools, to->relay, to->buffer, rect);
+    int e = to->truncated ? -EFAULT : pools_send(to->shadows, to->relay, to->buffer, rect);
     if (e != -ENOTSUP) {
         to->truncated |= e < 0;
         return;
@@ -139,7 +139,7 @@ static enum relay_verdict sent(const struct sending *to, int e)
     return RELAY_END;
 }
 
-static enum relay_verdict commit(struct relay *r, struct pools *pools, struct surface *s)
+static enum relay_verdict commit(struct relay *r, struct shadows *shadows, struct surface *s)
 {
     const bool shown = s->attached ? s->pending != NULL : s->current != NULL;
     if (shown && dmabuf_wait(s->attached ? s->pending : s->current))
@@ -154,7 +154,7 @@ static enum relay_verdict commit(struct relay *r, struct pools *pools, struct su
     if (b && !file)
         return out_of_memory(r);
     struct damage_layout layout = b ? layout_of(b) : (struct damage_layout){0};
-    struct sending to = {.relay = r, .pools = pools, .buffer = b};
+    struct sending to = {.relay = r, .shadows = shadows, .buffer = b};
     int e = damage_commit(s->damage, file, b ? &layout : NULL, &s->mapping, s->attached, s->moved,
                           send_rect, &to);
     s->attached = s->moved = false;
@@ -162,14 +162,14 @@ static enum relay_verdict commit(struct relay *r, struct pools *pools, struct su
 }
 
 /* A reader that has no surface: an icon. */
-static enum relay_verdict read_buffer(struct relay *r, struct pools *pools, uint32_t id)
+static enum relay_verdict read_buffer(struct relay *r, struct shadows *shadows, uint32_t id)
 {
     struct memory_buffer *b = relay_data(r, id, WL_DATA_BUFFER);
     if (!b)
         return RELAY_PASS;
     struct damage_file *file = file_of(b->memory);
     struct damage_layout layout = layout_of(b);
-    struct sending to = {.relay = r, .pools = pools, .buffer = b};
+    struct sending to = {.relay = r, .shadows = shadows, .buffer = b};
     return file ? sent(&to, damage_whole(file, &layout, send_rect, &to)) : out_of_memory(r);
 }
 
@@ -187,8 +187,8 @@ void surfaces_forget(struct memory *memory, uint64_t offset, uint64_t length)
         damage_forget(memory->damage, offset, length);
 }
 
-static enum relay_verdict surface_request(struct relay *r, struct pools *pools, struct surface *s,
-                                          const struct wl_message *m)
+static enum relay_verdict surface_request(struct relay *r, struct shadows *shadows,
+                                          struct surface *s, const struct wl_message *m)
 {
     const union wl_arg *a = m->args;
     switch (m->info->hook) {
@@ -218,7 +218,7 @@ static enum relay_verdict surface_request(struct relay *r, struct pools *pools, 
             s->mapping.scale = a[0].i;
         break;
     case WL_HOOK_SURFACE_COMMIT:
-        return commit(r, pools, s);
+        return commit(r, shadows, s);
     }
     return RELAY_PASS;
 }
@@ -240,7 +240,7 @@ static void viewport_request(struct surface *s, const struct wl_message *m)
     }
 }
 
-enum relay_verdict surfaces_hook(struct relay *r, struct pools *pools, struct wl_message *m)
+enum relay_verdict surfaces_hook(struct relay *r, struct shadows *shadows, struct wl_message *m)
 {
     struct surface *s;
     struct viewport *v;
@@ -256,12 +256,12 @@ enum relay_verdict surfaces_hook(struct relay *r, struct pools *pools, struct wl
             viewport_request(v->surface, m);
         return RELAY_PASS;
     case WL_HOOK_BUFFER_READ:
-        return read_buffer(r, pools, m->args[0].u);
+        return read_buffer(r, shadows, m->args[0].u);
     case WL_HOOK_CAPTURE_READY:
         captured(r, m->object);
         return RELAY_PASS;
     default:
         s = relay_data(r, m->object, WL_DATA_SURFACE);
-        return s ? surface_request(r, pools, s, m) : RELAY_PASS;
+        return s ? surface_request(r, shadows, s, m) : RELAY_PASS;
     }
 }

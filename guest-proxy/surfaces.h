@@ -4,11 +4,11 @@
  * lacks. */
 #include "common/relay.h"
 
-struct pools;
+struct shadows;
 
 /* Handles the hooks of wl_surface, wp_viewport, and whatever else lets the compositor read a
  * buffer. */
-enum relay_verdict surfaces_hook(struct relay *relay, struct pools *pools,
+enum relay_verdict surfaces_hook(struct relay *relay, struct shadows *shadows,
                                  struct wl_message *message);
 /* The host dropped, or wrote, these bytes of @memory: what we knew of them is void. */
 void surfaces_forget(struct memory *memory, uint64_t offset, uint64_t length);

@@ -9,6 +9,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "common/checks.h"
+#include "common/export-folder.h"
 #include "common/fd.h"
 #include "common/token.h"
 #include "host-proxy/allow.h"
@@ -21,12 +23,6 @@ struct seen {
     unsigned shown, hidden, unknown;
     bool compositor, shm, shell, seat, context;
 };
-
-static void line(bool good, const char *what, const char *advice)
-{
-    printf("%s  %s%s%s\n", good ? "ok  " : "FAIL", what, good || !*advice ? "" : ": ",
-           good ? "" : advice);
-}
 
 static void saw(void *user, const char *interface, uint32_t version)
 {
@@ -59,33 +55,33 @@ static bool check_vm(const struct host_config *config, const struct vm_config *v
     int fd = address_connect_display(config->compositor, error, sizeof(error));
     int r = fd < 0 ? fd : compositor_globals(fd, saw, &direct);
     snprintf(text, sizeof(text), "vm %s: the compositor answers", vm->name);
-    line(r == 0, text, fd < 0 ? error : strerror(-r));
+    checks_line(r == 0, text, fd < 0 ? error : strerror(-r));
     if (r < 0)
         return false;
     compositor_context_init(&context, config->compositor, vm, NULL);
     fd = compositor_connect(&context, error, sizeof(error));
     r = fd < 0 ? fd : compositor_globals(fd, saw, &seen);
     if (r < 0) {
-        line(false, "its clients reach the compositor", fd < 0 ? error : strerror(-r));
+        checks_line(false, "its clients reach the compositor", fd < 0 ? error : strerror(-r));
         good = false;
     } else {
-        printf("note  vm %s: %u globals shown, %u hidden by policy, %u that cannot be carried%s\n",
-               vm->name, seen.shown, seen.hidden, seen.unknown,
-               context.made ? ", tagged by a security context" : "");
+        checks_note("vm %s: %u globals shown, %u hidden by policy, %u that cannot be carried%s",
+                    vm->name, seen.shown, seen.hidden, seen.unknown,
+                    context.made ? ", tagged by a security context" : "");
         if (seen.shown < direct.shown)
-            printf("note  vm %s: the compositor withholds %u allowed globals from clients in a "
-                   "security context; they are named above, and "
-                   "security-context = no would show them\n",
-                   vm->name, direct.shown - seen.shown);
+            checks_note("vm %s: the compositor withholds %u allowed globals from clients in a "
+                        "security context; they are named above, and "
+                        "security-context = no would show them",
+                        vm->name, direct.shown - seen.shown);
         if (vm->security_context && !direct.context)
-            printf("note  vm %s: the compositor has no wp_security_context_v1, so it cannot tell "
-                   "the VM's windows from others\n",
-                   vm->name);
-        line(seen.compositor, "wl_compositor", "withheld by policy or compositor");
-        line(seen.shm, "wl_shm", "withheld by policy or compositor");
-        line(seen.shell, "xdg_wm_base", "withheld by policy or compositor: no windows");
+            checks_note("vm %s: the compositor has no wp_security_context_v1, so it cannot tell "
+                        "the VM's windows from others",
+                        vm->name);
+        checks_line(seen.compositor, "wl_compositor", "withheld by policy or compositor");
+        checks_line(seen.shm, "wl_shm", "withheld by policy or compositor");
+        checks_line(seen.shell, "xdg_wm_base", "withheld by policy or compositor: no windows");
         if (!seen.seat)
-            puts("note  wl_seat is not shown: no keyboard, no pointer");
+            checks_note("wl_seat is not shown: no keyboard, no pointer");
         good = seen.compositor && seen.shm && seen.shell;
     }
     compositor_context_finish(&context);
@@ -100,34 +96,60 @@ static bool check_token(const struct vm_config *vm)
         return true;
     snprintf(text, sizeof(text), "vm %s: the token", vm->name);
     int r = token_read(vm->token_file, &token, error, sizeof(error));
-    line(r == 0, text, error);
+    checks_line(r == 0, text, error);
     if (r == 0)
         token_finish(&token);
     return r == 0;
 }
 
+static bool check_device(const char *vm, const char *path)
+{
+    struct export_welcome welcome;
+    char error[512], text[600];
+    if (handles_check(path, &welcome, error, sizeof(error)) < 0) {
+        checks_note("vm %s: the GPU device: %s", vm, error);
+        return false;
+    }
+    snprintf(text, sizeof(text), "vm %s: the GPU device at %s", vm, path);
+    checks_line(true, text, "");
+    checks_note("vm %s: its guest's driver is %s", vm,
+                welcome.driver ? "there" : "not there (yet)");
+    if (welcome.features & EXPORT_FEATURE_UDMABUF) {
+        checks_udmabuf_limits(welcome.udmabuf_list_limit, welcome.udmabuf_size_limit, text,
+                              sizeof(text));
+        checks_note("vm %s: udmabuf: %s", vm, text);
+    } else {
+        checks_note("vm %s: no udmabuf: the device copies what changed (as its user, "
+                    "\"wayvsock-gpu --check\" says why)",
+                    vm);
+    }
+    return true;
+}
+
 /* A missing device is no failure: pixels go over the link then. */
 static void check_gpu(const struct vm_config *vm)
 {
-    struct export_welcome welcome;
-    char error[512], text[128];
+    struct export_folder list;
+    size_t there = 0;
     if (!vm->gpu) {
-        printf("note  vm %s: no GPU device is named (gpu = PATH): pixels go over the link\n",
-               vm->name);
+        checks_note("vm %s: no GPU device is named (gpu = PATH): pixels go over the link",
+                    vm->name);
         return;
     }
-    snprintf(text, sizeof(text), "vm %s: the GPU device", vm->name);
-    int r = handles_check(vm->gpu, &welcome, error, sizeof(error));
-    line(r == 0, text, error);
-    if (r < 0)
-        return;
-    printf("note  vm %s: the guest's GPU driver is %s\n", vm->name,
-           welcome.driver ? "there" : "not there (yet)");
-    if (welcome.features & EXPORT_FEATURE_UDMABUF)
-        printf("note  vm %s: udmabuf: at most %llu bytes in %u pieces\n", vm->name,
-               (unsigned long long)welcome.udmabuf_size_limit, welcome.udmabuf_list_limit);
-    else
-        printf("note  vm %s: no udmabuf: the device copies what changed\n", vm->name);
+    int r = export_folder_list(vm->gpu, &list);
+    if (r == 0) {
+        for (size_t i = 0; i < list.n; i++)
+            there += check_device(vm->name, list.paths[i]);
+        checks_note(
+            "vm %s: %zu GPU devices export in %s; the guest's daemon shows which is its own",
+            vm->name, there, vm->gpu);
+    } else if (r == -ENOTDIR) {
+        there = check_device(vm->name, vm->gpu);
+    } else {
+        checks_note("vm %s: the GPU device: %s: %s", vm->name, vm->gpu, strerror(-r));
+    }
+    if (there == 0)
+        checks_note("vm %s: while it is not there, pixels go over the link", vm->name);
 }
 
 static bool check_listen(const struct address *address, const struct vm_config *vm)
@@ -136,10 +158,10 @@ static bool check_listen(const struct address *address, const struct vm_config *
     int fd = address_listen(address, error, sizeof(error));
     snprintf(text, sizeof(text), "listening on %s", address_format(address, where, sizeof(where)));
     if (fd == -EADDRINUSE) {
-        printf("note  %s (a running wayvsock-host, perhaps)\n", error);
+        checks_note("%s (a running wayvsock-host, perhaps)", error);
         return true;
     }
-    line(fd >= 0, text, error);
+    checks_line(fd >= 0, text, error);
     if (fd >= 0)
         address_unlisten(fd);
     if (address->kind == ADDRESS_VSOCK_MUX && vm && !vm->token_file)
@@ -160,20 +182,20 @@ int check_run(const struct host_config *config)
             good &= check_listen(&vm->listen[i], config->no_auth ? NULL : vm);
         addresses |= vm->n_listen > 0;
         if (config->n_listen && !vm->has_cid && !vm->n_listen)
-            printf("note  vm %s has neither a CID nor an address of its own: nobody can be it\n",
-                   vm->name);
+            checks_note("vm %s has neither a CID nor an address of its own: nobody can be it",
+                        vm->name);
         good &= check_token(vm);
         check_gpu(vm);
     }
     if (!addresses)
-        puts("note  no address to listen on was named: only systemd's socket activation would do");
-    line(config->n_vms > 0, "a VM is named", "add --vm NAME:CID, or a [vm NAME] section");
+        checks_note("no address to listen on was named: only systemd's socket activation would do");
+    checks_line(config->n_vms > 0, "a VM is named", "add --vm NAME:CID, or a [vm NAME] section");
     good &= config->n_vms > 0;
     for (size_t v = 0; v < config->n_vms; v++)
         good &= check_vm(config, &config->vms[v]);
     if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_max < 4096)
-        printf("note  only %llu open files are allowed; many clients need more (LimitNOFILE)\n",
-               (unsigned long long)files.rlim_max);
+        checks_note("only %llu open files are allowed; many clients need more (LimitNOFILE)",
+                    (unsigned long long)files.rlim_max);
     puts(good ? "Applications would work." : "Applications would not work.");
     return good ? 0 : 1;
 }

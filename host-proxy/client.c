@@ -34,8 +34,10 @@ static void client_destroy(struct client *c)
     if (c->next)
         c->next->prev = c->prev;
     c->vm->clients_n--;
+    imports_stop(&c->imports);
+    relay_destroy(
+        c->relay); /* the compositor lets go of the guest's pages before the device does */
     imports_finish(&c->imports);
-    relay_destroy(c->relay);
     free(c);
 }
 
@@ -88,6 +90,33 @@ static int copy(struct relay *r, struct memory *memory, const struct link_mem_co
     return import_failed(c, imports_copy(&c->imports, memory, copy, text, sizeof(text)), text);
 }
 
+static struct memory *import_memory(struct relay *r, const struct link_mem_import *said)
+{
+    struct client *c = r->user;
+    struct memory *memory = NULL;
+    char text[320];
+    import_failed(c, imports_memory(&c->imports, said, &memory, text, sizeof(text)), text);
+    return memory;
+}
+
+static enum relay_verdict copy_back(struct relay *r, struct memory *memory,
+                                    const struct link_mem_write *rows)
+{
+    struct client *c = r->user;
+    switch (imports_copy_back(&c->imports, memory, rows)) {
+    case IMPORTS_BACK:
+        return RELAY_PASS;
+    case IMPORTS_BACK_SOON:
+        relay_wait(r);
+        return RELAY_WAIT;
+    case IMPORTS_BACK_NOT:
+        return RELAY_DROP;
+    default:
+        import_failed(c, IMPORT_GENERATION, "a screen copy into memory that the guest took away");
+        return RELAY_END;
+    }
+}
+
 static bool may_go_on(struct relay *r, enum link_type type)
 {
     const struct client *c = r->user;
@@ -98,6 +127,13 @@ static void imports_idle(void *user)
 {
     const struct client *c = user;
     link_resume(c->relay->link);
+}
+
+static void imports_copied_back(void *user)
+{
+    const struct client *c = user;
+    if (c->relay->waiting)
+        relay_wait_over(c->relay);
 }
 
 static void import_released(void *user, uint32_t id)
@@ -111,8 +147,10 @@ static void imports_failed(void *user, enum import_rule rule, const char *text)
     import_failed(user, rule, text);
 }
 
-static const struct imports_ops imports_ops = {
-    .idle = imports_idle, .released = import_released, .failed = imports_failed};
+static const struct imports_ops imports_ops = {.idle = imports_idle,
+                                               .copied_back = imports_copied_back,
+                                               .released = import_released,
+                                               .failed = imports_failed};
 
 static void ended(struct relay *r)
 {
@@ -126,6 +164,8 @@ static const struct relay_ops relay_ops = {
     .import = import,
     .import_release = import_release,
     .copy = copy,
+    .import_memory = import_memory,
+    .copy_back = copy_back,
     .may_go_on = may_go_on,
     .ended = ended,
 };

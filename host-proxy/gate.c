@@ -15,8 +15,10 @@
 #include <linux/vm_sockets.h>
 
 #include "common/address.h"
+#include "common/error.h"
 #include "common/fd.h"
 #include "common/link.h"
+#include "common/listener.h"
 #include "common/log.h"
 #include "common/loop.h"
 #include "host-proxy/client.h"
@@ -25,14 +27,11 @@
 
 #define HELLO_MS 5000
 #define WAITING_MAX 64 /* per VM */
-#define RETRY_MS 500
-#define ACCEPT_AT_ONCE 32
 
-struct listener {
+struct entrance {
     struct gate *gate;
-    struct listener *next;
-    int fd;
-    struct loop_io *io;
+    struct entrance *next;
+    struct listener *listener;
     struct vm *vm; /* whoever connects here is this VM; NULL: known by its CID */
 };
 
@@ -49,9 +48,8 @@ struct visitor {
 struct gate {
     struct vms *vms;
     struct loop *loop;
-    struct listener *listeners;
+    struct entrance *entrances;
     struct visitor *visitors;
-    struct loop_timer *retry;
     struct log_subject strangers; /* log lines about CIDs that nothing names */
 };
 
@@ -209,19 +207,19 @@ static void expired(void *user)
 }
 
 /* Which VM a new connection is from, or NULL, with a line in the log. */
-static struct vm *identify(const struct listener *l, const struct address_peer *peer)
+static struct vm *identify(const struct entrance *e, const struct address_peer *peer)
 {
-    struct gate *gate = l->gate;
+    struct gate *gate = e->gate;
     if (peer->kind != ADDRESS_VSOCK) {
-        if (l->vm)
-            return l->vm;
+        if (e->vm)
+            return e->vm;
         log_warn(&gate->strangers, "refused a connection: no VM owns the socket that it came to");
         return NULL;
     }
     const struct vm_config *config = host_config_vm_of_cid(gate->vms->config, peer->cid);
-    if (l->vm && !l->vm->config->has_cid && peer->cid > VMADDR_CID_HOST)
-        return l->vm;
-    if (!config || (l->vm && l->vm->config != config)) {
+    if (e->vm && !e->vm->config->has_cid && peer->cid > VMADDR_CID_HOST)
+        return e->vm;
+    if (!config || (e->vm && e->vm->config != config)) {
         log_warn(&gate->strangers,
                  "refused a connection from CID %u, which nothing names%s: to let it in, add --vm "
                  "NAME:%u, or \"cid = %u\" to a [vm "
@@ -232,15 +230,16 @@ static struct vm *identify(const struct listener *l, const struct address_peer *
     return vms_find(gate->vms, config);
 }
 
-static void arrive(struct listener *l, int fd)
+static void arrive(void *user, int fd)
 {
-    struct gate *gate = l->gate;
+    struct entrance *e = user;
+    struct gate *gate = e->gate;
     struct address_peer peer;
     if (address_peer(fd, &peer) < 0) {
         fd_close(fd);
         return;
     }
-    struct vm *vm = identify(l, &peer);
+    struct vm *vm = identify(e, &peer);
     if (!vm || vm->waiting >= WAITING_MAX) {
         if (vm)
             log_warn(&vm->subject, "refused a connection: %u others have not said who they are",
@@ -279,48 +278,18 @@ static void arrive(struct listener *l, int fd)
     loop_timer_arm(v->timer, HELLO_MS);
 }
 
-static void watch_all(struct gate *gate, unsigned events)
-{
-    for (struct listener *l = gate->listeners; l; l = l->next)
-        loop_io_set(l->io, events);
-}
-
-static void retry(void *user)
-{
-    watch_all(user, LOOP_READ);
-}
-
-static void ready(void *user, unsigned events)
-{
-    struct listener *l = user;
-    (void)events;
-    for (int i = 0; i < ACCEPT_AT_ONCE; i++) {
-        int fd = address_accept(l->fd);
-        if (fd >= 0) {
-            arrive(l, fd);
-            continue;
-        }
-        if (fd == -EMFILE || fd == -ENFILE || fd == -ENOMEM || fd == -ENOBUFS) {
-            log_warn(&l->gate->strangers, "cannot accept a connection now: %s", strerror(-fd));
-            watch_all(l->gate, 0);
-            loop_timer_arm(l->gate->retry, RETRY_MS);
-        }
-        return;
-    }
-}
-
 /* Takes @fd. */
-static int add_listener(struct gate *gate, int fd, struct vm *vm)
+static int add_entrance(struct gate *gate, int fd, struct vm *vm)
 {
-    struct listener *l = calloc(1, sizeof(*l));
-    if (!l) {
+    struct entrance *e = calloc(1, sizeof(*e));
+    if (!e) {
         address_unlisten(fd);
         return -ENOMEM;
     }
-    *l = (struct listener){.gate = gate, .next = gate->listeners, .fd = fd, .vm = vm};
-    l->io = loop_io_create(gate->loop, fd, LOOP_READ, ready, l);
-    gate->listeners = l;
-    return l->io ? 0 : -ENOMEM;
+    *e = (struct entrance){.gate = gate, .next = gate->entrances, .vm = vm};
+    gate->entrances = e;
+    e->listener = listener_create(gate->loop, fd, &gate->strangers, arrive, e);
+    return e->listener ? 0 : -ENOMEM;
 }
 
 static int listen_on(struct gate *gate, const struct address *address, struct vm *vm, char *error,
@@ -332,7 +301,10 @@ static int listen_on(struct gate *gate, const struct address *address, struct vm
         return fd;
     log_info(vm ? &vm->subject : NULL, "listening on %s",
              address_format(address, text, sizeof(text)));
-    return add_listener(gate, fd, vm);
+    int r = add_entrance(gate, fd, vm);
+    if (r < 0)
+        return error_set(r, error, error_size, "out of memory");
+    return 0;
 }
 
 static int inherit(struct gate *gate, char *error, size_t error_size)
@@ -343,18 +315,15 @@ static int inherit(struct gate *gate, char *error, size_t error_size)
     for (int i = 0; i < n; i++) {
         struct address address;
         int r = address_of_listener(first + i, &address);
-        if (r < 0) {
-            snprintf(error, error_size,
-                     "descriptor %d, handed over by systemd, is no socket that we can listen on",
-                     first + i);
-            return r;
-        }
+        if (r < 0)
+            return error_set(
+                r, error, error_size,
+                "descriptor %d, handed over by systemd, is no socket that we can listen on",
+                first + i);
         const struct vm_config *owner = host_config_owner(gate->vms->config, &address);
-        r = add_listener(gate, first + i, owner ? vms_find(gate->vms, owner) : NULL);
-        if (r < 0) {
-            snprintf(error, error_size, "out of memory");
-            return r;
-        }
+        r = add_entrance(gate, first + i, owner ? vms_find(gate->vms, owner) : NULL);
+        if (r < 0)
+            return error_set(r, error, error_size, "out of memory");
     }
     return n;
 }
@@ -368,8 +337,7 @@ struct gate *gate_create(struct vms *vms, char *error, size_t error_size)
     }
     gate->vms = vms;
     gate->loop = vms->loop;
-    gate->retry = loop_timer_create(gate->loop, retry, gate);
-    int r = gate->retry ? inherit(gate, error, error_size) : -ENOMEM;
+    int r = inherit(gate, error, error_size);
     const struct host_config *config = vms->config;
     if (r == 0) {
         for (size_t i = 0; i < config->n_listen && r >= 0; i++)
@@ -377,7 +345,7 @@ struct gate *gate_create(struct vms *vms, char *error, size_t error_size)
         for (size_t v = 0; v < vms->n; v++)
             for (size_t i = 0; i < config->vms[v].n_listen && r >= 0; i++)
                 r = listen_on(gate, &config->vms[v].listen[i], &vms->at[v], error, error_size);
-        if (r == 0 && !gate->listeners) {
+        if (r == 0 && !gate->entrances) {
             snprintf(error, error_size,
                      "nothing to listen on: give --listen, or \"listen\" in the configuration");
             r = -EINVAL;
@@ -396,13 +364,11 @@ void gate_destroy(struct gate *gate)
         return;
     while (gate->visitors)
         link_destroy(visitor_leave(gate->visitors));
-    while (gate->listeners) {
-        struct listener *l = gate->listeners;
-        gate->listeners = l->next;
-        loop_io_destroy(l->io);
-        address_unlisten(l->fd);
-        free(l);
+    while (gate->entrances) {
+        struct entrance *e = gate->entrances;
+        gate->entrances = e->next;
+        listener_destroy(e->listener);
+        free(e);
     }
-    loop_timer_destroy(gate->retry);
     free(gate);
 }

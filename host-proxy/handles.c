@@ -35,6 +35,7 @@
 enum state {
     HANDLES_AWAY,     /* no connection */
     HANDLES_GREETING, /* HELLO is out */
+    HANDLES_LOOKING,  /* there is a folder; the guest is about to be asked */
     HANDLES_PROBING,  /* the guest was asked to write the nonce */
     HANDLES_BINDING,  /* the device was asked to find it */
     HANDLES_UNBOUND,  /* it was not there, or the device was reset */
@@ -357,11 +358,13 @@ static void is_not_bound(struct handles *h, const char *why)
     h->ops->bound(h->user, false, why);
 }
 
-static void binding_answered(void *user, uint32_t status, const struct export_buffer *buffer)
+static void binding_answered(void *user, uint32_t status, const struct export_buffer *buffer,
+                             int fd)
 {
     struct handles *h = user;
     char why[160];
     (void)buffer;
+    (void)fd;
     if (h->state != HANDLES_BINDING)
         return;
     if (status == EXPORT_OK) {
@@ -490,12 +493,14 @@ static struct request *take_request(struct handles *h, uint32_t serial)
     return NULL;
 }
 
+/* Takes @fd. */
 static void answered(struct handles *h, const struct export_header *header, uint32_t status,
-                     const struct export_buffer *buffer)
+                     const struct export_buffer *buffer, int fd)
 {
     struct request *r = take_request(h, header->serial);
     if (!r || (r->type == EXPORT_EXPORT) != (header->type == EXPORT_EXPORTED)) {
         free(r);
+        fd_close(fd);
         broken(h, "an answer to nothing that was asked");
         return;
     }
@@ -504,16 +509,19 @@ static void answered(struct handles *h, const struct export_header *header, uint
     if (done.type == EXPORT_EXPORT)
         h->exports_asked--;
     if (done.user)
-        done.answer(done.user, status, buffer);
-    else if (buffer && status == EXPORT_OK)
+        done.answer(done.user, status, buffer, fd);
+    else
+        fd_close(fd);
+    if (!done.user && buffer && status == EXPORT_OK)
         handles_release(h, buffer->id);
     if (h->packets)
         send_queued_exports(h);
 }
 
-static void received(void *user, const uint8_t *bytes, size_t size, int fd)
+static void received(void *user, const uint8_t *bytes, size_t size, int taken)
 {
     struct handles *h = user;
+    _cleanup_(fd_closep) int fd = taken;
     union {
         struct export_welcome welcome;
         struct export_exported exported;
@@ -523,7 +531,6 @@ static void received(void *user, const uint8_t *bytes, size_t size, int fd)
     } m;
     struct export_header header = {0};
     const uint8_t *payload = bytes + EXPORT_HEADER_SIZE;
-    fd_close(fd); /* none was asked for */
     int e = export_header_decode(bytes, size, &header);
     if (e == EXPORT_E_OK && (header.type == EXPORT_WELCOME) != (h->state == HANDLES_GREETING) &&
         header.serial)
@@ -537,13 +544,17 @@ static void received(void *user, const uint8_t *bytes, size_t size, int fd)
             break;
         case EXPORT_EXPORTED:
             e = export_exported_decode(payload, header.size, &m.exported);
+            if (e == EXPORT_E_OK && m.exported.buffer.kind == EXPORT_KIND_NONE && fd >= 0)
+                e = EXPORT_E_VALUE;
+            if (fd < 0) /* or the kernel had none left for us: copies do */
+                m.exported.buffer.kind = EXPORT_KIND_NONE;
             if (e == EXPORT_E_OK)
-                answered(h, &header, m.exported.status, &m.exported.buffer);
+                answered(h, &header, m.exported.status, &m.exported.buffer, fd_steal(&fd));
             break;
         case EXPORT_STATUS:
             e = export_status_decode(payload, header.size, &m.status);
             if (e == EXPORT_E_OK)
-                answered(h, &header, m.status, NULL);
+                answered(h, &header, m.status, NULL, -1);
             break;
         case EXPORT_GONE:
             e = export_gone_decode(payload, header.size, &m.gone);
@@ -602,8 +613,9 @@ static bool begin_search(struct handles *h, const struct stat *folder)
                  r < 0 ? strerror(-r) : "no wayvsock-gpu exports there");
         return unreachable(h, error);
     }
-    probe(h);
-    return h->state == HANDLES_PROBING;
+    h->state = HANDLES_LOOKING;
+    loop_timer_arm(h->retry, 0); /* never from within handles_begin() */
+    return true;
 }
 
 static bool connect_device(struct handles *h)
@@ -648,6 +660,8 @@ static void try_again(void *user)
     struct handles *h = user;
     if (h->state == HANDLES_GREETING)
         lost(h, "the VM's GPU device does not answer");
+    else if (h->session && h->state == HANDLES_LOOKING)
+        probe(h);
     else if (h->session && h->state == HANDLES_AWAY)
         connect_device(h);
     else if (h->session && h->state == HANDLES_UNBOUND && !h->packets)

@@ -31,8 +31,9 @@ struct handles_user {
 };
 
 /* What a request is answered with: @status of EXPORT_OK…, @buffer for handles_export() where that
- * is EXPORT_OK. */
-typedef void handles_answer(void *user, uint32_t status, const struct export_buffer *buffer);
+ * is EXPORT_OK, with a descriptor (owned by the callee) where its kind says so; -1 otherwise. */
+typedef void handles_answer(void *user, uint32_t status, const struct export_buffer *buffer,
+                            int fd);
 
 /* @path: of the device's export socket, or of a folder of such (common/export-folder.h) that are
  * searched for the VM's; nothing happens before handles_begin(). NULL: out of

@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* An import is asked for as soon as it is named; copies out of it wait until the device has
  * answered. A copy is a request of its own: the client's frames after it wait until it is done,
- * those of others do not. */
+ * those of others do not.
+ *
+ * Memory that is an import is the guest's pages where the device makes a udmabuf of them. The
+ * compositor then sees what the guest writes, and a copy is nothing but the word that it has
+ * written. What was handed to a compositor cannot be taken back, so a client that was given such
+ * memory ends when the resource, the guest's driver or the device does. */
 #include "host-proxy/imports.h"
 
 #include <errno.h>
@@ -11,7 +16,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "common/fd.h"
 #include "common/memory.h"
 
 #define WAITING_MAX 256 /* of one client */
@@ -23,6 +30,7 @@ struct copy {
 };
 
 enum import_state { IMPORT_ASKED, IMPORT_HELD, IMPORT_GONE };
+enum back_state { BACK_NONE, BACK_ASKED, BACK_DONE };
 
 struct import {
     struct imports *owner;
@@ -30,14 +38,18 @@ struct import {
     struct link_import said;
     enum import_state state;
     enum import_rule gone; /* why it is */
+    bool released;         /* the guest does not name it any more */
     struct export_buffer buffer;
+    int fd;                /* of its pages; -1: not to be had, or handed on */
+    struct memory *memory; /* that is its pages; NULL: nobody has (any more) */
+    enum back_state back;
     struct memory *mirror; /* what the device fills; a reference */
     uint64_t mirror_size;
     struct copy *copies, **last; /* that wait for IMPORT_HELD */
 };
 
-static void exported(void *user, uint32_t status, const struct export_buffer *buffer);
-static void done(void *user, uint32_t status, const struct export_buffer *buffer);
+static void exported(void *user, uint32_t status, const struct export_buffer *buffer, int fd);
+static void done(void *user, uint32_t status, const struct export_buffer *buffer, int fd);
 
 const char *import_rule_name(enum import_rule rule)
 {
@@ -74,7 +86,7 @@ refuse(enum import_rule rule, char *text, size_t text_size, const char *format, 
 static struct import *find(const struct imports *m, uint32_t id)
 {
     struct import *i = m->first;
-    while (i && i->said.id != id)
+    while (i && (i->said.id != id || i->released))
         i = i->next;
     return i;
 }
@@ -97,6 +109,7 @@ static void let_go(struct import *i, enum import_rule why)
     if (i->state != IMPORT_GONE)
         i->gone = why;
     i->state = IMPORT_GONE;
+    i->fd = fd_close(i->fd);
 }
 
 static void import_destroy(struct import *i)
@@ -106,6 +119,8 @@ static void import_destroy(struct import *i)
     let_go(i, IMPORT_KNOWN);
     drop_copies(i);
     memory_unref(i->mirror);
+    if (i->memory)
+        i->memory->gone = NULL;
     if (i->prev)
         i->prev->next = i->next;
     else
@@ -130,12 +145,24 @@ static void settle(struct imports *m)
         m->ops->idle(m->owner);
 }
 
+/* The compositor has pages that are not the client's any more. */
+static void fail_shared(const struct import *i, enum import_rule rule, const char *why)
+{
+    char text[320];
+    refuse(rule, text, sizeof(text), "the compositor shows import %u: %s", i->said.id, why);
+    fail(i->owner, rule, text);
+}
+
 static void gone(struct handles_user *user, uint32_t id)
 {
     struct imports *m = (struct imports *)((char *)user - offsetof(struct imports, user));
-    for (struct import *i = m->first; i; i = i->next)
-        if (i->state == IMPORT_HELD && i->buffer.id == id)
-            let_go(i, IMPORT_GENERATION);
+    for (struct import *i = m->first; i; i = i->next) {
+        if (i->state != IMPORT_HELD || i->buffer.id != id)
+            continue;
+        let_go(i, IMPORT_GENERATION);
+        if (i->memory)
+            fail_shared(i, IMPORT_GENERATION, "the guest destroyed the resource");
+    }
 }
 
 static void lost(struct handles_user *user, bool reset, const char *why)
@@ -143,9 +170,14 @@ static void lost(struct handles_user *user, bool reset, const char *why)
     struct imports *m = (struct imports *)((char *)user - offsetof(struct imports, user));
     char text[320];
     enum import_rule rule = reset ? IMPORT_EPOCH : IMPORT_DEVICE;
+    bool back = false;
     for (struct import *i = m->first; i; i = i->next) {
         let_go(i, rule);
         drop_copies(i);
+        back |= i->back == BACK_ASKED;
+        i->back = BACK_NONE;
+        if (i->memory)
+            fail_shared(i, rule, why);
     }
     bool waited = m->waiting > 0;
     m->waiting = 0;
@@ -153,6 +185,8 @@ static void lost(struct handles_user *user, bool reset, const char *why)
         refuse(rule, text, sizeof(text), "pixels in the guest's GPU cannot be had: %s", why);
         fail(m, rule, text);
     }
+    if (back && !m->failed) /* what there is can be had in another way */
+        m->ops->copied_back(m->owner);
 }
 
 void imports_init(struct imports *m, struct handles *handles, const struct imports_ops *ops,
@@ -164,9 +198,14 @@ void imports_init(struct imports *m, struct handles *handles, const struct impor
         handles_join(handles, &m->user);
 }
 
-void imports_finish(struct imports *m)
+void imports_stop(struct imports *m)
 {
     m->failed = true;
+}
+
+void imports_finish(struct imports *m)
+{
+    imports_stop(m);
     while (m->first)
         import_destroy(m->first);
     if (m->handles)
@@ -188,13 +227,13 @@ enum import_rule imports_add(struct imports *m, const struct link_import *said, 
     struct import *i = calloc(1, sizeof(*i));
     if (!i)
         return refuse(IMPORT_DEVICE, text, text_size, "import %u: out of memory", said->id);
-    *i = (struct import){.owner = m, .said = *said, .next = m->first};
+    *i = (struct import){.owner = m, .said = *said, .fd = -1, .next = m->first};
     i->last = &i->copies;
     if (i->next)
         i->next->prev = i;
     m->first = i;
     m->n++;
-    if (handles_export(m->handles, said->resource, EXPORT_NO_DESCRIPTOR, exported, i) < 0) {
+    if (handles_export(m->handles, said->resource, 0, exported, i) < 0) {
         import_destroy(i);
         return refuse(IMPORT_DEVICE, text, text_size, "import %u: out of memory", said->id);
     }
@@ -224,25 +263,35 @@ static enum import_rule judge(const struct import *i, uint32_t status,
     return i->said.size <= buffer->size ? IMPORT_OK : IMPORT_SIZE;
 }
 
+/* Has the device know @memory as what it copies to. 0 or -errno; a request more may be under way.
+ */
+static int give_mirror(struct import *i, struct memory *memory)
+{
+    struct imports *m = i->owner;
+    if (i->mirror == memory && i->mirror_size == memory->size)
+        return 0;
+    int fd = fcntl(memory->fd, F_DUPFD_CLOEXEC, 0);
+    if (fd < 0)
+        return -errno;
+    int r = handles_mirror(m->handles, i->buffer.id, fd, memory->size, done, i);
+    if (r < 0)
+        return r;
+    m->waiting++;
+    memory_ref(memory);
+    memory_unref(i->mirror);
+    i->mirror = memory;
+    i->mirror_size = memory->size;
+    return 0;
+}
+
 /* 0 or -errno. One (two, if the device has to be given the mirror first) request more is under way.
  */
 static int ask_copy(struct import *i, struct memory *memory, const struct link_mem_copy *what)
 {
     struct imports *m = i->owner;
-    int r;
-    if (i->mirror != memory || i->mirror_size != memory->size) {
-        int fd = fcntl(memory->fd, F_DUPFD_CLOEXEC, 0);
-        if (fd < 0)
-            return -errno;
-        r = handles_mirror(m->handles, i->buffer.id, fd, memory->size, done, i);
-        if (r < 0)
-            return r;
-        m->waiting++;
-        memory_ref(memory);
-        memory_unref(i->mirror);
-        i->mirror = memory;
-        i->mirror_size = memory->size;
-    }
+    int r = give_mirror(i, memory);
+    if (r < 0)
+        return r;
     struct export_copy copy = {
         .id = i->buffer.id,
         .generation = i->buffer.generation,
@@ -258,7 +307,16 @@ static int ask_copy(struct import *i, struct memory *memory, const struct link_m
     return r;
 }
 
-static void exported(void *user, uint32_t status, const struct export_buffer *buffer)
+/* Takes @fd. -1: it is not what a compositor could use. */
+static int pages(const struct import *i, const struct export_buffer *buffer, int fd)
+{
+    off_t size = fd < 0 ? -1 : lseek(fd, 0, SEEK_END);
+    if (buffer->kind == EXPORT_KIND_UDMABUF && size >= 0 && (uint64_t)size >= i->said.size)
+        return fd;
+    return fd_close(fd);
+}
+
+static void exported(void *user, uint32_t status, const struct export_buffer *buffer, int fd)
 {
     struct import *i = user;
     struct imports *m = i->owner;
@@ -267,6 +325,7 @@ static void exported(void *user, uint32_t status, const struct export_buffer *bu
     if (status == EXPORT_OK) {
         i->state = IMPORT_HELD;
         i->buffer = *buffer;
+        i->fd = pages(i, buffer, fd);
     }
     if (rule != IMPORT_OK) {
         let_go(i, rule);
@@ -291,11 +350,12 @@ static void exported(void *user, uint32_t status, const struct export_buffer *bu
 }
 
 /* A mirror was taken, or a copy made. */
-static void done(void *user, uint32_t status, const struct export_buffer *buffer)
+static void done(void *user, uint32_t status, const struct export_buffer *buffer, int fd)
 {
     struct import *i = user;
     char text[320];
     (void)buffer;
+    (void)fd;
     if (status != EXPORT_OK) {
         enum import_rule rule = status == EXPORT_STALE   ? IMPORT_GENERATION
                                 : status == EXPORT_RANGE ? IMPORT_GEOMETRY
@@ -307,14 +367,108 @@ static void done(void *user, uint32_t status, const struct export_buffer *buffer
     settle(i->owner);
 }
 
+/* When the guest does not name it, no compositor sees it, and nothing is written to it. */
+static void finish_release(struct import *i)
+{
+    struct imports *m = i->owner;
+    uint32_t id = i->said.id;
+    if (!i->released || i->memory || i->back == BACK_ASKED || m->failed)
+        return;
+    import_destroy(i);
+    m->ops->released(m->owner, id);
+}
+
+static void memory_gone(void *user, struct memory *memory)
+{
+    struct import *i = user;
+    (void)memory;
+    i->memory = NULL;
+    finish_release(i);
+}
+
+enum import_rule imports_memory(struct imports *m, const struct link_mem_import *said,
+                                struct memory **ret_memory, char *text, size_t text_size)
+{
+    struct import *i = find(m, said->import);
+    if (!i)
+        return refuse(IMPORT_KNOWN, text, text_size, "memory of import %u, which is not there",
+                      said->import);
+    if (said->size > i->said.size)
+        return refuse(IMPORT_GEOMETRY, text, text_size, "memory of %llu bytes of import %u of %llu",
+                      (unsigned long long)said->size, said->import,
+                      (unsigned long long)i->said.size);
+    if (i->state == IMPORT_GONE)
+        return refuse(i->gone, text, text_size,
+                      "memory of import %u, which is not to be had any more", said->import);
+    struct memory *memory =
+        i->fd >= 0 ? memory_share(fd_steal(&i->fd), said->size) : memory_create(said->size);
+    if (!memory)
+        return refuse(IMPORT_DEVICE, text, text_size, "no memory of %llu bytes: %s",
+                      (unsigned long long)said->size, strerror(errno));
+    if (memory->shared) {
+        i->memory = memory;
+        memory->gone = memory_gone;
+        memory->user = i;
+    }
+    *ret_memory = memory;
+    return IMPORT_OK;
+}
+
+static void copied_back(void *user, uint32_t status, const struct export_buffer *buffer, int fd)
+{
+    struct import *i = user;
+    char text[320];
+    (void)buffer;
+    (void)fd;
+    struct imports *m = i->owner;
+    i->back = BACK_DONE;
+    if (status != EXPORT_OK) {
+        refuse(IMPORT_DEVICE, text, sizeof(text), "a copy into import %u: %s", i->said.id,
+               export_status_name(status));
+        fail(m, IMPORT_DEVICE, text);
+        return;
+    }
+    finish_release(i);
+    m->ops->copied_back(m->owner);
+}
+
+enum imports_back imports_copy_back(struct imports *m, struct memory *memory,
+                                    const struct link_mem_write *rows)
+{
+    struct import *i = find(m, memory->import);
+    if (!i || i->state != IMPORT_HELD)
+        return memory->shared ? IMPORTS_BACK_LOST : IMPORTS_BACK_NOT;
+    if (i->back == BACK_ASKED)
+        return IMPORTS_BACK_SOON;
+    if (memory->shared || i->back == BACK_DONE) {
+        i->back = BACK_NONE;
+        return IMPORTS_BACK;
+    }
+    struct export_copy copy = {
+        .id = i->buffer.id,
+        .flags = EXPORT_TO_GUEST,
+        .generation = i->buffer.generation,
+        .source = rows->offset,
+        .target = rows->offset,
+        .source_stride = rows->stride,
+        .target_stride = rows->stride,
+        .n_rects = 1,
+        .rects = {{.width = rows->row, .height = rows->rows}},
+    };
+    if (give_mirror(i, memory) < 0 || handles_copy(m->handles, &copy, copied_back, i) < 0)
+        return IMPORTS_BACK_NOT;
+    i->back = BACK_ASKED;
+    return IMPORTS_BACK_SOON;
+}
+
 enum import_rule imports_release(struct imports *m, uint32_t id, char *text, size_t text_size)
 {
     struct import *i = find(m, id);
     if (!i)
         return refuse(IMPORT_KNOWN, text, text_size, "release of import %u, which is not there",
                       id);
-    import_destroy(i);
-    m->ops->released(m->owner, id);
+    i->released = true;
+    finish_release(i);
     return IMPORT_OK;
 }
 
@@ -334,6 +488,13 @@ enum import_rule imports_copy(struct imports *m, struct memory *memory,
     if (i->state == IMPORT_GONE)
         return refuse(i->gone, text, text_size,
                       "a copy out of import %u, which is not to be had any more", what->import);
+    if (memory->shared) /* which an import that is held has become */
+        return memory == i->memory && what->source_offset == what->to.offset &&
+                       (what->to.rows == 1 || what->source_stride == what->to.stride)
+                   ? IMPORT_OK
+                   : refuse(IMPORT_GEOMETRY, text, text_size,
+                            "a copy into memory of the guest's own, out of import %u",
+                            what->import);
     if (i->state == IMPORT_HELD)
         return ask_copy(i, memory, what) < 0
                    ? refuse(IMPORT_DEVICE, text, text_size,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
-/* imports: the resources that one client's connection has named, what may be done with them, and
- * the copies out of them. */
+/* imports: the resources that one client's connection has named, what may be done with them, memory
+ * that they are, and copies out of them and back. */
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -25,7 +25,7 @@ enum import_rule {
     IMPORT_MEMORY,  /* it is guest memory */
     IMPORT_SIZE,    /* it is as large as the guest says */
     IMPORT_KNOWN,   /* a copy or release names an import that is there */
-    IMPORT_GEOMETRY,   /* a copy stays within its import */
+    IMPORT_GEOMETRY,   /* a copy or memory stays within its import */
     IMPORT_EPOCH,      /* the guest's driver did not start anew since the import */
     IMPORT_GENERATION, /* the import still has the memory that it had */
     IMPORT_DEVICE,     /* the device can do it, and answers */
@@ -36,6 +36,8 @@ const char *import_rule_name(enum import_rule rule);
 struct imports_ops {
     /* Nothing waits for the GPU any more. */
     void (*idle)(void *user);
+    /* imports_copy_back() has another answer. */
+    void (*copied_back)(void *user);
     /* The guest may reuse the resource. */
     void (*released)(void *user, uint32_t id);
     /* The client has to end. @text is for people. From the loop, at most once. */
@@ -55,6 +57,8 @@ struct imports {
 
 void imports_init(struct imports *imports, struct handles *handles, const struct imports_ops *ops,
                   void *owner);
+/* Before what the client holds goes: nobody is told of anything any more. */
+void imports_stop(struct imports *imports);
 void imports_finish(struct imports *imports);
 
 /* Each returns IMPORT_OK, or the rule that forbids it, with a text. */
@@ -65,5 +69,15 @@ enum import_rule imports_release(struct imports *imports, uint32_t id, char *tex
 /* Rows of a resource into @memory (referenced until it is done), whose bounds were checked. */
 enum import_rule imports_copy(struct imports *imports, struct memory *memory,
                               const struct link_mem_copy *copy, char *text, size_t text_size);
+/* Memory that the compositor is to see: the guest's own pages where the device can give them, else
+ * a mirror. *ret_memory: a new reference. */
+enum import_rule imports_memory(struct imports *imports, const struct link_mem_import *said,
+                                struct memory **ret_memory, char *text, size_t text_size);
+/* The compositor wrote @rows into such memory; where is it for the guest? In its resource; there
+ * soon (copied_back() follows); or nowhere but in @memory (LOST: not even there: the client has to
+ * end). */
+enum imports_back { IMPORTS_BACK, IMPORTS_BACK_SOON, IMPORTS_BACK_NOT, IMPORTS_BACK_LOST };
+enum imports_back imports_copy_back(struct imports *imports, struct memory *memory,
+                                    const struct link_mem_write *rows);
 /* False: a frame of that type is to wait for idle(). */
 bool imports_may_go_on(const struct imports *imports, enum link_type type);

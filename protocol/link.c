@@ -33,6 +33,7 @@ static const struct {
     [LINK_IMPORT_RELEASE] = {"IMPORT_RELEASE", 4, 4},
     [LINK_IMPORT_RELEASED] = {"IMPORT_RELEASED", 4, 4},
     [LINK_MEM_COPY] = {"MEM_COPY", 40, 40},
+    [LINK_MEM_IMPORT] = {"MEM_IMPORT", 16, 16},
 };
 
 const char *link_type_name(unsigned type)
@@ -542,4 +543,28 @@ size_t link_mem_copy_encode(uint8_t *buffer, const struct link_mem_copy *copy)
     bytes_put(&w, copy->source_stride, 4);
     bytes_put(&w, copy->source_offset, 8);
     return LINK_HEADER_SIZE + 40;
+}
+
+int link_mem_import_decode(const void *payload, size_t size, struct link_mem_import *ret)
+{
+    struct bytes_reader r = bytes_reader(payload, size);
+    struct link_mem_import m = {.id = bytes_get32(&r)};
+    m.import = bytes_get32(&r);
+    m.size = bytes_get64(&r);
+    if (!bytes_done(&r))
+        return LINK_E_SIZE;
+    if (m.import == 0 || m.size == 0 || m.size > LINK_MEMORY_MAX)
+        return LINK_E_VALUE;
+    *ret = m;
+    return LINK_OK;
+}
+
+size_t link_mem_import_encode(uint8_t *buffer, const struct link_mem_import *import)
+{
+    link_header_encode(buffer, LINK_MEM_IMPORT, 16);
+    struct bytes_writer w = bytes_writer(buffer + LINK_HEADER_SIZE, 16);
+    bytes_put(&w, import->id, 4);
+    bytes_put(&w, import->import, 4);
+    bytes_put(&w, import->size, 8);
+    return LINK_HEADER_SIZE + 16;
 }

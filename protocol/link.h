@@ -29,8 +29,9 @@
 #define LINK_HOST_ID 0x80000000u /* set in ids that the host makes */
 #define LINK_TICK_MS 2000        /* one heartbeat */
 #define LINK_NONCE_SIZE 32       /* what a PROBE asks for */
-#define LINK_PROBES_MAX 16 /* PROBED frames that answer one PROBE: a guest may have several GPUs   \
-                            */
+#define LINK_PROBES_MAX                                                                            \
+    16 /* PROBED frames that answer one PROBE: a guest may have several GPUs                       \
+        */
 
 enum { /* bits of HELLO and WELCOME; unknown ones are ignored */
        /* HELLO: the guest has a GPU of the kind that the host could look into. WELCOME: a PROBE or
@@ -60,7 +61,8 @@ enum link_type {
     LINK_IMPORT,         /* client, guest → host: a number for a resource of the guest's GPU */
     LINK_IMPORT_RELEASE, /* client, guest → host: it will not be named again */
     LINK_IMPORT_RELEASED, /* client, host → guest: nobody looks into it any more */
-    LINK_MEM_COPY, /* client, guest → host: rows of memory are to be taken from a resource */
+    LINK_MEM_COPY,   /* client, either: rows of memory are (to be) copied from or to a resource */
+    LINK_MEM_IMPORT, /* client, guest → host: memory that is a resource of the guest's GPU */
     _LINK_TYPE_N,
 };
 
@@ -196,6 +198,13 @@ struct link_mem_copy {
     uint64_t source_offset;
 };
 
+/* MEM_IMPORT {u32 id, import; u64 size}: new memory, whose bytes are those of the import from its
+ * first on. @id is made like that of a VFD; the VFD that hands it to a message follows. */
+struct link_mem_import {
+    uint32_t id, import;
+    uint64_t size;
+};
+
 /* IMPORT_RELEASE, IMPORT_RELEASED {u32 id} */
 
 enum { /* what decoding may answer */
@@ -226,6 +235,7 @@ int link_probed_decode(const void *payload, size_t size, uint32_t *ret_resource)
 int link_bound_decode(const void *payload, size_t size, struct link_bound *ret);
 int link_import_decode(const void *payload, size_t size, struct link_import *ret);
 int link_mem_copy_decode(const void *payload, size_t size, struct link_mem_copy *ret);
+int link_mem_import_decode(const void *payload, size_t size, struct link_mem_import *ret);
 
 /* Encoders write header and payload into @buffer and return the number of bytes; sizes beyond the
  * caps are cut (texts) or the caller's mistake (asserted). MEM_WRITE and STREAM_DATA write what
@@ -251,6 +261,7 @@ size_t link_probed_encode(uint8_t *buffer, uint32_t resource);
 size_t link_bound_encode(uint8_t buffer[LINK_FRAME_SMALL_MAX], bool bound, const char *text);
 size_t link_import_encode(uint8_t *buffer, const struct link_import *import);
 size_t link_mem_copy_encode(uint8_t *buffer, const struct link_mem_copy *copy);
+size_t link_mem_import_encode(uint8_t *buffer, const struct link_mem_import *import);
 
 const char *link_type_name(unsigned type);
 const char *link_decode_error_name(int error);

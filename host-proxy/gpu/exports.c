@@ -17,6 +17,7 @@
 
 #include "common/address.h"
 #include "common/fd.h"
+#include "common/listener.h"
 #include "common/log.h"
 #include "common/loop.h"
 #include "common/packets.h"
@@ -63,8 +64,8 @@ struct client {
 struct exports {
     struct loop *loop;
     struct device *device;
-    int listener; /* owned */
-    struct loop_io *io;
+    struct listener *listener; /* NULL: clients come by exports_serve() alone */
+    struct log_subject subject;
     struct loop_timer *timer; /* of the pending requests */
     const uid_t *users;
     size_t n_users;
@@ -545,23 +546,18 @@ int exports_serve(struct exports *x, int fd)
     return 0;
 }
 
-static void incoming(void *user, unsigned events)
+static void incoming(void *user, int fd)
 {
     struct exports *x = user;
     struct address_peer peer;
-    (void)events;
-    _cleanup_(fd_closep) int fd = address_accept(x->listener);
-    if (fd < 0)
-        return;
     if (address_peer(fd, &peer) < 0 || !let_in(x, peer.uid)) {
-        log_warn(
-            NULL,
-            "a process of another user is refused at the export socket (--export-user lets it in)");
+        log_warn(&x->subject, "refused a process of another user (--export-user lets it in)");
+        fd_close(fd);
         return;
     }
-    int r = exports_serve(x, fd_steal(&fd));
+    int r = exports_serve(x, fd);
     if (r < 0)
-        log_warn(NULL, "an export client is refused: %s", strerror(-r));
+        log_warn(&x->subject, "refused a client: %s", strerror(-r));
 }
 
 struct exports *exports_create(struct loop *loop, struct device *device, int listener,
@@ -569,19 +565,19 @@ struct exports *exports_create(struct loop *loop, struct device *device, int lis
 {
     struct exports *x = calloc(1, sizeof(*x));
     if (!x) {
-        fd_close(listener);
+        address_unlisten(listener);
         return NULL;
     }
     *x = (struct exports){.loop = loop,
                           .device = device,
-                          .listener = listener,
+                          .subject = {.name = "export socket"},
                           .users = users,
                           .n_users = n_users,
                           .udmabuf = -1};
     x->timer = loop_timer_create(loop, check_pending, x);
     if (listener >= 0)
-        x->io = loop_io_create(loop, listener, LOOP_READ, incoming, x);
-    if (!x->timer || (listener >= 0 && !x->io) ||
+        x->listener = listener_create(loop, listener, &x->subject, incoming, x);
+    if (!x->timer || (listener >= 0 && !x->listener) ||
         getrandom(x->device_id, sizeof(x->device_id), 0) != sizeof(x->device_id)) {
         exports_destroy(x);
         errno = ENOMEM;
@@ -601,10 +597,8 @@ void exports_destroy(struct exports *x)
         return;
     while (x->clients)
         free_client(x->clients);
-    loop_io_destroy(x->io);
+    listener_destroy(x->listener);
     loop_timer_destroy(x->timer);
-    if (x->listener >= 0)
-        address_unlisten(x->listener);
     fd_close(x->udmabuf);
     free(x);
 }

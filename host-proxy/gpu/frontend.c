@@ -10,15 +10,15 @@
 #include <sys/socket.h>
 
 #include "common/address.h"
+#include "common/error.h"
 #include "common/fd.h"
+#include "common/listener.h"
 #include "common/log.h"
-#include "common/loop.h"
 #include "host-proxy/gpu/device.h"
 
 struct frontend {
     struct device *device;
-    int listener; /* owned; -1: there was only one connection */
-    struct loop_io *io;
+    struct listener *listener; /* NULL: there was only one connection */
     void (*ended)(void *user);
     void *user;
 };
@@ -30,17 +30,13 @@ static void lost(void *user, int reason)
         log_warn(NULL, "the hypervisor's connection is lost: %s", strerror(-reason));
     else
         log_info(NULL, "the hypervisor disconnected");
-    if (f->listener < 0)
+    if (!f->listener)
         f->ended(f->user);
 }
 
-static void incoming(void *user, unsigned events)
+static void incoming(void *user, int fd)
 {
     struct frontend *f = user;
-    (void)events;
-    int fd = address_accept(f->listener);
-    if (fd < 0)
-        return;
     int r = device_connect(f->device, fd, lost, f);
     if (r == -EBUSY)
         log_warn(NULL, "a second hypervisor is refused: this GPU belongs to one VM");
@@ -50,6 +46,15 @@ static void incoming(void *user, unsigned events)
         log_info(NULL, "the hypervisor is connected");
 }
 
+/* Takes @fd. */
+static int listen_on(struct frontend *f, struct loop *loop, int fd, char *error, size_t error_size)
+{
+    f->listener = listener_create(loop, fd, NULL, incoming, f);
+    if (f->listener)
+        return 0;
+    return error_set(-ENOMEM, error, error_size, "out of memory");
+}
+
 static bool is_listening(int fd)
 {
     int on = 0;
@@ -57,17 +62,18 @@ static bool is_listening(int fd)
     return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &on, &size) == 0 && on;
 }
 
-static int serve(struct frontend *f, const char *path, int fd, char *error, size_t error_size)
+static int serve(struct frontend *f, struct loop *loop, const char *path, int fd, char *error,
+                 size_t error_size)
 {
     if (path) {
-        f->listener = address_listen_path(path, SOCK_STREAM, 0600, error, error_size);
-        return f->listener < 0 ? f->listener : 0;
+        fd = address_listen_path(path, SOCK_STREAM, 0600, error, error_size);
+        return fd < 0 ? fd : listen_on(f, loop, fd, error, error_size);
     }
     int r = fcntl(fd, F_SETFD, FD_CLOEXEC) < 0 ? -errno : fd_set_nonblock(fd);
     if (r < 0) {
         snprintf(error, error_size, "descriptor %d: %s", fd, strerror(-r));
     } else if (is_listening(fd)) {
-        f->listener = fd;
+        return listen_on(f, loop, fd, error, error_size);
     } else {
         r = device_connect(f->device, fd, lost, f);
         if (r < 0)
@@ -90,15 +96,8 @@ struct frontend *frontend_create(struct loop *loop, struct device *device, const
         errno = ENOMEM;
         return NULL;
     }
-    *f = (struct frontend){.device = device, .listener = -1, .ended = ended, .user = user};
-    int r = serve(f, path, fd, error, error_size);
-    if (r == 0 && f->listener >= 0) {
-        f->io = loop_io_create(loop, f->listener, LOOP_READ, incoming, f);
-        if (!f->io) {
-            r = -ENOMEM;
-            snprintf(error, error_size, "out of memory");
-        }
-    }
+    *f = (struct frontend){.device = device, .ended = ended, .user = user};
+    int r = serve(f, loop, path, fd, error, error_size);
     if (r < 0) {
         frontend_destroy(f);
         errno = -r;
@@ -111,8 +110,6 @@ void frontend_destroy(struct frontend *f)
 {
     if (!f)
         return;
-    loop_io_destroy(f->io);
-    if (f->listener >= 0)
-        address_unlisten(f->listener);
+    listener_destroy(f->listener);
     free(f);
 }

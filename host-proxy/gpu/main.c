@@ -14,16 +14,11 @@
 #include "common/loop.h"
 #include "common/options.h"
 #include "common/sd.h"
+#include "host-proxy/gpu/check.h"
 #include "host-proxy/gpu/device.h"
 #include "host-proxy/gpu/exports.h"
 #include "host-proxy/gpu/frontend.h"
 #include "host-proxy/gpu/options.h"
-
-static void terminate(void *user, int signo)
-{
-    (void)signo;
-    loop_stop(user);
-}
 
 static void ended(void *user)
 {
@@ -92,14 +87,7 @@ static int run(const struct gpu_options *options)
             log_error(NULL, "%s", error);
     }
     if (r == 0)
-        r = loop_signal(loop, SIGTERM, terminate, loop);
-    if (r == 0)
-        r = loop_signal(loop, SIGINT, terminate, loop);
-    if (r == 0) {
-        sd_notify_ready();
-        loop_run(loop);
-        sd_notify_stopping();
-    }
+        r = sd_run(loop);
     frontend_destroy(frontend);
     exports_destroy(exports);
     device_destroy(device);
@@ -115,6 +103,8 @@ int main(int argc, char **argv)
         return r == OPTIONS_DONE ? 0 : 2;
     if (options.print_capabilities)
         return print_capabilities();
+    if (options.check)
+        return gpu_check_run(&options);
     log_init("wayvsock-gpu", options.log_level);
     signal(SIGPIPE, SIG_IGN);
     fd_raise_limit();

@@ -2,7 +2,6 @@
 #include "host-proxy/gpu/options.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <pwd.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -21,9 +20,7 @@ enum {
     OPTION_VIRGL,
     OPTION_RENDER_NODE,
     OPTION_PRINT_CAPABILITIES,
-    OPTION_LOG_LEVEL,
-    OPTION_HELP,
-    OPTION_VERSION,
+    OPTION_CHECK,
 };
 
 static const struct option options[] = {
@@ -34,9 +31,8 @@ static const struct option options[] = {
     {"virgl", no_argument, NULL, OPTION_VIRGL},
     {"render-node", required_argument, NULL, OPTION_RENDER_NODE},
     {"print-capabilities", no_argument, NULL, OPTION_PRINT_CAPABILITIES},
-    {"log-level", required_argument, NULL, OPTION_LOG_LEVEL},
-    {"help", no_argument, NULL, OPTION_HELP},
-    {"version", no_argument, NULL, OPTION_VERSION},
+    {"check", no_argument, NULL, OPTION_CHECK},
+    OPTIONS_COMMON,
     {0},
 };
 
@@ -54,6 +50,7 @@ static const char help[] =
     "  --virgl               offer 3D (only where it is built in)\n"
     "  --render-node PATH    the host's GPU for 3D\n"
     "  --print-capabilities  print what is supported as JSON\n"
+    "  --check               tell what is in place, and what to do about what is not\n"
     "  --log-level LEVEL     error, warn, info or debug (info)\n"
     "  --help                print this\n"
     "  --version             print the version\n";
@@ -84,7 +81,7 @@ static int add_user(struct gpu_options *o, const char *text)
     return 0;
 }
 
-static int apply(int option, struct gpu_options *o)
+static int apply(int option, char **argv, struct gpu_options *o)
 {
     long number;
     switch (option) {
@@ -110,11 +107,11 @@ static int apply(int option, struct gpu_options *o)
     case OPTION_PRINT_CAPABILITIES:
         o->print_capabilities = true;
         return 0;
-    default:
-        if (log_level_parse(optarg, &o->log_level) < 0)
-            return options_error(PROGRAM, "--log-level: \"%s\" is none of error, warn, info, debug",
-                                 optarg);
+    case OPTION_CHECK:
+        o->check = true;
         return 0;
+    default:
+        return options_common(PROGRAM, help, option, argv, &o->log_level);
     }
 }
 
@@ -125,14 +122,8 @@ int gpu_options_parse(int argc, char **argv, struct gpu_options *ret_options)
     optind = 0; /* glibc: start anew */
     opterr = 0;
     while ((option = getopt_long(argc, argv, ":", options, NULL)) != -1) {
-        if (option == OPTION_HELP)
-            return options_help(help);
-        if (option == OPTION_VERSION)
-            return options_version(PROGRAM);
-        if (option == '?' || option == ':')
-            return options_error_getopt(PROGRAM, option, argv);
-        int r = apply(option, &o);
-        if (r < 0)
+        int r = apply(option, argv, &o);
+        if (r != 0)
             return r;
     }
     if (optind < argc)
@@ -141,7 +132,7 @@ int gpu_options_parse(int argc, char **argv, struct gpu_options *ret_options)
         *ret_options = o;
         return 0;
     }
-    if (!o.socket_path == (o.fd < 0))
+    if (!o.check && !o.socket_path == (o.fd < 0))
         return options_error(PROGRAM,
                              "give either --socket-path PATH or --fd N: where the hypervisor is");
     if (o.virgl)

@@ -18,7 +18,7 @@ struct gpu_options {
     size_t n_export_users;
     bool virgl;
     const char *render_node;
-    bool print_capabilities;
+    bool print_capabilities, check;
     enum log_level log_level;
 };
 

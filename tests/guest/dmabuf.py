@@ -91,7 +91,8 @@ class Heap:
 
 
 # A generation's number says which of them shows it.
-KINDS = (Udmabuf, lambda w, h: Dumb("virtio_gpu", w, h), lambda w, h: Dumb("vgem", w, h), Heap)
+KINDS = {"udmabuf": Udmabuf, "gpu": lambda w, h: Dumb("virtio_gpu", w, h), "vgem": lambda w, h: Dumb("vgem", w, h),
+         "heap": Heap}
 
 
 class Window(draw.Window):
@@ -124,7 +125,7 @@ class Window(draw.Window):
     def draw(self, generation):
         width, height = self.size
         pixels = draw.shm_pixels(width, height, generation)
-        kind = generation % len(KINDS)
+        kind = list(KINDS)[generation % len(KINDS)]
         memory, buffer = self.buffers.get((kind, width, height), (None, None))
         if not buffer:
             memory = KINDS[kind](width, height)

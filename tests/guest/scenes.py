@@ -2,12 +2,15 @@
 # SPDX-License-Identifier: MIT
 """As draw.py, but each generation reaches the screen in another way that applications use pools and buffers."""
 
+import fcntl
 import mmap
 import os
 import sys
 
 import draw
 from harness.client import XRGB8888, Pool
+
+XBGR8888 = 0x34324258
 
 
 class Scenes(draw.Window):
@@ -97,7 +100,96 @@ class Scenes(draw.Window):
         os.pwrite(pool.fd, pixels, mmap.PAGESIZE)
         self.commit(buffer, (0, 0, width, height))
 
-    SCENES = (one_of_three, after_growing, piece_by_piece, gone_at_once, many, as_it_is_written)
+    def two_in_turn(self, generation, width, height, pixels):
+        """Double buffering as toolkits do it: each frame repairs its buffer, and its damage is only what is new."""
+        pool = Pool(self.client, self.shm, 2 * len(pixels))
+        buffers = [pool.buffer(i * len(pixels), width, height, width * 4) for i in range(2)]
+        bands = [range(y, min(y + 91, height)) for y in range(0, height, 91)]
+        self.commit(buffers[1], (0, 0, width, height))
+        for i, band in enumerate(bands):
+            for rows in bands[max(0, i - 1):i + 1]:
+                self.put(pool, i % 2 * len(pixels), width * 4, width, pixels, rows)
+            self.commit(buffers[i % 2], *([(0, 0, width, height)] if i == 0 else [(0, band[0], width, len(band))]))
+            self.client.roundtrip()
+
+    def on_the_same_bytes(self, generation, width, height, pixels):
+        """Buffers that overlap, in pools on one file: what is drawn through one is there in the other."""
+        size, rows = width * height * 4, range(height)
+        first = Pool(self.client, self.shm, 2 * size)
+        second = Pool(self.client, self.shm, 2 * size, first.fd)
+        above = first.buffer(0, width, height, width * 4)
+        below = second.buffer(width * 4 * 100, width, height, width * 4)
+        self.commit(above, (0, 0, width, height))
+        self.put(first, width * 4 * 100, width * 4, width, pixels[::-1], rows)
+        self.commit(below, (0, 0, width, height))
+        self.client.roundtrip()
+        self.put(first, 0, width * 4, width, pixels, rows)
+        self.commit(below, (0, 0, width, height))
+        self.commit(above, (0, 0, width, height))
+
+    def on_two_surfaces(self, generation, width, height, pixels):
+        """Another surface had the new content first."""
+        other = self.client.create(self.client.bind("wl_compositor", 4), "create_surface")
+        pool = Pool(self.client, self.shm, len(pixels))
+        buffer = pool.buffer(0, width, height, width * 4)
+        self.commit(buffer, (0, 0, width, height))
+        for y in range(0, height, 120):
+            self.put(pool, 0, width * 4, width, pixels, range(y, min(y + 120, height)))
+            self.client.send(other, "attach", buffer, 0, 0)
+            self.client.send(other, "damage", 0, 0, width, height)
+            self.client.send(other, "commit")
+            self.commit(buffer, (0, y, width, 120))
+        self.client.send(other, "destroy")
+
+    def of_a_sealed_file(self, generation, width, height, pixels):
+        """A file that cannot shrink, which others may take as it is: in the middle of a page; and it grows."""
+        size = 40 + len(pixels)
+        pool = Pool(self.client, self.shm, size, self.sealed(size))
+        buffers = [pool.buffer(40, width, height, width * 4)]
+        self.put(pool, 40, width * 4, width, pixels[::-1], range(height))
+        self.commit(buffers[0], (0, 0, width, height))
+        self.client.roundtrip()
+        pool.resize(40 + 2 * len(pixels))
+        buffers.append(pool.buffer(40 + len(pixels), width, height, width * 4))
+        for offset, buffer in zip((40 + len(pixels), 40), reversed(buffers)):
+            self.put(pool, offset, width * 4, width, pixels, range(height))
+            self.commit(buffer, (0, 0, width, height))
+
+    def of_sealed_files(self, generation, width, height, pixels):
+        """A file for each frame, gone at once, as some video players and browsers do it."""
+        for i in range(12):
+            pool = Pool(self.client, self.shm, len(pixels), self.sealed(len(pixels)))
+            pool.map[:] = pixels if i == 11 else bytes([i]) * len(pixels)
+            buffer = pool.buffer(0, width, height, width * 4)
+            self.commit(buffer, (0, 0, width, height))
+            self.client.send(pool.id, "destroy")
+            pool.close()
+            self.client.roundtrip()
+            if i:
+                self.client.send(last, "destroy")
+            last = buffer
+
+    def of_a_file_with_a_name(self, generation, width, height, pixels):
+        """Not a memfd; and colours in another order."""
+        path = f"/dev/shm/pool-{os.getpid()}"
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL)
+        os.unlink(path)
+        os.ftruncate(file, len(pixels))
+        pool = Pool(self.client, self.shm, len(pixels), file)
+        swapped = bytearray(pixels)
+        swapped[0::4], swapped[2::4] = pixels[2::4], pixels[0::4]
+        pool.map[:] = swapped
+        self.commit(pool.buffer(0, width, height, width * 4, XBGR8888), (0, 0, width, height))
+
+    @staticmethod
+    def sealed(size):
+        file = os.memfd_create("sealed", os.MFD_ALLOW_SEALING | os.MFD_CLOEXEC)
+        os.ftruncate(file, size)
+        fcntl.fcntl(file, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK)
+        return file
+
+    SCENES = (one_of_three, after_growing, piece_by_piece, gone_at_once, many, as_it_is_written, two_in_turn,
+              on_the_same_bytes, on_two_surfaces, of_a_sealed_file, of_sealed_files, of_a_file_with_a_name)
 
 
 if __name__ == "__main__":

@@ -27,11 +27,38 @@ def no_pixel_crosses_the_link(t):
 
 @test(timeout=200)
 def whatever_applications_do_with_pools(t):
-    """Several buffers of a pool, growth, partial damage, buffers that are gone at once, and many of them."""
+    """Several buffers of a pool, growth, partial damage, buffers that are gone at once, many of them, shared bytes,
+    files of every kind."""
     vm = Vm(t, gpu=f"{GPU} --log-level debug")
-    counts = counters(vm.show(range(1, 7), program="scenes.py"))
-    t.ok(counts["copied"] >= 6 * 1280 * 720 * 4, f"the device copied the pixels: {counts}")
+    counts = counters(vm.show(range(1, 13), program="scenes.py"))
+    t.ok(counts["copied"] >= 12 * 1280 * 720 * 4, f"the device copied the pixels: {counts}")
     t.ok(counts["received"] < 200 << 10, f"no pixels among the bytes received: {counts}")
+
+
+def something_to_copy(t):
+    """A screen, and the picture that a window of its own shows there."""
+    sway = t.sway()
+    own = t.spawn(["python3", f"{HERE}/draw.py", "4"], sway.env(), cwd=t.mkdir("own"))
+    t.write("own/4", "")
+    picture = draw.ppm_pixels(1280, 720, 4)
+    t.wait(lambda: sway.grab().endswith(picture) or not own.alive, "a picture to copy")
+    return sway, own, picture
+
+
+@test(timeout=200)
+def screen_copies(t):
+    """Copies of the screen into shared memory are what is there, nothing beside them changes, and they can be shown."""
+    sway, own, picture = something_to_copy(t)
+    vm = Vm(t, compositor=sway, gpu=GPU, allow=["zwlr_screencopy_manager_v1"])
+    guest = vm.boot(f"exec python3 {HERE}/capture.py >done 2>&1")
+    t.wait(lambda: vm.read("done").startswith(b"done") or not guest.alive, "copies", 60)
+    for kind in ("plain", "sealed"):
+        t.ok(vm.read(kind) == vm.read(f"{kind}-again") == picture, f"the copies, {kind} files")
+        t.ok(vm.read(f"{kind}-other") == bytes(len(picture)), f"the buffer beside it, {kind} files")
+    own.stop()
+    half = len(picture) // 2
+    shown = picture[:half] + draw.ppm_pixels(1280, 720, 7)[half:]
+    t.wait(lambda: sway.grab().endswith(shown) or not guest.alive, "the copy on the screen, the lower half drawn over")
 
 
 @test(timeout=200)
@@ -46,7 +73,7 @@ def gpu_buffers(t):
 @test(timeout=200)
 def buffers_by_an_event(t):
     """Buffers that `create` announces, among hundreds that come and go, and data offers: pixels and texts are right."""
-    vm = Vm(t, gpu=f"{GPU} --log-level debug", settings="allow = zwlr_data_control_manager_v1")
+    vm = Vm(t, gpu=f"{GPU} --log-level debug", allow=["zwlr_data_control_manager_v1"])
     counts = counters(vm.show(range(1, 9), program="created.py"))
     t.ok(counts["copied"] >= 8 * 1280 * 720 * 4, f"the device copied the pixels: {counts}")
     t.ok(counts["received"] < 1 << 20, f"no pixels among the bytes received: {counts}")

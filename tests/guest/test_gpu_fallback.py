@@ -33,7 +33,7 @@ def arrived(t, log, pixels):
 def shared_memory_in_2d_resources(t):
     """Without blobs (QEMU 10 and later): wl_shm in all the ways that applications use it."""
     vm = Vm(t, gpu=masked(BLOB))
-    arrived(t, vm.show(range(1, 7), program="scenes.py"), 6 * PIXELS)
+    arrived(t, vm.show(range(1, 13), program="scenes.py"), 12 * PIXELS)
     t.lacks("RESOURCE_CREATE_BLOB", vm.gpu_log(), "the device's log")
 
 

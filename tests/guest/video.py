@@ -11,6 +11,7 @@ import gi
 import dmabuf
 import draw
 
+gi.require_version("Gst", "1.0")
 gi.require_version("GstAllocators", "1.0")
 gi.require_version("GstApp", "1.0")
 gi.require_version("GstVideo", "1.0")
@@ -19,9 +20,9 @@ from gi.repository import Gst, GstAllocators, GstApp, GstVideo  # noqa: E402,F40
 SIZE = (1280, 720)
 
 
-def frame(allocator, kind, generation):
+def frame(allocator, generation):
     width, height = SIZE
-    memory = dmabuf.KINDS[kind](width, height)
+    memory = list(dmabuf.KINDS.values())[generation % len(dmabuf.KINDS)](width, height)
     pixels = draw.shm_pixels(width, height, generation)
     for y in range(height):
         at = memory.offset + y * memory.stride
@@ -50,7 +51,7 @@ def main():
                 raise SystemExit(message.parse_error())
             time.sleep(0.1)
         for _ in range(2):  # the second is for the size that the compositor wanted at the first
-            source.emit("push-buffer", frame(allocator, generation % len(dmabuf.KINDS), generation))
+            source.emit("push-buffer", frame(allocator, generation))
             time.sleep(0.2)
     message = bus.timed_pop_filtered(Gst.CLOCK_TIME_NONE, Gst.MessageType.ERROR)
     raise SystemExit(message.parse_error())

@@ -36,8 +36,8 @@ def need_gpu():
 class Vm:
     """A compositor and the host daemon here; boot() starts a guest kernel whose daemon runs a shell command."""
 
-    def __init__(self, t, compositor=None, gpu="", name="vm", settings="", **options):
-        """gpu: the command of a vhost-user GPU device; where it exports buffers is added. settings: more of the VM's."""
+    def __init__(self, t, compositor=None, gpu="", name="vm", allow=(), **options):
+        """gpu: the command of a vhost-user GPU device; where it exports buffers is added.  allow: globals."""
         self.t = t
         self.compositor = compositor or t.sway(**options)
         self.dir = t.mkdir(name, 0o755)
@@ -49,9 +49,8 @@ class Vm:
 listen = {self.address}
 token = {t.write("host.token", TOKEN + chr(10))}
 title-prefix = "[vm] "
-{settings}
 {f"gpu = {self.export}" if gpu else ""}
-""")
+{"".join(f"allow = {a}{chr(10)}" for a in allow)}""")
         self.host = None
         self.start_host()
 

@@ -14,6 +14,9 @@ from harness.client import Client
 from harness.stack import Notify
 
 GUEST, HOST = os.environ.get("WAYVSOCK_GUEST", ""), os.environ.get("WAYVSOCK_HOST", "")
+GPU = os.environ.get("WAYVSOCK_GPU", "")
+DAEMONS = ((GUEST, "wayvsock-guest"), (HOST, "wayvsock-host"))
+PROGRAMS = (*DAEMONS, *([(GPU, "wayvsock-gpu")] if GPU else []))
 MAN = os.environ.get("WAYVSOCK_MAN", os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../man"))
 
 
@@ -25,11 +28,12 @@ def call(*argv, env=None):
 
 @test(direct=False)
 def help_and_version(t):
-    for binary, name in ((GUEST, "wayvsock-guest"), (HOST, "wayvsock-host")):
+    for binary, name in PROGRAMS:
         r = call(binary, "--help")
         t.eq((r.returncode, r.stderr), (0, ""), f"{name} --help")
         t.has(name, r.stdout, "its text")
-        t.has("--no-auth", r.stdout, "its text")
+        if (binary, name) in DAEMONS:
+            t.has("--no-auth", r.stdout, "its text")
         r = call(binary, "--version")
         t.eq((r.returncode, r.stderr), (0, ""), f"{name} --version")
         t.ok(re.fullmatch(rf"{name} \d+\.\d+\.\d+\n", r.stdout), f"version: {r.stdout!r}")
@@ -38,7 +42,7 @@ def help_and_version(t):
 @test(direct=False)
 def man_pages_agree_with_help(t):
     """The same options, with the same arguments, in --help and in the page."""
-    for binary, name in ((GUEST, "wayvsock-guest"), (HOST, "wayvsock-host")):
+    for binary, name in PROGRAMS:
         path = os.path.join(MAN, f"{name}.1.scd")
         if not os.path.exists(path):
             raise Skip(f"{path} is not there")
@@ -98,6 +102,85 @@ def check_says_what_is_missing(t):
     t.has("wl_compositor", r.stdout + r.stderr, "a compositor without wl_compositor is told")
     # The pair in use goes on.
     t.ok(stack.usable(), "the daemons serve")
+
+
+# -- the GPU
+
+def gpu(t, env, *argv):
+    """A wayvsock-gpu that exports by default, and its socket."""
+    if os.path.exists(t.path("vhost")):
+        os.unlink(t.path("vhost"))
+    proc = t.spawn([GPU, "--socket-path", t.path("vhost"), *argv], env, name="wayvsock-gpu")
+    path = os.path.join(env["XDG_RUNTIME_DIR"], "wayvsock-gpu", f"{proc.pid}.sock")
+    t.wait(lambda: os.path.exists(t.path("vhost")) or not proc.alive, "the device waits for its hypervisor")
+    t.ok(os.path.exists(path), path)
+    return proc, path
+
+
+@test(direct=False)
+def export_sockets_that_were_left_behind(t):
+    """A killed device leaves its socket; the next one removes it. One that ends removes its own."""
+    if not GPU:
+        raise Skip("no wayvsock-gpu")
+    env = t.env(XDG_RUNTIME_DIR=t.mkdir("run", 0o700))
+    folder = os.path.join(env["XDG_RUNTIME_DIR"], "wayvsock-gpu")
+    killed, stale = gpu(t, env)
+    killed.kill()
+    t.ok(os.path.exists(stale), "what a killed process leaves")
+    for signo in (signal.SIGTERM, signal.SIGINT):
+        proc, path = gpu(t, env)
+        t.eq(sorted(os.listdir(folder)), sorted(os.path.basename(p) for p in (path, path + ".lock")), "files in the folder")
+        proc.signal(signo)
+        t.eq(proc.wait(), 0, "status")
+        t.eq(os.listdir(folder), [], "files that are left")
+    # Without the process that made the folder, and with one that is not a folder.
+    os.rmdir(folder)
+    with open(folder, "w"):
+        pass
+    r = call(GPU, "--socket-path", t.path("vhost"), env=env)
+    t.eq(r.returncode, 1, "status")
+    t.has(folder, r.stderr, "its message")
+    t.has("--export PATH", r.stderr, "its message")
+
+
+@test(direct=False)
+def checks_about_the_gpu(t):
+    """--check of the device and of the host: sockets, udmabuf, render node."""
+    if not GPU:
+        raise Skip("no wayvsock-gpu")
+    fake = t.fake()
+    env = t.env(XDG_RUNTIME_DIR=t.mkdir("run", 0o700))
+    folder = os.path.join(env["XDG_RUNTIME_DIR"], "wayvsock-gpu")
+    r = call(GPU, "--check", env=env)
+    t.eq(r.returncode, 0, f"all in place:\n{r.stdout}{r.stderr}")
+    t.has(f"ok    exporting at {folder}/", r.stdout, "the export socket")
+    t.has("--gpu auto", r.stdout, "how wayvsock-host finds it")
+    t.eq(os.listdir(folder), [], "what it leaves there")
+    if os.path.exists("/dev/udmabuf"):
+        t.has("udmabuf", r.stdout, "udmabuf")
+    else:
+        t.has("note  no /dev/udmabuf: buffers are copied on the host", r.stdout, "udmabuf")
+    r = call(GPU, "--check", "--render-node", t.path("no-gpu"), env=env)
+    t.eq(r.returncode, 1, f"without its render node:\n{r.stdout}{r.stderr}")
+    t.has(f"FAIL  the render node {t.path('no-gpu')}", r.stdout, "the render node")
+    r = call(GPU, "--check", "--export", t.path("no-folder/export"), env=env)
+    t.eq(r.returncode, 1, f"nowhere to export:\n{r.stdout}{r.stderr}")
+    t.has("FAIL  exporting at", r.stdout, "the export socket")
+
+    def host(*argv):
+        r = call(HOST, "--listen", f"unix:{t.path('h2')}", "--vm", "x", "--compositor", fake.socket, "--check", *argv, env=env)
+        t.eq(r.returncode, 0, f"the host's --check, a GPU is optional:\n{r.stdout}{r.stderr}")
+        return r.stdout
+    t.has("no GPU device is named", host(), "without --gpu")
+    t.has("0 GPU devices", host("--gpu", "auto"), "with nobody there")
+    proc, path = gpu(t, env)
+    for value in ("auto", folder, path):
+        told = host("--gpu", value)
+        t.has(f"ok    vm x: the GPU device at {path}", told, f"--gpu {value}")
+        t.has("its guest's driver is not there (yet)", told, f"--gpu {value}")
+    proc.kill()
+    t.has("0 GPU devices", host("--gpu", "auto"), "after it was killed")
+    t.has("pixels go over the link", host("--gpu", path), "after it was killed")
 
 
 # -- running a command

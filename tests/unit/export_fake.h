@@ -32,6 +32,7 @@ static struct fake {
     uint8_t nonce[EXPORT_NONCE_SIZE]; /* in bind_resource */
     uint32_t export_status, copy_status, mirror_status;
     struct export_buffer buffer; /* of @resource; its id is counted up */
+    int pages; /* a memfd in a udmabuf's place, which exports come with; -1: they come without */
     /* What it saw. */
     unsigned seen[_EXPORT_TYPE_N];
     struct export_export asked;
@@ -76,6 +77,13 @@ static void fake_export(uint32_t serial, const struct export_export *ask)
     if (answer.status == EXPORT_OK) {
         answer.buffer = F.buffer;
         answer.buffer.id = ++F.next_id;
+    }
+    if (answer.status == EXPORT_OK && F.pages >= 0) {
+        answer.buffer.kind = EXPORT_KIND_UDMABUF;
+        answer.buffer.reason = EXPORT_REASON_NONE;
+        packets_send(F.packets, packet, export_exported_encode(packet, serial, &answer),
+                     dup(F.pages));
+        return;
     }
     fake_send(packet, export_exported_encode(packet, serial, &answer));
 }
@@ -177,7 +185,7 @@ static void fake_incoming(void *user, unsigned events)
 static void fake_start(void)
 {
     char error[256];
-    F = (struct fake){.listener = -1, .resource = 7, .bind_resource = 3};
+    F = (struct fake){.listener = -1, .resource = 7, .bind_resource = 3, .pages = -1};
     F.welcome = (struct export_welcome){.version = 1,
                                         .features = EXPORT_FEATURE_COPY | EXPORT_FEATURE_NEEDS_BIND,
                                         .driver = 1,
@@ -204,6 +212,7 @@ static void fake_stop(void)
     address_unlisten(F.listener);
     if (F.mirror)
         munmap(F.mirror, F.mirror_size);
+    fd_close(F.pages);
     turn_times(F.loop, 3);
     loop_destroy(F.loop);
     remove_folder(F.folder);

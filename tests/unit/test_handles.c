@@ -130,10 +130,11 @@ static void test_the_end_of_the_session(void **state)
     assert_false(handles_bound(S.handles));
 }
 
-static void answer(void *user, uint32_t status, const struct export_buffer *buffer)
+static void answer(void *user, uint32_t status, const struct export_buffer *buffer, int fd)
 {
     (void)status;
     (void)buffer;
+    (void)fd;
     ++*(unsigned *)user;
 }
 

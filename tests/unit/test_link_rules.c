@@ -195,6 +195,7 @@ static void test_header_bounds_of_each_type(void **state)
         {LINK_IMPORT_RELEASE, 4, 4},
         {LINK_IMPORT_RELEASED, 4, 4},
         {LINK_MEM_COPY, 40, 40},
+        {LINK_MEM_IMPORT, 16, 16},
     };
     assert_int_equal(sizeof(bounds) / sizeof(*bounds), _LINK_TYPE_N - 1);
     for (size_t i = 0; i < sizeof(bounds) / sizeof(*bounds); i++) {

@@ -35,7 +35,7 @@ static int teardown(void **state)
 
 static struct thing thing(void)
 {
-    return (struct thing){{1, thing_destroy}, 0};
+    return (struct thing){.data = {.kind = 1, .destroy = thing_destroy}};
 }
 
 static void test_display_is_there(void **state)
@@ -178,10 +178,40 @@ static void test_data_goes_once(void **state)
     assert_int_equal(deleted.destroyed, 1);
 }
 
+static void test_client_makes_anew_what_has_no_events(void **state)
+{
+    (void)state;
+    assert_int_equal(wl_objects_add(&objects, false, 2, region, 1), WL_OBJECTS_OK);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(wl_objects_add(&objects, false, 2, region, 1), WL_OBJECTS_E_USED);
+        wl_objects_retire(&objects, 2);
+        assert_int_equal(wl_objects_add(&objects, false, 2, region, 1), WL_OBJECTS_OK);
+    }
+    for (int i = 0; i < 3; i++) {
+        assert_false(wl_objects_delete(&objects, 2)); /* of those before */
+        assert_ptr_equal(wl_objects_get(&objects, 2)->iface, region);
+    }
+    assert_true(wl_objects_delete(&objects, 2));
+    assert_null(wl_objects_get(&objects, 2));
+}
+
+static void test_data_that_lingers(void **state)
+{
+    (void)state;
+    struct thing lingering = thing();
+    lingering.data.lingers = true;
+    assert_int_equal(wl_objects_add(&objects, false, 2, surface, 1), WL_OBJECTS_OK);
+    wl_objects_get(&objects, 2)->data = &lingering.data;
+    wl_objects_retire(&objects, 2);
+    assert_int_equal(lingering.destroyed, 0);
+    assert_true(wl_objects_delete(&objects, 2));
+    assert_int_equal(lingering.destroyed, 1);
+}
+
 static void test_data_without_destroy(void **state)
 {
     (void)state;
-    static struct wl_data plain = {1, NULL};
+    static struct wl_data plain = {.kind = 1};
     assert_int_equal(wl_objects_add(&objects, false, 2, surface, 1), WL_OBJECTS_OK);
     wl_objects_get(&objects, 2)->data = &plain;
     wl_objects_retire(&objects, 2);
@@ -231,6 +261,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_server_reuses_what_the_client_destroyed, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_data_goes_once, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_client_makes_anew_what_has_no_events, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_data_that_lingers, setup, teardown),
         cmocka_unit_test_setup_teardown(test_data_without_destroy, setup, teardown),
         cmocka_unit_test_setup_teardown(test_limit, setup, teardown),
         cmocka_unit_test_setup_teardown(test_finish_twice, setup, teardown),

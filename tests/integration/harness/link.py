@@ -26,9 +26,9 @@ def frame(kind, payload=b"", size=None, reserved=0):
     return struct.pack("<IHH", len(payload) if size is None else size, number, reserved) + payload
 
 
-def hello(role, proof_kind=NONE, proof=b"", label=b"test", versions=(1, 1), magic=MAGIC):
-    return frame("HELLO", struct.pack("<IHHIHHHH", magic, *versions, 0, role, proof_kind, len(proof), len(label)) +
-                 proof + label)
+def hello(role, proof_kind=NONE, proof=b"", label=b"test", versions=(1, 1), magic=MAGIC, features=0):
+    return frame("HELLO", struct.pack("<IHHIHHHH", magic, *versions, features, role, proof_kind, len(proof),
+                                      len(label)) + proof + label)
 
 
 def vfd(number, kind, flags=0, size=0):

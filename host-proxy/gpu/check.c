@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: MIT */
+/* What the device does without is a note: udmabufs, a GPU of the host. */
+#include "host-proxy/gpu/check.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "common/address.h"
+#include "common/checks.h"
+#include "common/export-folder.h"
+#include "common/fd.h"
+#include "host-proxy/gpu/guest-ram.h"
+#include "host-proxy/gpu/options.h"
+#include "host-proxy/gpu/udmabuf.h"
+
+static bool check_socket(const char *what, const char *path, int type)
+{
+    char text[300], error[512];
+    int fd = address_listen_path(path, type, 0600, error, sizeof(error));
+    if (fd == -EADDRINUSE) {
+        checks_note("%s (a running wayvsock-gpu, perhaps)", error);
+        return true;
+    }
+    snprintf(text, sizeof(text), "%s %s", what, path);
+    checks_line(fd >= 0, text, error);
+    if (fd >= 0)
+        address_unlisten(fd);
+    return fd >= 0;
+}
+
+static bool check_export(const struct gpu_options *options)
+{
+    char path[4096], error[512];
+    if (options->export_path)
+        return check_socket("exporting at", options->export_path, SOCK_SEQPACKET);
+    if (export_folder_prepare(path, sizeof(path), error, sizeof(error)) < 0) {
+        checks_line(false, "exporting", error);
+        return false;
+    }
+    bool good = check_socket("exporting at", path, SOCK_SEQPACKET);
+    *strrchr(path, '/') = '\0';
+    checks_note("the number is that of the process; wayvsock-host --gpu auto looks into %s", path);
+    return good;
+}
+
+/* One page, sealed as hypervisors seal a VM's memory. 0 or -errno. */
+static int try_udmabuf(int device)
+{
+    struct guest_ram ram = {0};
+    struct guest_run page = {.size = GUEST_RAM_PAGE};
+    int memory = memfd_create("check", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (memory < 0 || ftruncate(memory, GUEST_RAM_PAGE) < 0 ||
+        fcntl(memory, F_ADD_SEALS, F_SEAL_SHRINK) < 0) {
+        int r = -errno;
+        fd_close(memory);
+        return r;
+    }
+    int r = guest_ram_add(&ram, 0, GUEST_RAM_PAGE, 0, 0, memory);
+    int fd = r < 0 ? r : udmabuf_create(device, &ram, &page, 1);
+    guest_ram_finish(&ram);
+    fd_close(fd);
+    return fd < 0 ? fd : 0;
+}
+
+static void check_udmabuf(void)
+{
+    char text[600];
+    struct udmabuf_limits limits;
+    int fd = checks_open("/dev/udmabuf", text, sizeof(text));
+    if (fd == -ENOENT)
+        checks_note("no /dev/udmabuf: buffers are copied on the host (a kernel with CONFIG_UDMABUF "
+                    "has it, after \"modprobe udmabuf\" where it is a module)");
+    else if (fd < 0)
+        checks_note("no udmabufs, buffers are copied on the host: %s", text);
+    if (fd < 0)
+        return;
+    int r = try_udmabuf(fd);
+    fd_close(fd);
+    if (r < 0) {
+        checks_note("/dev/udmabuf refuses, buffers are copied on the host: %s", strerror(-r));
+        return;
+    }
+    checks_line(true, "/dev/udmabuf makes descriptors of memory", "");
+    udmabuf_read_limits(&limits);
+    checks_udmabuf_limits(limits.list, limits.size, text, sizeof(text));
+    checks_note("udmabuf: %s", text);
+}
+
+static bool check_render_node(const struct gpu_options *options)
+{
+    char text[300], advice[512];
+    if (!options->render_node) {
+        checks_note("%s", options->virgl ? "3D takes the render node that it finds (--render-node)"
+                                         : "no GPU of this host is used: no --virgl");
+        return true;
+    }
+    int fd = checks_open(options->render_node, advice, sizeof(advice));
+    snprintf(text, sizeof(text), "the render node %s", options->render_node);
+    checks_line(fd >= 0, text, advice);
+    fd_close(fd);
+    return fd >= 0;
+}
+
+int gpu_check_run(const struct gpu_options *options)
+{
+    bool good = check_export(options);
+    if (options->socket_path)
+        good &= check_socket("waiting for the hypervisor at", options->socket_path, SOCK_STREAM);
+    check_udmabuf();
+    good &= check_render_node(options);
+    checks_note("whether a VM's GPU is this one shows when its guest's daemon is there "
+                "(wayvsock-guest --check)");
+    puts(good ? "The device would serve." : "The device would not serve.");
+    return good ? 0 : 1;
+}
