@@ -13,6 +13,8 @@ FIRST = 0xff000000
 
 
 class Created(dmabuf.Window):
+    SHARED_MEMORY = 5       # this generation is shown by wl_shm
+
     def __init__(self, client):
         self.made, self.alive, self.offers = 0, set(), []
         client.listeners["zwlr_data_control_device_v1", "data_offer"] = lambda m: self.offers.append(self.new(m.args[0]))
@@ -86,7 +88,15 @@ class Created(dmabuf.Window):
             self.client.send(surface, "destroy")
             for buffer in filter(None, (first, second)):
                 self.drop(buffer)
-        super().draw(generation)
+        start = len(self.client.events)  # what the guest's daemon has stand-ins for at the host
+        self.client.send(self.client.create(self.client.bind("zwp_linux_dmabuf_v1", 4), "get_default_feedback"), "destroy")
+        feedback = self.client.create(self.dmabuf, "get_default_feedback")
+        self.client.wait_event("zwp_linux_dmabuf_feedback_v1", "done", start=start)
+        self.client.send(feedback, "destroy")
+        if generation == self.SHARED_MEMORY:
+            draw.Window.draw(self, generation)
+        else:
+            super().draw(generation)
         self.offer(f"after {generation}")
         print(f"server ids {self.made}", flush=True)
 

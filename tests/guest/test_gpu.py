@@ -74,8 +74,8 @@ def gpu_buffers(t):
 def buffers_by_an_event(t):
     """Buffers that `create` announces, among hundreds that come and go, and data offers: pixels and texts are right."""
     vm = Vm(t, gpu=f"{GPU} --log-level debug", allow=["zwlr_data_control_manager_v1"])
-    counts = counters(vm.show(range(1, 9), program="created.py"))
-    t.ok(counts["copied"] >= 8 * 1280 * 720 * 4, f"the device copied the pixels: {counts}")
+    counts = counters(vm.show(range(1, 11), program="created.py"))
+    t.ok(counts["copied"] >= 10 * 1280 * 720 * 4, f"the device copied the pixels: {counts}")
     t.ok(counts["received"] < 1 << 20, f"no pixels among the bytes received: {counts}")
     made = [int(line.split()[-1]) for line in vm.read("drawn").decode().splitlines() if line.startswith("server ids")]
     t.ok(made[-1] == made[-2] < 40, f"server ids are used again: {made}")
