@@ -7,7 +7,7 @@
 
 #include "common/wl-objects.h"
 
-#define WL_IDS_MAX 1024 /* such objects */
+#define WL_IDS_MAX 512 /* such objects; buffers, for which the host has a limit that is higher */
 
 struct wl_ids {
     struct wl_id_pair {

@@ -14,6 +14,7 @@ FIRST = 0xff000000
 
 class Created(dmabuf.Window):
     SHARED_MEMORY = 5       # this generation is shown by wl_shm
+    FLOOD = 3               # before this one is shown
 
     def __init__(self, client):
         self.made, self.alive, self.offers = 0, set(), []
@@ -73,6 +74,16 @@ class Created(dmabuf.Window):
     def buffer(self, memory, width, height):
         return self.try_buffer(memory, width, height)
 
+    def flood(self, memory):
+        """As many as there can be; the next one fails, and nothing else does."""
+        buffers = []
+        while buffer := self.try_buffer(memory, 64, 64):
+            buffers.append(buffer)
+        for buffer in buffers:
+            self.drop(buffer)
+        self.client.roundtrip()
+        print(f"at once {len(buffers)}", flush=True)
+
     def draw(self, generation):
         self.offer(f"before {generation}")
         small = dmabuf.Udmabuf(64, 64)
@@ -88,6 +99,8 @@ class Created(dmabuf.Window):
             self.client.send(surface, "destroy")
             for buffer in filter(None, (first, second)):
                 self.drop(buffer)
+        if generation == self.FLOOD:
+            self.flood(small)
         start = len(self.client.events)  # what the guest's daemon has stand-ins for at the host
         self.client.send(self.client.create(self.client.bind("zwp_linux_dmabuf_v1", 4), "get_default_feedback"), "destroy")
         feedback = self.client.create(self.dmabuf, "get_default_feedback")
