@@ -55,7 +55,10 @@ void pools_swap(struct relay *r, uint32_t shm, uint32_t pool, const struct memor
 enum relay_verdict pools_place(struct shadows *w, struct relay *r, struct wl_message *m,
                                struct shm_pool *pool, struct memory_buffer *layout)
 {
-    struct shadow *s = layout ? shadow_for(w, r, pool->memory, layout) : NULL;
+    unsigned percent = 100;
+    bool known =
+        layout && (shm_format_cpp(layout->format, &percent) ? layout->cpp > 0 : percent > 100);
+    struct shadow *s = known ? shadow_for(w, r, pool->memory, layout) : NULL;
     if (s) {
         pools_swap(r, pool->shm, m->object, s->memory, s->memory->size);
         pool->elsewhere = true;
