@@ -18,6 +18,10 @@
 #include "guest-proxy/dmabuf.h"
 #include "guest-proxy/inject.h"
 
+/* So much is copied here before the host is told, so that it copies one part while we copy the
+ * next. */
+#define PART (2u << 20)
+
 static void retire(void *shadow)
 {
     shadow_retire(shadow);
@@ -51,7 +55,10 @@ void pools_swap(struct relay *r, uint32_t shm, uint32_t pool, const struct memor
 enum relay_verdict pools_place(struct shadows *w, struct relay *r, struct wl_message *m,
                                struct shm_pool *pool, struct memory_buffer *layout)
 {
-    struct shadow *s = layout ? shadow_for(w, r, pool->memory, layout) : NULL;
+    unsigned percent = 100;
+    bool known =
+        layout && (shm_format_cpp(layout->format, &percent) ? layout->cpp > 0 : percent > 100);
+    struct shadow *s = known ? shadow_for(w, r, pool->memory, layout) : NULL;
     if (s) {
         pools_swap(r, pool->shm, m->object, s->memory, s->memory->size);
         pool->elsewhere = true;
@@ -114,12 +121,20 @@ int pools_send(struct shadows *w, struct relay *r, struct memory_buffer *b,
     uint64_t end = rect->offset + (uint64_t)(rect->rows - 1) * rect->stride + rect->row;
     if (!s || rect->offset < b->offset || end > b->offset + b->extent)
         return -ENOTSUP;
-    if (s->gpu.map && fill(s, b, rect) < 0)
-        return -EFAULT;
-    struct link_mem_write rows = {
-        .offset = rect->offset, .row = rect->row, .rows = rect->rows, .stride = rect->stride};
-    relay_copy_rows(r, b->memory, rows, s->import, s->start + (rect->offset - b->offset),
-                    rect->stride);
+    struct damage_rect part = *rect;
+    uint32_t rows = s->gpu.map ? 1 + PART / rect->stride : rect->rows;
+    for (uint32_t done = 0; done < rect->rows; done += part.rows) {
+        part.offset = rect->offset + (uint64_t)done * rect->stride;
+        part.rows = rect->rows - done < rows ? rect->rows - done : rows;
+        if (s->gpu.map && fill(s, b, &part) < 0)
+            return -EFAULT;
+        struct link_mem_write to = {
+            .offset = part.offset, .row = part.row, .rows = part.rows, .stride = part.stride};
+        relay_copy_rows(r, b->memory, to, s->import, s->start + (part.offset - b->offset),
+                        part.stride);
+        if (part.rows < rect->rows)
+            link_flush(r->link);
+    }
     return 0;
 }
 
