@@ -77,7 +77,7 @@ static bool takes_files(struct gpu *gpu, struct virtgpu *device)
     _cleanup_(fd_closep) int file = gpu->udmabuf < 0 ? -1 : fd_memfd("wayvsock-trial", page);
     if (file < 0 || fcntl(file, F_ADD_SEALS, F_SEAL_SHRINK) < 0)
         return false;
-    _cleanup_(fd_closep) int dmabuf = udmabuf_of_file(gpu->udmabuf, file, 0, page);
+    _cleanup_(fd_closep) int dmabuf = udmabuf_of_file(gpu->udmabuf, file, 0, page, -1);
     if (dmabuf < 0 || virtgpu_buffer_import(device, dmabuf, page, &buffer) < 0)
         return false;
     virtgpu_buffer_destroy(&buffer);
