@@ -163,13 +163,7 @@ def another_vms_device(t):
     vm = Vm(t, gpu=GPU)
     other = t.spawn([GPU, "--socket-path", t.path("other"), "--export", t.path("other-export")], name="wayvsock-gpu")
     t.wait(lambda: os.path.exists(t.path("other-export")) or not other.alive, "the other device")
-    vm.host.kill()
-    os.unlink(vm.path("vsock_1100"))
-    with open(vm.config) as f:
-        config = f.read().replace(vm.export, t.path("other-export"))
-    with open(vm.config, "w") as f:
-        f.write(config)
-    vm.start_host()
+    vm.restart_host(lambda config: config.replace(vm.export, t.path("other-export")))
     log = vm.show((4,))
     t.has("no device of the guest shows the nonce", log, "the host's log")
     t.lacks("bound:", log, "the host's log")
