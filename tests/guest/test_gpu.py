@@ -61,6 +61,17 @@ def screen_copies(t):
 
 
 @test(timeout=200)
+def screen_copies_into_gpu_buffers(t):
+    """Copies of the screen into dmabufs of the virtio-gpu, another device, and a heap."""
+    sway, _, picture = something_to_copy(t)
+    vm = Vm(t, compositor=sway, gpu=GPU, allow=["zwlr_screencopy_manager_v1"])
+    guest = vm.boot(f"exec python3 {HERE}/capture.py dmabuf >done 2>&1")
+    t.wait(lambda: vm.read("done").startswith(b"done") or not guest.alive, "copies", 60)
+    for kind in ("gpu", "vgem", "heap"):
+        t.ok(vm.read(kind) == picture, f"the copy, {kind}")
+
+
+@test(timeout=200)
 def gpu_buffers(t):
     """Dmabufs of the virtio-gpu, another device, a heap and plain pages arrive pixel by pixel; none cross the link."""
     vm = Vm(t, gpu=f"{GPU} --log-level debug")
