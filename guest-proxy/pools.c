@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* One resource per wl_buffer, since a pool grows and a resource cannot. Where the client has sealed
  * its memfd against shrinking and the GPU's driver takes it, the resource is the client's own
- * memory, and nothing is copied. Otherwise it is a copy: a commit's damage is read from the
- * client's file into it, by the kernel, since a client may shrink its file at any time, and a read
- * that finds the end is an answer where a load would be a SIGBUS.
+ * memory, and nothing is copied but the few bytes in its last, incomplete page. Otherwise it is a
+ * copy: a commit's damage is read from the client's file into it, by the kernel, since a client may
+ * shrink its file at any time, and a read that finds the end is an answer where a load would be a
+ * SIGBUS.
  *
  * For the host the resource is the memory of a pool of its own, from which the buffer is made: the
  * client's pool is destroyed there and made anew, with the same id, before each buffer. Buffers
@@ -104,6 +105,19 @@ static int fill(const struct shadow *s, const struct memory_buffer *b,
     return e;
 }
 
+/* What of @rect is in the page in which the client's file ends, which is not part of the resource.
+ */
+static int fill_tail(const struct shadow *s, const struct memory_buffer *b,
+                     const struct damage_rect *rect)
+{
+    uint64_t end = rect->offset + (uint64_t)(rect->rows - 1) * rect->stride + rect->row;
+    uint64_t from = rect->offset > s->tail_at ? rect->offset : s->tail_at;
+    if (from >= end)
+        return 0;
+    const struct memory *m = b->memory;
+    return read_all(m->file->fd, s->tail + (from - s->tail_at), end - from, m->base + from);
+}
+
 int pools_send(struct shadows *w, struct relay *r, struct memory_buffer *b,
                const struct damage_rect *rect)
 {
@@ -126,7 +140,7 @@ int pools_send(struct shadows *w, struct relay *r, struct memory_buffer *b,
     for (uint32_t done = 0; done < rect->rows; done += part.rows) {
         part.offset = rect->offset + (uint64_t)done * rect->stride;
         part.rows = rect->rows - done < rows ? rect->rows - done : rows;
-        if (s->gpu.map && fill(s, b, &part) < 0)
+        if ((s->gpu.map && fill(s, b, &part) < 0) || (s->tail && fill_tail(s, b, &part) < 0))
             return -EFAULT;
         struct link_mem_write to = {
             .offset = part.offset, .row = part.row, .rows = part.rows, .stride = part.stride};
@@ -144,10 +158,12 @@ void pools_copied_back(struct shadows *w, struct memory *memory, const struct li
     const struct shadow *s = w->first;
     while (s && (s->released || s->import != copy->import))
         s = s->next;
-    if (!s || !s->gpu.map || !memory->file)
-        return; /* what the compositor has written is the client's already */
     uint64_t end = to->offset + (uint64_t)(to->rows - 1) * to->stride + to->row;
-    for (uint64_t i = 0; i < to->rows && end <= s->gpu.size; i++)
+    if (!s || !memory->file || end > s->gpu.size)
+        return;
+    if (s->tail && end > s->tail_at)
+        memory_store(memory, s->tail_at, s->tail, end - s->tail_at);
+    for (uint64_t i = 0; i < to->rows && s->gpu.map; i++)
         if (memory_store(memory, to->offset + i * to->stride,
                          s->gpu.map + to->offset + i * to->stride, to->row) < 0)
             return; /* its file is shorter now: its own loss */

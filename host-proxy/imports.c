@@ -161,9 +161,9 @@ static void gone(struct handles_user *user, uint32_t id)
     for (struct import *i = m->first; i; i = i->next) {
         if (i->state != IMPORT_HELD || i->buffer.id != id)
             continue;
-        let_go(i, IMPORT_GENERATION);
-        if (i->memory)
+        if (i->memory) /* before the device lets the guest go on */
             fail_shared(i, IMPORT_GENERATION, "the guest destroyed the resource");
+        let_go(i, IMPORT_GENERATION);
     }
 }
 
@@ -174,12 +174,12 @@ static void lost(struct handles_user *user, bool reset, const char *why)
     enum import_rule rule = reset ? IMPORT_EPOCH : IMPORT_DEVICE;
     bool back = false;
     for (struct import *i = m->first; i; i = i->next) {
+        if (i->memory)
+            fail_shared(i, rule, why);
         let_go(i, rule);
         drop_copies(i);
         back |= i->back == BACK_ASKED;
         i->back = BACK_NONE;
-        if (i->memory)
-            fail_shared(i, rule, why);
     }
     bool waited = m->waiting > 0;
     m->waiting = 0;

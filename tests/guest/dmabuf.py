@@ -20,7 +20,8 @@ DRM_VERSION, DRM_CREATE_DUMB, DRM_PRIME_TO_FD, DRM_MAP_DUMB = 0xc0406400, 0xc020
 
 
 def card(driver):
-    """An open primary node of that driver."""
+    """An open primary node of that driver; of several, CARD in the environment says which, from 0 on."""
+    skip = int(os.environ.get("CARD", 0)) if driver == "virtio_gpu" else 0
     for name in sorted(os.listdir("/dev/dri")):
         if not name.startswith("card"):
             continue
@@ -29,7 +30,9 @@ def card(driver):
         version = bytearray(struct.pack("<iii4xQQQQQQ", 0, 0, 0, 31, ctypes.addressof(text), 0, 0, 0, 0))
         fcntl.ioctl(fd, DRM_VERSION, version)
         if text.value.decode() == driver:
-            return fd
+            if not skip:
+                return fd
+            skip -= 1
         os.close(fd)
     raise SystemExit(f"no {driver}")
 
