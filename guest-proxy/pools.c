@@ -50,7 +50,7 @@ void pools_swap(struct relay *r, uint32_t shm, uint32_t pool, const struct memor
 {
     TO_HOST(r, pool, POOL_DESTROY, 0, NULL);
     relay_memory_hand_out(r, memory);
-    TO_HOST(r, shm, SHM_CREATE_POOL, WORDS(pool, (uint32_t)size));
+    TO_HOST(r, shm, SHM_CREATE_POOL, WORDS(relay_host_id(r, pool), (uint32_t)size));
 }
 
 enum relay_verdict pools_place(struct shadows *w, struct relay *r, struct wl_message *m,

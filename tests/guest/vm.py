@@ -100,10 +100,10 @@ title-prefix = "[vm] "
                     what or f"picture {generation} is on the screen", 60)
         self.t.ok(self.compositor.grab().endswith(expected), what or f"picture {generation} is on the screen")
 
-    def show(self, generations, guest_args=(), program="draw.py"):
+    def show(self, generations, guest_args=(), program="draw.py", python="python3"):
         """Draws each generation in the guest and waits for it on the host's screen; then the VM is killed. Returns the
         host's log."""
-        drawn = f"exec python3 {HERE}/{program} {' '.join(map(str, generations))} >drawn"
+        drawn = f"exec {python} {HERE}/{program} {' '.join(map(str, generations))} >drawn"
         self.guest = self.boot(drawn, guest_args=guest_args)
         for generation in generations:
             self.picture(generation, guest=self.guest)
