@@ -169,6 +169,19 @@ class Fenced(Window):
         print(f"drawn {generation} {width}x{height}", flush=True)
 
 
+class Hanging(Window):
+    """Its device never says that it has drawn."""
+
+    def draw(self, generation):
+        width, height = self.size
+        memory = Dumb("vgem", width, height)
+        buffer = self.buffer(memory, width, height)
+        self.put(memory, width, height, draw.shm_pixels(width, height, generation), range(height))
+        memory.draw_later()
+        self.show(buffer, (0, 0, width, height))
+        print(f"drawn {generation} {width}x{height}", flush=True)
+
+
 class Unreadable(Window):
     """Tries a buffer that nobody may read first, and says what it was told."""
 
@@ -257,4 +270,4 @@ if __name__ == "__main__":
     elif sys.argv[1] == "wrong":
         wrong(lambda: draw.Client(display))
     else:
-        draw.main({"fenced": Fenced, "unreadable": Unreadable}.get(os.environ.get("WINDOW"), Window))
+        draw.main({"fenced": Fenced, "hanging": Hanging, "unreadable": Unreadable}.get(os.environ.get("WINDOW"), Window))

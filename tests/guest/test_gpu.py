@@ -123,6 +123,15 @@ def buffers_that_are_being_drawn(t):
 
 
 @test(timeout=200)
+def a_gpu_that_hangs(t):
+    """A buffer that is never said to be drawn is shown as it is, sooner or later, and the log says so."""
+    vm = Vm(t, gpu=GPU)
+    guest = vm.boot(f"WINDOW=hanging exec python3 {HERE}/dmabuf.py 5 >drawn")
+    vm.picture(5, guest=guest)
+    t.has("a buffer was not drawn within 2 s", vm.guest_log(), "the guest's log")
+
+
+@test(timeout=200)
 def what_is_told_of_gpu_buffers(t):
     """Formats that the compositor has, linear; the guest's own device; what cannot be had fails softly."""
     vm = Vm(t, gpu=GPU)
