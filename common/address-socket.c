@@ -166,11 +166,14 @@ int address_listen_path(const char *path, int type, mode_t mode, char *error, si
     result = bound->fd < 0 ? bound->fd : 0;
     if (result == 0) {
         unix_address(&sun, path);
-        /* The socket file gets the mode that its socket has when it is bound. */
+        /* The socket file gets the mode that its socket has when it is bound, but for the mask. */
+        mode_t mask = umask(0);
         if (fchmod(bound->fd, mode) < 0 ||
             bind(bound->fd, (struct sockaddr *)&sun, sizeof(sun)) < 0 ||
-            listen(bound->fd, BACKLOG) < 0) {
+            listen(bound->fd, BACKLOG) < 0)
             result = -errno;
+        umask(mask);
+        if (result < 0) {
             error_set(result, error, error_size, "cannot listen on %s: %s", path,
                       strerror(-result));
             fd_close(bound->fd);
