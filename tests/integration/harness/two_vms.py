@@ -10,6 +10,7 @@ import time
 
 from .client import Window
 from .insider import Insider
+from .stack import Notify
 from .tap import Skip
 from .vgpu import PAGE, Vgpu
 
@@ -29,18 +30,22 @@ class Vms:
         self.gpus, self.vgpus = {}, {}
         config = ""
         for seed, name in enumerate(names):
-            self.gpus[name] = t.spawn([GPU, "--socket-path", t.path(f"{name}.vhost"), "--export", t.path(f"{name}.export"),
-                                       "--log-level", log_level], name=f"wayvsock-gpu-{name}")
-            self.gpus[name].is_daemon = True
-            t.wait(lambda: os.path.exists(t.path(f"{name}.vhost")), "the device listens")
+            self.gpus[name] = self._start([GPU, "--socket-path", t.path(f"{name}.vhost"), "--export",
+                                           t.path(f"{name}.export"), "--log-level", log_level], f"wayvsock-gpu-{name}")
             self.vgpus[name] = Vgpu(t.path(f"{name}.vhost"), mebibytes, seed)
             self.vgpus[name].create(NONCE)
             config += (f"[vm {name}]\nlisten = unix:{t.path(name)}\ngpu = {t.path(name + '.export')}\n"
                        f"max-clients = 1000\nsecurity-context = no\n{settings}\n")
-        self.host = t.spawn([os.environ["WAYVSOCK_HOST"], "--config", t.write("host.conf", config), "--compositor",
-                             compositor.socket, "--log-level", log_level], name="wayvsock-host")
-        self.host.is_daemon = True
-        t.wait(lambda: os.path.exists(t.path(names[-1])) or not self.host.alive, "the host listens")
+        self.host = self._start([os.environ["WAYVSOCK_HOST"], "--config", t.write("host.conf", config), "--compositor",
+                                 compositor.socket, "--log-level", log_level], "wayvsock-host")
+
+    def _start(self, argv, name):
+        notify = Notify(self.t.path(f"{name}.notify"))
+        proc = self.t.spawn(argv, self.t.env(NOTIFY_SOCKET=notify.path), name=name)
+        proc.is_daemon = True
+        self.t.wait(lambda: notify.ready() or not proc.alive, f"{name} is ready")
+        self.t.ok(proc.alive, f"{name} runs")
+        return proc
 
     def session(self, name="bad", bind=True, **options):
         insider = Insider(self.t.path(name), self.vgpus[name], **options)
