@@ -20,6 +20,7 @@
 
 #include "common/error.h"
 #include "common/fd.h"
+#include "common/number.h"
 
 /* Frames of pixels are large: a buffer of this size holds several, and costs kernel memory only
  * while it is full. */
@@ -395,15 +396,11 @@ int address_peer(int fd, struct address_peer *ret_peer)
     return 0;
 }
 
-/* A non-negative decimal number and nothing else, or -1. */
+/* Or -1. */
 static int parse_int(const char *text)
 {
-    char *end;
-    if (*text < '0' || *text > '9')
-        return -1;
-    errno = 0;
-    long number = strtol(text, &end, 10);
-    return errno || *end || number > INT32_MAX ? -1 : (int)number;
+    uint64_t number;
+    return number_parse(text, strlen(text), INT32_MAX, &number) ? (int)number : -1;
 }
 
 int address_inherited(int *ret_first)
