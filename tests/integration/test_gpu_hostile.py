@@ -437,6 +437,34 @@ def sessions(t):
     vms.logged("session")
 
 
+@test(timeout=120)
+def devices_that_are_found(t):
+    """Where the host looks for a VM's device, the device of another VM is not to be had, whoever put the nonce there."""
+    vms = Vms(t, t.fake(), searched=True)
+    good = vms.vgpus["good"]
+    good.create(5)
+    neighbour = vms.session("good")
+    other = neighbour.client()
+    other.import_(5, PAGE)
+    other.roundtrip()
+    thief = vms.session(bind=False)
+    nonce = thief.probe()
+    good.write(5, nonce)                        # a picture that somebody showed it begins like this
+    thief.probed(5)
+    t.eq(thief.bound()[0], False, "bound to the other VM's device")
+    client = thief.client()
+    client.import_(5, PAGE)
+    vms.refused(client, "session", "the other VM's resource")
+    vms.vgpus["bad"].write(NONCE, nonce)
+    thief.probed(NONCE)
+    t.eq(thief.bound()[0], True, "bound to its own device")
+    works = thief.client()
+    works.import_(NONCE, PAGE)
+    works.roundtrip()
+    other.import_(5, PAGE)
+    other.roundtrip()
+
+
 def descriptors(vms):
     found = {}
     for proc in (vms.host, *vms.gpus.values()):
