@@ -136,6 +136,7 @@ struct relay {
     } file;
 
     bool waiting;    /* a message of the local side waits for relay_wait_over() */
+    bool crowded;    /* messages of the local side wait for the link to take what is queued */
     bool local_done; /* the local side is closed */
     bool sent_end, got_end;
     bool ending;              /* nothing is read any more; what is queued may still go out */
