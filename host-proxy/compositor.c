@@ -124,7 +124,7 @@ static int list(int fd, struct listing *listing, struct wl_display **ret_display
 {
     struct wl_display *display = wl_display_connect_to_fd(fd);
     if (!display)
-        return -errno;
+        return errno > 0 ? -errno : -ENOMEM;
     *ret_registry = wl_display_get_registry(display);
     wl_registry_add_listener(*ret_registry, &registry_listener, listing);
     int r = roundtrip(display);
