@@ -452,6 +452,12 @@ struct relay *relay_create(struct loop *loop, enum relay_side side, int local_fd
     return r;
 }
 
+void relay_start(struct relay *r)
+{
+    local_ready(r, LOOP_READ);
+    link_flush(r->link);
+}
+
 void relay_destroy(struct relay *r)
 {
     if (!r)

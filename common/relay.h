@@ -157,6 +157,8 @@ struct relay {
 struct relay *relay_create(struct loop *loop, enum relay_side side, int local_fd, struct link *link,
                            const struct relay_limits *limits, const struct relay_ops *ops,
                            void *user, struct log_subject *subject);
+/* Reads what came already, so that it goes out together with what is queued. */
+void relay_start(struct relay *relay);
 /* At once, without a word to either side. */
 void relay_destroy(struct relay *relay);
 

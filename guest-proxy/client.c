@@ -2,6 +2,7 @@
 #include "guest-proxy/client.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -188,7 +189,7 @@ static void dialled(void *user, int fd, const void *bytes, size_t n, const char 
         client_destroy(c);
         return;
     }
-    link_flush(link);
+    relay_start(c->relay);
     if (n)
         link_feed(link, bytes, n);
 }
@@ -211,31 +212,28 @@ static void waited(void *user)
 }
 
 /* "foot[1234]", for both sides' logs. */
-static void describe(struct client *c, int fd)
+static void describe(struct client *c, pid_t pid)
 {
-    struct ucred cred;
-    socklen_t size = sizeof(cred);
     char path[32], comm[17] = "?";
-    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &size) < 0)
-        cred.pid = 0;
-    snprintf(path, sizeof(path), "/proc/%d/comm", (int)cred.pid);
-    FILE *f = fopen(path, "re");
-    if (f && fgets(comm, sizeof(comm), f))
+    snprintf(path, sizeof(path), "/proc/%d/comm", (int)pid);
+    _cleanup_(fd_closep) int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? -1 : read(fd, comm, sizeof(comm) - 1);
+    if (n > 0) {
+        comm[n] = 0;
         comm[strcspn(comm, "\n")] = 0;
-    if (f)
-        fclose(f);
-    snprintf(c->name, sizeof(c->name), "client %lu (%s[%d])", ++c->owner->serial, comm,
-             (int)cred.pid);
+    }
+    snprintf(c->name, sizeof(c->name), "client %lu (%s[%d])", ++c->owner->serial, comm, (int)pid);
     c->subject = (struct log_subject){.name = c->name, .parent = &c->owner->subject};
 }
 
 /* The display belongs to one user; root may look in as it may everywhere. */
-static bool allowed(int fd)
+static bool allowed(int fd, pid_t *ret_pid)
 {
     struct ucred cred;
     socklen_t size = sizeof(cred);
     if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &size) < 0)
         return false;
+    *ret_pid = cred.pid;
     if (cred.uid == getuid() || cred.uid == 0)
         return true;
     log_warn(NULL, "refused a client of user %u: the display belongs to user %u",
@@ -245,7 +243,8 @@ static bool allowed(int fd)
 
 void clients_accept(struct clients *owner, int fd)
 {
-    if (!allowed(fd)) {
+    pid_t pid;
+    if (!allowed(fd, &pid)) {
         turn_away(fd, "wayvsock: this display belongs to another user");
         return;
     }
@@ -269,7 +268,7 @@ void clients_accept(struct clients *owner, int fd)
         c->next->prev = c;
     owner->first = c;
     owner->n++;
-    describe(c, fd);
+    describe(c, pid);
     if (owner->changed)
         owner->changed(owner->user);
     if (uplink_ready(owner->uplink)) {
