@@ -326,6 +326,12 @@ int loop_later(struct loop *loop, void (*run)(void *user), void *user)
         if (loop->later[i].run == run && loop->later[i].user == user)
             return 0;
     }
+    if (loop->later_end == loop->later_capacity && loop->later_first > loop->later_capacity / 2) {
+        loop->later_end -= loop->later_first;
+        memcpy(loop->later, loop->later + loop->later_first,
+               loop->later_end * sizeof(*loop->later));
+        loop->later_first = 0;
+    }
     if (loop->later_end == loop->later_capacity) {
         size_t capacity = loop->later_capacity ? loop->later_capacity * 2 : 16;
         struct later *grown = reallocarray(loop->later, capacity, sizeof(*grown));

@@ -5,6 +5,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <malloc.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -334,6 +336,34 @@ static void test_later_cancelled(void **state)
     assert_string_equal(other.log, "second ");
 }
 
+struct again {
+    struct fixture *f;
+    unsigned left;
+};
+
+static void call_again(void *user)
+{
+    struct again *again = user;
+    if (again->left--)
+        assert_int_equal(loop_later(again->f->loop, call_again, again), 0);
+}
+
+/* However long those that ask for others go on. */
+static void test_later_calls_of_later_calls_take_no_room(void **state)
+{
+    struct fixture *f = *state;
+    struct again again[3] = {{f, 200000}, {f, 200000}, {f, 200000}};
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(loop_later(f->loop, call_again, &again[i]), 0);
+    struct mallinfo2 before = mallinfo2();
+    loop_stop(f->loop);
+    assert_int_equal(loop_run(f->loop), 0);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(again[i].left, UINT_MAX);
+    struct mallinfo2 after = mallinfo2();
+    assert_true(after.uordblks + after.hblkhd < before.uordblks + before.hblkhd + 65536);
+}
+
 static void test_many_later_calls(void **state)
 {
     struct fixture *f = *state;
@@ -420,6 +450,8 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(test_later_before_the_loop_runs, setup, teardown),
         cmocka_unit_test_setup_teardown(test_later_cancelled, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_later_calls_of_later_calls_take_no_room, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(test_many_later_calls, setup, teardown),
         cmocka_unit_test_setup_teardown(test_signals, setup, teardown),
         cmocka_unit_test_setup_teardown(test_stop_before_run, setup, teardown),
