@@ -65,7 +65,9 @@ class Insider:
         return self
 
     def client(self, **options):
-        return LinkClient(self.path, self.key, **options)
+        client = LinkClient(self.path, self.key, **options)
+        client.session = self       # which ends when nobody refers to it
+        return client
 
     def close(self):
         self.control.socket.close()
