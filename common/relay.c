@@ -199,6 +199,8 @@ static void flush_link(struct relay *r)
         relay_fail(r, LINK_ERROR_INTERNAL, 0, WL_DISPLAY_NO_MEMORY, "out of memory");
     if (r->ending)
         return;
+    if (r->link->broken && !r->timer)
+        arm(r, ENDING_MS); /* its end is about to be read, unless the other direction goes on */
     /* Only a file that is being read, or a GPU, keeps the compositor waiting. */
     if (!r->local_done)
         wl_socket_pause(&r->local,

@@ -109,12 +109,30 @@ static void test_files_wait_for_the_link(void **state)
     assert_int_equal(header.type, LINK_WAYLAND);
 }
 
+static bool guest_is_over(void *user)
+{
+    (void)user;
+    return !R.guest;
+}
+
+/* The other proxy takes nothing any more, and does not say so by leaving. */
+static void test_a_link_that_is_closed_in_one_direction(void **state)
+{
+    (void)state;
+    relays_start(true, false);
+    shutdown(R.link.fd, SHUT_RD);
+    wire_send(&R.client, 1, DISPLAY_GET_REGISTRY, "u", REGISTRY);
+    turn_until(R.loop, guest_is_over, NULL);
+    turn_until(R.loop, wire_at_end, &R.client);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(test_answers_that_the_guest_does_not_read, relays_stop),
         cmocka_unit_test_teardown(test_answers_that_the_host_does_not_read, relays_stop),
         cmocka_unit_test_teardown(test_files_wait_for_the_link, relays_stop),
+        cmocka_unit_test_teardown(test_a_link_that_is_closed_in_one_direction, relays_stop),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
