@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "host-proxy/requests.h"
 #include "protocol/export.h"
 #include "protocol/link.h"
 
@@ -30,11 +31,6 @@ struct handles_user {
     void (*lost)(struct handles_user *user, bool reset, const char *why);
 };
 
-/* What a request is answered with: @status of EXPORT_OK…, @buffer for handles_export() where that
- * is EXPORT_OK, with a descriptor (owned by the callee) where its kind says so; -1 otherwise. */
-typedef void handles_answer(void *user, uint32_t status, const struct export_buffer *buffer,
-                            int fd);
-
 /* @path: of the device's export socket, or of a folder of such (common/export-folder.h) that are
  * searched for the VM's; nothing happens before handles_begin(). NULL: out of
  * memory. */
@@ -56,10 +52,10 @@ void handles_leave(struct handles *handles, struct handles_user *user);
 /* Requests, only while bound. @answer comes from the loop, once, or lost() does. 0, or -ENOTCONN,
  * -ENOMEM. */
 int handles_export(struct handles *handles, uint32_t resource, uint32_t flags,
-                   handles_answer *answer, void *user);
+                   requests_answer *answer, void *user);
 int handles_mirror(struct handles *handles, uint32_t id, int fd, uint64_t size,
-                   handles_answer *answer, void *user); /* takes @fd */
-int handles_copy(struct handles *handles, const struct export_copy *copy, handles_answer *answer,
+                   requests_answer *answer, void *user); /* takes @fd */
+int handles_copy(struct handles *handles, const struct export_copy *copy, requests_answer *answer,
                  void *user);
 void handles_release(struct handles *handles, uint32_t id);
 /* No answer for @user any more; what is exported for it later is released. */

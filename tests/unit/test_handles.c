@@ -130,6 +130,21 @@ static void test_the_end_of_the_session(void **state)
     assert_false(handles_bound(S.handles));
 }
 
+static void test_a_device_that_does_not_say_welcome(void **state)
+{
+    (void)state;
+    unsigned one = 1, two = 2;
+    handles_end(S.handles);
+    F.deaf = true;
+    assert_true(handles_begin(S.handles));
+    turn_until(F.loop, session_answered, &one);
+    assert_true(strstr(S.why, "does not answer") != NULL);
+    assert_false(S.bound);
+    F.deaf = false;
+    turn_until(F.loop, session_probed, &two); /* on another connection */
+    session_bind();
+}
+
 static void answer(void *user, uint32_t status, const struct export_buffer *buffer, int fd)
 {
     (void)status;
@@ -261,6 +276,7 @@ int main(void)
         TEST(test_a_reset_voids_the_binding),
         TEST(test_a_lost_device_comes_back),
         TEST(test_the_end_of_the_session),
+        TEST(test_a_device_that_does_not_say_welcome),
         TEST(test_requests_need_a_binding),
         TEST(test_many_exports_do_not_overrun_the_device),
         TEST(test_what_nobody_waits_for_is_released),
