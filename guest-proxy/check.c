@@ -148,6 +148,12 @@ static bool check_vsock(const struct address *address, const struct token *token
 
 static int report(const struct probe *p)
 {
+    if (uplink_busy(p->uplink)) {
+        checks_line(true, "the host's daemon answers and knows this VM", "");
+        checks_note(
+            "a daemon of this VM is connected, and stays so; stop it to have the rest looked at");
+        return 0;
+    }
     checks_line(p->reached, "the host's daemon answers and knows this VM", p->problem);
     if (!p->reached)
         return 1;
@@ -243,7 +249,9 @@ int check_run(const struct guest_options *options, const struct uplink_config *c
     check_gpus(options->gpu);
     check_display(options);
     p->timer = loop_timer_create(p->loop, expired, p);
-    p->uplink = uplink_create(p->loop, config, &uplink_ops, p);
+    struct uplink_config trial = *config;
+    trial.trial = true;
+    p->uplink = uplink_create(p->loop, &trial, &uplink_ops, p);
     int result = 1;
     if (p->timer && p->uplink) {
         p->clients =

@@ -40,7 +40,7 @@ struct uplink {
     struct loop_timer *timer; /* back-off, or tick */
     uint64_t backoff_ms, serial;
     unsigned missed;
-    bool heard, unprivileged;
+    bool heard, unprivileged, busy;
     bool measured;           /* the first PONG came */
     unsigned binding;        /* ticks for which we still wait to be bound; 0: not */
     struct loop_timer *away; /* the GPU's driver has not returned, and the host asked for it */
@@ -195,6 +195,7 @@ static int frame(void *user, enum link_type type, const uint8_t *payload, size_t
     if (type == LINK_ERROR && link_error_decode(payload, size, &error) == LINK_OK) {
         snprintf(reason, sizeof(reason), "the host refused us: %.*s", (int)error.text_size,
                  error.text);
+        u->busy = error.code == LINK_ERROR_BUSY;
         if (error.code == LINK_ERROR_REFUSED)
             u->backoff_ms = BACKOFF_MAX_MS; /* asking again soon does not help */
         lost(u, reason);
@@ -267,7 +268,8 @@ static void queue_hello(const struct uplink *u, struct link *link, struct link_h
         clean[n] = label[n] < 0x20 || label[n] > 0x7e ? '?' : label[n];
     hello->version_min = LINK_VERSION_MIN;
     hello->version_max = LINK_VERSION_MAX;
-    hello->features = u->config.gpu && u->config.gpu->n ? LINK_FEATURE_HANDLES : 0;
+    hello->features = (u->config.gpu && u->config.gpu->n ? LINK_FEATURE_HANDLES : 0) |
+                      (u->config.trial ? LINK_FEATURE_TRIAL : 0);
     hello->label = clean;
     hello->label_size = (uint16_t)n;
     link_queue(link, link_hello_encode, hello);
@@ -382,6 +384,11 @@ void uplink_destroy(struct uplink *u)
 bool uplink_ready(const struct uplink *u)
 {
     return u->state == UPLINK_READY;
+}
+
+bool uplink_busy(const struct uplink *u)
+{
+    return u->busy;
 }
 
 void uplink_hurry(struct uplink *u)

@@ -19,6 +19,7 @@ struct uplink_config {
     const struct address *address; /* borrowed for the uplink's life */
     const struct token *token;     /* NULL: none */
     bool no_auth;                  /* do not try to prove anything */
+    bool trial;                    /* not to end the session of a daemon that is connected */
     struct gpu *gpu;               /* borrowed; NULL: none */
 };
 
@@ -38,6 +39,8 @@ struct uplink *uplink_create(struct loop *loop, const struct uplink_config *conf
                              const struct uplink_ops *ops, void *user);
 void uplink_destroy(struct uplink *uplink); /* accepts NULL */
 bool uplink_ready(const struct uplink *uplink);
+/* A trial that failed because a daemon of this VM is connected: all else is in place. */
+bool uplink_busy(const struct uplink *uplink);
 /* Somebody waits: do not sit out the back-off. */
 void uplink_hurry(struct uplink *uplink);
 const struct times *uplink_times(const struct uplink *uplink);

@@ -113,6 +113,10 @@ static void hello_control(struct visitor *v, const struct link_hello *hello)
     snprintf(label, sizeof(label), "%.*s", (int)hello->label_size, hello->label);
     struct vm *vm = v->vm;
     uint32_t features = hello->features;
+    if (features & LINK_FEATURE_TRIAL && vm->control) {
+        turn_away(v, LINK_ERROR_BUSY, "a daemon of this VM is connected");
+        return;
+    }
     vm_begin(vm, visitor_leave(v), version, features, label);
 }
 

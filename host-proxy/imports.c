@@ -23,6 +23,7 @@
 #include "common/wl-shm.h"
 
 #define WAITING_MAX 256 /* of one client */
+#define PAGES_MAX 64    /* descriptors of a client's imports that no memory has taken (yet) */
 
 struct copy {
     struct copy *next;
@@ -309,11 +310,15 @@ static int ask_copy(struct import *i, struct memory *memory, const struct link_m
     return r;
 }
 
-/* Takes @fd. -1: it is not what a compositor could use. */
+/* Takes @fd. -1: it is not what a compositor could use, or one too many. */
 static int pages(const struct import *i, const struct export_buffer *buffer, int fd)
 {
     off_t size = fd < 0 ? -1 : lseek(fd, 0, SEEK_END);
-    if (buffer->kind == EXPORT_KIND_UDMABUF && size >= 0 && (uint64_t)size >= i->said.size)
+    unsigned held = 0;
+    for (const struct import *other = i->owner->first; other && fd >= 0; other = other->next)
+        held += other->fd >= 0;
+    if (buffer->kind == EXPORT_KIND_UDMABUF && size >= 0 && (uint64_t)size >= i->said.size &&
+        held < PAGES_MAX)
         return fd;
     return fd_close(fd);
 }

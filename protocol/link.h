@@ -37,6 +37,8 @@ enum { /* bits of HELLO and WELCOME; unknown ones are ignored */
        /* HELLO: the guest has a GPU of the kind that the host could look into. WELCOME: a PROBE or
           a BOUND follows at once. */
        LINK_FEATURE_HANDLES = 1,
+       /* HELLO: this is a trial, which does not end the session that the VM may have. */
+       LINK_FEATURE_TRIAL = 2,
 };
 
 enum link_type {
@@ -110,6 +112,7 @@ enum link_error {
     LINK_ERROR_WAYLAND,      /* the client gets wl_display.error with @object, @wl_code */
     LINK_ERROR_COMPOSITOR,   /* no compositor, or it went away */
     LINK_ERROR_INTERNAL,     /* out of memory or descriptors */
+    LINK_ERROR_BUSY,         /* the answer to a trial: a daemon of this VM is connected */
     _LINK_ERROR_N,
 };
 

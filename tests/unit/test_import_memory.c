@@ -216,6 +216,22 @@ static void test_a_second_memory_is_a_mirror(void **state)
     memory_unref(first);
 }
 
+static void test_pages_that_nobody_takes(void **state)
+{
+    (void)state;
+    int before = count_fds();
+    for (uint32_t id = 1; id <= 200; id++) {
+        struct link_import said = {id, 7, SIZE};
+        assert_int_equal(imports_add(&C.imports, &said, C.text, sizeof(C.text)), IMPORT_OK);
+        turn_until(F.loop, is_idle, NULL);
+    }
+    assert_in_range(count_fds() - before, 1, 64);
+    struct link_mem_import said = {.id = 1, .import = 200, .size = SIZE};
+    assert_int_equal(imports_memory(&C.imports, &said, &C.memory, C.text, sizeof(C.text)),
+                     IMPORT_OK);
+    assert_false(C.memory->shared);
+}
+
 static void test_pages_that_are_too_few(void **state)
 {
     (void)state;
@@ -401,6 +417,7 @@ int main(void)
         PAGES_TEST(test_released_after_the_memory),
         PAGES_TEST(test_memory_that_went_first),
         PAGES_TEST(test_a_second_memory_is_a_mirror),
+        PAGES_TEST(test_pages_that_nobody_takes),
         PAGES_TEST(test_pages_that_are_too_few),
         PAGES_TEST(test_the_resource_goes),
         PAGES_TEST(test_the_driver_starts_anew),
