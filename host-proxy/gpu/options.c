@@ -150,8 +150,10 @@ int gpu_options_parse(int argc, char **argv, struct gpu_options *ret_options)
     if (!o.check && !o.socket_path == (o.fd < 0))
         return options_error(PROGRAM,
                              "give either --socket-path PATH or --fd N: where the hypervisor is");
+#if !WITH_VIRGL
     if (o.virgl)
         return options_error(PROGRAM, "--virgl: this build has no 3D");
+#endif
     *ret_options = o;
     return 0;
 }
