@@ -258,6 +258,9 @@ static enum import_rule judge(const struct import *i, uint32_t status,
     default:
         return IMPORT_DEVICE;
     }
+    if (buffer->memory ==
+        EXPORT_MEMORY_HOST) /* the device has its own layout, the guest's is void */
+        return buffer->n_planes == 1 && buffer->stride[0] > 0 ? IMPORT_OK : IMPORT_MEMORY;
     if (buffer->memory != EXPORT_MEMORY_GUEST)
         return IMPORT_MEMORY;
     return i->said.size <= buffer->size ? IMPORT_OK : IMPORT_SIZE;
@@ -284,6 +287,25 @@ static int give_mirror(struct import *i, struct memory *memory)
     return 0;
 }
 
+/* The same pixels, in the device's own layout. A piece that is longer than a row is several whole
+ * ones (the guest joins them where it can). What is not in the picture then, the device refuses. */
+static void use_own_layout(const struct export_buffer *buffer, struct export_copy *copy)
+{
+    uint32_t stride = buffer->stride[0], length = copy->rects[0].width;
+    if (buffer->memory != EXPORT_MEMORY_HOST)
+        return;
+    if (copy->rects[0].height == 1 && length > stride) {
+        copy->source_stride = copy->target_stride = stride;
+        copy->rects[0] = (struct export_rect){.width = stride, .height = length / stride};
+        if (length % stride)
+            copy->rects[copy->n_rects++] =
+                (struct export_rect){.y = length / stride, .width = length % stride, .height = 1};
+    }
+    uint64_t row = copy->source / copy->source_stride, x = copy->source % copy->source_stride;
+    copy->source = buffer->offset[0] + row * stride + x;
+    copy->source_stride = stride;
+}
+
 /* 0 or -errno. One (two, if the device has to be given the mirror first) request more is under way.
  */
 static int ask_copy(struct import *i, struct memory *memory, const struct link_mem_copy *what)
@@ -302,6 +324,7 @@ static int ask_copy(struct import *i, struct memory *memory, const struct link_m
         .n_rects = 1,
         .rects = {{.width = what->to.row, .height = what->to.rows}},
     };
+    use_own_layout(&i->buffer, &copy);
     r = handles_copy(m->handles, &copy, done, i);
     m->waiting += r == 0;
     return r;

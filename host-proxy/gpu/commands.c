@@ -343,7 +343,7 @@ union command {
 };
 
 /* How long a command of this type is, without the list that may follow (*ret_list). 0: unknown. */
-static size_t command_size(uint32_t type, bool *ret_list)
+static size_t command_size(const struct commands *c, uint32_t type, bool *ret_list)
 {
     *ret_list = type == VIRTIO_GPU_CMD_RESOURCE_ATTACH_BACKING ||
                 type == VIRTIO_GPU_CMD_RESOURCE_CREATE_BLOB;
@@ -371,7 +371,7 @@ static size_t command_size(uint32_t type, bool *ret_list)
     case VIRTIO_GPU_CMD_SET_SCANOUT_BLOB:
         return sizeof(struct virtio_gpu_set_scanout_blob);
     default:
-        return commands_3d_size(type, ret_list);
+        return has(c, VIRTIO_GPU_F_VIRGL) ? commands_3d_size(type, ret_list) : 0;
     }
 }
 
@@ -408,7 +408,7 @@ size_t commands_control(struct commands *c, uint8_t *request, size_t size, uint8
     *ret_doomed = NULL;
     memcpy(&cmd, request, size < sizeof(cmd) ? size : sizeof(cmd));
     uint32_t type = le32toh(cmd.hdr.type);
-    size_t fixed = command_size(type, &list), length = sizeof(struct virtio_gpu_ctrl_hdr);
+    size_t fixed = command_size(c, type, &list), length = sizeof(struct virtio_gpu_ctrl_hdr);
     memset(response, 0, COMMANDS_RESPONSE_MAX);
     if (size < sizeof(cmd.hdr))
         memset(&cmd.hdr, 0, sizeof(cmd.hdr));

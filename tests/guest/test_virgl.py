@@ -1,0 +1,67 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""A guest whose applications draw with the host's GL: their pictures come from the host's memory."""
+
+import glob
+import json
+import os
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "integration"))
+
+from harness import main, test  # noqa: E402
+
+from vm import GPU, HERE, Vm, counters, need_gpu  # noqa: E402
+
+VIRGL = f"{GPU} --virgl --log-level debug"
+
+
+@test(timeout=200)
+def what_the_gpu_draws(t):
+    """Pictures that a shader draws arrive pixel by pixel, read back from the host's GL; none cross the link."""
+    vm = Vm(t, gpu=VIRGL)
+    counts = counters(vm.show((1, 2, 3), program="gl.py"))
+    t.has(b"renderer virgl", vm.read("drawn"), "the guest's GL")
+    t.ok(counts["copied"] >= 3 * 1280 * 720 * 4, f"the device copied the pixels: {counts}")
+    t.ok(counts["received"] < 64 << 10, f"no pixels among the bytes received: {counts}")
+
+
+@test(timeout=200)
+def an_application_with_egl(t):
+    """weston-simple-egl, with Mesa's Wayland platform, frame after frame."""
+    t.need("weston-simple-egl")
+    vm = Vm(t, gpu=VIRGL)
+    still = vm.compositor.grab()
+    guest = vm.boot("exec env EGL_LOG_LEVEL=debug LIBGL_DEBUG=verbose timeout -s INT 20 weston-simple-egl >said 2>&1")
+    pictures = set()
+    t.wait(lambda: pictures.add(vm.compositor.grab()) or len(pictures - {still}) > 3 or not guest.alive, "the picture moves", 60)
+    t.eq(guest.wait(60), 0, f"the guest's status; {vm.read('said')[-3000:].decode()}")
+    counts = counters(vm.host.log())
+    t.ok(counts["copied"] > 1 << 20, f"the device copied the pixels: {counts}")
+    t.ok(counts["received"] < counts["copied"] // 20, f"no pixels among the bytes received: {counts}")
+
+
+@test(timeout=200)
+def memory_of_the_guest(t):
+    """With 3D, too, wl_shm and dmabufs that no GPU draws on come from the guest's pages."""
+    vm = Vm(t, gpu=VIRGL)
+    counts = counters(vm.show((1, 2)))
+    t.ok(counts["copied"] >= 2 * 1280 * 720 * 4, f"the device copied the pixels: {counts}")
+    t.ok(counts["received"] < 64 << 10, f"no pixels among the bytes received: {counts}")
+
+
+def has_virgl():
+    said = subprocess.run([GPU, "--print-capabilities"], stdout=subprocess.PIPE, check=True).stdout
+    return "virgl" in json.loads(said)["features"]
+
+
+if __name__ == "__main__":
+    if not need_gpu():
+        pass
+    elif not has_virgl():
+        print("1..0 # SKIP this build has no virglrenderer")
+    elif not glob.glob("/usr/lib/*/dri/virtio_gpu_dri.so"):
+        print("1..0 # SKIP Mesa's driver for the guest is not installed: libgl1-mesa-dri")
+    else:
+        main()
