@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +18,7 @@
 #include <unistd.h>
 #include <linux/vm_sockets.h>
 
+#include "common/error.h"
 #include "common/fd.h"
 
 /* Frames of pixels are large: a buffer of this size holds several, and costs kernel memory only
@@ -37,16 +37,6 @@ struct bound_path {
 };
 
 static struct bound_path *bound_paths;
-
-__attribute__((format(printf, 4, 5))) static int fail(int result, char *error, size_t error_size,
-                                                      const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    vsnprintf(error, error_size, format, args);
-    va_end(args);
-    return result;
-}
 
 /* Larger buffers are a wish: without them everything works, only slower. */
 static void tune_vsock(int fd)
@@ -68,10 +58,11 @@ static int open_socket(int family, int type, char *error, size_t error_size)
     if (fd < 0) {
         int result = -errno;
         if (family == AF_VSOCK && (result == -EAFNOSUPPORT || result == -ESOCKTNOSUPPORT))
-            return fail(result, error, error_size,
-                        "this kernel has no vsock sockets: load the module (modprobe vsock) or "
-                        "allow AF_VSOCK to this service");
-        return fail(result, error, error_size, "cannot make a socket: %s", strerror(-result));
+            return error_set(
+                result, error, error_size,
+                "this kernel has no vsock sockets: load the module (modprobe vsock) or "
+                "allow AF_VSOCK to this service");
+        return error_set(result, error, error_size, "cannot make a socket: %s", strerror(-result));
     }
     if (family == AF_VSOCK)
         tune_vsock(fd);
@@ -96,16 +87,16 @@ static int lock_path_open(const char *lock_path, const char *path, char *error, 
             open(lock_path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
         if (fd < 0) {
             int result = -errno;
-            return fail(result, error, error_size, "cannot listen on %s: cannot make %s: %s", path,
-                        lock_path, strerror(-result));
+            return error_set(result, error, error_size, "cannot listen on %s: cannot make %s: %s",
+                             path, lock_path, strerror(-result));
         }
         if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
             int result = -errno;
             if (result == -EWOULDBLOCK)
-                return fail(-EADDRINUSE, error, error_size,
-                            "%s is in use: another process holds %s", path, lock_path);
-            return fail(result, error, error_size, "cannot lock %s: %s", lock_path,
-                        strerror(-result));
+                return error_set(-EADDRINUSE, error, error_size,
+                                 "%s is in use: another process holds %s", path, lock_path);
+            return error_set(result, error, error_size, "cannot lock %s: %s", lock_path,
+                             strerror(-result));
         }
         if (fstat(fd, &held) == 0 && stat(lock_path, &named) == 0 && held.st_ino == named.st_ino &&
             held.st_dev == named.st_dev)
@@ -121,17 +112,18 @@ static int remove_stale(const char *path, char *error, size_t error_size)
     if (lstat(path, &st) < 0) {
         int result = errno == ENOENT ? 0 : -errno;
         return result == 0 ? 0
-                           : fail(result, error, error_size, "cannot listen on %s: %s", path,
-                                  strerror(-result));
+                           : error_set(result, error, error_size, "cannot listen on %s: %s", path,
+                                       strerror(-result));
     }
     if (!S_ISSOCK(st.st_mode))
-        return fail(-EEXIST, error, error_size,
-                    "cannot listen on %s: the file exists and is no socket; remove it or choose "
-                    "another path",
-                    path);
+        return error_set(
+            -EEXIST, error, error_size,
+            "cannot listen on %s: the file exists and is no socket; remove it or choose "
+            "another path",
+            path);
     _cleanup_(fd_closep) int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (probe < 0)
-        return fail(-errno, error, error_size, "cannot make a socket: %s", strerror(errno));
+        return error_set(-errno, error, error_size, "cannot make a socket: %s", strerror(errno));
     unix_address(&sun, path);
     if (connect(probe, (struct sockaddr *)&sun, sizeof(sun)) < 0) {
         int result = -errno;
@@ -141,15 +133,15 @@ static int remove_stale(const char *path, char *error, size_t error_size)
             if (unlink(path) == 0 || errno == ENOENT)
                 return 0;
             result = -errno;
-            return fail(result, error, error_size, "cannot remove the stale socket %s: %s", path,
-                        strerror(-result));
+            return error_set(result, error, error_size, "cannot remove the stale socket %s: %s",
+                             path, strerror(-result));
         }
         if (result == -EACCES || result == -EPERM)
-            return fail(result, error, error_size,
-                        "cannot listen on %s: another user's socket is there", path);
+            return error_set(result, error, error_size,
+                             "cannot listen on %s: another user's socket is there", path);
     }
-    return fail(-EADDRINUSE, error, error_size, "%s is in use: another process listens on it",
-                path);
+    return error_set(-EADDRINUSE, error, error_size, "%s is in use: another process listens on it",
+                     path);
 }
 
 int address_listen_path(const char *path, int type, mode_t mode, char *error, size_t error_size)
@@ -158,9 +150,9 @@ int address_listen_path(const char *path, int type, mode_t mode, char *error, si
     struct bound_path *bound =
         strlen(path) < sizeof(sun.sun_path) ? calloc(1, sizeof(*bound)) : NULL;
     if (!bound && strlen(path) >= sizeof(sun.sun_path))
-        return fail(-ENAMETOOLONG, error, error_size, "%s is too long for a socket", path);
+        return error_set(-ENAMETOOLONG, error, error_size, "%s is too long for a socket", path);
     if (!bound)
-        return fail(-ENOMEM, error, error_size, "out of memory");
+        return error_set(-ENOMEM, error, error_size, "out of memory");
     snprintf(bound->path, sizeof(bound->path), "%s", path);
     snprintf(bound->lock_path, sizeof(bound->lock_path), "%s.lock", path);
     bound->lock_fd = lock_path_open(bound->lock_path, path, error, error_size);
@@ -179,7 +171,8 @@ int address_listen_path(const char *path, int type, mode_t mode, char *error, si
             bind(bound->fd, (struct sockaddr *)&sun, sizeof(sun)) < 0 ||
             listen(bound->fd, BACKLOG) < 0) {
             result = -errno;
-            fail(result, error, error_size, "cannot listen on %s: %s", path, strerror(-result));
+            error_set(result, error, error_size, "cannot listen on %s: %s", path,
+                      strerror(-result));
             fd_close(bound->fd);
         }
     }
@@ -222,14 +215,14 @@ static int listen_vsock(const struct address *address, char *error, size_t error
     int result = -errno;
     address_format(address, text, sizeof(text));
     if (result == -EADDRNOTAVAIL)
-        return fail(result, error, error_size,
-                    "cannot listen on %s: CID %" PRIu32 " is not this machine's; vsock:%" PRIu32
-                    " listens on all of its CIDs",
-                    text, address->cid, address->port);
+        return error_set(result, error, error_size,
+                         "cannot listen on %s: CID %" PRIu32
+                         " is not this machine's; vsock:%" PRIu32 " listens on all of its CIDs",
+                         text, address->cid, address->port);
     if (result == -EACCES)
-        return fail(result, error, error_size,
-                    "cannot listen on %s: ports below 1024 need CAP_NET_BIND_SERVICE", text);
-    return fail(result, error, error_size, "cannot listen on %s: %s", text, strerror(-result));
+        return error_set(result, error, error_size,
+                         "cannot listen on %s: ports below 1024 need CAP_NET_BIND_SERVICE", text);
+    return error_set(result, error, error_size, "cannot listen on %s: %s", text, strerror(-result));
 }
 
 static int mux_path(const struct address *address, char *path, size_t size)
@@ -248,13 +241,14 @@ int address_listen(const struct address *address, char *error, size_t error_size
         return address_listen_path(address->path, SOCK_STREAM, 0600, error, error_size);
     case ADDRESS_VSOCK_MUX:
         if (mux_path(address, path, sizeof(path)) < 0)
-            return fail(-ENAMETOOLONG, error, error_size, "%s_%" PRIu32 " is too long for a socket",
-                        address->path, address->port);
+            return error_set(-ENAMETOOLONG, error, error_size,
+                             "%s_%" PRIu32 " is too long for a socket", address->path,
+                             address->port);
         return address_listen_path(path, SOCK_STREAM, 0600, error, error_size);
     case _ADDRESS_KIND_N:
         break;
     }
-    return fail(-EINVAL, error, error_size, "no address");
+    return error_set(-EINVAL, error, error_size, "no address");
 }
 
 void address_unlisten(int fd)
@@ -301,23 +295,24 @@ static int bind_privileged(int fd, char *error, size_t error_size)
         if (bind(fd, (struct sockaddr *)&svm, sizeof(svm)) == 0)
             return 0;
         if (errno == EACCES || errno == EPERM)
-            return fail(-EACCES, error, error_size,
-                        "a source port below 1024 needs CAP_NET_BIND_SERVICE: run as a service "
-                        "with AmbientCapabilities=CAP_NET_BIND_SERVICE, or use a token (--token)");
+            return error_set(
+                -EACCES, error, error_size,
+                "a source port below 1024 needs CAP_NET_BIND_SERVICE: run as a service "
+                "with AmbientCapabilities=CAP_NET_BIND_SERVICE, or use a token (--token)");
         if (errno != EADDRINUSE) {
             int result = -errno;
-            return fail(result, error, error_size, "cannot bind a source port: %s",
-                        strerror(-result));
+            return error_set(result, error, error_size, "cannot bind a source port: %s",
+                             strerror(-result));
         }
     }
-    return fail(-EADDRINUSE, error, error_size, "all source ports below 1024 are in use");
+    return error_set(-EADDRINUSE, error, error_size, "all source ports below 1024 are in use");
 }
 
 int address_connect_packets(const char *path, char *error, size_t error_size)
 {
     struct sockaddr_un sun;
     if (strlen(path) >= sizeof(sun.sun_path))
-        return fail(-ENAMETOOLONG, error, error_size, "%s is too long for a socket", path);
+        return error_set(-ENAMETOOLONG, error, error_size, "%s is too long for a socket", path);
     _cleanup_(fd_closep) int fd = open_socket(AF_UNIX, SOCK_SEQPACKET, error, error_size);
     if (fd < 0)
         return fd_steal(&fd);
@@ -325,7 +320,8 @@ int address_connect_packets(const char *path, char *error, size_t error_size)
     if (connect(fd, (struct sockaddr *)&sun, sizeof(sun)) == 0)
         return fd_steal(&fd);
     int result = -errno;
-    return fail(result, error, error_size, "cannot connect to %s: %s", path, strerror(-result));
+    return error_set(result, error, error_size, "cannot connect to %s: %s", path,
+                     strerror(-result));
 }
 
 int address_connect(const struct address *address, bool privileged, char *error, size_t error_size)
@@ -337,9 +333,10 @@ int address_connect(const struct address *address, bool privileged, char *error,
     bool vsock = address->kind == ADDRESS_VSOCK;
     address_format(address, text, sizeof(text));
     if (vsock && address->cid == VMADDR_CID_ANY)
-        return fail(-EINVAL, error, error_size,
-                    "cannot connect to %s: name the CID, as in vsock:2:%" PRIu32 " (2 is the host)",
-                    text, address->port);
+        return error_set(-EINVAL, error, error_size,
+                         "cannot connect to %s: name the CID, as in vsock:2:%" PRIu32
+                         " (2 is the host)",
+                         text, address->port);
 
     _cleanup_(fd_closep) int fd =
         open_socket(vsock ? AF_VSOCK : AF_UNIX, SOCK_STREAM, error, error_size);
@@ -356,7 +353,8 @@ int address_connect(const struct address *address, bool privileged, char *error,
     if (result == 0 || errno == EINPROGRESS)
         return fd_steal(&fd);
     result = -errno;
-    return fail(result, error, error_size, "cannot connect to %s: %s", text, strerror(-result));
+    return error_set(result, error, error_size, "cannot connect to %s: %s", text,
+                     strerror(-result));
 }
 
 int address_connect_result(int fd)
@@ -481,8 +479,9 @@ static int take_wayland_socket(const char *text, char *error, size_t error_size)
     if (is_socket)
         result = fcntl(fd, F_SETFD, FD_CLOEXEC) < 0 ? -errno : fd_set_nonblock(fd);
     if (result < 0)
-        fail(result, error, error_size,
-             "WAYLAND_SOCKET=%.32s is not a connected socket of ours: %s", text, strerror(-result));
+        error_set(result, error, error_size,
+                  "WAYLAND_SOCKET=%.32s is not a connected socket of ours: %s", text,
+                  strerror(-result));
     unsetenv("WAYLAND_SOCKET");
     return result < 0 ? result : fd;
 }
@@ -499,7 +498,7 @@ int address_connect_display(const char *display, char *error, size_t error_size)
         return result;
     _cleanup_(fd_closep) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0)
-        return fail(-errno, error, error_size, "cannot make a socket: %s", strerror(errno));
+        return error_set(-errno, error, error_size, "cannot make a socket: %s", strerror(errno));
     tune_unix(fd);
     unix_address(&sun, path);
     do {
@@ -508,7 +507,7 @@ int address_connect_display(const char *display, char *error, size_t error_size)
     if (result == 0)
         result = fd_set_nonblock(fd);
     if (result < 0)
-        return fail(result, error, error_size, "cannot connect to the display %s: %s", path,
-                    strerror(-result));
+        return error_set(result, error, error_size, "cannot connect to the display %s: %s", path,
+                         strerror(-result));
     return fd_steal(&fd);
 }

@@ -13,6 +13,8 @@
 #include <sys/socket.h>
 #include <linux/vm_sockets.h>
 
+#include "common/error.h"
+
 #define FORMS "vsock:CID:PORT, vsock:PORT, unix:PATH or vsock-mux:PATH:PORT"
 
 __attribute__((format(printf, 4, 5))) static int refuse(const char *text, char *error,
@@ -23,8 +25,7 @@ __attribute__((format(printf, 4, 5))) static int refuse(const char *text, char *
     va_start(args, format);
     vsnprintf(why, sizeof(why), format, args);
     va_end(args);
-    snprintf(error, error_size, "bad address \"%.128s\": %s", text, why);
-    return -EINVAL;
+    return error_set(-EINVAL, error, error_size, "bad address \"%.128s\": %s", text, why);
 }
 
 /* The decimal number at @text, @n bytes and nothing else. False if it is none or above 32 bits. */
@@ -186,19 +187,17 @@ int address_display_path(const char *display, char *buffer, size_t size, char *e
     if (*name != '/') {
         folder = getenv("XDG_RUNTIME_DIR");
         slash = "/";
-        if (!folder || *folder != '/') {
-            snprintf(error, error_size,
-                     "cannot find display \"%.128s\": XDG_RUNTIME_DIR is not set; set it, or give "
-                     "the display's absolute path",
-                     name);
-            return -ENOENT;
-        }
+        if (!folder || *folder != '/')
+            return error_set(
+                -ENOENT, error, error_size,
+                "cannot find display \"%.128s\": XDG_RUNTIME_DIR is not set; set it, or give "
+                "the display's absolute path",
+                name);
     }
     int n = snprintf(buffer, size, "%s%s%s", folder, slash, name);
-    if (n < 0 || (size_t)n >= size || (size_t)n >= sizeof(((struct address *)0)->path)) {
-        snprintf(error, error_size, "the display's path is too long for a socket: %.128s%s%.128s",
-                 folder, slash, name);
-        return -ENAMETOOLONG;
-    }
+    if (n < 0 || (size_t)n >= size || (size_t)n >= sizeof(((struct address *)0)->path))
+        return error_set(-ENAMETOOLONG, error, error_size,
+                         "the display's path is too long for a socket: %.128s%s%.128s", folder,
+                         slash, name);
     return 0;
 }

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "common/address.h"
+#include "common/error.h"
 
 #define FOLDER "wayvsock-gpu"
 #define SUFFIX ".sock"
@@ -65,27 +66,21 @@ static int try_folder(const char *path)
 int export_folder_prepare(char *path, size_t size, char *error, size_t error_size)
 {
     int r = export_folder_path(path, size);
-    if (r < 0) {
-        snprintf(error, error_size, "XDG_RUNTIME_DIR is too long");
-        return r;
-    }
+    if (r < 0)
+        return error_set(r, error, error_size, "XDG_RUNTIME_DIR is too long");
     /* Each socket says who may connect. */
     r = mkdir(path, 0755) < 0 ? -errno : 0;
     if (r == -EEXIST)
         r = try_folder(path);
-    if (r < 0) {
-        snprintf(error, error_size,
-                 "cannot make sockets in %s: %s; set XDG_RUNTIME_DIR or give --export PATH", path,
-                 strerror(-r));
-        return r;
-    }
+    if (r < 0)
+        return error_set(r, error, error_size,
+                         "cannot make sockets in %s: %s; set XDG_RUNTIME_DIR or give --export PATH",
+                         path, strerror(-r));
     remove_stale(path);
     size_t n = strlen(path);
     int more = snprintf(path + n, size - n, "/%ld" SUFFIX, (long)getpid());
-    if (more < 0 || (size_t)more >= size - n) {
-        snprintf(error, error_size, "XDG_RUNTIME_DIR is too long");
-        return -ENAMETOOLONG;
-    }
+    if (more < 0 || (size_t)more >= size - n)
+        return error_set(-ENAMETOOLONG, error, error_size, "XDG_RUNTIME_DIR is too long");
     return 0;
 }
 

@@ -4,7 +4,6 @@
 #include "common/options.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -19,26 +18,28 @@ int options_error(const char *program, const char *format, ...)
     return -EINVAL;
 }
 
-int options_error_getopt(const char *program, int returned, char **argv)
+int options_common(const char *program, const char *help, int returned, char **argv,
+                   enum log_level *log_level)
 {
-    const char *at = argv[optind - 1];
-    if (returned == ':')
-        return options_error(program, "%s needs a value", at);
-    if (optopt >= OPTIONS_FIRST)
-        return options_error(program, "%s: the option takes no value", at);
-    if (optopt != 0)
-        return options_error(program, "unknown option -%c", optopt);
-    return options_error(program, "unknown option %s", at);
-}
-
-int options_version(const char *program)
-{
-    printf("%s " WAYVSOCK_VERSION "\n", program);
-    return OPTIONS_DONE;
-}
-
-int options_help(const char *text)
-{
-    fputs(text, stdout);
-    return OPTIONS_DONE;
+    switch (returned) {
+    case OPTIONS_LOG_LEVEL:
+        if (log_level_parse(optarg, log_level) == 0)
+            return 0;
+        return options_error(program, "--log-level: \"%s\" is none of error, warn, info, debug",
+                             optarg);
+    case OPTIONS_HELP:
+        fputs(help, stdout);
+        return OPTIONS_DONE;
+    case OPTIONS_VERSION:
+        printf("%s " WAYVSOCK_VERSION "\n", program);
+        return OPTIONS_DONE;
+    case ':':
+        return options_error(program, "%s needs a value", argv[optind - 1]);
+    default:
+        if (optopt >= OPTIONS_LOG_LEVEL)
+            return options_error(program, "%s: the option takes no value", argv[optind - 1]);
+        if (optopt != 0)
+            return options_error(program, "unknown option -%c", optopt);
+        return options_error(program, "unknown option %s", argv[optind - 1]);
+    }
 }

@@ -3,6 +3,7 @@
 #include "common/sd.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +12,7 @@
 #include <sys/un.h>
 
 #include "common/fd.h"
+#include "common/loop.h"
 
 static int notify(const char *message)
 {
@@ -54,4 +56,23 @@ int sd_notify_status(const char *status)
 int sd_notify_stopping(void)
 {
     return notify("STOPPING=1");
+}
+
+static void terminate(void *user, int signo)
+{
+    (void)signo;
+    loop_stop(user);
+}
+
+int sd_run(struct loop *loop)
+{
+    int r = loop_signal(loop, SIGTERM, terminate, loop);
+    if (r == 0)
+        r = loop_signal(loop, SIGINT, terminate, loop);
+    if (r < 0)
+        return r;
+    sd_notify_ready();
+    r = loop_run(loop);
+    sd_notify_stopping();
+    return r;
 }

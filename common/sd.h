@@ -6,3 +6,8 @@
 int sd_notify_ready(void);
 int sd_notify_status(const char *status); /* one line */
 int sd_notify_stopping(void);
+
+struct loop;
+/* Runs @loop until SIGTERM or SIGINT, or loop_stop(); the service manager is told of both ends. 0
+ * or -errno. */
+int sd_run(struct loop *loop);

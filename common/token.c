@@ -5,24 +5,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/error.h"
 #include "common/fd.h"
-
-__attribute__((format(printf, 4, 5))) static int fail(int result, char *error, size_t error_size,
-                                                      const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    vsnprintf(error, error_size, format, args);
-    va_end(args);
-    return result;
-}
 
 /* systemd guards credentials by their folder, and their modes show an ACL's mask. */
 static bool is_credential(const char *path)
@@ -42,20 +32,21 @@ int token_read(const char *path, struct token *ret_token, char *error, size_t er
     _cleanup_(fd_closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (fd < 0 || fstat(fd, &st) < 0) {
         int result = -errno;
-        return fail(result, error, error_size, "cannot read the token file %s: %s", path,
-                    strerror(-result));
+        return error_set(result, error, error_size, "cannot read the token file %s: %s", path,
+                         strerror(-result));
     }
     if (!S_ISREG(st.st_mode))
-        return fail(-EINVAL, error, error_size, "the token file %s is no regular file", path);
+        return error_set(-EINVAL, error, error_size, "the token file %s is no regular file", path);
     if (!is_credential(path)) {
         if (st.st_mode & 077)
-            return fail(-EPERM, error, error_size,
-                        "other users can get at the token file %s: chmod 600 it, and make a new "
-                        "token if others may have read it",
-                        path);
+            return error_set(
+                -EPERM, error, error_size,
+                "other users can get at the token file %s: chmod 600 it, and make a new "
+                "token if others may have read it",
+                path);
         if (st.st_uid != geteuid() && st.st_uid != 0)
-            return fail(-EPERM, error, error_size, "the token file %s belongs to another user",
-                        path);
+            return error_set(-EPERM, error, error_size, "the token file %s belongs to another user",
+                             path);
     }
     for (;;) {
         ssize_t got = read(fd, bytes + n, sizeof(bytes) - n);
@@ -63,8 +54,8 @@ int token_read(const char *path, struct token *ret_token, char *error, size_t er
             continue;
         if (got < 0) {
             int result = -errno;
-            return fail(result, error, error_size, "cannot read the token file %s: %s", path,
-                        strerror(-result));
+            return error_set(result, error, error_size, "cannot read the token file %s: %s", path,
+                             strerror(-result));
         }
         n += (size_t)got;
         if (got == 0 || n == sizeof(bytes))
@@ -77,7 +68,8 @@ int token_read(const char *path, struct token *ret_token, char *error, size_t er
     }
     int result = 0;
     if (n < TOKEN_MIN || n > TOKEN_MAX) {
-        result = fail(-EMSGSIZE, error, error_size,
+        result =
+            error_set(-EMSGSIZE, error, error_size,
                       "the token in %s has %s%zu bytes, and must have %d to %d; make one with: "
                       "(umask 077; openssl rand -hex 32 > FILE)",
                       path, n > TOKEN_MAX ? "at least " : "", n, TOKEN_MIN, TOKEN_MAX);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "common/address.h"
+#include "common/error.h"
 #include "common/fd.h"
 #include "common/listener.h"
 
@@ -47,8 +48,8 @@ static int listen_path(struct display *d, const char *path, char *error, size_t 
     snprintf(d->path, sizeof(d->path), "%s", path);
     int r = listen_on(d, fd);
     if (r < 0)
-        snprintf(error, error_size, "cannot listen on %s: %s", path, strerror(-r));
-    return r;
+        return error_set(r, error, error_size, "cannot listen on %s: %s", path, strerror(-r));
+    return 0;
 }
 
 static int make_private(struct display *d, char *error, size_t error_size)
@@ -64,10 +65,9 @@ static int make_private(struct display *d, char *error, size_t error_size)
         return -e;
     }
     char path[sizeof(d->path)];
-    if ((size_t)snprintf(path, sizeof(path), "%s/wayland-0", d->folder) >= sizeof(path)) {
-        snprintf(error, error_size, "XDG_RUNTIME_DIR is too long for a socket's path");
-        return -ENAMETOOLONG;
-    }
+    if ((size_t)snprintf(path, sizeof(path), "%s/wayland-0", d->folder) >= sizeof(path))
+        return error_set(-ENAMETOOLONG, error, error_size,
+                         "XDG_RUNTIME_DIR is too long for a socket's path");
     return listen_path(d, path, error, error_size);
 }
 
@@ -77,19 +77,17 @@ static int inherit(struct display *d, char *error, size_t error_size)
     for (int i = 0; i < n; i++) {
         struct address address;
         int r = address_of_listener(first + i, &address);
-        if (r < 0 || address.kind != ADDRESS_UNIX) {
-            snprintf(error, error_size,
-                     "the socket handed over as descriptor %d is no Unix socket to listen on",
-                     first + i);
-            return -EINVAL;
-        }
+        if (r < 0 || address.kind != ADDRESS_UNIX)
+            return error_set(
+                -EINVAL, error, error_size,
+                "the socket handed over as descriptor %d is no Unix socket to listen on",
+                first + i);
         if (!d->path[0])
             snprintf(d->path, sizeof(d->path), "%s", address.path);
         r = listen_on(d, first + i);
-        if (r < 0) {
-            snprintf(error, error_size, "cannot use the sockets handed over: %s", strerror(-r));
-            return r;
-        }
+        if (r < 0)
+            return error_set(r, error, error_size, "cannot use the sockets handed over: %s",
+                             strerror(-r));
     }
     if (n < 0)
         snprintf(error, error_size, "LISTEN_FDS is malformed");

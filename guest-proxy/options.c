@@ -2,7 +2,6 @@
 #include "guest-proxy/options.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -17,9 +16,6 @@ enum {
     OPTION_GPU,
     OPTION_NO_AUTH,
     OPTION_CHECK,
-    OPTION_LOG_LEVEL,
-    OPTION_HELP,
-    OPTION_VERSION,
 };
 
 static const struct option options[] = {
@@ -29,9 +25,7 @@ static const struct option options[] = {
     {"gpu", required_argument, NULL, OPTION_GPU},
     {"no-auth", no_argument, NULL, OPTION_NO_AUTH},
     {"check", no_argument, NULL, OPTION_CHECK},
-    {"log-level", required_argument, NULL, OPTION_LOG_LEVEL},
-    {"help", no_argument, NULL, OPTION_HELP},
-    {"version", no_argument, NULL, OPTION_VERSION},
+    OPTIONS_COMMON,
     {0},
 };
 
@@ -96,17 +90,11 @@ int guest_options_parse(int argc, char **argv, struct guest_options *ret_options
         case OPTION_CHECK:
             o.check = true;
             break;
-        case OPTION_LOG_LEVEL:
-            if (log_level_parse(optarg, &o.log_level) < 0)
-                return options_error(
-                    PROGRAM, "--log-level: \"%s\" is none of error, warn, info, debug", optarg);
-            break;
-        case OPTION_HELP:
-            return options_help(help);
-        case OPTION_VERSION:
-            return options_version(PROGRAM);
-        default:
-            return options_error_getopt(PROGRAM, option, argv);
+        default: {
+            int r = options_common(PROGRAM, help, option, argv, &o.log_level);
+            if (r != 0)
+                return r;
+        }
         }
     }
     if (argc > 0 && optind < argc) {

@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/error.h"
 #include "common/fd.h"
 
 #define FILE_MAX_BYTES (1 << 20)
@@ -402,11 +403,9 @@ int host_config_read(struct host_config *config, const char *path, char *error, 
         snprintf(error, error_size, "cannot read %s: %s", path, strerror(-result));
         return result;
     }
-    if (!S_ISREG(st.st_mode) || st.st_size > FILE_MAX_BYTES) {
-        snprintf(error, error_size, "cannot read %s: it is %s", path,
-                 S_ISREG(st.st_mode) ? "larger than 1 MiB" : "no regular file");
-        return -EINVAL;
-    }
+    if (!S_ISREG(st.st_mode) || st.st_size > FILE_MAX_BYTES)
+        return error_set(-EINVAL, error, error_size, "cannot read %s: it is %s", path,
+                         S_ISREG(st.st_mode) ? "larger than 1 MiB" : "no regular file");
     char *text = malloc(FILE_MAX_BYTES);
     size_t n = 0;
     int result = text ? 0 : -ENOMEM;

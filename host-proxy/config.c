@@ -6,10 +6,11 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "common/error.h"
 
 #define NAME_MAX_BYTES 64
 #define GLOB_MAX_BYTES 128
@@ -23,16 +24,6 @@ static const struct limits default_limits = {
     .vfds = 1024,
     .queue = UINT64_C(16) << 20,
 };
-
-__attribute__((format(printf, 3, 4))) static int refuse(char *error, size_t error_size,
-                                                        const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    vsnprintf(error, error_size, format, args);
-    va_end(args);
-    return -EINVAL;
-}
 
 void host_config_init(struct host_config *config)
 {
@@ -70,15 +61,15 @@ struct vm_config *host_config_add_vm(struct host_config *config, const char *nam
 {
     size_t n = strlen(name);
     if (n == 0 || n > NAME_MAX_BYTES || strspn(name, NAME_CHARACTERS) != n) {
-        refuse(error, error_size,
-               "\"%.80s\" is no name for a VM: write 1 to %d letters, digits, dots, hyphens or "
-               "underscores",
-               name, NAME_MAX_BYTES);
+        error_set(-EINVAL, error, error_size,
+                  "\"%.80s\" is no name for a VM: write 1 to %d letters, digits, dots, hyphens or "
+                  "underscores",
+                  name, NAME_MAX_BYTES);
         return NULL;
     }
     for (size_t i = 0; i < config->n_vms; i++) {
         if (strcmp(config->vms[i].name, name) == 0) {
-            refuse(error, error_size, "the VM \"%s\" is there already", name);
+            error_set(-EINVAL, error, error_size, "the VM \"%s\" is there already", name);
             return NULL;
         }
     }
@@ -88,7 +79,7 @@ struct vm_config *host_config_add_vm(struct host_config *config, const char *nam
         config->vms = grown;
     if (!grown || !copy) {
         free(copy);
-        refuse(error, error_size, "out of memory");
+        error_set(-EINVAL, error, error_size, "out of memory");
         return NULL;
     }
     config->vms[config->n_vms] = (struct vm_config){
@@ -119,14 +110,14 @@ int host_config_set_cid(struct host_config *config, struct vm_config *vm, const 
 {
     uint64_t cid;
     if (!parse_number(text, UINT32_MAX - 1, &cid))
-        return refuse(error, error_size,
-                      "\"%.32s\" is no CID: write a number from 3 to 4294967294, as the VM's "
-                      "configuration has it (guest-cid)",
-                      text);
+        return error_set(-EINVAL, error, error_size,
+                         "\"%.32s\" is no CID: write a number from 3 to 4294967294, as the VM's "
+                         "configuration has it (guest-cid)",
+                         text);
     const struct vm_config *other = host_config_vm_of_cid(config, (uint32_t)cid);
     if (other && other != vm)
-        return refuse(error, error_size, "CID %" PRIu64 " is already that of the VM \"%s\"", cid,
-                      other->name);
+        return error_set(-EINVAL, error, error_size,
+                         "CID %" PRIu64 " is already that of the VM \"%s\"", cid, other->name);
     vm->cid = (uint32_t)cid;
     vm->has_cid = true;
     return 0;
@@ -140,7 +131,7 @@ int host_config_add_listen(struct address **list, size_t *n, const char *text, c
         return -EINVAL;
     struct address *grown = reallocarray(*list, *n + 1, sizeof(*grown));
     if (!grown)
-        return refuse(error, error_size, "out of memory");
+        return error_set(-EINVAL, error, error_size, "out of memory");
     grown[(*n)++] = address;
     *list = grown;
     return 0;
@@ -150,10 +141,11 @@ int host_config_add_glob(char ***list, const char *glob, char *error, size_t err
 {
     size_t n = 0, length = strlen(glob);
     if (length == 0 || length > GLOB_MAX_BYTES || strspn(glob, GLOB_CHARACTERS) != length)
-        return refuse(error, error_size,
-                      "\"%.80s\" matches no interface: write a name such as zwlr_layer_shell_v1, "
-                      "with * for any characters",
-                      glob);
+        return error_set(
+            -EINVAL, error, error_size,
+            "\"%.80s\" matches no interface: write a name such as zwlr_layer_shell_v1, "
+            "with * for any characters",
+            glob);
     while (*list && (*list)[n])
         n++;
     char **grown = reallocarray(*list, n + 2, sizeof(*grown));
@@ -162,7 +154,7 @@ int host_config_add_glob(char ***list, const char *glob, char *error, size_t err
         grown[n + 1] = NULL;
         grown[n] = strdup(glob);
     }
-    return grown && grown[n] ? 0 : refuse(error, error_size, "out of memory");
+    return grown && grown[n] ? 0 : error_set(-EINVAL, error, error_size, "out of memory");
 }
 
 int host_config_parse_timeout(const char *text, uint32_t *ret_seconds, char *error,
@@ -170,8 +162,8 @@ int host_config_parse_timeout(const char *text, uint32_t *ret_seconds, char *err
 {
     uint64_t seconds;
     if (!parse_number(text, TIMEOUT_MAX_S, &seconds) || seconds == 0)
-        return refuse(error, error_size, "\"%.32s\" is no time: write seconds, from 1 to %d", text,
-                      TIMEOUT_MAX_S);
+        return error_set(-EINVAL, error, error_size,
+                         "\"%.32s\" is no time: write seconds, from 1 to %d", text, TIMEOUT_MAX_S);
     *ret_seconds = (uint32_t)seconds;
     return 0;
 }
@@ -214,7 +206,7 @@ static int give_sockets_away(struct host_config *config, char *error, size_t err
         struct address *address = &config->listen[i];
         address_format(address, text, sizeof(text));
         if (find_listener(config->listen, i, address))
-            return refuse(error, error_size, "%s is listed twice", text);
+            return error_set(-EINVAL, error, error_size, "%s is listed twice", text);
     }
     for (size_t i = 0; i < config->n_listen; i++) {
         struct address address = config->listen[i];
@@ -226,10 +218,11 @@ static int give_sockets_away(struct host_config *config, char *error, size_t err
         if (config->n_vms == 0 && !host_config_add_vm(config, "vm", error, error_size))
             return -EINVAL;
         if (config->n_vms > 1)
-            return refuse(error, error_size,
-                          "nothing tells which of the %zu VMs comes in by %s: move it to that VM's "
-                          "section of the configuration file, as \"listen = %s\" below [vm NAME]",
-                          config->n_vms, text, text);
+            return error_set(
+                -EINVAL, error, error_size,
+                "nothing tells which of the %zu VMs comes in by %s: move it to that VM's "
+                "section of the configuration file, as \"listen = %s\" below [vm NAME]",
+                config->n_vms, text, text);
         if (host_config_add_listen(&config->vms[0].listen, &config->vms[0].n_listen, text, error,
                                    error_size) < 0)
             return -EINVAL;
@@ -243,24 +236,26 @@ static int check_vm(const struct host_config *config, const struct vm_config *vm
 {
     char text[160];
     if (config->n_vms > 1 && !vm->has_cid && vm->n_listen == 0)
-        return refuse(error, error_size,
-                      "nothing tells the VM \"%s\" from the others: give it its CID (--vm %s:CID, "
-                      "or \"cid = CID\" below [vm %s]) or its own \"listen = ADDR\"",
-                      vm->name, vm->name, vm->name);
+        return error_set(
+            -EINVAL, error, error_size,
+            "nothing tells the VM \"%s\" from the others: give it its CID (--vm %s:CID, "
+            "or \"cid = CID\" below [vm %s]) or its own \"listen = ADDR\"",
+            vm->name, vm->name, vm->name);
     for (size_t i = 0; i < vm->n_listen; i++) {
         const struct address *address = &vm->listen[i];
         address_format(address, text, sizeof(text));
         if (address->kind == ADDRESS_VSOCK && !vm->has_cid)
-            return refuse(error, error_size,
-                          "every VM can connect to %s, which is listed for the VM \"%s\": add its "
-                          "\"cid = CID\"",
-                          text, vm->name);
+            return error_set(
+                -EINVAL, error, error_size,
+                "every VM can connect to %s, which is listed for the VM \"%s\": add its "
+                "\"cid = CID\"",
+                text, vm->name);
         bool twice = find_listener(vm->listen, i, address) ||
                      find_listener(config->listen, config->n_listen, address);
         for (const struct vm_config *other = config->vms; other < vm; other++)
             twice = twice || find_listener(other->listen, other->n_listen, address);
         if (twice)
-            return refuse(error, error_size, "%s is listed twice", text);
+            return error_set(-EINVAL, error, error_size, "%s is listed twice", text);
     }
     return 0;
 }

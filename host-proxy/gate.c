@@ -15,6 +15,7 @@
 #include <linux/vm_sockets.h>
 
 #include "common/address.h"
+#include "common/error.h"
 #include "common/fd.h"
 #include "common/link.h"
 #include "common/listener.h"
@@ -302,8 +303,8 @@ static int listen_on(struct gate *gate, const struct address *address, struct vm
              address_format(address, text, sizeof(text)));
     int r = add_entrance(gate, fd, vm);
     if (r < 0)
-        snprintf(error, error_size, "out of memory");
-    return r;
+        return error_set(r, error, error_size, "out of memory");
+    return 0;
 }
 
 static int inherit(struct gate *gate, char *error, size_t error_size)
@@ -314,18 +315,15 @@ static int inherit(struct gate *gate, char *error, size_t error_size)
     for (int i = 0; i < n; i++) {
         struct address address;
         int r = address_of_listener(first + i, &address);
-        if (r < 0) {
-            snprintf(error, error_size,
-                     "descriptor %d, handed over by systemd, is no socket that we can listen on",
-                     first + i);
-            return r;
-        }
+        if (r < 0)
+            return error_set(
+                r, error, error_size,
+                "descriptor %d, handed over by systemd, is no socket that we can listen on",
+                first + i);
         const struct vm_config *owner = host_config_owner(gate->vms->config, &address);
         r = add_entrance(gate, first + i, owner ? vms_find(gate->vms, owner) : NULL);
-        if (r < 0) {
-            snprintf(error, error_size, "out of memory");
-            return r;
-        }
+        if (r < 0)
+            return error_set(r, error, error_size, "out of memory");
     }
     return n;
 }

@@ -14,12 +14,6 @@
 #include "host-proxy/options.h"
 #include "host-proxy/vms.h"
 
-static void terminate(void *user, int signo)
-{
-    (void)signo;
-    loop_stop(user);
-}
-
 static int run(const struct host_config *config)
 {
     char error[512];
@@ -39,14 +33,7 @@ static int run(const struct host_config *config)
         }
     }
     if (r == 0)
-        r = loop_signal(loop, SIGTERM, terminate, loop);
-    if (r == 0)
-        r = loop_signal(loop, SIGINT, terminate, loop);
-    if (r == 0) {
-        sd_notify_ready();
-        loop_run(loop);
-        sd_notify_stopping();
-    }
+        r = sd_run(loop);
     gate_destroy(gate);
     vms_finish(&vms);
     loop_destroy(loop);

@@ -4,7 +4,6 @@
 #include "host-proxy/options.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,9 +25,6 @@ enum {
     OPTION_PEER_TIMEOUT,
     OPTION_NO_AUTH,
     OPTION_CHECK,
-    OPTION_LOG_LEVEL,
-    OPTION_HELP,
-    OPTION_VERSION,
 };
 
 static const struct option options[] = {
@@ -42,9 +38,7 @@ static const struct option options[] = {
     {"peer-timeout", required_argument, NULL, OPTION_PEER_TIMEOUT},
     {"no-auth", no_argument, NULL, OPTION_NO_AUTH},
     {"check", no_argument, NULL, OPTION_CHECK},
-    {"log-level", required_argument, NULL, OPTION_LOG_LEVEL},
-    {"help", no_argument, NULL, OPTION_HELP},
-    {"version", no_argument, NULL, OPTION_VERSION},
+    OPTIONS_COMMON,
     {0},
 };
 
@@ -117,7 +111,7 @@ static int add_glob(struct for_all *all, const char *glob)
     return 0;
 }
 
-static int apply(int option, struct host_config *config, struct for_all *all)
+static int apply(int option, char **argv, struct host_config *config, struct for_all *all)
 {
     char error[512];
     switch (option) {
@@ -156,13 +150,8 @@ static int apply(int option, struct host_config *config, struct for_all *all)
     case OPTION_CHECK:
         config->check = true;
         return 0;
-    case OPTION_LOG_LEVEL:
-        if (log_level_parse(optarg, &config->log_level) < 0)
-            return options_error(PROGRAM, "--log-level: \"%s\" is none of error, warn, info, debug",
-                                 optarg);
-        return 0;
     default:
-        return -EINVAL;
+        return options_common(PROGRAM, help, option, argv, &config->log_level);
     }
 }
 
@@ -175,17 +164,14 @@ static int read_file(int argc, char **argv, struct host_config *config)
     optind = 0; /* glibc: start anew */
     opterr = 0;
     while ((option = getopt_long(argc, argv, "-:", options, NULL)) != -1) {
-        if (option == OPTION_HELP)
-            return options_help(help);
-        if (option == OPTION_VERSION)
-            return options_version(PROGRAM);
-        if (option == OPTION_CONFIG) {
-            if (path)
-                return options_error(PROGRAM, "--config: only one file can be given");
+        if (option == OPTION_CONFIG && path)
+            return options_error(PROGRAM, "--config: only one file can be given");
+        if (option == OPTION_CONFIG)
             path = optarg;
-        } else if (option == '?' || option == ':') {
-            return options_error_getopt(PROGRAM, option, argv);
-        }
+        bool own = option >= OPTIONS_FIRST || option == 1; /* 1: a word that is no option */
+        int r = own ? 0 : options_common(PROGRAM, help, option, argv, &config->log_level);
+        if (r != 0)
+            return r;
     }
     if (optind < argc)
         return options_error(PROGRAM, "unexpected \"%s\": this daemon runs no command",
@@ -210,7 +196,7 @@ static int apply_all(int argc, char **argv, struct host_config *config, struct f
             return options_error(PROGRAM, "unexpected \"%s\"", optarg);
         if (option != 1)
             list = option == OPTION_LISTEN || option == OPTION_ALLOW ? option : 0;
-        int result = apply(option == 1 ? list : option, config, all);
+        int result = apply(option == 1 ? list : option, argv, config, all);
         if (result < 0)
             return result;
     }

@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 
 #include "common/address.h"
+#include "common/error.h"
 #include "common/fd.h"
 #include "common/listener.h"
 #include "common/log.h"
@@ -51,8 +52,7 @@ static int listen_on(struct frontend *f, struct loop *loop, int fd, char *error,
     f->listener = listener_create(loop, fd, NULL, incoming, f);
     if (f->listener)
         return 0;
-    snprintf(error, error_size, "out of memory");
-    return -ENOMEM;
+    return error_set(-ENOMEM, error, error_size, "out of memory");
 }
 
 static bool is_listening(int fd)

@@ -22,12 +22,6 @@
 #include "host-proxy/gpu/renderer.h"
 #include "host-proxy/gpu/virgl.h"
 
-static void terminate(void *user, int signo)
-{
-    (void)signo;
-    loop_stop(user);
-}
-
 static void ended(void *user)
 {
     loop_stop(user);
@@ -122,14 +116,7 @@ static int run(const struct gpu_options *options)
             log_error(NULL, "%s", error);
     }
     if (r == 0)
-        r = loop_signal(loop, SIGTERM, terminate, loop);
-    if (r == 0)
-        r = loop_signal(loop, SIGINT, terminate, loop);
-    if (r == 0) {
-        sd_notify_ready();
-        loop_run(loop);
-        sd_notify_stopping();
-    }
+        r = sd_run(loop);
     frontend_destroy(frontend);
     exports_destroy(exports);
     device_destroy(device);

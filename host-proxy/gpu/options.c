@@ -2,7 +2,6 @@
 #include "host-proxy/gpu/options.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <pwd.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -22,9 +21,6 @@ enum {
     OPTION_RENDER_NODE,
     OPTION_PRINT_CAPABILITIES,
     OPTION_CHECK,
-    OPTION_LOG_LEVEL,
-    OPTION_HELP,
-    OPTION_VERSION,
 };
 
 static const struct option options[] = {
@@ -36,9 +32,7 @@ static const struct option options[] = {
     {"render-node", required_argument, NULL, OPTION_RENDER_NODE},
     {"print-capabilities", no_argument, NULL, OPTION_PRINT_CAPABILITIES},
     {"check", no_argument, NULL, OPTION_CHECK},
-    {"log-level", required_argument, NULL, OPTION_LOG_LEVEL},
-    {"help", no_argument, NULL, OPTION_HELP},
-    {"version", no_argument, NULL, OPTION_VERSION},
+    OPTIONS_COMMON,
     {0},
 };
 
@@ -87,7 +81,7 @@ static int add_user(struct gpu_options *o, const char *text)
     return 0;
 }
 
-static int apply(int option, struct gpu_options *o)
+static int apply(int option, char **argv, struct gpu_options *o)
 {
     long number;
     switch (option) {
@@ -117,10 +111,7 @@ static int apply(int option, struct gpu_options *o)
         o->check = true;
         return 0;
     default:
-        if (log_level_parse(optarg, &o->log_level) < 0)
-            return options_error(PROGRAM, "--log-level: \"%s\" is none of error, warn, info, debug",
-                                 optarg);
-        return 0;
+        return options_common(PROGRAM, help, option, argv, &o->log_level);
     }
 }
 
@@ -131,14 +122,8 @@ int gpu_options_parse(int argc, char **argv, struct gpu_options *ret_options)
     optind = 0; /* glibc: start anew */
     opterr = 0;
     while ((option = getopt_long(argc, argv, ":", options, NULL)) != -1) {
-        if (option == OPTION_HELP)
-            return options_help(help);
-        if (option == OPTION_VERSION)
-            return options_version(PROGRAM);
-        if (option == '?' || option == ':')
-            return options_error_getopt(PROGRAM, option, argv);
-        int r = apply(option, &o);
-        if (r < 0)
+        int r = apply(option, argv, &o);
+        if (r != 0)
             return r;
     }
     if (optind < argc)

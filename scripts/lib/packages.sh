@@ -12,6 +12,9 @@ packages_fetch=(apt ca-certificates debian-archive-keyring dpkg util-linux)
 # A guest kernel: see guest.
 packages_guest=("${packages_fetch[@]}" binutils iproute2 kmod patchelf socat)
 
+# A stock kernel in QEMU, see guest -k.
+packages_qemu=("${packages_guest[@]}" busybox-static cpio xz-utils zstd)
+
 # Fonts, icons and settings without which the applications look broken.
 packages_desktop=(
     adwaita-icon-theme dbus-daemon fonts-dejavu-core fonts-noto-color-emoji gsettings-desktop-schemas

@@ -20,6 +20,9 @@ static size_t again(unsigned type, const uint8_t *payload, size_t size, uint8_t 
     struct link_mem_size mem_size;
     struct link_mem_punch punch;
     struct link_stream_credit credit;
+    struct link_import import;
+    struct link_mem_copy copy;
+    struct link_mem_import mem_import;
     uint64_t serial;
     uint32_t id;
     char text[LINK_TEXT_MAX + 1];
@@ -66,6 +69,18 @@ static size_t again(unsigned type, const uint8_t *payload, size_t size, uint8_t 
     case LINK_STREAM_CREDIT:
         return link_stream_credit_decode(payload, size, &credit) == LINK_OK
                    ? link_stream_credit_encode(frame, credit.id, credit.bytes)
+                   : 0;
+    case LINK_IMPORT:
+        return link_import_decode(payload, size, &import) == LINK_OK
+                   ? link_import_encode(frame, &import)
+                   : 0;
+    case LINK_MEM_COPY:
+        return link_mem_copy_decode(payload, size, &copy) == LINK_OK
+                   ? link_mem_copy_encode(frame, &copy)
+                   : 0;
+    case LINK_MEM_IMPORT:
+        return link_mem_import_decode(payload, size, &mem_import) == LINK_OK
+                   ? link_mem_import_encode(frame, &mem_import)
                    : 0;
     default:
         return 0;

@@ -154,6 +154,54 @@ static inline void fuzz_punched(struct relay *r, struct memory *memory, uint64_t
     surfaces_forget(memory, offset, length);
 }
 
+/* A GPU that has whatever is named: the pages of every second import, copies of the others. */
+static inline int fuzz_import(struct relay *r, const struct link_import *import)
+{
+    (void)r;
+    (void)import;
+    return 0;
+}
+
+static inline int fuzz_import_release(struct relay *r, uint32_t id)
+{
+    relay_import_released(r, id);
+    return 0;
+}
+
+static inline int fuzz_copy(struct relay *r, struct memory *memory,
+                            const struct link_mem_copy *copy)
+{
+    (void)r;
+    if (!memory->shared) /* its bounds were checked */
+        memory_map(memory)[copy->to.offset + (uint64_t)(copy->to.rows - 1) * copy->to.stride] = 1;
+    return 0;
+}
+
+static inline struct memory *fuzz_import_memory(struct relay *r,
+                                                const struct link_mem_import *import)
+{
+    (void)r;
+    return import->import % 2 ? memory_share(fd_memfd("pages", import->size), import->size)
+                              : memory_create(import->size);
+}
+
+static inline enum relay_verdict fuzz_copy_back(struct relay *r, struct memory *memory,
+                                                const struct link_mem_write *rows)
+{
+    (void)r;
+    (void)rows;
+    return memory->shared ? RELAY_PASS : RELAY_DROP;
+}
+
+static inline int fuzz_copied_back(struct relay *r, struct memory *memory,
+                                   const struct link_mem_copy *copy)
+{
+    (void)r;
+    (void)memory;
+    (void)copy;
+    return 0;
+}
+
 static inline void fuzz_ended(struct relay *r)
 {
     F.relay = NULL;
@@ -194,8 +242,16 @@ static const char *const fuzz_globals[] = {
 static inline void fuzz_start(enum relay_side side)
 {
     static const struct link_ops none;
-    static const struct relay_ops ops = {
-        .hook = fuzz_hook, .charge = fuzz_charge, .punched = fuzz_punched, .ended = fuzz_ended};
+    static const struct relay_ops ops = {.hook = fuzz_hook,
+                                         .charge = fuzz_charge,
+                                         .punched = fuzz_punched,
+                                         .import = fuzz_import,
+                                         .import_release = fuzz_import_release,
+                                         .copy = fuzz_copy,
+                                         .import_memory = fuzz_import_memory,
+                                         .copy_back = fuzz_copy_back,
+                                         .copied_back = fuzz_copied_back,
+                                         .ended = fuzz_ended};
     static const struct relay_limits limits = {.vfds = 24, .queue = 1 << 20};
     int local[2], link[2];
     uint8_t bytes[4096];

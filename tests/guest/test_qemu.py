@@ -1,0 +1,84 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""Guests with Debian's stock kernels in QEMU without KVM, with wayvsock-gpu as their GPU.  A guest takes about half a minute.
+
+WAYVSOCK_QEMU_GUESTS names them as scripts/guest -k does: KERNEL-SUITE[:QEMU-SUITE[:DEVICE]] …"""
+
+import os
+import re
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "integration"))
+
+from harness import main, test  # noqa: E402
+
+from vm import GPU, HERE, Vm  # noqa: E402
+
+PIXELS = 1280 * 720 * 4
+
+COMMANDS = """
+until_there() {{ until [ -e "$1" ]; do sleep 0.2; done; }}
+uname -r >kernel; date +%s.%N >began
+python3 {here}/draw.py 8 9 >drawn & until_there second; kill $!; wait
+python3 {here}/dmabuf.py {buffers} >drawn & until_there third; kill $!; wait
+foot sh -c 'while :; do uname -a; date +%s.%N; sleep 0.2; done' & until_there fourth; kill $!; wait
+exit 3
+"""
+
+
+def each_client(log):
+    """What each client of the guest sent, in their order."""
+    return [{name: int(n) for name, n in re.findall(r"(\w+)=(\d+)", line)} |
+            {"received": int(re.search(r"received (\d+) bytes", line)[1])}
+            for line in log.splitlines() if " ended: sent " in line]
+
+
+def stock_guest(t, name):
+    """wl_shm and dmabufs arrive pixel by pixel, a terminal shows what it should, and no pixel crosses the link."""
+    t.need("foot")
+    vm = Vm(t, gpu=f"{GPU} --log-level debug")
+    vm.gpu += ["-k", name]
+    # Debian's kernel of bookworm has neither udmabuf nor dma-heap.
+    buffers = (1, 2, 5) if name.startswith("bookworm") else (1, 2, 3, 4)
+    start = time.time()
+    guest = vm.boot(COMMANDS.format(here=HERE, buffers=" ".join(map(str, buffers))), limit=160)
+    t.wait(lambda: vm.read("began").endswith(b"\n") or not guest.alive, "the guest boots", 100)
+    t.ok(guest.alive, "the guest boots")
+    booted = float(vm.read("began")) - start
+    for generation in (8, 9):
+        vm.picture(generation, guest=guest)
+    vm.touch("second")
+    for generation in buffers:
+        vm.picture(generation, guest=guest)
+    vm.touch("third")
+    pictures = set()
+    t.wait(lambda: pictures.add(vm.compositor.grab()) or len(pictures) > 5 or not guest.alive, "the terminal's content moves", 60)
+    vm.touch("fourth")
+    t.eq(guest.wait(60), 3, "the guest's status")
+    clients = each_client(vm.host.log())
+    t.eq(len(clients), 3, "clients")
+    t.eq([c["mem"] for c in clients], [0, 0, 0], f"pixel bytes on the link: {clients}")
+    t.ok(clients[0]["copied"] >= 2 * PIXELS and clients[1]["copied"] >= len(buffers) * PIXELS and clients[2]["copied"] > 0,
+         f"the device copied the pixels: {clients}")
+    t.ok(all(c["received"] < 64 << 10 for c in clients[:2]), f"no pixels among the bytes received: {clients}")
+    how = re.search(r"pixels do not cross the link; (.*)", guest.log())
+    print(f"# {name}: Linux {vm.read('kernel').decode().strip()} was up after {booted:.1f} s, all of it took "
+          f"{time.time() - start:.1f} s; {how[1] if how else ''}", file=sys.stderr)
+
+
+def guest_test(name):
+    def stock_guest_of(t):
+        stock_guest(t, name)
+    stock_guest_of.__name__ = f"stock_guest_{name}"
+    return test(timeout=300)(stock_guest_of)
+
+
+if __name__ == "__main__":
+    guests = os.environ.get("WAYVSOCK_QEMU_GUESTS", "").split()
+    if not guests:
+        print("1..0 # SKIP WAYVSOCK_QEMU_GUESTS names no guests; \"bookworm trixie sid:sid:generic\" takes two minutes")
+    else:
+        for guest_name in guests:
+            guest_test(guest_name)
+        main()
