@@ -55,7 +55,7 @@ struct virtgpu {
     int fd;
     struct handle_use *imports;
     size_t n, room;
-    bool blobs;
+    bool blobs, draws;
     uint64_t page;
     char path[64];
 };
@@ -95,6 +95,7 @@ struct virtgpu *virtgpu_open(const char *path, char *error, size_t error_size)
     }
     snprintf(gpu->path, sizeof(gpu->path), "%s", path);
     gpu->blobs = parameter(fd, VIRTGPU_PARAM_RESOURCE_BLOB) == 1;
+    gpu->draws = parameter(fd, VIRTGPU_PARAM_3D_FEATURES) == 1;
     gpu->page = (uint64_t)sysconf(_SC_PAGESIZE);
     gpu->fd = fd_steal(&fd);
     return gpu;
@@ -123,6 +124,11 @@ uint64_t virtgpu_device(const struct virtgpu *gpu)
 bool virtgpu_has_blobs(const struct virtgpu *gpu)
 {
     return gpu->blobs;
+}
+
+bool virtgpu_has_3d(const struct virtgpu *gpu)
+{
+    return gpu->draws;
 }
 
 static int create_blob(const struct virtgpu *gpu, struct virtgpu_buffer *b)

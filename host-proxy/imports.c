@@ -241,6 +241,13 @@ enum import_rule imports_add(struct imports *m, const struct link_import *said, 
     return IMPORT_OK;
 }
 
+/* What the device draws on for the guest, and can read back: pixels of 4 bytes. */
+static bool is_picture(const struct export_buffer *buffer)
+{
+    return buffer->n_planes == 1 && buffer->width > 0 && buffer->width <= UINT32_MAX / 4 &&
+           buffer->stride[0] >= buffer->width * 4;
+}
+
 /* The rule that an answer to EXPORT breaks. */
 static enum import_rule judge(const struct import *i, uint32_t status,
                               const struct export_buffer *buffer)
@@ -258,9 +265,8 @@ static enum import_rule judge(const struct import *i, uint32_t status,
     default:
         return IMPORT_DEVICE;
     }
-    if (buffer->memory ==
-        EXPORT_MEMORY_HOST) /* the device has its own layout, the guest's is void */
-        return buffer->n_planes == 1 && buffer->stride[0] > 0 ? IMPORT_OK : IMPORT_MEMORY;
+    if (buffer->memory == EXPORT_MEMORY_HOST) /* its layout and size are the device's to say */
+        return is_picture(buffer) ? IMPORT_OK : IMPORT_MEMORY;
     if (buffer->memory != EXPORT_MEMORY_GUEST)
         return IMPORT_MEMORY;
     return i->said.size <= buffer->size ? IMPORT_OK : IMPORT_SIZE;
@@ -287,23 +293,26 @@ static int give_mirror(struct import *i, struct memory *memory)
     return 0;
 }
 
-/* The same pixels, in the device's own layout. A piece that is longer than a row is several whole
- * ones (the guest joins them where it can). What is not in the picture then, the device refuses. */
+/* The same pixels, where the device has them. The guest joins rows without gaps to one piece, and
+ * so it knows them; what does not lie within the picture then, the device refuses. */
 static void use_own_layout(const struct export_buffer *buffer, struct export_copy *copy)
 {
-    uint32_t stride = buffer->stride[0], length = copy->rects[0].width;
+    bool into = copy->flags & EXPORT_TO_GUEST;
+    uint64_t *at = into ? &copy->target : &copy->source;
+    uint32_t *stride = into ? &copy->target_stride : &copy->source_stride;
+    uint32_t *mirror_stride = into ? &copy->source_stride : &copy->target_stride;
+    uint32_t row = buffer->width * 4, length = copy->rects[0].width;
     if (buffer->memory != EXPORT_MEMORY_HOST)
         return;
-    if (copy->rects[0].height == 1 && length > stride) {
-        copy->source_stride = copy->target_stride = stride;
-        copy->rects[0] = (struct export_rect){.width = stride, .height = length / stride};
-        if (length % stride)
+    if (copy->rects[0].height == 1 && length > row) {
+        *stride = *mirror_stride = row;
+        copy->rects[0] = (struct export_rect){.width = row, .height = length / row};
+        if (length % row)
             copy->rects[copy->n_rects++] =
-                (struct export_rect){.y = length / stride, .width = length % stride, .height = 1};
+                (struct export_rect){.y = length / row, .width = length % row, .height = 1};
     }
-    uint64_t row = copy->source / copy->source_stride, x = copy->source % copy->source_stride;
-    copy->source = buffer->offset[0] + row * stride + x;
-    copy->source_stride = stride;
+    *at = buffer->offset[0] + *at / *stride * buffer->stride[0] + *at % *stride;
+    *stride = buffer->stride[0];
 }
 
 /* 0 or -errno. One (two, if the device has to be given the mirror first) request more is under way.
@@ -478,6 +487,7 @@ enum imports_back imports_copy_back(struct imports *m, struct memory *memory,
         .n_rects = 1,
         .rects = {{.width = rows->row, .height = rows->rows}},
     };
+    use_own_layout(&i->buffer, &copy);
     if (give_mirror(i, memory) < 0 || handles_copy(m->handles, &copy, copied_back, i) < 0)
         return IMPORTS_BACK_NOT;
     i->back = BACK_ASKED;
