@@ -111,6 +111,8 @@ static bool defer(struct device *d, struct resource *resource, size_t size)
 {
     struct doomed *slot = NULL;
     bool first = true;
+    if (resource->kind == RESOURCE_3D) /* nobody has seen the guest's pages */
+        return false;
     for (unsigned i = 0; i < DEVICE_UNREF_MAX; i++) {
         if (d->doomed[i].resource)
             first = false;

@@ -25,7 +25,7 @@ static struct fake_renderer {
     } memory[FAKE_THINGS];
     uint32_t picture[FAKE_SIDE][FAKE_SIDE];
     /* What it does. */
-    bool refuses, exports;
+    bool refuses;
     int (*make_fd)(void);
     struct renderer_layout layout;
     /* What it saw. */
@@ -33,7 +33,7 @@ static struct fake_renderer {
     struct renderer_resource made;
     struct renderer_transfer moved;
     uint32_t last_fence, words;
-    uint32_t first_word;
+    uint32_t first_word, sum;
     unsigned attached, transfers, fences;
 } R;
 
@@ -200,9 +200,9 @@ static int fake_submit(struct renderer *r, uint32_t context, void *commands, uin
     fake_expect(fake_has_context(context) && (uintptr_t)commands % 8 == 0 && words > 0);
     R.words = words;
     memcpy(&R.first_word, commands, 4);
-    volatile uint32_t sum = 0; /* all of them are there */
+    R.sum = 0; /* all of them are there */
     for (uint32_t i = 0; i < words; i++)
-        sum += ((uint32_t *)commands)[i];
+        R.sum += ((uint32_t *)commands)[i];
     return R.refuses ? -EINVAL : 0;
 }
 
