@@ -8,6 +8,7 @@
 #include "common/relay-private.h"
 
 #define COPY_MAX 1024 /* bytes: so few are copied behind their frame's head */
+#define DISPLAY_DELETE_ID 1
 
 /* Who is to blame for a bad message, as an error kind. */
 static enum link_error blame(const struct relay *r, bool from_local)
@@ -30,6 +31,28 @@ static enum relay_verdict bad(struct relay *r, bool from_local, const struct wl_
                    m->info ? m->info->name : "", m->info ? ", message " : "message ", m->opcode,
                    what);
     return RELAY_END;
+}
+
+static uint32_t id_for_host(void *ids, uint32_t id)
+{
+    return wl_ids_host(ids, id);
+}
+
+static uint32_t id_for_application(void *ids, uint32_t id)
+{
+    return wl_ids_application(ids, id);
+}
+
+/* Whose message it is; the arguments follow when they are checked. */
+static void translate_object(struct relay *r, struct wl_message *m)
+{
+    uint32_t id;
+    m->object = wl_ids_application(&r->ids, m->object);
+    wl_message_poke(m, 0, m->object);
+    if (m->object == 1 && m->opcode == DISPLAY_DELETE_ID && m->size == WL_HEADER_SIZE + 4) {
+        memcpy(&id, m->bytes + WL_HEADER_SIZE, 4);
+        wl_message_poke(m, WL_HEADER_SIZE, wl_ids_application(&r->ids, id));
+    }
 }
 
 static enum relay_verdict add_objects(struct relay *r, struct wl_message *m, bool event,
@@ -76,7 +99,9 @@ static enum relay_verdict hook(struct relay *r, struct wl_message *m, bool event
                  m->args[0].u, m->args[1].u, m->args[2].s.text);
         return RELAY_PASS;
     case WL_HOOK_DISPLAY_DELETE_ID:
-        return wl_objects_delete(&r->objects, m->args[0].u) ? RELAY_PASS : RELAY_DROP;
+        if (!wl_objects_delete(&r->objects, m->args[0].u))
+            return RELAY_DROP;
+        return r->ids.n && m->args[0].u >= WL_SERVER_ID_BASE ? RELAY_DROP : RELAY_PASS;
     case WL_HOOK_REGISTRY_GLOBAL:
         v = relay_registry_global(r, m);
         break;
@@ -112,11 +137,13 @@ static enum relay_verdict message(struct relay *r, struct wl_message *m, bool fr
         return bad(r, from_local, m, iface, WL_DISPLAY_INVALID_METHOD,
                    info ? "not in the bound version" : "unknown opcode");
     if (!info->variable && !info->creates && !info->n_fds && !info->hook && !info->destructor &&
-        m->size == info->min_size)
+        m->size == info->min_size && !r->ids.n)
         return RELAY_PASS;
     int e = wl_message_arguments(m, info);
     if (e != WL_MESSAGE_OK)
         return bad(r, from_local, m, iface, WL_DISPLAY_INVALID_METHOD, wl_message_error_name(e));
+    if (r->ids.n && !from_local)
+        wl_message_map_ids(m, id_for_application, &r->ids);
     enum relay_verdict v = RELAY_PASS;
     bool refused = info->fd_rule == WL_FD_REFUSED ||
                    (info->fd_rule == WL_FD_DMABUF && (!from_local || r->side == RELAY_HOST));
@@ -215,6 +242,10 @@ size_t relay_from_local(struct relay *r, const uint8_t *bytes, size_t size)
             break;
         if (v == RELAY_END)
             return 0;
+        if (v == RELAY_PASS && r->ids.n) {
+            wl_message_poke(&m, 0, wl_ids_host(&r->ids, m.object));
+            wl_message_map_ids(&m, id_for_host, &r->ids);
+        }
         if (v == RELAY_PASS && !add_run(r, bytes, m.size)) {
             relay_fail(r, LINK_ERROR_INTERNAL, 0, WL_DISPLAY_NO_MEMORY, "out of memory");
             return 0;
@@ -235,6 +266,8 @@ int relay_from_link(struct relay *r, const uint8_t *bytes, size_t size)
                        "a WAYLAND frame with an incomplete or malformed message");
             return -EPROTO;
         }
+        if (r->ids.n)
+            translate_object(r, &m);
         enum relay_verdict v =
             r->ops->intercept && r->ops->intercept(r, &m) ? RELAY_DROP : message(r, &m, false);
         if (v == RELAY_END)

@@ -154,10 +154,11 @@ static void ended_by_peer(struct relay *r, const struct link_error_frame *error)
         uint8_t message[1024 + 64];
         char reason[LINK_TEXT_MAX + 1];
         snprintf(reason, sizeof(reason), "%.*s", (int)error->text_size, error->text);
-        sendq_copy(&r->local.out, message,
-                   wl_message_display_error(message, sizeof(message),
-                                            error->object ? error->object : 1, error->wl_code,
-                                            reason));
+        sendq_copy(
+            &r->local.out, message,
+            wl_message_display_error(message, sizeof(message),
+                                     error->object ? wl_ids_application(&r->ids, error->object) : 1,
+                                     error->wl_code, reason));
     }
     end(r);
 }
@@ -435,6 +436,7 @@ void relay_destroy(struct relay *r)
     loop_timer_destroy(r->timer);
     r->finished = true;
     wl_objects_finish(&r->objects);
+    wl_ids_finish(&r->ids);
     relay_shm_punch(r); /* forgets what was to be punched */
     relay_vfd_finish(r);
     wl_socket_finish(&r->local);
@@ -456,6 +458,17 @@ void relay_inject_link(struct relay *r, const void *message, size_t size)
     relay_queue_runs(r); /* what came before it */
     sendq_copy(&r->link->out, head, link_header_encode(head, LINK_WAYLAND, size));
     sendq_copy(&r->link->out, message, size);
+}
+
+bool relay_make_object(struct relay *r, const struct wl_iface *iface, uint32_t version,
+                       struct wl_id_pair *ret)
+{
+    return wl_ids_add(&r->ids, &r->objects, iface, version, ret) == WL_IDS_OK;
+}
+
+uint32_t relay_host_id(const struct relay *r, uint32_t id)
+{
+    return wl_ids_host(&r->ids, id);
 }
 
 void *relay_data(struct relay *r, uint32_t id, int kind)

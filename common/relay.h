@@ -9,6 +9,7 @@
 
 #include "common/link.h"
 #include "common/log.h"
+#include "common/wl-ids.h"
 #include "common/wl-message.h"
 #include "common/wl-objects.h"
 #include "common/wl-shm.h"
@@ -99,7 +100,8 @@ struct relay {
     struct loop *loop;
     struct link *link;
     struct wl_socket local;
-    struct wl_objects objects;
+    struct wl_objects objects; /* guest: by the ids that the application knows */
+    struct wl_ids ids;         /* guest: what the host calls them */
     const struct relay_ops *ops;
     void *user;
     struct log_subject *subject;
@@ -196,8 +198,15 @@ void relay_memory_use(struct memory *memory);
 void relay_memory_unuse(struct relay *relay, struct memory *memory);
 /* The descriptor that came with the message that the hook has. Owned; -1: there is none. */
 int relay_take_fd(struct relay *relay);
-/* A message of our own, to the application or compositor here, or to the one at the other side.
- * Whole Wayland message. */
+/* guest: an object of our own: the application has to be told of its server id, the host's
+ * compositor of its client id, before either hears of anything newer. False: there cannot be one
+ * more. */
+bool relay_make_object(struct relay *relay, const struct wl_iface *iface, uint32_t version,
+                       struct wl_id_pair *ret);
+/* guest: the host's id of an object that the application calls @id. */
+uint32_t relay_host_id(const struct relay *relay, uint32_t id);
+/* A message of our own, to the application or compositor here, or to the one at the other side,
+ * with the ids that are known there. Whole Wayland message. */
 void relay_inject_local(struct relay *relay, const void *message, size_t size);
 void relay_inject_link(struct relay *relay, const void *message, size_t size);
 

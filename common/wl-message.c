@@ -31,6 +31,41 @@ void wl_message_poke(struct wl_message *message, size_t offset, uint32_t value)
     memcpy((uint8_t *)message->bytes + offset, &value, sizeof(value));
 }
 
+void wl_message_map_ids(struct wl_message *m, uint32_t (*map)(void *user, uint32_t id), void *user)
+{
+    size_t at = WL_HEADER_SIZE;
+    union wl_arg *arg = m->args;
+    for (const char *s = m->info->signature; *s; s++, arg++) {
+        uint32_t *id = NULL;
+        switch (*s) {
+        case 'h':
+            continue;
+        case 'a':
+            at += 4 + (((size_t)arg->a.size + 3) & ~(size_t)3);
+            continue;
+        case 's':
+        case 'S':
+            at += 4;
+            if (arg->s.text)
+                at += ((size_t)arg->s.length + 4) & ~(size_t)3;
+            continue;
+        case 'N':
+            at += 4 + (((size_t)arg->n.length + 4) & ~(size_t)3) + 4;
+            id = &arg->n.id;
+            break;
+        case 'o':
+        case 'O':
+        case 'n':
+            id = &arg->u;
+        }
+        if (id) {
+            *id = map(user, *id);
+            wl_message_poke(m, at, *id);
+        }
+        at += 4;
+    }
+}
+
 struct cursor {
     const uint8_t *at, *end;
 };

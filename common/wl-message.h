@@ -54,6 +54,11 @@ const char *wl_message_error_name(int error);
 /* Changes a word of a message in its receive buffer; @offset counts from its header. */
 void wl_message_poke(struct wl_message *message, size_t offset, uint32_t value);
 
+/* Changes each object and each new id among the arguments of a message that was checked to what
+ * @map makes of it. */
+void wl_message_map_ids(struct wl_message *message, uint32_t (*map)(void *user, uint32_t id),
+                        void *user);
+
 /* Building messages: each writes at @at, within @room bytes, and returns the message's size, or 0
  * if it doesn't fit. */
 size_t wl_message_string(uint8_t *at, size_t room, uint32_t object, uint16_t opcode,

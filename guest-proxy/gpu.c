@@ -32,6 +32,22 @@ static void found(void *user, const char *path)
         snprintf(search->error, sizeof(search->error), "%s", error);
 }
 
+/* Opens what was chosen. -errno, with a message, if that is a node that does not serve. */
+static int open_devices(struct gpu *gpu, char *error, size_t error_size)
+{
+    gpu->n = 0;
+    if (strcmp(gpu->choice, "auto") != 0) {
+        gpu->devices[0] = virtgpu_open(gpu->choice, error, error_size);
+        gpu->n = gpu->devices[0] ? 1 : 0;
+        return gpu->n ? 0 : -errno;
+    }
+    struct search search = {.gpu = gpu};
+    virtgpu_each_node(found, &search);
+    snprintf(error, error_size, "%s",
+             *search.error ? search.error : "this VM has no virtio-gpu with a render node");
+    return 0;
+}
+
 int gpu_init(struct gpu *gpu, const char *choice, char *error, size_t error_size)
 {
     *gpu = (struct gpu){.udmabuf = -1};
@@ -39,20 +55,33 @@ int gpu_init(struct gpu *gpu, const char *choice, char *error, size_t error_size
         snprintf(gpu->why, sizeof(gpu->why), "--gpu off");
         return 0;
     }
-    if (strcmp(choice, "auto") != 0) {
-        gpu->devices[0] = virtgpu_open(choice, error, error_size);
-        gpu->n = gpu->devices[0] ? 1 : 0;
-        snprintf(gpu->why, sizeof(gpu->why), "the host has not looked yet");
-        return gpu->n ? 0 : -errno;
-    }
-    struct search search = {.gpu = gpu};
-    virtgpu_each_node(found, &search);
-    if (gpu->n)
-        snprintf(gpu->why, sizeof(gpu->why), "the host has not looked yet");
-    else
-        snprintf(gpu->why, sizeof(gpu->why), "%s",
-                 *search.error ? search.error : "this VM has no virtio-gpu with a render node");
-    return 0;
+    gpu->choice = choice;
+    int e = open_devices(gpu, error, error_size);
+    snprintf(gpu->why, sizeof(gpu->why), "%s", gpu->n ? "the host has not looked yet" : error);
+    return e;
+}
+
+bool gpu_is_away(const struct gpu *gpu)
+{
+    for (size_t i = 0; i < gpu->n; i++)
+        if (!virtgpu_alive(gpu->devices[i]))
+            return true;
+    return false;
+}
+
+/* A driver that leaves takes the devices with it that were open, for good. */
+static void look_again(struct gpu *gpu)
+{
+    struct gpu now = {.choice = gpu->choice};
+    char error[256];
+    if (!gpu_is_away(gpu))
+        return;
+    if (open_devices(&now, error, sizeof(error)) < 0 || now.n == 0)
+        return; /* not yet */
+    for (size_t i = 0; i < gpu->n; i++)
+        virtgpu_close(gpu->devices[i]);
+    memcpy(gpu->devices, now.devices, sizeof(gpu->devices));
+    gpu->n = now.n;
 }
 
 void gpu_finish(struct gpu *gpu)
@@ -77,7 +106,7 @@ static bool takes_files(struct gpu *gpu, struct virtgpu *device)
     _cleanup_(fd_closep) int file = gpu->udmabuf < 0 ? -1 : fd_memfd("wayvsock-trial", page);
     if (file < 0 || fcntl(file, F_ADD_SEALS, F_SEAL_SHRINK) < 0)
         return false;
-    _cleanup_(fd_closep) int dmabuf = udmabuf_of_file(gpu->udmabuf, file, 0, page);
+    _cleanup_(fd_closep) int dmabuf = udmabuf_of_file(gpu->udmabuf, file, 0, page, -1);
     if (dmabuf < 0 || virtgpu_buffer_import(device, dmabuf, page, &buffer) < 0)
         return false;
     virtgpu_buffer_destroy(&buffer);
@@ -102,6 +131,7 @@ uint32_t gpu_probe(struct gpu *gpu, const uint8_t nonce[LINK_NONCE_SIZE])
 {
     gpu_unbind(gpu, gpu->n ? "the host is looking" : gpu->why);
     gpu->at = 0;
+    look_again(gpu);
     return try_device(gpu, nonce);
 }
 

@@ -14,6 +14,7 @@ struct gpu {
     struct virtgpu *devices[GPU_DEVICES_MAX];
     size_t n;
     size_t at;                   /* which one is being probed, or bound */
+    const char *choice;          /* "auto" or a render node; borrowed; NULL: off */
     struct virtgpu_buffer probe; /* with the host's nonce in it */
     int udmabuf;                 /* /dev/udmabuf; -1: not to be had */
     bool bound;
@@ -22,13 +23,16 @@ struct gpu {
     char why[LINK_TEXT_MAX + 1]; /* why it is not bound */
 };
 
-/* Opens what @choice names: "auto" (every virtio-gpu), "off", or a render node. 0; -errno, with a
- * message, if a node that was named does not serve. "auto" always works out. */
+/* Opens what @choice (borrowed) names: "auto" (every virtio-gpu), "off", or a render node. 0;
+ * -errno, with a message, if a node that was named does not serve. "auto" always works out. */
 int gpu_init(struct gpu *gpu, const char *choice, char *error, size_t error_size);
 void gpu_finish(struct gpu *gpu);
 
-/* The host's nonce: it is in this resource; 0: there is none. */
+/* The host's nonce: it is in this resource; 0: there is none. A device whose driver has left and
+ * returned is opened anew. */
 uint32_t gpu_probe(struct gpu *gpu, const uint8_t nonce[LINK_NONCE_SIZE]);
+/* True while a device is without its driver, which may return. */
+bool gpu_is_away(const struct gpu *gpu);
 /* The host's answer. Returns the next resource to try, or 0: that was it. */
 uint32_t gpu_answer(struct gpu *gpu, bool bound, const char *why);
 /* The host is gone, or does not look any more. */

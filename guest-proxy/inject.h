@@ -31,10 +31,12 @@ static inline size_t inject_message(uint32_t *at, uint32_t object, uint16_t opco
     {                                                                                              \
         __VA_ARGS__                                                                                \
     }
+/* @object is named as the application does, ids among the words as the host does. */
 #define TO_HOST(r, object, opcode, ...)                                                            \
     do {                                                                                           \
         uint32_t message_[2 + INJECT_WORDS_MAX];                                                   \
-        relay_inject_link(r, message_, inject_message(message_, object, opcode, __VA_ARGS__));     \
+        relay_inject_link(                                                                         \
+            r, message_, inject_message(message_, relay_host_id(r, object), opcode, __VA_ARGS__)); \
     } while (0)
 #define TO_CLIENT(r, object, opcode, ...)                                                          \
     do {                                                                                           \

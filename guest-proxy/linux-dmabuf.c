@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* The host knows nothing of this protocol: each object has a stand-in there with the same id, so
- * that ids stay as they are:
+/* The host knows nothing of this protocol: each object has a stand-in there with the same id (as
+ * far as objects made by `create` have not moved them, wl-ids):
  *
  * - zwp_linux_dmabuf_v1: wl_shm; its formats are those that we offer, as far as we carry them
  * - zwp_linux_buffer_params_v1: a wl_shm_pool on memory of our own; when the buffer is known, on
  *   that which the buffer is in
- * - wl_buffer: a wl_buffer of that pool
+ * - wl_buffer: a wl_buffer of that pool; `create` answers with an object of our own
  * - zwp_linux_dmabuf_feedback_v1: the wl_callback of a wl_display.sync, which is gone at once and
  *   tells that the formats are complete */
 #include "guest-proxy/linux-dmabuf.h"
@@ -31,7 +31,7 @@
 enum { WL_DATA_DMABUF = _WL_DATA_SHARED_N + 16, WL_DATA_PARAMS, WL_DATA_FEEDBACK };
 
 /* Opcodes. */
-enum { DMABUF_FORMAT = 0, DMABUF_MODIFIER = 1, PARAMS_FAILED = 1 };
+enum { DMABUF_FORMAT = 0, DMABUF_MODIFIER = 1, PARAMS_CREATED = 0, PARAMS_FAILED = 1 };
 enum {
     FEEDBACK_DONE,
     FEEDBACK_TABLE,
@@ -142,7 +142,7 @@ static enum relay_verdict bind(struct relay *r, const struct wl_message *m)
                         .version = m->args[1].n.version};
     relay_attach(r, id, &b->data);
     char name[8] = "wl_shm";
-    uint32_t words[6] = {shm->name, sizeof("wl_shm"), 0, 0, 1, id};
+    uint32_t words[6] = {shm->name, sizeof("wl_shm"), 0, 0, 1, relay_host_id(r, id)};
     memcpy(&words[2], name, sizeof(name));
     TO_HOST(r, m->object, REGISTRY_BIND, 6, words);
     return RELAY_DROP;
@@ -216,7 +216,7 @@ static enum relay_verdict get_feedback(struct relay *r, const struct wl_message 
         return out_of_memory(r);
     f->data = (struct wl_data){.kind = WL_DATA_FEEDBACK, .destroy = free_data};
     relay_attach(r, m->args[0].u, &f->data);
-    TO_HOST(r, 1, DISPLAY_SYNC, WORDS(m->args[0].u));
+    TO_HOST(r, 1, DISPLAY_SYNC, WORDS(relay_host_id(r, m->args[0].u)));
     return RELAY_DROP;
 }
 
@@ -286,7 +286,7 @@ static enum relay_verdict create_params(struct relay *r, const struct wl_message
     for (unsigned i = 0; i < DMABUF_PLANES_MAX; i++)
         p->planes[i].fd = -1;
     relay_attach(r, id, &p->data);
-    TO_HOST(r, m->object, SHM_CREATE_POOL, WORDS(id, POOL_MIN));
+    TO_HOST(r, m->object, SHM_CREATE_POOL, WORDS(relay_host_id(r, id), POOL_MIN));
     return RELAY_DROP;
 }
 
@@ -368,33 +368,15 @@ static void buffer_released(void *user, struct memory_buffer *b)
     relay_memory_unuse(user, b->memory);
 }
 
-/* NULL: out of memory. */
-static struct memory_buffer *make_buffer(struct relay *r, const struct params *p,
-                                         struct memory_buffer *layout, uint32_t id)
-{
-    struct memory_buffer *b = NULL;
-    layout->data = (struct wl_data){.kind = WL_DATA_BUFFER, .destroy = buffer_destroy};
-    if (!layout->memory && relay_memory_make_larger(r, p->memory, layout->extent) == 0)
-        layout->memory = p->memory;
-    if (layout->memory)
-        b = shm_buffer_create(layout->memory, layout, id, buffer_released, r);
-    if (!b) {
-        layout->shadow_drop(layout->shadow);
-        return NULL;
-    }
-    relay_memory_use(b->memory);
-    relay_attach(r, id, &b->data);
-    return b;
-}
-
-/* zwp_linux_buffer_params_v1.create_immed(id, width, height, format, flags) */
-static enum relay_verdict create_immed(struct linux_dmabuf *d, struct relay *r,
-                                       const struct wl_message *m)
+/* The buffer that @m asks for with @a (width, height, format, flags): *ret has no id yet, and is
+ * NULL where we cannot carry it. */
+static enum relay_verdict make_buffer(struct linux_dmabuf *d, struct relay *r,
+                                      const struct wl_message *m, const union wl_arg *a,
+                                      struct memory_buffer **ret)
 {
     struct params *p = relay_data(r, m->object, WL_DATA_PARAMS);
-    const union wl_arg *a = m->args;
     struct memory_buffer layout = {0}, *b = NULL;
-    const struct dmabuf_format *format = dmabuf_format(a[3].u);
+    const struct dmabuf_format *format = dmabuf_format(a[2].u);
     bool carried = false, offered = false;
     uint32_t code = 0;
     if (!p || p->used)
@@ -403,41 +385,79 @@ static enum relay_verdict create_immed(struct linux_dmabuf *d, struct relay *r,
     for (size_t i = 0; i < d->n; i++)
         offered |= d->formats[i] == format;
     offered |= format && format->shm <= 1; /* every wl_shm has these, also before it has said so */
-    const char *wrong = lay_out(p, format, a[1].i, a[2].i, &code, &carried, &layout);
+    const char *wrong = lay_out(p, format, a[0].i, a[1].i, &code, &carried, &layout);
     if (wrong)
         return error(r, m, code, wrong);
-    carried = carried && offered && a[4].u == 0;
-    if (carried) {
-        carried = dmabuf_create(d->shadows, r, p->planes, format->planes, &layout) == 0;
-        if (carried && !(b = make_buffer(r, p, &layout, a[0].u)))
+    if (carried && offered && a[3].u == 0 &&
+        dmabuf_create(d->shadows, r, p->planes, format->planes, &layout) == 0) {
+        layout.data = (struct wl_data){.kind = WL_DATA_BUFFER, .destroy = buffer_destroy};
+        if (!layout.memory && relay_memory_make_larger(r, p->memory, layout.extent) == 0)
+            layout.memory = p->memory;
+        if (layout.memory)
+            b = shm_buffer_create(layout.memory, &layout, 0, buffer_released, r);
+        if (!b) {
+            layout.shadow_drop(layout.shadow);
             return out_of_memory(r);
-    }
-    if (b) {
-        if (b->memory != p->memory)
-            pools_swap(r, p->dmabuf, m->object, b->memory, b->memory->size);
-        else if (b->extent > POOL_MIN)
-            TO_HOST(r, m->object, POOL_RESIZE, WORDS((uint32_t)b->extent));
-        TO_HOST(r, m->object, POOL_CREATE_BUFFER,
-                WORDS(a[0].u, (uint32_t)b->offset, b->width, b->height, b->stride, b->format));
-    } else { /* it shows nothing */
-        TO_HOST(r, m->object, POOL_CREATE_BUFFER, WORDS(a[0].u, 0, 1, 1, 4, 0));
-    }
-    if (!carried) {
-        log_info(r->subject, "a dmabuf of format %#x and modifier %#llx cannot be shown", a[3].u,
+        }
+        relay_memory_use(b->memory);
+    } else {
+        log_info(r->subject, "a dmabuf of format %#x and modifier %#llx cannot be shown", a[2].u,
                  (unsigned long long)p->modifiers[0]);
+    }
+    *ret = b;
+    return RELAY_PASS;
+}
+
+/* It becomes the application's object @id, which the host knows as @host_id. */
+static void give_buffer(struct relay *r, const struct wl_message *m, struct memory_buffer *b,
+                        uint32_t id, uint32_t host_id)
+{
+    const struct params *p = relay_data(r, m->object, WL_DATA_PARAMS);
+    b->id = id;
+    relay_attach(r, id, &b->data);
+    if (b->memory != p->memory)
+        pools_swap(r, p->dmabuf, m->object, b->memory, b->memory->size);
+    else if (b->extent > POOL_MIN)
+        TO_HOST(r, m->object, POOL_RESIZE, WORDS((uint32_t)b->extent));
+    TO_HOST(r, m->object, POOL_CREATE_BUFFER,
+            WORDS(host_id, (uint32_t)b->offset, b->width, b->height, b->stride, b->format));
+}
+
+/* zwp_linux_buffer_params_v1.create_immed(id, width, height, format, flags) */
+static enum relay_verdict create_immed(struct linux_dmabuf *d, struct relay *r,
+                                       const struct wl_message *m)
+{
+    uint32_t id = m->args[0].u;
+    struct memory_buffer *b;
+    enum relay_verdict v = make_buffer(d, r, m, m->args + 1, &b);
+    if (v != RELAY_PASS)
+        return v;
+    if (b) {
+        give_buffer(r, m, b, id, relay_host_id(r, id));
+    } else { /* it shows nothing */
+        TO_HOST(r, m->object, POOL_CREATE_BUFFER, WORDS(relay_host_id(r, id), 0, 1, 1, 4, 0));
         TO_CLIENT(r, m->object, PARAMS_FAILED, 0, NULL);
     }
     return RELAY_DROP;
 }
 
-/* zwp_linux_buffer_params_v1.create: its buffer would have an id of the compositor's making.
- * Clients fall back. */
-static enum relay_verdict create(struct relay *r, const struct wl_message *m)
+/* zwp_linux_buffer_params_v1.create(width, height, format, flags): the buffer is the server's to
+ * make, which is we. */
+static enum relay_verdict create(struct linux_dmabuf *d, struct relay *r,
+                                 const struct wl_message *m)
 {
-    struct params *p = relay_data(r, m->object, WL_DATA_PARAMS);
-    if (!p || p->used)
-        return error(r, m, PARAMS_E_ALREADY_USED, "a buffer was made of it already");
-    p->used = true;
+    uint32_t version = wl_objects_get(&r->objects, m->object)->version;
+    struct memory_buffer *b;
+    struct wl_id_pair id;
+    enum relay_verdict v = make_buffer(d, r, m, m->args, &b);
+    if (v != RELAY_PASS)
+        return v;
+    if (b && relay_make_object(r, wl_iface_find("wl_buffer", strlen("wl_buffer")), version, &id)) {
+        give_buffer(r, m, b, id.application, id.host);
+        TO_CLIENT(r, m->object, PARAMS_CREATED, WORDS(id.application));
+        return RELAY_DROP;
+    }
+    shm_buffer_unref(b);
     TO_CLIENT(r, m->object, PARAMS_FAILED, 0, NULL);
     return RELAY_DROP;
 }
@@ -463,7 +483,7 @@ enum relay_verdict linux_dmabuf_hook(struct linux_dmabuf *d, struct relay *r, st
     case WL_HOOK_PARAMS_ADD:
         return add_plane(r, m);
     case WL_HOOK_PARAMS_CREATE:
-        return create(r, m);
+        return create(d, r, m);
     default: /* PARAMS_CREATE_IMMED */
         return create_immed(d, r, m);
     }

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* One resource per wl_buffer, since a pool grows and a resource cannot. Where the client has sealed
  * its memfd against shrinking and the GPU's driver takes it, the resource is the client's own
- * memory, and nothing is copied. Otherwise it is a copy: a commit's damage is read from the
- * client's file into it, by the kernel, since a client may shrink its file at any time, and a read
- * that finds the end is an answer where a load would be a SIGBUS.
+ * memory, and nothing is copied but the few bytes in its last, incomplete page. Otherwise it is a
+ * copy: a commit's damage is read from the client's file into it, by the kernel, since a client may
+ * shrink its file at any time, and a read that finds the end is an answer where a load would be a
+ * SIGBUS.
  *
  * For the host the resource is the memory of a pool of its own, from which the buffer is made: the
  * client's pool is destroyed there and made anew, with the same id, before each buffer. Buffers
@@ -17,6 +18,10 @@
 #include "guest-proxy/damage.h"
 #include "guest-proxy/dmabuf.h"
 #include "guest-proxy/inject.h"
+
+/* So much is copied here before the host is told, so that it copies one part while we copy the
+ * next. */
+#define PART (2u << 20)
 
 static void retire(void *shadow)
 {
@@ -45,13 +50,16 @@ void pools_swap(struct relay *r, uint32_t shm, uint32_t pool, const struct memor
 {
     TO_HOST(r, pool, POOL_DESTROY, 0, NULL);
     relay_memory_hand_out(r, memory);
-    TO_HOST(r, shm, SHM_CREATE_POOL, WORDS(pool, (uint32_t)size));
+    TO_HOST(r, shm, SHM_CREATE_POOL, WORDS(relay_host_id(r, pool), (uint32_t)size));
 }
 
 enum relay_verdict pools_place(struct shadows *w, struct relay *r, struct wl_message *m,
                                struct shm_pool *pool, struct memory_buffer *layout)
 {
-    struct shadow *s = layout ? shadow_for(w, r, pool->memory, layout) : NULL;
+    unsigned percent = 100;
+    bool known =
+        layout && (shm_format_cpp(layout->format, &percent) ? layout->cpp > 0 : percent > 100);
+    struct shadow *s = known ? shadow_for(w, r, pool->memory, layout) : NULL;
     if (s) {
         pools_swap(r, pool->shm, m->object, s->memory, s->memory->size);
         pool->elsewhere = true;
@@ -97,6 +105,19 @@ static int fill(const struct shadow *s, const struct memory_buffer *b,
     return e;
 }
 
+/* What of @rect is in the page in which the client's file ends, which is not part of the resource.
+ */
+static int fill_tail(const struct shadow *s, const struct memory_buffer *b,
+                     const struct damage_rect *rect)
+{
+    uint64_t end = rect->offset + (uint64_t)(rect->rows - 1) * rect->stride + rect->row;
+    uint64_t from = rect->offset > s->tail_at ? rect->offset : s->tail_at;
+    if (from >= end)
+        return 0;
+    const struct memory *m = b->memory;
+    return read_all(m->file->fd, s->tail + (from - s->tail_at), end - from, m->base + from);
+}
+
 int pools_send(struct shadows *w, struct relay *r, struct memory_buffer *b,
                const struct damage_rect *rect)
 {
@@ -114,12 +135,20 @@ int pools_send(struct shadows *w, struct relay *r, struct memory_buffer *b,
     uint64_t end = rect->offset + (uint64_t)(rect->rows - 1) * rect->stride + rect->row;
     if (!s || rect->offset < b->offset || end > b->offset + b->extent)
         return -ENOTSUP;
-    if (s->gpu.map && fill(s, b, rect) < 0)
-        return -EFAULT;
-    struct link_mem_write rows = {
-        .offset = rect->offset, .row = rect->row, .rows = rect->rows, .stride = rect->stride};
-    relay_copy_rows(r, b->memory, rows, s->import, s->start + (rect->offset - b->offset),
-                    rect->stride);
+    struct damage_rect part = *rect;
+    uint32_t rows = s->gpu.map ? 1 + PART / rect->stride : rect->rows;
+    for (uint32_t done = 0; done < rect->rows; done += part.rows) {
+        part.offset = rect->offset + (uint64_t)done * rect->stride;
+        part.rows = rect->rows - done < rows ? rect->rows - done : rows;
+        if ((s->gpu.map && fill(s, b, &part) < 0) || (s->tail && fill_tail(s, b, &part) < 0))
+            return -EFAULT;
+        struct link_mem_write to = {
+            .offset = part.offset, .row = part.row, .rows = part.rows, .stride = part.stride};
+        relay_copy_rows(r, b->memory, to, s->import, s->start + (part.offset - b->offset),
+                        part.stride);
+        if (part.rows < rect->rows)
+            link_flush(r->link);
+    }
     return 0;
 }
 
@@ -129,10 +158,12 @@ void pools_copied_back(struct shadows *w, struct memory *memory, const struct li
     const struct shadow *s = w->first;
     while (s && (s->released || s->import != copy->import))
         s = s->next;
-    if (!s || !s->gpu.map || !memory->file)
-        return; /* what the compositor has written is the client's already */
     uint64_t end = to->offset + (uint64_t)(to->rows - 1) * to->stride + to->row;
-    for (uint64_t i = 0; i < to->rows && end <= s->gpu.size; i++)
+    if (!s || !memory->file || end > s->gpu.size)
+        return;
+    if (s->tail && end > s->tail_at)
+        memory_store(memory, s->tail_at, s->tail, end - s->tail_at);
+    for (uint64_t i = 0; i < to->rows && s->gpu.map; i++)
         if (memory_store(memory, to->offset + i * to->stride,
                          s->gpu.map + to->offset + i * to->stride, to->row) < 0)
             return; /* its file is shorter now: its own loss */

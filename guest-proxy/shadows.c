@@ -7,8 +7,11 @@
 #include "guest-proxy/shadows.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/fd.h"
@@ -43,6 +46,8 @@ static void shadow_free(struct shadow *s)
     if (s->gpu.map)
         w->bytes -= s->gpu.size;
     virtgpu_buffer_destroy(&s->gpu);
+    if (s->tail)
+        munmap(s->tail, (size_t)sysconf(_SC_PAGESIZE));
     memory_unref(s->memory);
     free(s);
 }
@@ -173,12 +178,35 @@ struct shadow *shadow_share(struct shadows *w, struct relay *r, const struct mem
 {
     uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE), first = base / page * page;
     uint64_t end = (base + size + page - 1) / page * page;
+    _cleanup_(fd_closep) int tail = -1;
+    struct stat st;
     if (!device_for(w, end - first) || w->gpu->udmabuf < 0 || !w->gpu->takes_files)
         return NULL;
-    _cleanup_(fd_closep) int fd = udmabuf_of_file(w->gpu->udmabuf, file->fd, first, end - first);
+    /* A file need not end where a page does. */
+    uint8_t *map = NULL;
+    uint64_t whole = fstat(file->fd, &st) < 0 ? 0 : (uint64_t)st.st_size / page * page;
+    if (whole <= first)
+        return NULL;
+    if (whole < end) {
+        tail = fd_memfd("wayvsock-tail", page);
+        if (tail < 0 || fcntl(tail, F_ADD_SEALS, F_SEAL_SHRINK) < 0)
+            return NULL;
+        map = mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_SHARED, tail, 0);
+        if (map == MAP_FAILED)
+            return NULL;
+    }
+    uint64_t size_in_file = (whole < end ? whole : end) - first;
+    _cleanup_(fd_closep) int fd =
+        udmabuf_of_file(w->gpu->udmabuf, file->fd, first, size_in_file, tail);
     struct shadow *s = fd < 0 ? NULL : shadow_import(w, r, fd, end - first);
-    if (s)
-        s->start = base - first;
+    if (!s) {
+        if (map)
+            munmap(map, page);
+        return NULL;
+    }
+    s->start = base - first;
+    s->tail = map;
+    s->tail_at = size_in_file;
     return s;
 }
 

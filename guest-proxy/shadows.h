@@ -20,8 +20,10 @@ struct shadow {
     uint32_t import;
     struct memory *memory; /* what it is for the host (one use of it); NULL: only copied from */
     uint64_t start;        /* where the buffer begins in it */
-    bool idle;             /* no buffer has it; one at the same place of the client's file may */
-    bool released;         /* nobody uses it here any more */
+    uint8_t *tail;    /* a page of ours in place of the one in which the client's file ends; NULL */
+    uint64_t tail_at; /* where that is */
+    bool idle;        /* no buffer has it; one at the same place of the client's file may */
+    bool released;    /* nobody uses it here any more */
 };
 
 /* All of one client. */

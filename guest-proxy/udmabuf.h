@@ -6,6 +6,7 @@
 /* Opens /dev/udmabuf. Returns an owned fd or -errno. */
 int udmabuf_open(void);
 /* The pages of a memfd from @offset on, @size bytes of them, which all have to be within it and
- * whole. The kernel wants it sealed against shrinking and not against writing. Returns an owned fd;
- * -EINVAL: it refuses this file; or -errno. */
-int udmabuf_of_file(int device, int file, uint64_t offset, uint64_t size);
+ * whole; and behind them the first page of another one, if @tail is not -1. The kernel wants both
+ * sealed against shrinking and not against writing. Returns an owned fd; -EINVAL: it refuses this
+ * file; or -errno. */
+int udmabuf_of_file(int device, int file, uint64_t offset, uint64_t size, int tail);

@@ -22,6 +22,8 @@
 
 #define MISSED_MAX 5  /* ticks: 10 s */
 #define BINDING_MAX 2 /* ticks that clients wait for the host to look at our GPU */
+#define AWAY_MS 100   /* between looks for a GPU whose driver is to return */
+#define AWAY_MAX 50   /* of these */
 #define BACKOFF_FIRST_MS 100
 #define BACKOFF_MAX_MS 10000
 
@@ -39,8 +41,11 @@ struct uplink {
     uint64_t backoff_ms, serial;
     unsigned missed;
     bool heard, unprivileged;
-    bool measured;    /* the first PONG came */
-    unsigned binding; /* ticks for which we still wait to be bound; 0: not */
+    bool measured;           /* the first PONG came */
+    unsigned binding;        /* ticks for which we still wait to be bound; 0: not */
+    struct loop_timer *away; /* the GPU's driver has not returned, and the host asked for it */
+    unsigned looks;
+    uint8_t nonce[LINK_NONCE_SIZE];
     uint8_t key[LINK_KEY_SIZE];
     char name[LINK_LABEL_MAX + 1];
     struct times times;
@@ -67,6 +72,7 @@ static void lost(struct uplink *u, const char *reason)
     u->state = UPLINK_IDLE;
     u->measured = false;
     u->binding = 0;
+    loop_timer_disarm(u->away);
     if (u->config.gpu)
         gpu_unbind(u->config.gpu, u->config.gpu->n ? "the host is gone" : u->config.gpu->why);
     if (was_ready) {
@@ -139,17 +145,29 @@ static void probed(struct uplink *u, uint32_t resource)
     settle(u);
 }
 
+/* Answers a PROBE, when the GPU is there or its driver has been away for long. */
+static void look(void *user)
+{
+    struct uplink *u = user;
+    uint32_t resource = gpu_probe(u->config.gpu, u->nonce);
+    if (!resource && u->looks++ < AWAY_MAX && gpu_is_away(u->config.gpu)) {
+        loop_timer_arm(u->away, AWAY_MS);
+        return;
+    }
+    if (!resource) /* this, too, is an answer */
+        link_queue(u->link, link_probed_encode, 0);
+    probed(u, resource);
+    link_flush(u->link);
+}
+
 static int gpu_frame(struct uplink *u, enum link_type type, const uint8_t *payload, size_t size)
 {
-    uint8_t nonce[LINK_NONCE_SIZE];
     struct link_bound bound;
     char why[LINK_TEXT_MAX + 1];
-    if (type == LINK_PROBE && link_probe_decode(payload, size, nonce) == LINK_OK) {
-        uint32_t resource = gpu_probe(u->config.gpu, nonce);
-        if (!resource) /* this, too, is an answer */
-            link_queue(u->link, link_probed_encode, 0);
-        probed(u, resource);
-        link_flush(u->link);
+    if (type == LINK_PROBE && link_probe_decode(payload, size, u->nonce) == LINK_OK) {
+        loop_timer_disarm(u->away);
+        u->looks = 0;
+        look(u);
         return 0;
     }
     if (type == LINK_BOUND && link_bound_decode(payload, size, &bound) == LINK_OK) {
@@ -358,7 +376,10 @@ struct uplink *uplink_create(struct loop *loop, const struct uplink_config *conf
     *u = (struct uplink){
         .loop = loop, .config = *config, .ops = ops, .user = user, .backoff_ms = BACKOFF_FIRST_MS};
     u->timer = loop_timer_create(loop, timer_expired, u);
-    if (!u->timer) {
+    u->away = loop_timer_create(loop, look, u);
+    if (!u->timer || !u->away) {
+        loop_timer_destroy(u->timer);
+        loop_timer_destroy(u->away);
         free(u);
         return NULL;
     }
@@ -374,6 +395,7 @@ void uplink_destroy(struct uplink *u)
     if (u->link)
         link_destroy(u->link);
     loop_timer_destroy(u->timer);
+    loop_timer_destroy(u->away);
     memset(u->key, 0, sizeof(u->key));
     free(u);
 }

@@ -55,6 +55,9 @@ struct virtgpu {
     int fd;
     struct handle_use *imports;
     size_t n, room;
+    size_t buffers; /* that are there */
+    bool closed;    /* nobody but they has it any more */
+    bool stuck;     /* it must stay open */
     bool blobs, draws;
     uint64_t page;
     char path[64];
@@ -101,13 +104,30 @@ struct virtgpu *virtgpu_open(const char *path, char *error, size_t error_size)
     return gpu;
 }
 
+static void close_unused(struct virtgpu *gpu)
+{
+    if (!gpu->closed || gpu->buffers)
+        return;
+    if (!gpu->stuck)
+        fd_close(gpu->fd);
+    free(gpu->imports);
+    free(gpu);
+}
+
 void virtgpu_close(struct virtgpu *gpu)
 {
     if (!gpu)
         return;
-    fd_close(gpu->fd);
-    free(gpu->imports);
-    free(gpu);
+    gpu->closed = true;
+    close_unused(gpu);
+}
+
+bool virtgpu_alive(const struct virtgpu *gpu)
+{
+    int value = 0;
+    struct drm_virtgpu_getparam get = {.param = VIRTGPU_PARAM_3D_FEATURES,
+                                       .value = (uintptr_t)&value};
+    return drmIoctl(gpu->fd, DRM_IOCTL_VIRTGPU_GETPARAM, &get) == 0;
 }
 
 const char *virtgpu_path(const struct virtgpu *gpu)
@@ -170,10 +190,10 @@ static int create_2d(const struct virtgpu *gpu, struct virtgpu_buffer *b)
     return 0;
 }
 
-static void close_handle(struct virtgpu *gpu, uint32_t handle)
+static bool close_handle(struct virtgpu *gpu, uint32_t handle)
 {
     struct drm_gem_close close = {.handle = handle};
-    drmIoctl(gpu->fd, DRM_IOCTL_GEM_CLOSE, &close);
+    return drmIoctl(gpu->fd, DRM_IOCTL_GEM_CLOSE, &close) == 0;
 }
 
 int virtgpu_buffer_create(struct virtgpu *gpu, uint64_t size, struct virtgpu_buffer *ret)
@@ -192,10 +212,12 @@ int virtgpu_buffer_create(struct virtgpu *gpu, uint64_t size, struct virtgpu_buf
             e = -errno;
         }
     }
-    if (e == 0)
+    if (e == 0) {
+        gpu->buffers++;
         *ret = b;
-    else if (b.handle)
+    } else if (b.handle) {
         close_handle(gpu, b.handle);
+    }
     return e;
 }
 
@@ -247,6 +269,7 @@ int virtgpu_buffer_import(struct virtgpu *gpu, int fd, uint64_t size, struct vir
         close_handle(gpu, b.handle);
         return -ENOMEM;
     }
+    gpu->buffers++;
     info.bo_handle = b.handle;
     if (drmIoctl(gpu->fd, DRM_IOCTL_VIRTGPU_RESOURCE_INFO, &info) < 0) {
         int e = -errno;
@@ -265,13 +288,18 @@ int virtgpu_buffer_import(struct virtgpu *gpu, int fd, uint64_t size, struct vir
 
 void virtgpu_buffer_destroy(struct virtgpu_buffer *b)
 {
-    if (!b->gpu)
+    struct virtgpu *gpu = b->gpu;
+    if (!gpu)
         return;
     if (b->map)
         munmap(b->map, b->size);
-    if (b->map || unuse_handle(b->gpu, b->handle))
-        close_handle(b->gpu, b->handle);
+    /* To let go of foreign memory the kernel waits for the device's answer, also (seen in 7.2) when
+     * the driver has left the device, so that nothing will ever answer. */
+    if ((b->map || unuse_handle(gpu, b->handle)) && !close_handle(gpu, b->handle) && !b->map)
+        gpu->stuck = true;
     *b = (struct virtgpu_buffer){0};
+    gpu->buffers--;
+    close_unused(gpu);
 }
 
 void virtgpu_each_node(void (*found)(void *user, const char *path), void *user)

@@ -21,7 +21,9 @@ struct virtgpu_buffer {
 
 /* The virtio-gpu behind a render node. NULL: errno, with a message. */
 struct virtgpu *virtgpu_open(const char *path, char *error, size_t error_size);
-void virtgpu_close(struct virtgpu *gpu); /* accepts NULL; its buffers must be gone */
+void virtgpu_close(struct virtgpu *gpu); /* accepts NULL; it ends with the last of its buffers */
+/* False once its driver has left it; another open may find it again. */
+bool virtgpu_alive(const struct virtgpu *gpu);
 const char *virtgpu_path(const struct virtgpu *gpu);
 uint64_t virtgpu_device(const struct virtgpu *gpu); /* dev_t of the render node */
 /* True if its memory comes as blobs, false if as classic 2D resources. */

@@ -41,10 +41,26 @@ static void client_destroy(struct client *c)
     free(c);
 }
 
+static int import_failed(struct client *c, enum import_rule rule, const char *text)
+{
+    if (rule == IMPORT_OK)
+        return 0;
+    relay_fail(c->relay, rule == IMPORT_DEVICE ? LINK_ERROR_INTERNAL : LINK_ERROR_REFUSED, 0,
+               WL_DISPLAY_IMPLEMENTATION, "%s", text);
+    return -EPROTO;
+}
+
 static enum relay_verdict hook(struct relay *r, struct wl_message *m, bool event)
 {
-    const struct client *c = r->user;
+    struct client *c = r->user;
+    char text[320];
     (void)event;
+    if (m->info->hook == WL_HOOK_POOL_CREATE_BUFFER) {
+        const struct memory_buffer *b = relay_data(r, m->args[0].u, WL_DATA_BUFFER);
+        if (b && b->memory->import &&
+            import_failed(c, imports_buffer(b, text, sizeof(text)), text) < 0)
+            return RELAY_END;
+    }
     return policy_hook(c->vm->config, r, m);
 }
 
@@ -58,15 +74,6 @@ static bool charge(struct relay *r, uint64_t bytes)
 {
     const struct client *c = r->user;
     return vm_charge(c->vm, bytes);
-}
-
-static int import_failed(struct client *c, enum import_rule rule, const char *text)
-{
-    if (rule == IMPORT_OK)
-        return 0;
-    relay_fail(c->relay, rule == IMPORT_DEVICE ? LINK_ERROR_INTERNAL : LINK_ERROR_REFUSED, 0,
-               WL_DISPLAY_IMPLEMENTATION, "%s", text);
-    return -EPROTO;
 }
 
 static int import(struct relay *r, const struct link_import *import)

@@ -20,6 +20,7 @@
 
 #include "common/fd.h"
 #include "common/memory.h"
+#include "common/wl-shm.h"
 
 #define WAITING_MAX 256 /* of one client */
 
@@ -65,6 +66,7 @@ const char *import_rule_name(enum import_rule rule)
         [IMPORT_SIZE] = "size",
         [IMPORT_KNOWN] = "known",
         [IMPORT_GEOMETRY] = "geometry",
+        [IMPORT_FORMAT] = "format",
         [IMPORT_GENERATION] = "generation",
         [IMPORT_DEVICE] = "device",
     };
@@ -159,9 +161,9 @@ static void gone(struct handles_user *user, uint32_t id)
     for (struct import *i = m->first; i; i = i->next) {
         if (i->state != IMPORT_HELD || i->buffer.id != id)
             continue;
-        let_go(i, IMPORT_GENERATION);
-        if (i->memory)
+        if (i->memory) /* before the device lets the guest go on */
             fail_shared(i, IMPORT_GENERATION, "the guest destroyed the resource");
+        let_go(i, IMPORT_GENERATION);
     }
 }
 
@@ -172,12 +174,12 @@ static void lost(struct handles_user *user, bool reset, const char *why)
     enum import_rule rule = reset ? IMPORT_EPOCH : IMPORT_DEVICE;
     bool back = false;
     for (struct import *i = m->first; i; i = i->next) {
+        if (i->memory)
+            fail_shared(i, rule, why);
         let_go(i, rule);
         drop_copies(i);
         back |= i->back == BACK_ASKED;
         i->back = BACK_NONE;
-        if (i->memory)
-            fail_shared(i, rule, why);
     }
     bool waited = m->waiting > 0;
     m->waiting = 0;
@@ -443,6 +445,21 @@ enum import_rule imports_memory(struct imports *m, const struct link_mem_import 
         memory->user = i;
     }
     *ret_memory = memory;
+    return IMPORT_OK;
+}
+
+enum import_rule imports_buffer(const struct memory_buffer *b, char *text, size_t text_size)
+{
+    unsigned percent;
+    uint32_t cpp = shm_format_cpp(b->format, &percent);
+    if (!cpp && percent == 100)
+        return refuse(IMPORT_FORMAT, text, text_size,
+                      "wl_buffer#%u of import %u: unknown format %#x", b->id, b->memory->import,
+                      b->format);
+    if (cpp && (uint64_t)b->width * cpp > b->stride)
+        return refuse(IMPORT_GEOMETRY, text, text_size,
+                      "wl_buffer#%u of import %u: rows of %u pixels, every %u bytes", b->id,
+                      b->memory->import, b->width, b->stride);
     return IMPORT_OK;
 }
 

@@ -10,6 +10,7 @@
 
 struct import;
 struct memory;
+struct memory_buffer;
 
 #define IMPORTS_MAX 1024 /* of one client */
 
@@ -25,7 +26,8 @@ enum import_rule {
     IMPORT_MEMORY,  /* it is guest memory */
     IMPORT_SIZE,    /* it is as large as the guest says */
     IMPORT_KNOWN,   /* a copy or release names an import that is there */
-    IMPORT_GEOMETRY,   /* a copy or memory stays within its import */
+    IMPORT_GEOMETRY,   /* a copy, memory or row of pixels stays within what it is a part of */
+    IMPORT_FORMAT,     /* a buffer in such memory has a format that we know */
     IMPORT_EPOCH,      /* the guest's driver did not start anew since the import */
     IMPORT_GENERATION, /* the import still has the memory that it had */
     IMPORT_DEVICE,     /* the device can do it, and answers */
@@ -73,6 +75,8 @@ enum import_rule imports_copy(struct imports *imports, struct memory *memory,
  * a mirror. *ret_memory: a new reference. */
 enum import_rule imports_memory(struct imports *imports, const struct link_mem_import *said,
                                 struct memory **ret_memory, char *text, size_t text_size);
+/* A wl_buffer in memory that is an import, about to be shown to the compositor. */
+enum import_rule imports_buffer(const struct memory_buffer *buffer, char *text, size_t text_size);
 /* The compositor wrote @rows into such memory; where is it for the guest? In its resource; there
  * soon (copied_back() follows); or nowhere but in @memory (LOST: not even there: the client has to
  * end). */

@@ -47,6 +47,7 @@ struct device {
     unsigned unref_ms;
     uint64_t epoch;
     bool processing;
+    bool awaits_driver;           /* a reset was told, but no driver was there yet */
     struct virtqueue_chain chain; /* the request at hand */
     uint8_t *request;
     uint8_t response[COMMANDS_RESPONSE_MAX];
@@ -244,6 +245,7 @@ static void reset(struct device *d, const char *why)
         resource_destroy(&d->commands.table, resource);
     }
     d->ops->reset(d->user);
+    d->awaits_driver = !device_has_driver(d);
 }
 
 static void on_features(void *user, uint64_t features)
@@ -254,7 +256,12 @@ static void on_features(void *user, uint64_t features)
 
 static void on_kick(void *user, unsigned queue)
 {
-    process(user, queue);
+    struct device *d = user;
+    if (d->awaits_driver && device_has_driver(d)) { /* whoever heard that it is gone hears of it */
+        d->awaits_driver = false;
+        d->ops->reset(d->user);
+    }
+    process(d, queue);
 }
 
 static void on_stopping(void *user, unsigned queue)

@@ -70,25 +70,29 @@ qemu_prepare() {
     locked "initrd-$1" qemu_make_initrd "$tree" "$qemu_initrd"
 }
 
-# qemu_arguments FOLDER MEMORY [DEVICE]: sets qemu_arguments for a guest whose vhost-user sockets are in the
-# folder, which it shares.
+# qemu_arguments FOLDER MEMORY DEVICE SOCKET…: sets qemu_arguments for a guest that shares the folder, in which
+# its vsock device is, and has a GPU behind each socket.
 qemu_arguments() {
+    local folder=$1 memory=$2 device=$3 i=0 socket
+    shift 3
     qemu_arguments=(
-        -accel "tcg,thread=multi" -machine "q35,memory-backend=ram" -cpu qemu64 -smp 1 -m "$2"
-        -object "memory-backend-memfd,id=ram,size=$2,share=on"
+        -accel "tcg,thread=multi" -machine "q35,memory-backend=ram" -cpu qemu64 -smp 1 -m "$memory"
+        -object "memory-backend-memfd,id=ram,size=$memory,share=on"
         -nodefaults -no-user-config -no-reboot -display none -vga none -nic none -serial stdio
         -kernel "$qemu_kernel" -initrd "$qemu_initrd"
-        -append "console=ttyS0 quiet panic=-1 GUEST_DIR=$1 GUEST_INIT=$repo/scripts/lib/guest-init"
+        -append "console=ttyS0 quiet panic=-1 GUEST_DIR=$folder GUEST_INIT=$repo/scripts/lib/guest-init"
         -fsdev "local,id=root,path=/,security_model=none,readonly=on,multidevs=remap"
         -device "virtio-9p-pci,fsdev=root,mount_tag=root"
-        -fsdev "local,id=shared,path=$1,security_model=none" -device "virtio-9p-pci,fsdev=shared,mount_tag=shared"
-        -chardev "socket,id=vsock,path=$1/vhost-user" -device "vhost-user-vsock-pci,chardev=vsock"
+        -fsdev "local,id=shared,path=$folder,security_model=none"
+        -device "virtio-9p-pci,fsdev=shared,mount_tag=shared"
+        -chardev "socket,id=vsock,path=$folder/vhost-user" -device "vhost-user-vsock-pci,chardev=vsock"
     )
-    case ${3:-} in
-        gpu) qemu_arguments+=(-chardev "socket,id=gpu,path=$1/vhost-gpu" -device "vhost-user-gpu-pci,chardev=gpu") ;;
-        generic)
-            qemu_arguments+=(-chardev "socket,id=gpu,path=$1/vhost-gpu" -device
-                "vhost-user-test-device-pci,chardev=gpu,virtio-id=16,num_vqs=2,vq_size=256,config_size=16")
-            ;;
+    case $device in
+        gpu) device=vhost-user-gpu-pci ;;
+        generic) device=vhost-user-test-device-pci,virtio-id=16,num_vqs=2,vq_size=256,config_size=16 ;;
+        *) die "-k: \"$device\" is neither gpu nor generic" ;;
     esac
+    for socket; do
+        qemu_arguments+=(-chardev "socket,id=gpu$((++i)),path=$socket" -device "$device,chardev=gpu$i")
+    done
 }

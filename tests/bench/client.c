@@ -14,6 +14,7 @@
 
 #define WARM_UP 0.25 /* of the duration */
 #define STEPS_MIN 3
+#define SMALLEST 64
 
 static const struct measure {
     const char *name;
@@ -27,6 +28,8 @@ static const struct measure {
     {"clients", measure_clients, "a round trip on each of --clients connections"},
     {"frame", measure_frame, "a wl_shm frame of --size, until its callback and release"},
     {"bytes", measure_bytes, "the bytes of that frame through one socket pair"},
+    {"memcpy", measure_memcpy, "the bytes of that frame from one memory to another"},
+    {"hand-over", measure_hand_over, "a new wl_buffer of --size, until it is shown and gone"},
     {"copy", measure_copy, "--mib from the client's selection to the compositor"},
     {"paste", measure_paste, "--mib from the compositor's selection to the client"},
     {"idle", measure_idle, "maps a toplevel on each of --clients connections and waits"},
@@ -150,6 +153,8 @@ static void help(FILE *file)
             "  --size WxH          of frames (1920x1080)\n"
             "  --small             damage 64x64 of the frame, at one place\n"
             "  --walk              each time at the next place\n"
+            "  --still             the pixels stay as they are, and are damaged all the same\n"
+            "  --sealed            the pools' files cannot shrink\n"
             "  --buffers N         buffers to alternate between (1)\n"
             "  --mib N             of clipboard transfers (16)\n"
             "measures:\n");
@@ -189,6 +194,8 @@ static void parse(struct bench *bench, int argc, char **argv)
         {"buffers", required_argument, NULL, 'b'},
         {"mib", required_argument, NULL, 'm'},
         {"walk", no_argument, NULL, 'w'},
+        {"still", no_argument, NULL, 'S'},
+        {"sealed", no_argument, NULL, 'L'},
         {"help", no_argument, NULL, 'h'},
         {0},
     };
@@ -209,9 +216,10 @@ static void parse(struct bench *bench, int argc, char **argv)
             bench->clients = number(optarg, 10000);
             break;
         case 's':
-            if (sscanf(optarg, "%dx%d", &bench->width, &bench->height) != 2 || bench->width < 128 ||
-                bench->height < 128 || bench->width > 16384 || bench->height > 16384) {
-                fprintf(stderr, "bench_client: a size is WxH, each within 128..16384\n");
+            if (sscanf(optarg, "%dx%d", &bench->width, &bench->height) != 2 ||
+                bench->width < SMALLEST || bench->height < SMALLEST || bench->width > 16384 ||
+                bench->height > 16384) {
+                fprintf(stderr, "bench_client: a size is WxH, each within 64..16384\n");
                 exit(2);
             }
             break;
@@ -220,6 +228,12 @@ static void parse(struct bench *bench, int argc, char **argv)
             break;
         case 'w':
             bench->walk = true;
+            break;
+        case 'S':
+            bench->still = true;
+            break;
+        case 'L':
+            bench->sealed = true;
             break;
         case 'b':
             bench->buffers = number(optarg, 8);

@@ -28,7 +28,7 @@ struct bench {
     unsigned buffers;
     unsigned mib;
     int32_t width, height;
-    bool small_damage, walk;
+    bool small_damage, walk, still, sealed;
     struct cpu cpu;
 };
 
@@ -56,16 +56,18 @@ void connection_close(struct connection *connection);
 /* Sends all that is queued, waiting for room. 0 or -1. */
 int connection_flush(struct connection *connection);
 
-/* A wl_shm buffer on a pool and file of its own. */
+/* A wl_shm buffer on a pool and file of its own (@sealed: that cannot shrink). */
 struct shm_buffer {
     struct wl_buffer *buffer;
     uint8_t *pixels;
     size_t size;
+    int fd;
     bool busy;
 };
 
 /* 0 or -1. */
-int shm_buffer_init(struct shm_buffer *buffer, struct wl_shm *shm, int32_t width, int32_t height);
+int shm_buffer_init(struct shm_buffer *buffer, struct wl_shm *shm, int32_t width, int32_t height,
+                    bool sealed);
 void shm_buffer_finish(struct shm_buffer *buffer);
 
 /* The measures: 0, or -1 with a message. */
@@ -76,6 +78,8 @@ int measure_connect(const struct bench *bench);
 int measure_clients(const struct bench *bench);
 int measure_frame(const struct bench *bench);
 int measure_bytes(const struct bench *bench);
+int measure_memcpy(const struct bench *bench);
+int measure_hand_over(const struct bench *bench);
 int measure_copy(const struct bench *bench);
 int measure_paste(const struct bench *bench);
 /* Maps a toplevel on each of its connections, says "ready" and waits for the end of its input. */

@@ -3,6 +3,7 @@
 #include "tests/bench/client.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,13 +28,15 @@ static void buffer_release(void *data, struct wl_buffer *buffer)
 
 static const struct wl_buffer_listener buffer_listener = {.release = buffer_release};
 
-int shm_buffer_init(struct shm_buffer *buffer, struct wl_shm *shm, int32_t width, int32_t height)
+int shm_buffer_init(struct shm_buffer *buffer, struct wl_shm *shm, int32_t width, int32_t height,
+                    bool sealed)
 {
     struct wl_shm_pool *pool;
-    int fd = memfd_create("bench", MFD_CLOEXEC);
+    int fd = memfd_create("bench", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 
-    *buffer = (struct shm_buffer){.size = (size_t)width * (size_t)height * 4};
-    if (fd < 0 || ftruncate(fd, (off_t)buffer->size) < 0)
+    *buffer = (struct shm_buffer){.size = (size_t)width * (size_t)height * 4, .fd = fd};
+    if (fd < 0 || ftruncate(fd, (off_t)buffer->size) < 0 ||
+        (sealed && fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK) < 0))
         goto fail;
     buffer->pixels = mmap(NULL, buffer->size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     if (buffer->pixels == MAP_FAILED)
@@ -43,7 +46,6 @@ int shm_buffer_init(struct shm_buffer *buffer, struct wl_shm *shm, int32_t width
         wl_shm_pool_create_buffer(pool, 0, width, height, width * 4, WL_SHM_FORMAT_XRGB8888);
     wl_buffer_add_listener(buffer->buffer, &buffer_listener, &buffer->busy);
     wl_shm_pool_destroy(pool);
-    close(fd);
     return 0;
 fail:
     if (fd >= 0)
@@ -54,8 +56,10 @@ fail:
 
 void shm_buffer_finish(struct shm_buffer *buffer)
 {
-    if (buffer->pixels)
+    if (buffer->pixels) {
         munmap(buffer->pixels, buffer->size);
+        close(buffer->fd);
+    }
     *buffer = (struct shm_buffer){0};
 }
 
@@ -101,7 +105,8 @@ static int frame_show(struct frames *frames, struct rect rect)
 
     for (unsigned age = n_buffers - 1; age > 0 && age <= frames->n; age--)
         draw(frames, buffer, frames->drawn[(frames->n - age) % n_buffers], frames->n - age);
-    draw(frames, buffer, rect, frames->n);
+    if (!frames->bench->still || frames->n < n_buffers)
+        draw(frames, buffer, rect, frames->n);
     frames->drawn[frames->n % n_buffers] = rect;
     frames->n++;
     buffer->busy = true;
@@ -140,7 +145,8 @@ static int frames_prime(struct frames *frames)
     struct rect all = {0, 0, frames->bench->width, frames->bench->height};
 
     for (unsigned i = 0; i < frames->bench->buffers; i++) {
-        if (shm_buffer_init(&frames->buffers[i], frames->connection.shm, all.width, all.height) < 0)
+        if (shm_buffer_init(&frames->buffers[i], frames->connection.shm, all.width, all.height,
+                            frames->bench->sealed) < 0)
             return -1;
     }
     for (unsigned i = 0; i < frames->bench->buffers; i++) {
@@ -258,6 +264,98 @@ int measure_bytes(const struct bench *bench)
     return r;
 }
 
+struct memories {
+    uint8_t *from, *to;
+    size_t size;
+};
+
+static int memcpy_step(void *data)
+{
+    struct memories *memories = data;
+
+    memcpy(memories->to, memories->from, memories->size);
+    return 0;
+}
+
+/* A file's memory, as pools and mirrors are. NULL: errno. */
+static uint8_t *file_memory(size_t size)
+{
+    int fd = memfd_create("bench", MFD_CLOEXEC);
+    void *map = MAP_FAILED;
+
+    if (fd >= 0 && ftruncate(fd, (off_t)size) == 0)
+        map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (fd >= 0)
+        close(fd);
+    return map == MAP_FAILED ? NULL : map;
+}
+
+int measure_memcpy(const struct bench *bench)
+{
+    struct memories m = {.size = (size_t)bench->width * (size_t)bench->height * 4};
+    int r = -1;
+
+    m.from = file_memory(m.size);
+    m.to = file_memory(m.size);
+    if (m.from && m.to) {
+        memset(m.from, 0x5a, m.size);
+        r = bench_run(bench, memcpy_step, &m, 1);
+    }
+    if (m.from)
+        munmap(m.from, m.size);
+    if (m.to)
+        munmap(m.to, m.size);
+    return r;
+}
+
+struct hand_over {
+    const struct bench *bench;
+    struct connection connection;
+    struct wl_surface *surface;
+    struct wl_shm_pool *pool;
+};
+
+/* A new wl_buffer of a pool that is there, shown until the compositor is done with it. */
+static int hand_over_step(void *data)
+{
+    struct hand_over *h = data;
+    int32_t width = h->bench->width, height = h->bench->height;
+    struct wl_buffer *buffer =
+        wl_shm_pool_create_buffer(h->pool, 0, width, height, width * 4, WL_SHM_FORMAT_XRGB8888);
+    bool busy = true, done = false;
+
+    wl_buffer_add_listener(buffer, &buffer_listener, &busy);
+    wl_surface_attach(h->surface, buffer, 0, 0);
+    wl_surface_damage_buffer(h->surface, 0, 0, 1, 1);
+    wl_callback_add_listener(wl_surface_frame(h->surface), &frame_listener, &done);
+    wl_surface_commit(h->surface);
+    while (busy || !done) {
+        if (wl_display_dispatch(h->connection.display) < 0)
+            return -1;
+    }
+    wl_buffer_destroy(buffer);
+    return 0;
+}
+
+int measure_hand_over(const struct bench *bench)
+{
+    struct hand_over h = {.bench = bench};
+    struct shm_buffer buffer = {0};
+    int r = -1;
+
+    if (connection_open(&h.connection, bench->display) == 0 &&
+        shm_buffer_init(&buffer, h.connection.shm, bench->width, bench->height, bench->sealed) ==
+            0) {
+        memset(buffer.pixels, 0x5a, buffer.size);
+        h.surface = wl_compositor_create_surface(h.connection.compositor);
+        h.pool = wl_shm_create_pool(h.connection.shm, buffer.fd, (int32_t)buffer.size);
+        r = bench_run(bench, hand_over_step, &h, 1);
+    }
+    shm_buffer_finish(&buffer);
+    connection_close(&h.connection);
+    return r;
+}
+
 struct window {
     struct connection connection;
     struct wl_surface *surface;
@@ -310,7 +408,7 @@ static int window_map(struct window *window, const char *display)
         if (wl_display_dispatch(window->connection.display) < 0)
             return -1;
     }
-    if (shm_buffer_init(&window->buffer, window->connection.shm, IDLE_SIZE, IDLE_SIZE) < 0)
+    if (shm_buffer_init(&window->buffer, window->connection.shm, IDLE_SIZE, IDLE_SIZE, false) < 0)
         return -1;
     memset(window->buffer.pixels, 0x40, window->buffer.size);
     wl_surface_attach(window->surface, window->buffer.buffer, 0, 0);

@@ -19,6 +19,8 @@ struct surface {
     struct wl_resource *resource;
     struct wl_resource *pending; /* attached, not yet committed */
     struct wl_listener pending_gone;
+    struct wl_resource *unread; /* shown with no_upload */
+    struct wl_listener unread_gone;
     struct wl_list callbacks;
     struct rect damage[DAMAGE_MAX];
     unsigned n_damage;
@@ -27,6 +29,8 @@ struct surface {
     struct wl_resource *xdg_surface, *xdg_toplevel;
     bool configured;
 };
+
+bool no_upload;
 
 static struct surface *last_surface;
 
@@ -45,6 +49,23 @@ static void surface_pending_gone(struct wl_listener *listener, void *data)
 
     (void)data;
     surface_set_pending(surface, NULL);
+}
+
+static void surface_set_unread(struct surface *surface, struct wl_resource *buffer)
+{
+    if (surface->unread)
+        wl_list_remove(&surface->unread_gone.link);
+    surface->unread = buffer;
+    if (buffer)
+        wl_resource_add_destroy_listener(buffer, &surface->unread_gone);
+}
+
+static void surface_unread_gone(struct wl_listener *listener, void *data)
+{
+    struct surface *surface = wl_container_of(listener, surface, unread_gone);
+
+    (void)data;
+    surface_set_unread(surface, NULL);
 }
 
 static void surface_attach(struct wl_client *client, struct wl_resource *resource,
@@ -118,13 +139,15 @@ static void surface_show(struct surface *surface)
             surface->store = calloc(1, size);
             surface->store_size = surface->store ? size : 0;
         }
-        if (surface->store) {
+        if (surface->store && !no_upload) {
             wl_shm_buffer_begin_access(buffer);
             for (unsigned i = 0; i < surface->n_damage; i++)
                 surface_upload(surface, buffer, surface->damage[i]);
             wl_shm_buffer_end_access(buffer);
         }
     }
+    if (no_upload)
+        surface_set_unread(surface, surface->pending);
     wl_buffer_send_release(surface->pending);
     surface_set_pending(surface, NULL);
 }
@@ -173,6 +196,7 @@ static void surface_destroy(struct wl_resource *resource)
     struct wl_resource *callback, *next;
 
     surface_set_pending(surface, NULL);
+    surface_set_unread(surface, NULL);
     wl_resource_for_each_safe(callback, next, &surface->callbacks) wl_resource_destroy(callback);
     if (last_surface == surface)
         last_surface = NULL;
@@ -190,6 +214,7 @@ void surface_create(struct wl_client *client, struct wl_resource *compositor, ui
     }
     wl_list_init(&surface->callbacks);
     surface->pending_gone.notify = surface_pending_gone;
+    surface->unread_gone.notify = surface_unread_gone;
     surface->resource =
         resource_new(client, &wl_surface_interface, wl_resource_get_version(compositor), id,
                      &surface_implementation, surface, surface_destroy);
@@ -202,6 +227,14 @@ void surface_check(struct wl_resource *region, int32_t expected)
     if (!last_surface || !last_surface->store) {
         wl_resource_post_error(region, 0, "the benchmark's compositor shows no picture");
         return;
+    }
+    if (last_surface->unread) {
+        struct wl_shm_buffer *buffer = wl_shm_buffer_get(last_surface->unread);
+        struct rect all = {0, 0, wl_shm_buffer_get_width(buffer), wl_shm_buffer_get_height(buffer)};
+
+        wl_shm_buffer_begin_access(buffer);
+        surface_upload(last_surface, buffer, all);
+        wl_shm_buffer_end_access(buffer);
     }
     if (bench_hash(last_surface->store, last_surface->store_size) != expected)
         wl_resource_post_error(region, 0, "the picture that arrived is not the one that was drawn");

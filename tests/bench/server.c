@@ -202,8 +202,10 @@ int main(int argc, char **argv)
 {
     int fd;
 
-    if (argc != 2) {
-        fprintf(stderr, "usage: bench_server SOCKET\n");
+    if (argc == 3 && strcmp(argv[2], "--no-upload") == 0) {
+        no_upload = true;
+    } else if (argc != 2) {
+        fprintf(stderr, "usage: bench_server SOCKET [--no-upload]\n");
         return 2;
     }
     signal(SIGPIPE, SIG_IGN);

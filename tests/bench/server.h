@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /* bench_server: what its parts share. */
+#include <stdbool.h>
 #include <stdint.h>
 #include <wayland-server.h>
 
@@ -16,6 +17,7 @@ void resource_destroy(struct wl_client *client, struct wl_resource *resource);
 void resource_unlink(struct wl_resource *resource);
 
 /* Surfaces and their role. */
+extern bool no_upload; /* a commit copies nothing; the picture is read only to be checked */
 extern const struct xdg_wm_base_interface wm_base_implementation;
 void surface_create(struct wl_client *client, struct wl_resource *compositor, uint32_t id);
 /* Ends the client of @region unless what its last surface shows hashes to @expected. */

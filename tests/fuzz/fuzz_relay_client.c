@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The guest's relay against any bytes of a client, with descriptors of several kinds. The first
- * byte says in which pieces they come; each piece brings the next kind. */
+ * byte says in which pieces they come, and whether ids are translated; each piece brings the next
+ * kind. */
 #include <fcntl.h>
 
 #include "tests/fuzz/relay.h"
@@ -32,7 +33,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     fuzz_start(RELAY_GUEST);
     unsigned kind = data[0] >> 5;
-    size_t step = data[0] & 31 ? (data[0] & 31) * 4u : size;
+    if (data[0] & 16)
+        fuzz_make_objects();
+    size_t step = data[0] & 15 ? (data[0] & 15) * 8u : size;
     if (step < size / 32)
         step = size / 32;
     for (size_t at = 1; at < size && F.relay; at += step)

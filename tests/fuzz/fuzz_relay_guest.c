@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The guest's relay against any bytes on its link, with a client that has a pool, a buffer that is
- * shown, and a stream. The first byte says in which pieces they come. */
+ * shown, and a stream. The first byte says in which pieces they come, and whether ids are
+ * translated. */
 #include <fcntl.h>
 
 #include "tests/fuzz/relay.h"
@@ -31,7 +32,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     fuzz_send(F.local, bytes, n, -1);
     if (!F.relay)
         abort();
-    size_t step = data[0] ? data[0] * 8u : size;
+    if (data[0] & 0x80)
+        fuzz_make_objects();
+    size_t step = data[0] & 0x7f ? (data[0] & 0x7f) * 8u : size;
     if (step < size / 32)
         step = size / 32;
     for (size_t at = 1; at < size && F.relay; at += step)

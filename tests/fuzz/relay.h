@@ -295,6 +295,18 @@ static inline void fuzz_start(enum relay_side side)
         abort(); /* nothing of this is wrong */
 }
 
+/* Two objects of ours, one of them destroyed by the client: ids are translated from now on. */
+static inline void fuzz_make_objects(void)
+{
+    struct wl_id_pair first, second;
+    uint8_t bytes[8];
+    const struct wl_iface *iface = wl_iface_find("wl_buffer", 9);
+    if (!relay_make_object(F.relay, iface, 1, &first) ||
+        !relay_make_object(F.relay, iface, 1, &second))
+        abort();
+    fuzz_send(F.local, bytes, fuzz_message(bytes, second.application, 0, ""), -1);
+}
+
 static inline void fuzz_stop(void)
 {
     shutdown(F.local, SHUT_RDWR);

@@ -75,9 +75,9 @@ def into_shared_memory(client, capture):
 
 def into_gpu_buffers(client, capture):
     maker = client.bind("zwp_linux_dmabuf_v1", 3)
-    for name, kind in dmabuf.KINDS.items():
+    for name in ("gpu", "vgem", "heap"):
         _, width, height, _ = capture.next()
-        memory = kind(width, height)
+        memory = dmabuf.KINDS[name](width, height)
         params = client.create(maker, "create_params")
         client.send(params, "add", memory.fd, 0, memory.offset, memory.stride, 0, 0)
         capture.copy(client.create(params, "create_immed", width, height, dmabuf.XR24, 0))

@@ -13,14 +13,16 @@ import time
 import draw
 
 XR24 = 0x34325258
-LINEAR = 0
+LINEAR, TILED = 0, 1 << 56 | 1
 UDMABUF_CREATE, DMA_HEAP_ALLOC = 0x40187542, 0xc0184800
 VGEM_FENCE_ATTACH, VGEM_FENCE_SIGNAL, FENCE_WRITE = 0xc0106441, 0x40086442, 1
 DRM_VERSION, DRM_CREATE_DUMB, DRM_PRIME_TO_FD, DRM_MAP_DUMB = 0xc0406400, 0xc02064b2, 0xc00c642d, 0xc01064b3
 
 
 def card(driver, kind="card"):
-    """An open node of that driver, the primary one unless kind is "renderD"."""
+    """An open node of that driver, the primary one unless kind is "renderD"; of several virtio-gpus, CARD in the
+    environment says which, from 0 on."""
+    skip = int(os.environ.get("CARD", 0)) if driver == "virtio_gpu" else 0
     for name in sorted(os.listdir("/dev/dri")):
         if not name.startswith(kind):
             continue
@@ -29,7 +31,9 @@ def card(driver, kind="card"):
         version = bytearray(struct.pack("<iii4xQQQQQQ", 0, 0, 0, 31, ctypes.addressof(text), 0, 0, 0, 0))
         fcntl.ioctl(fd, DRM_VERSION, version)
         if text.value.decode() == driver:
-            return fd
+            if not skip:
+                return fd
+            skip -= 1
         os.close(fd)
     raise SystemExit(f"no {driver}")
 
@@ -166,6 +170,19 @@ class Fenced(Window):
         print(f"drawn {generation} {width}x{height}", flush=True)
 
 
+class Hanging(Window):
+    """Its device never says that it has drawn."""
+
+    def draw(self, generation):
+        width, height = self.size
+        memory = Dumb("vgem", width, height)
+        buffer = self.buffer(memory, width, height)
+        self.put(memory, width, height, draw.shm_pixels(width, height, generation), range(height))
+        memory.draw_later()
+        self.show(buffer, (0, 0, width, height))
+        print(f"drawn {generation} {width}x{height}", flush=True)
+
+
 class Unreadable(Window):
     """Tries a buffer that nobody may read first, and says what it was told."""
 
@@ -194,10 +211,12 @@ def describe(client):
                     print("v4 table", *(f"{f:x}:{mod:x}" for f, mod in struct.iter_unpack("<I4xQ", bytes(table))), flush=True)
     client.send(feedback, "destroy")
     client.roundtrip()
-    # A format that nobody has, and a buffer whose id the compositor would choose: neither kills the client.
+    # What cannot be shown does not kill the client.
     window = Window(client)
     memory = Udmabuf(64, 64)
-    for request, modifier in (("create", LINEAR), ("create_immed", 1 << 56 | 1)):
+    for what, request, modifier in (("create", "create", LINEAR), ("create of a tiled buffer", "create", TILED),
+                                    ("create_immed of a tiled buffer", "create_immed", TILED)):
+        start = len(client.events)
         params = client.create(window.dmabuf, "create_params")
         client.send(params, "add", memory.fd, 0, memory.offset, memory.stride, modifier >> 32, modifier & 0xffffffff)
         if request == "create":
@@ -205,8 +224,8 @@ def describe(client):
         else:
             client.create(params, "create_immed", 64, 64, XR24, 0)
         client.roundtrip()
-        failed = [m for m in client.events if m.object == params and m.name == "failed"]
-        print(request, "failed" if failed else "did not fail", flush=True)
+        print(what, *(m.name for m in client.events[start:] if m.object == params), flush=True)
+        client.send(params, "destroy")
     client.send(old, "destroy")
     client.roundtrip()
 
@@ -219,7 +238,10 @@ def wrong(connect):
         client.send(params, "add", memory.fd, plane, offset, stride, 0, 0)
 
     def make(client, params, width=64, height=64):
-        client.create(params, "create_immed", width, height, XR24, 0)
+        if request == "create":
+            client.send(params, "create", width, height, XR24, 0)
+        else:
+            client.create(params, request, width, height, XR24, 0)
 
     mistakes = {
         "already used": lambda c, p: (add(c, p), make(c, p), make(c, p)),
@@ -233,7 +255,7 @@ def wrong(connect):
         "beyond the end": lambda c, p: (add(c, p, offset=memory.offset + 8192), make(c, p)),
         "far beyond": lambda c, p: (add(c, p, stride=0xffffffff), make(c, p)),
     }
-    for name, mistake in mistakes.items():
+    for name, mistake, request in ((*m, request) for request in ("create_immed", "create") for m in mistakes.items()):
         with connect() as client:
             params = client.create(client.bind("zwp_linux_dmabuf_v1", 4), "create_params")
             mistake(client, params)
@@ -249,4 +271,4 @@ if __name__ == "__main__":
     elif sys.argv[1] == "wrong":
         wrong(lambda: draw.Client(display))
     else:
-        draw.main({"fenced": Fenced, "unreadable": Unreadable}.get(os.environ.get("WINDOW"), Window))
+        draw.main({"fenced": Fenced, "hanging": Hanging, "unreadable": Unreadable}.get(os.environ.get("WINDOW"), Window))

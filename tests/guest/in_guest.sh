@@ -7,5 +7,5 @@ if [[ ! ${WAYVSOCK_GUEST_TESTS:-} ]]; then
 fi
 here=$(dirname "$(readlink -f "$0")")
 exec "$here/../../scripts/guest" -m 2G -t "${WAYVSOCK_GUEST_LIMIT:-900}" \
-    -e "WAYVSOCK_GUEST=$WAYVSOCK_GUEST" -e "WAYVSOCK_HOST=$WAYVSOCK_HOST" \
+    -e "WAYVSOCK_GUEST=$WAYVSOCK_GUEST" -e "WAYVSOCK_HOST=$WAYVSOCK_HOST" ${WAYVSOCK_GPU:+-e "WAYVSOCK_GPU=$WAYVSOCK_GPU"} \
     -e WAYVSOCK_TRANSPORT=vsock -e WAYVSOCK_TIMEOUT_SCALE=2 -- /usr/bin/python3 "$@"

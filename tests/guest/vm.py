@@ -36,14 +36,17 @@ def need_gpu():
 class Vm:
     """A compositor and the host daemon here; boot() starts a guest kernel whose daemon runs a shell command."""
 
-    def __init__(self, t, compositor=None, gpu="", name="vm", allow=(), **options):
-        """gpu: the command of a vhost-user GPU device; where it exports buffers is added.  allow: globals."""
+    def __init__(self, t, compositor=None, gpu="", name="vm", allow=(), more_gpus=(), **options):
+        """gpu: the command of a vhost-user GPU device; where it exports buffers is added.  allow: globals.  more_gpus:
+        commands of other devices, which say themselves where they export."""
         self.t = t
         self.compositor = compositor or t.sway(**options)
         self.dir = t.mkdir(name, 0o755)
         self.address = f"vsock-mux:{self.dir}/vsock:1100"
         self.export = f"{self.dir}/export"
         self.gpu = ["-g", f"{gpu} --export {self.export}"] if gpu else []
+        for command in more_gpus:
+            self.gpu += ["-g", command]
         self.config = t.write(f"{name}.conf", f"""\
 [vm vm]
 listen = {self.address}
@@ -61,15 +64,26 @@ title-prefix = "[vm] "
         self.host.is_daemon = True
         self.t.wait(lambda: os.path.exists(f"{self.dir}/vsock_1100") or not self.host.alive, "the host daemon listens")
 
-    def boot(self, command, token=TOKEN, guest_args=(), limit=120):
-        """The guest's process; command sees the folder self.dir as its working directory."""
+    def restart_host(self, change=lambda config: config):
+        """The host's daemon crashes and starts anew, perhaps with another configuration."""
+        self.host.kill()
+        os.unlink(self.path("vsock_1100"))
+        with open(self.config) as f:
+            config = change(f.read())
+        with open(self.config, "w") as f:
+            f.write(config)
+        self.start_host()
+
+    def boot(self, command, token=TOKEN, guest_args=(), limit=120, lives=1):
+        """The guest's process; command sees the folder self.dir as its working directory.  lives: how often the daemon
+        is started, each time when it has ended."""
         arguments = ["--connect", "vsock:2:1100", "--log-level", "debug", *guest_args]
         # A copy of the token, as its file may belong to a user of the host.
-        start = 'exec "$@"'
+        start = "; ".join(['"$@"'] * lives)
         if token:
             self.t.write(f"{os.path.basename(self.dir)}/token", token + "\n")
             arguments += ["--token", "/run/token"]
-            start = 'install -m 600 token /run/token && exec "$@"'
+            start = f"install -m 600 token /run/token; {start}"
         # The environment is a login's, not the test's, which has a runtime directory and home of its own.
         return self.t.spawn([BOOT, "-d", self.dir, "-t", str(limit), *self.gpu, "--", "sh", "-c", start, "sh",
                              os.environ["WAYVSOCK_GUEST"], *arguments, "--", "sh", "-c", command], dict(os.environ), name="guest")
@@ -86,10 +100,10 @@ title-prefix = "[vm] "
                     what or f"picture {generation} is on the screen", 60)
         self.t.ok(self.compositor.grab().endswith(expected), what or f"picture {generation} is on the screen")
 
-    def show(self, generations, guest_args=(), program="draw.py"):
+    def show(self, generations, guest_args=(), program="draw.py", python="python3"):
         """Draws each generation in the guest and waits for it on the host's screen; then the VM is killed. Returns the
         host's log."""
-        drawn = f"exec python3 {HERE}/{program} {' '.join(map(str, generations))} >drawn"
+        drawn = f"exec {python} {HERE}/{program} {' '.join(map(str, generations))} >drawn"
         self.guest = self.boot(drawn, guest_args=guest_args)
         for generation in generations:
             self.picture(generation, guest=self.guest)

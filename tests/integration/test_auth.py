@@ -39,7 +39,7 @@ def token_case(name, guest, host, works):
         t.lacks(host[:40], stack.guest.log() + stack.host.log(), "the logs")
     run.__name__ = f"token_{name}"
     run.__doc__ = f"A token that is {name}"
-    test(run, direct=False)
+    test(run, direct=False, waits=not works)
 
 
 token_case("right", TOKEN, TOKEN, True)
@@ -48,7 +48,7 @@ token_case("a_prefix", TOKEN[:-1], TOKEN, False)
 token_case("longer", TOKEN + "x", TOKEN, False)
 
 
-@test(direct=False)
+@test(direct=False, waits=True)
 def token_missing_in_the_guest(t):
     fake = t.fake()
     stack = t.stack(fake, transport="mux", start=False)
@@ -61,7 +61,7 @@ def token_missing_in_the_guest(t):
     stack.guest.expected_exit = True
 
 
-@test(direct=False)
+@test(direct=False, waits=True)
 def token_missing_on_the_host(t):
     """A hybrid socket proves nothing: the host refuses, or does not even start, without a token."""
     fake = t.fake()
@@ -280,7 +280,7 @@ def bad_hellos(t):
         evil.ok()
 
 
-@test(direct=False, timeout=120)
+@test(direct=False, timeout=120, waits=True)
 def silent_strangers_are_bounded(t):
     """Hundreds of connections that prove nothing: bounded in number and time, and the healthy VM goes on."""
     evil = Evil(t)
@@ -488,7 +488,7 @@ def attacks_of_a_host_daemon(t):
         t.ok(evil.stack.guest.alive, f"{what}: the guest daemon lives")
 
 
-@test(direct=False)
+@test(direct=False, waits=True)
 def host_refuses_with_a_reason(t):
     """The text of the host's ERROR is in the guest's log, without its control characters; clients get an error."""
     evil = EvilHost(t)

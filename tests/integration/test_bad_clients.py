@@ -261,7 +261,7 @@ def hostile_flood_of_clients(t):
         t.ok(len(lines) < 250, f"{proc.name}: {len(lines)} lines about the same thing")
 
 
-@test(direct=False)
+@test(direct=False, waits=True)
 def client_that_never_reads(t):
     """A client that asks and never reads the answers is disconnected at the queue's limit; the daemons stay small."""
     rig = Rig(t, fake=True)
@@ -287,7 +287,7 @@ def client_that_never_reads(t):
     rig.healthy.roundtrip()
 
 
-@test(direct=False)
+@test(direct=False, waits=True)
 def own_descriptor_limit(t):
     """The guest daemon out of descriptors: clients that need more get an error or wait, and it recovers."""
     fake = t.fake()

@@ -85,7 +85,7 @@ def two_hundred_clients_at_once(t):
     t.wait(lambda: not [p for p in fake.open_peers() if p.buffers], "all are gone at the compositor")
 
 
-@test(direct=False)
+@test(direct=False, waits=True)
 def idle_is_idle(t):
     """With clients that do nothing the daemons wake up for their heartbeat, and for nothing else."""
     fake = t.fake()
@@ -228,7 +228,7 @@ def killed_over_and_over(t):
 
 # -- order, reconnection, silence
 
-@test(direct=False)
+@test(direct=False, waits=True)
 def guest_before_host(t):
     """The guest daemon is ready without a host; a client comes through as soon as the host is there."""
     fake = t.fake()
@@ -256,7 +256,7 @@ def host_before_guest(t):
     stack.settle()
 
 
-@test(direct=False, timeout=120)
+@test(direct=False, timeout=120, waits=True)
 def silent_host_is_dropped(t):
     """A host daemon that hangs: the guest's clients are disconnected, and come through when it is back."""
     fake = t.fake()
@@ -269,7 +269,7 @@ def silent_host_is_dropped(t):
     stack.wait_link()
 
 
-@test(direct=False, timeout=120)
+@test(direct=False, timeout=120, waits=True)
 def short_silence_is_survived(t):
     """Each side stops for three seconds: the session goes on, nothing is lost."""
     fake = t.fake()
@@ -290,7 +290,7 @@ def short_silence_is_survived(t):
     t.eq(len(peer.find("wl_surface", "damage")), sent, "requests")
 
 
-@test(direct=False, timeout=120)
+@test(direct=False, timeout=120, waits=True)
 def silent_vm_is_dropped_after_the_timeout(t):
     """The host keeps a silent VM until --peer-timeout, says so at once, then drops it; the VM may come again."""
     fake = t.fake()

@@ -155,8 +155,13 @@ static void test_reset(void **state)
     const uint8_t *payload = peer_answer(&w->p, EXPORT_RESET);
     export_reset_decode(payload, w->p.header.size, &reset);
     assert_int_equal(reset.epoch, epoch + 1);
+    assert_int_equal(reset.driver, 0);
     assert_int_equal(peer_export(&w->p, 7).status, EXPORT_UNBOUND);
-    frontend_start(&w->f);
+    frontend_start(&w->f); /* whoever heard of the end hears of this, too */
+    payload = peer_answer(&w->p, EXPORT_RESET);
+    export_reset_decode(payload, w->p.header.size, &reset);
+    assert_int_equal(reset.epoch, epoch + 1);
+    assert_int_equal(reset.driver, 1);
     driver_make(&w->f, 7, FIRST, SECOND);
     assert_int_equal(peer_export(&w->p, 7).status, EXPORT_UNBOUND); /* may be another guest */
     memcpy(gpa(&w->f, FIRST), nonce, EXPORT_NONCE_SIZE);

@@ -4,6 +4,7 @@
 #include "tests/unit/export_fake.h"
 
 #include "common/memory.h"
+#include "common/wl-shm.h"
 
 #define SIZE 65536u
 
@@ -372,6 +373,23 @@ static void test_memory_of_a_lost_import(void **state)
     assert_int_equal(C.failed, 0);
 }
 
+static void test_buffers(void **state)
+{
+    (void)state;
+    struct memory memory = {.import = 1};
+    struct memory_buffer b = {
+        .id = 9, .memory = &memory, .width = 64, .height = 64, .stride = 256, .format = 1};
+    assert_int_equal(imports_buffer(&b, C.text, sizeof(C.text)), IMPORT_OK);
+    b.stride = 255;
+    assert_int_equal(imports_buffer(&b, C.text, sizeof(C.text)), IMPORT_GEOMETRY);
+    b.format = 0x3231564e; /* NV12: a byte per pixel in the first plane */
+    b.stride = 64;
+    assert_int_equal(imports_buffer(&b, C.text, sizeof(C.text)), IMPORT_OK);
+    b.format = 0x30303030;
+    assert_int_equal(imports_buffer(&b, C.text, sizeof(C.text)), IMPORT_FORMAT);
+    assert_non_null(strstr(C.text, "rule: format)"));
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -396,6 +414,7 @@ int main(void)
         PAGES_TEST(test_memory_within_the_import),
         PAGES_TEST(test_memory_of_no_import),
         PAGES_TEST(test_memory_of_a_lost_import),
+        TEST(test_buffers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -391,6 +391,53 @@ static void test_building_empty(void **state)
     assert_true(message.object == 4 && message.opcode == 1 && message.size == 8);
 }
 
+static uint32_t plus(void *user, uint32_t id)
+{
+    return id ? id + *(uint32_t *)user : 0;
+}
+
+/* Objects and new ids, wherever they are, and nothing else. */
+static void test_ids_are_changed(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {"", "a", "abc", "abcd", "abcdefg"};
+    for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++) {
+        const struct wl_msg_info info = {
+            .signature = "uosnhaSSOONni", .n_args = 13, .variable = true, .min_size = 8};
+        uint32_t by = 1000;
+        for (int changed = 0; changed < 2; changed++) {
+            uint32_t add = changed ? by : 0;
+            start();
+            put(1);
+            put(2 + add);
+            put_string(texts[i]);
+            put(3 + add);
+            put((uint32_t)strlen(texts[i])); /* array */
+            put_bytes(texts[i], strlen(texts[i]));
+            put(0); /* null string */
+            put_string(texts[i]);
+            put(0); /* null object */
+            put(4 + add);
+            put_string(texts[i]);
+            put(5);
+            put(6 + add);
+            put(7 + add);
+            put(8);
+            if (!changed) {
+                assert_int_equal(check(&info), WL_MESSAGE_OK);
+                wl_message_map_ids(&message, plus, &by);
+            }
+        }
+        memcpy(bytes, exact, WL_HEADER_SIZE);
+        assert_int_equal(message.size, n_bytes);
+        assert_memory_equal(exact, bytes, n_bytes);
+        assert_int_equal(message.args[1].u, 1002);
+        assert_int_equal(message.args[9].u, 1004);
+        assert_int_equal(message.args[10].n.id, 1006);
+        assert_int_equal(message.args[11].u, 1007);
+    }
+}
+
 static void test_error_names(void **state)
 {
     (void)state;
@@ -420,6 +467,7 @@ int main(void)
         cmocka_unit_test(test_display_error_longer_than_any_message),
         cmocka_unit_test(test_building_strings),
         cmocka_unit_test(test_building_empty),
+        cmocka_unit_test(test_ids_are_changed),
         cmocka_unit_test(test_error_names),
     };
     return cmocka_run_group_tests(tests, NULL, forget);

@@ -13,7 +13,6 @@ from .link import Link, frame
 from .tap import Failure
 
 HANDLES = 1
-IMPORT_MAX = 1 << 31
 
 
 def import_frame(number, resource, size):
@@ -23,6 +22,10 @@ def import_frame(number, resource, size):
 def copy_frame(memory, row, rows, stride, offset, number, source_stride, source_offset):
     return frame("MEM_COPY", struct.pack("<IIIIQIIQ", memory, row, rows, stride, offset, number, source_stride,
                                          source_offset))
+
+
+def memory_frame(memory, number, size):
+    return frame("MEM_IMPORT", struct.pack("<IIQ", memory, number, size))
 
 
 class Insider:
@@ -111,6 +114,8 @@ class LinkClient(Client):
             name = link.TYPES[kind]
             if name == "WAYLAND":
                 self.buffer += payload
+            elif name == "END":
+                self.say(frame("END"))
             elif name == "IMPORT_RELEASED":
                 self.released += 1
             elif name == "ERROR":
@@ -124,13 +129,33 @@ class LinkClient(Client):
     def new_pool(self, shm, size):
         """A pool of new memory: (its Wayland id, the memory's)."""
         self.memories += 1
-        self.say(link.vfd(self.memories, link.MEMORY, 0, size))
-        return self.create(shm, "create_pool", 0, size), self.memories
+        return self.take(self.memories, shm, size), self.memories
 
     def new_buffer(self, shm, width, height):
         """A pool and a buffer that is all of it: (buffer, memory)."""
         pool, memory = self.new_pool(shm, width * height * 4)
         return self.create(pool, "create_buffer", 0, width, height, width * 4, XRGB8888), memory
+
+    def take(self, memory, shm, size):
+        """A pool of memory that the host has."""
+        self.say(link.vfd(memory, link.MEMORY, 0, size))
+        return self.create(shm, "create_pool", 0, size)
+
+    def memory_of(self, number, size):
+        """Memory that is an import."""
+        self.memories += 1
+        self.say(memory_frame(self.memories, number, size))
+        return self.memories
+
+    def buffer_of(self, shm, resource, width, height):
+        """A buffer that is a resource, as far as the host can: (buffer, memory, import)."""
+        size = width * height * 4
+        number = self.import_(resource, size)
+        memory = self.memory_of(number, size)
+        pool = self.take(memory, shm, size)
+        buffer = self.create(pool, "create_buffer", 0, width, height, width * 4, XRGB8888)
+        self.send(pool, "destroy")
+        return buffer, memory, number
 
     def import_(self, resource, size):
         self.imports += 1

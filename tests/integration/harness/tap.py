@@ -11,10 +11,12 @@ import os
 import select
 import signal
 import sys
+import tempfile
 import time
 import traceback
 
 PR_SET_CHILD_SUBREAPER = 36
+PORTS = 16      # that one test may use
 _tests = []
 
 
@@ -26,10 +28,11 @@ class Failure(AssertionError):
     """Raised by the checks in Context."""
 
 
-def test(function=None, *, timeout=60, direct=True):
-    """Registers a test.  direct=False: it makes no sense without the proxies."""
+def test(function=None, *, timeout=60, direct=True, waits=False):
+    """Registers a test.  direct=False: it makes no sense without the proxies.  waits=True: it does little but wait for the
+    daemons' own limits, and runs beside the others."""
     def register(f):
-        _tests.append((f, timeout, direct))
+        _tests.append((f, timeout, direct, waits))
         return f
     return register(function) if function else register
 
@@ -71,10 +74,12 @@ def kill_descendants(pid):
         time.sleep(0.02)
 
 
-def _run_child(function, out):
+def _run_child(function, number, out):
     from .context import Context
+    from .stack import Stack
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     os.setpgid(0, 0)
+    Stack.vsock_port += PORTS * number
     context = Context(function.__name__)
     status, text = "ok", ""
     try:
@@ -94,51 +99,49 @@ def _run_child(function, out):
     out.flush()
 
 
-def _run(function, timeout):
-    """Returns (status, text)."""
-    reader, writer = os.pipe()
-    sys.stdout.flush()
-    pid = os.fork()
-    if pid == 0:
-        os.close(reader)
-        signal.signal(signal.SIGTERM, _stop)
-        with os.fdopen(writer, "w", errors="replace") as out:
+class _Run:
+    """One test on its way."""
+
+    def __init__(self, function, number, timeout):
+        self.timeout = timeout
+        self.report = tempfile.TemporaryFile("w+", errors="replace")
+        self.deadline = time.monotonic() + timeout
+        sys.stdout.flush()
+        self.pid = os.fork()
+        if self.pid == 0:
+            signal.signal(signal.SIGTERM, _stop)
             try:
-                _run_child(function, out)
+                _run_child(function, number, self.report)
             finally:
-                out.flush()
                 os._exit(0)
-    os.close(writer)
-    data = b""
-    deadline = time.monotonic() + timeout
-    asked = False
-    while True:
-        left = deadline - time.monotonic()
-        if left <= 0:
-            if asked:
-                break
-            os.kill(pid, signal.SIGTERM)      # unwinds the test, which then reports where it hung
-            asked, deadline = True, time.monotonic() + 20
-            continue
-        if select.select([reader], [], [], left)[0]:
-            chunk = os.read(reader, 65536)
-            if not chunk:
-                break
-            data += chunk
-    os.close(reader)
-    for child in descendants(pid) + [pid]:
+
+    def _ended_by(self, deadline):
+        pidfd = os.pidfd_open(self.pid)
         try:
-            os.kill(child, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
-    os.waitpid(pid, 0)
-    status, _, text = data.decode(errors="replace").partition("\n")
-    if not status:
-        status, text = "not ok", "the test's process died or hung"
-    if asked:
-        text = f"timed out after {timeout} s\n{text}"
-        status = "not ok"
-    return status, text
+            return bool(select.select([pidfd], [], [], max(0, deadline - time.monotonic()))[0])
+        finally:
+            os.close(pidfd)
+
+    def finish(self):
+        """Waits for its end; returns (status, text)."""
+        timed_out = not self._ended_by(self.deadline)
+        if timed_out:
+            os.kill(self.pid, signal.SIGTERM)       # unwinds the test, which then reports where it hung
+            self._ended_by(time.monotonic() + 20)
+        for child in descendants(self.pid) + [self.pid]:
+            try:
+                os.kill(child, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        os.waitpid(self.pid, 0)
+        self.report.seek(0)
+        status, _, text = self.report.read().partition("\n")
+        self.report.close()
+        if not status:
+            status, text = "not ok", "the test's process died or hung"
+        if timed_out:
+            status, text = "not ok", f"timed out after {self.timeout} s\n{text}"
+        return status, text
 
 
 class _TimedOut(BaseException):
@@ -168,12 +171,16 @@ def main():
             return
     print(f"1..{len(chosen)}")
     failed = 0
-    for number, (function, timeout, can_direct) in enumerate(chosen, 1):
+    beside = {}
+    for number, (function, timeout, can_direct, waits) in enumerate(chosen, 1):
+        if waits and (can_direct or not direct):
+            beside[number] = _Run(function, number, timeout * scale)
+    for number, (function, timeout, can_direct, waits) in enumerate(chosen, 1):
         name = function.__name__
         if direct and not can_direct:
             status, text = "skip", "needs the proxies"
         else:
-            status, text = _run(function, timeout * scale)
+            status, text = (beside.get(number) or _Run(function, number, timeout * scale)).finish()
         if status == "skip":
             print(f"ok {number} - {name} # SKIP {text}")
         else:

@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: MIT
+"""Two VMs on one host: real devices, and a guest in each that is the test's own."""
+
+import mmap
+import os
+import random
+import struct
+import threading
+import time
+
+from .client import Window
+from .insider import Insider
+from .tap import Skip
+from .vgpu import PAGE, Vgpu
+
+GPU = os.environ.get("WAYVSOCK_GPU", "")
+NONCE = 65000           # the resource that each VM shows its nonce in
+WIDTH, HEIGHT = 1280, 720
+
+
+class Vms:
+    """wayvsock-host with two VMs, each with a wayvsock-gpu."""
+
+    def __init__(self, t, compositor, mebibytes=16, log_level="debug", names=("bad", "good"), settings=""):
+        self.t = t
+        self.compositor = compositor
+        if not os.access(GPU, os.X_OK):
+            raise Skip("WAYVSOCK_GPU must name wayvsock-gpu")
+        self.gpus, self.vgpus = {}, {}
+        config = ""
+        for seed, name in enumerate(names):
+            self.gpus[name] = t.spawn([GPU, "--socket-path", t.path(f"{name}.vhost"), "--export", t.path(f"{name}.export"),
+                                       "--log-level", log_level], name=f"wayvsock-gpu-{name}")
+            self.gpus[name].is_daemon = True
+            t.wait(lambda: os.path.exists(t.path(f"{name}.vhost")), "the device listens")
+            self.vgpus[name] = Vgpu(t.path(f"{name}.vhost"), mebibytes, seed)
+            self.vgpus[name].create(NONCE)
+            config += (f"[vm {name}]\nlisten = unix:{t.path(name)}\ngpu = {t.path(name + '.export')}\n"
+                       f"max-clients = 1000\nsecurity-context = no\n{settings}\n")
+        self.host = t.spawn([os.environ["WAYVSOCK_HOST"], "--config", t.write("host.conf", config), "--compositor",
+                             compositor.socket, "--log-level", log_level], name="wayvsock-host")
+        self.host.is_daemon = True
+        t.wait(lambda: os.path.exists(t.path(names[-1])) or not self.host.alive, "the host listens")
+
+    def session(self, name="bad", bind=True, **options):
+        insider = Insider(self.t.path(name), self.vgpus[name], **options)
+        return insider.bind(NONCE) if bind else insider
+
+    def refused(self, client, rule, what):
+        """The host ends the connection because of that rule (None: of the link's own)."""
+        reason = client.ended()
+        if rule:
+            self.t.has(f"(GPU rule: {rule})", reason, what)
+        else:
+            self.t.ok(reason and "GPU rule" not in reason, f"{what}: {reason!r}")
+        return reason
+
+    def logged(self, *rules):
+        """Lines that come fast are counted, not repeated; each rule is named all the same."""
+        for rule in rules:
+            self.t.has(f"(GPU rule: {rule})", self.host.log(), "the host's log")
+
+
+def ppm(pixels):
+    """A whole screen of XRGB8888 as the compositor's screenshot has it."""
+    rgb = bytearray(len(pixels) // 4 * 3)
+    rgb[0::3], rgb[1::3], rgb[2::3] = pixels[2::4], pixels[1::4], pixels[0::4]
+    return b"P6\n%d %d\n255\n" % (WIDTH, HEIGHT) + bytes(rgb)
+
+
+class Neighbour(threading.Thread):
+    """The good VM: a window whose pixels come from its GPU, frame after frame until stop()."""
+
+    def __init__(self, vms):
+        super().__init__(daemon=True)
+        self.vgpu = vms.vgpus["good"]
+        self.session = vms.session("good")
+        self.client = self.session.client(label=b"neighbour")
+        self.window = Window(self.client, app_id="neighbour")
+        self.vgpu.create(1, WIDTH * HEIGHT * 4)
+        self.buffer, self.memory, self.number = self.client.buffer_of(self.window.shm, 1, WIDTH, HEIGHT)
+        self.pictures = [random.Random(i).randbytes(WIDTH * HEIGHT * 4) for i in range(3)]
+        self.frames = 0
+        self.error = None
+        self.going = True
+        self.show()
+        self.start()
+
+    def show(self):
+        self.vgpu.write(1, self.pictures[self.frames % 3])
+        self.client.copy(self.memory, self.number, WIDTH * HEIGHT * 4)
+        self.window.show(self.buffer)
+        self.client.roundtrip()
+        self.frames += 1
+
+    def run(self):
+        try:
+            while self.going:
+                self.show()
+                time.sleep(0.05)
+        except BaseException as e:      # told by check()
+            self.error = e
+
+    def check(self, t):
+        """It goes on drawing."""
+        before = self.frames
+        t.wait(lambda: self.frames > before + 1 or self.error, "the other VM's next frame")
+        t.ok(self.error is None, f"the other VM's client: {self.error!r}")
+
+    def stop(self, t):
+        """Returns what its window shows, as the bytes of a picture."""
+        self.check(t)
+        self.going = False
+        self.join()
+        return ppm(self.pictures[(self.frames - 1) % 3])
+
+
+def stamp(name, number):
+    """What a page of that resource has in it."""
+    return struct.pack("<4sI", name[:4].encode(), number) * (PAGE // 8)
+
+
+def memory_client(session, pages):
+    """A client with room for so many pages on the host: (client, memory, buffer)."""
+    client = session.client()
+    buffer, memory = client.new_buffer(client.bind("wl_shm", 1), PAGE // 4, pages)
+    return client, memory, buffer
+
+
+def watch(fake, client, buffer):
+    """The memory behind a buffer as the compositor has it, for as long as anybody wants to look."""
+    client.roundtrip()
+    pool = fake.newest().buffers[buffer][0]
+    return mmap.mmap(*fake.newest().pool_files[pool], prot=mmap.PROT_READ)
