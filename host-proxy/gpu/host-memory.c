@@ -20,12 +20,27 @@ bool host_memory_is_picture(const struct resource *r)
     return r->drawn && r->drawn->is_picture && commands_fourcc(r->format);
 }
 
+/* The same colours at the same places; alpha or not is the guest's to say. */
+static bool is_alike(uint32_t fourcc, uint32_t guests)
+{
+    static const uint32_t alike[][2] = {{DRM_FORMAT_ARGB8888, DRM_FORMAT_XRGB8888},
+                                        {DRM_FORMAT_ABGR8888, DRM_FORMAT_XBGR8888},
+                                        {DRM_FORMAT_RGBA8888, DRM_FORMAT_RGBX8888},
+                                        {DRM_FORMAT_BGRA8888, DRM_FORMAT_BGRX8888}};
+    for (size_t i = 0; i < sizeof(alike) / sizeof(*alike); i++) {
+        if (fourcc == alike[i][0] || fourcc == alike[i][1])
+            return guests == alike[i][0] || guests == alike[i][1];
+    }
+    return false;
+}
+
 /* The renderer's word on how its memory lies, against the size that the kernel tells. */
 static bool fits(const struct renderer_layout *layout, const struct resource *r, int fd,
                  uint64_t *ret_size)
 {
     off_t size = lseek(fd, 0, SEEK_END);
-    if (size <= 0 || layout->n_planes != 1 || layout->stride[0] < r->width * PIXEL)
+    if (size <= 0 || !is_alike(layout->fourcc, commands_fourcc(r->format)) ||
+        layout->n_planes != 1 || layout->stride[0] < r->width * PIXEL)
         return false;
     *ret_size = (uint64_t)size;
     /* Of a tiled one only the driver knows how much it takes. */

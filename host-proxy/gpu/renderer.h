@@ -36,7 +36,9 @@ struct renderer_transfer {
     bool to_renderer;
 };
 
+/* How pixels lie in a descriptor's memory; the first row is the guest's first. */
 struct renderer_layout {
+    uint32_t fourcc; /* DRM_FORMAT_*, as the driver has it: the guest's may have another order */
     uint64_t modifier;
     uint32_t n_planes, offset[RENDERER_PLANES_MAX], stride[RENDERER_PLANES_MAX];
 };

@@ -21,10 +21,11 @@
 #include "common/loop.h"
 #include "host-proxy/gpu/renderer.h"
 
-#define CAPSETS 2      /* VIRTIO_GPU_CAPSET_VIRGL and VIRGL2, numbered from 1 */
-#define CALLBACKS 2    /* of the library's versions of the structure: both old and new have it */
-#define POLL_MS 2      /* where no thread waits for fences */
-#define TOP_FIRST 1    /* flag of a resource: the first row is on top */
+#define CAPSETS 2   /* VIRTIO_GPU_CAPSET_VIRGL and VIRGL2, numbered from 1 */
+#define CALLBACKS 2 /* of the library's versions of the structure: both old and new have it */
+#define POLL_MS 2   /* where no thread waits for fences */
+#define UPSIDE_DOWN                                                                                \
+    1 /* flag of a resource (Y_0_TOP): the guest's first row is the texture's last */
 #define INFO_RESERVE 8 /* words: the structure grew without another name for the library */
 
 struct virgl {
@@ -187,28 +188,28 @@ static int fence(struct renderer *r, uint32_t context, uint32_t number)
     return 0;
 }
 
-/* Of a texture: its number for GL, and whether and how it may be exported. */
-static bool exportable(uint32_t id, uint32_t *ret_texture, uint64_t *ret_modifier)
+/* A texture that can be exported: one plane, and not upside down. Whatever is not told here is left
+ * for the driver to say. */
+static bool exportable(uint32_t id, uint32_t *ret_texture, struct renderer_layout *ret_layout)
 {
 #ifdef VIRGL_RENDERER_RESOURCE_INFO_EXT_VERSION
     struct virgl_renderer_resource_info_ext info = {.version =
                                                         VIRGL_RENDERER_RESOURCE_INFO_EXT_VERSION};
-    if (virgl_renderer_resource_get_info_ext((int)id, &info) || info.planes != 1 ||
-        !(info.base.flags & TOP_FIRST))
+    if (virgl_renderer_resource_get_info_ext((int)id, &info) || info.planes != 1)
         return false;
-    *ret_texture = info.base.tex_id;
-    *ret_modifier = info.modifiers;
+    ret_layout->modifier = info.modifiers;
 #else
     struct {
         struct virgl_renderer_resource_info base;
         uint32_t reserve[INFO_RESERVE];
     } info = {0};
-    if (virgl_renderer_resource_get_info((int)id, &info.base) || !(info.base.flags & TOP_FIRST))
+    if (virgl_renderer_resource_get_info((int)id, &info.base))
         return false;
-    *ret_texture = info.base.tex_id;
-    *ret_modifier = DRM_FORMAT_MOD_INVALID; /* nobody tells */
+    ret_layout->modifier = DRM_FORMAT_MOD_INVALID; /* nobody tells */
 #endif
-    return *ret_texture != 0;
+    *ret_texture = info.base.tex_id;
+    ret_layout->fourcc = (uint32_t)info.base.drm_fourcc;
+    return info.base.tex_id != 0 && !(info.base.flags & UPSIDE_DOWN);
 }
 
 static int export_texture(struct renderer *r, uint32_t id, struct renderer_layout *ret_layout)
@@ -216,10 +217,10 @@ static int export_texture(struct renderer *r, uint32_t id, struct renderer_layou
     /* The library fills one of each, EGL as many as there are planes. */
     int fds[RENDERER_PLANES_MAX] = {-1, -1, -1, -1}, strides[RENDERER_PLANES_MAX] = {0},
         offsets[RENDERER_PLANES_MAX] = {0};
+    struct renderer_layout layout = {.n_planes = 1};
     uint32_t texture;
-    uint64_t modifier;
     (void)r;
-    if (!exportable(id, &texture, &modifier))
+    if (!exportable(id, &texture, &layout))
         return -ENOTSUP;
     virgl_renderer_force_ctx_0();
     /* Errors are positive there, or negative. */
@@ -230,10 +231,9 @@ static int export_texture(struct renderer *r, uint32_t id, struct renderer_layou
             fd_close(fds[i]);
         return -ENOTSUP;
     }
-    *ret_layout = (struct renderer_layout){.modifier = modifier,
-                                           .n_planes = 1,
-                                           .offset = {(uint32_t)offsets[0]},
-                                           .stride = {(uint32_t)strides[0]}};
+    layout.offset[0] = (uint32_t)offsets[0];
+    layout.stride[0] = (uint32_t)strides[0];
+    *ret_layout = layout;
     return fds[0];
 }
 

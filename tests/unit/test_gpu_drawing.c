@@ -358,8 +358,8 @@ static void test_descriptor(void **state)
     driver_picture(w, 5, 60, 32);
     driver_share(w, 5);
     R.make_fd = make_dmabuf;
-    R.layout =
-        (struct renderer_layout){.modifier = 0, .n_planes = 1, .offset = {128}, .stride = {256}};
+    R.layout = (struct renderer_layout){
+        .fourcc = 0x34325241, .modifier = 0, .n_planes = 1, .offset = {128}, .stride = {256}};
     struct export_exported e = peer_export(&w->p, 5);
     assert_int_equal(e.buffer.kind, EXPORT_KIND_DMABUF);
     assert_true(w->p.fd >= 0);
@@ -391,10 +391,12 @@ static void test_descriptor(void **state)
     assert_int_equal(w->p.fd, -1);
     /* Layouts that cannot be: the renderer is not believed. */
     const struct renderer_layout wrong[] = {
-        {.n_planes = 2, .stride = {256, 256}},
-        {.n_planes = 1, .stride = {236}},
-        {.n_planes = 1, .stride = {1024}},
-        {.n_planes = 1, .stride = {256}, .offset = {4 * PAGE}},
+        {.fourcc = 0x34325241, .n_planes = 2, .stride = {256, 256}},
+        {.fourcc = 0x34325241, .n_planes = 1, .stride = {236}},
+        {.fourcc = 0x34325241, .n_planes = 1, .stride = {1024}},
+        {.fourcc = 0x34325241, .n_planes = 1, .stride = {256}, .offset = {4 * PAGE}},
+        {.fourcc = 0x34324241, .n_planes = 1, .stride = {256}}, /* AB24: red is blue */
+        {.n_planes = 1, .stride = {256}},
     };
     for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++) {
         R.layout = wrong[i];

@@ -78,7 +78,6 @@ static const struct renderer_resource picture = {
     .height = HEIGHT,
     .depth = 1,
     .array_size = 1,
-    .flags = 1,
 };
 
 static void test_capsets(void **state)
@@ -96,6 +95,11 @@ static void test_capsets(void **state)
         for (uint32_t at = c->size; at < sizeof(bytes); at++)
             assert_int_equal(bytes[at], 0xee);
     }
+}
+
+static bool is_done(void *user)
+{
+    return W.done == *(uint32_t *)user;
 }
 
 static void test_pictures(void **state)
@@ -134,11 +138,6 @@ static void test_pictures(void **state)
     wrong = picture;
     wrong.bind = 0;
     assert_true(W.r->ops->resource_create(W.r, &wrong) < 0);
-}
-
-static bool is_done(void *user)
-{
-    return W.done == *(uint32_t *)user;
 }
 
 static void test_fences(void **state)
@@ -194,6 +193,9 @@ static void test_export(void **state)
                                   .n_iov = 1,
                                   .to_renderer = true};
     assert_int_equal(W.r->ops->transfer(W.r, &t), 0);
+    uint32_t drawn = 77;
+    assert_int_equal(W.r->ops->fence(W.r, 0, drawn), 0);
+    turn_until(W.loop, is_done, &drawn);
     unsigned before = count_fds();
     int fd = W.r->ops->export(W.r, 5, &layout);
     if (fd < 0) {
@@ -208,6 +210,12 @@ static void test_export(void **state)
         assert_in_range(layout.stride[0], WIDTH * 4, 4096);
         assert_true(size >= WIDTH * HEIGHT * 4);
         const uint8_t *map = mmap(NULL, (size_t)size, PROT_READ, MAP_SHARED, fd, 0);
+        /* In the driver's own order of colours, which it tells. */
+        bool swapped = layout.fourcc == DRM_FORMAT_ABGR8888;
+        assert_true(swapped || layout.fourcc == DRM_FORMAT_ARGB8888);
+        for (uint32_t i = 0; swapped && i < WIDTH * HEIGHT; i++)
+            pixels[i] =
+                (pixels[i] & 0xff00ff00) | (pixels[i] >> 16 & 0xff) | (pixels[i] & 0xff) << 16;
         if (layout.modifier == DRM_FORMAT_MOD_LINEAR && map != MAP_FAILED) {
             for (uint32_t y = 0; y < HEIGHT; y++)
                 assert_memory_equal(map + layout.offset[0] + y * layout.stride[0],
@@ -217,6 +225,12 @@ static void test_export(void **state)
             munmap((void *)map, (size_t)size);
         close(fd);
     }
+    W.r->ops->resource_destroy(W.r, 5);
+    /* What the host has upside down is not handed out. */
+    struct renderer_resource turned = picture;
+    turned.flags = 1;
+    assert_int_equal(W.r->ops->resource_create(W.r, &turned), 0);
+    assert_int_equal(W.r->ops->export(W.r, 5, &layout), -ENOTSUP);
     W.r->ops->resource_destroy(W.r, 5);
 }
 
