@@ -45,10 +45,22 @@ def an_application_with_egl(t):
 @test(timeout=200)
 def memory_of_the_guest(t):
     """With 3D, too, wl_shm and dmabufs that no GPU draws on come from the guest's pages."""
+    for program in ("draw.py", "dmabuf.py"):
+        vm = Vm(t, gpu=VIRGL, name=program)
+        counts = counters(vm.show((1, 2, 3, 4), program=program))
+        t.ok(counts["copied"] >= 4 * 1280 * 720 * 4, f"the device copied the pixels: {counts}")
+        t.ok(counts["received"] < 64 << 10, f"no pixels among the bytes received: {counts}")
+
+
+@test(timeout=200)
+def applications_that_are_killed(t):
+    """What they had on the host is gone with them, and the next one draws."""
     vm = Vm(t, gpu=VIRGL)
-    counts = counters(vm.show((1, 2)))
-    t.ok(counts["copied"] >= 2 * 1280 * 720 * 4, f"the device copied the pixels: {counts}")
-    t.ok(counts["received"] < 64 << 10, f"no pixels among the bytes received: {counts}")
+    guest = vm.boot("for i in 1 2 3 4 5 6 7 8; do timeout -s KILL 1 weston-simple-egl >said 2>&1; done; "
+                    f"exec python3 {HERE}/gl.py 3 >drawn")
+    vm.touch("3")
+    vm.picture(3, guest=guest)
+    t.ok(vm.host.alive, "the host lives")
 
 
 def has_virgl():
