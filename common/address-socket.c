@@ -20,6 +20,7 @@
 
 #include "common/error.h"
 #include "common/fd.h"
+#include "common/number.h"
 
 /* Frames of pixels are large: a buffer of this size holds several, and costs kernel memory only
  * while it is full. */
@@ -166,11 +167,14 @@ int address_listen_path(const char *path, int type, mode_t mode, char *error, si
     result = bound->fd < 0 ? bound->fd : 0;
     if (result == 0) {
         unix_address(&sun, path);
-        /* The socket file gets the mode that its socket has when it is bound. */
+        /* The socket file gets the mode that its socket has when it is bound, but for the mask. */
+        mode_t mask = umask(0);
         if (fchmod(bound->fd, mode) < 0 ||
             bind(bound->fd, (struct sockaddr *)&sun, sizeof(sun)) < 0 ||
-            listen(bound->fd, BACKLOG) < 0) {
+            listen(bound->fd, BACKLOG) < 0)
             result = -errno;
+        umask(mask);
+        if (result < 0) {
             error_set(result, error, error_size, "cannot listen on %s: %s", path,
                       strerror(-result));
             fd_close(bound->fd);
@@ -392,15 +396,11 @@ int address_peer(int fd, struct address_peer *ret_peer)
     return 0;
 }
 
-/* A non-negative decimal number and nothing else, or -1. */
+/* Or -1. */
 static int parse_int(const char *text)
 {
-    char *end;
-    if (*text < '0' || *text > '9')
-        return -1;
-    errno = 0;
-    long number = strtol(text, &end, 10);
-    return errno || *end || number > INT32_MAX ? -1 : (int)number;
+    uint64_t number;
+    return number_parse(text, strlen(text), INT32_MAX, &number) ? (int)number : -1;
 }
 
 int address_inherited(int *ret_first)

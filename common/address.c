@@ -14,6 +14,7 @@
 #include <linux/vm_sockets.h>
 
 #include "common/error.h"
+#include "common/number.h"
 
 #define FORMS "vsock:CID:PORT, vsock:PORT, unix:PATH or vsock-mux:PATH:PORT"
 
@@ -28,19 +29,12 @@ __attribute__((format(printf, 4, 5))) static int refuse(const char *text, char *
     return error_set(-EINVAL, error, error_size, "bad address \"%.128s\": %s", text, why);
 }
 
-/* The decimal number at @text, @n bytes and nothing else. False if it is none or above 32 bits. */
+/* False if it is none or above 32 bits. */
 static bool parse_number(const char *text, size_t n, uint32_t *ret_number)
 {
-    uint64_t number = 0;
-    if (n == 0)
+    uint64_t number;
+    if (!number_parse(text, n, UINT32_MAX, &number))
         return false;
-    for (size_t i = 0; i < n; i++) {
-        if (text[i] < '0' || text[i] > '9')
-            return false;
-        number = number * 10 + (uint64_t)(text[i] - '0');
-        if (number > UINT32_MAX)
-            return false;
-    }
     *ret_number = (uint32_t)number;
     return true;
 }

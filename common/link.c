@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
+#include <time.h>
 
 #include "common/fd.h"
 #include "common/loop.h"
@@ -197,7 +198,8 @@ static ssize_t bulk_start(struct link *link, const struct link_header *header, c
             return -EPROTO;
         }
         struct memory *memory = NULL;
-        r = link->ops->mem_write(link->user, &write, &memory);
+        r = link->ops->mem_write ? link->ops->mem_write(link->user, &write, &memory)
+                                 : link->ops->frame(link->user, header->type, NULL, 0);
         if (r < 0)
             return r;
         link->bulk.memory = memory ? memory_ref(memory) : NULL;
@@ -207,7 +209,9 @@ static ssize_t bulk_start(struct link *link, const struct link_header *header, c
         uint32_t id;
         link_id_decode(payload, LINK_STREAM_DATA_SIZE, &id);
         link->bulk.sink = NULL;
-        r = link->ops->stream_data(link->user, id, header->size - head, &link->bulk.sink);
+        r = link->ops->stream_data
+                ? link->ops->stream_data(link->user, id, header->size - head, &link->bulk.sink)
+                : link->ops->frame(link->user, header->type, NULL, 0);
         if (r < 0)
             return r;
     }
@@ -468,4 +472,28 @@ static void ready(void *user, unsigned events)
     }
     if (events & LOOP_READ && !link->stopped && !link->paused)
         receive(link);
+}
+
+static const clockid_t clocks[_LINK_CLOCK_N] = {
+    [LINK_CLOCK_REALTIME] = CLOCK_REALTIME,
+    [LINK_CLOCK_MONOTONIC] = CLOCK_MONOTONIC,
+    [LINK_CLOCK_MONOTONIC_RAW] = CLOCK_MONOTONIC_RAW,
+    [LINK_CLOCK_BOOTTIME] = CLOCK_BOOTTIME,
+};
+
+void link_clocks(int64_t ret_ns[_LINK_CLOCK_N])
+{
+    for (int i = 0; i < _LINK_CLOCK_N; i++) {
+        struct timespec t;
+        clock_gettime(clocks[i], &t);
+        ret_ns[i] = t.tv_sec * 1000000000ll + t.tv_nsec;
+    }
+}
+
+void link_answer_ping(struct link *link, uint64_t serial)
+{
+    struct link_pong pong = {.serial = serial};
+    link_clocks(pong.ns);
+    link_queue(link, link_pong_encode, &pong);
+    link_flush(link);
 }

@@ -29,9 +29,9 @@ struct link_ops {
     /* A whole frame, except MEM_WRITE and STREAM_DATA; @payload lives until batch_end() returns. */
     int (*frame)(void *user, enum link_type type, const uint8_t *payload, size_t size);
     /* Rows come: *ret_memory takes them (referenced by the link meanwhile), NULL drops them. The
-     * owner checks bounds. */
+     * owner checks bounds. NULL: frame() hears of them, without a payload. */
     int (*mem_write)(void *user, const struct link_mem_write *write, struct memory **ret_memory);
-    /* @size bytes of stream @id come: *ret_sink takes them, NULL drops them. */
+    /* @size bytes of stream @id come: *ret_sink takes them, NULL drops them. NULL: the same. */
     int (*stream_data)(void *user, uint32_t id, size_t size, struct link_sink **ret_sink);
     /* Everything that one read brought has been delivered. */
     void (*batch_end)(void *user);
@@ -95,6 +95,10 @@ int link_feed(struct link *link, const void *bytes, size_t size);
         uint8_t frame_[LINK_FRAME_SMALL_MAX];                                                      \
         sendq_copy(&(link)->out, frame_, encoder(frame_, __VA_ARGS__));                            \
     } while (0)
+/* All clocks, now. */
+void link_clocks(int64_t ret_ns[_LINK_CLOCK_N]);
+/* Queues and sends the PONG to the PING with this serial. */
+void link_answer_ping(struct link *link, uint64_t serial);
 /* Sends what the socket takes. Losing the connection is reported by closed(), from the loop. 0 or
  * -errno. */
 int link_flush(struct link *link);

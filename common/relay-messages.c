@@ -101,6 +101,8 @@ static enum relay_verdict hook(struct relay *r, struct wl_message *m, bool event
     case WL_HOOK_DISPLAY_DELETE_ID:
         if (!wl_objects_delete(&r->objects, m->args[0].u))
             return RELAY_DROP;
+        if (r->uncovered)
+            relay_shm_reached(r, m->args[0].u);
         return r->ids.n && m->args[0].u >= WL_SERVER_ID_BASE ? RELAY_DROP : RELAY_PASS;
     case WL_HOOK_REGISTRY_GLOBAL:
         v = relay_registry_global(r, m);
@@ -118,6 +120,18 @@ static enum relay_verdict hook(struct relay *r, struct wl_message *m, bool event
         break;
     }
     return v == RELAY_PASS && r->ops->hook ? r->ops->hook(r, m, event) : v;
+}
+
+/* guest: the compositor frees an id when it has read @m: at once if @m destroys or asks for nothing
+ * but an answer, later if what is created tells of something else. */
+static void mark(struct relay *r, const struct wl_message *m)
+{
+    const char *s = m->info->signature;
+    if (m->info->destructor && m->object < WL_SERVER_ID_BASE)
+        relay_shm_mark(r, m->object, true);
+    for (unsigned i = 0; m->info->creates && s[i]; i++)
+        if (s[i] == 'n' && !m->info->types[i]->n_requests)
+            relay_shm_mark(r, m->args[i].u, m->object == 1);
 }
 
 static enum relay_verdict message(struct relay *r, struct wl_message *m, bool from_local)
@@ -183,6 +197,8 @@ static enum relay_verdict message(struct relay *r, struct wl_message *m, bool fr
     }
     if (info->destructor)
         wl_objects_retire(&r->objects, m->object);
+    if (r->uncovered && from_local && v == RELAY_PASS)
+        mark(r, m);
     return v;
 }
 

@@ -71,5 +71,10 @@ const struct relay_global *relay_registry_bind(struct relay *relay,
 enum relay_verdict relay_shm_hook(struct relay *relay, struct wl_message *message);
 enum relay_verdict relay_shm_create_pool(struct relay *relay, const struct wl_message *message,
                                          struct memory *memory);
-/* guest: punches out what no buffer covers any more. */
-void relay_shm_punch(struct relay *relay);
+/* guest: places of buffers that are gone. The compositor frees @id when it has read what was sent
+ * so far; @sure: at once. */
+void relay_shm_mark(struct relay *relay, uint32_t id, bool sure);
+/* It did: the host may drop what was uncovered before. */
+void relay_shm_reached(struct relay *relay, uint32_t id);
+/* Drops those of @memory (NULL: all), without a word to the host. */
+void relay_shm_forget(struct relay *relay, const struct memory *memory);

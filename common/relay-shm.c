@@ -6,10 +6,14 @@
 #include "common/memory.h"
 #include "common/relay-private.h"
 
+/* Where a buffer was that nothing shows any more. The compositor may still show it, until it has
+ * read the messages so far: the answer to a later one tells that it has. */
 struct relay_range {
-    struct relay_range *next;
-    struct memory *memory; /* a reference */
+    struct relay_range *next; /* older */
+    struct memory *memory;    /* a reference */
     uint64_t offset, end;
+    uint32_t mark; /* the compositor frees this id when it has read so far; 0: none yet */
+    bool sure;     /* at once, rather than when something else happens */
 };
 
 static void pool_destroy(struct wl_data *data)
@@ -54,8 +58,10 @@ static void buffer_released(void *user, struct memory_buffer *b)
     if (r->side == RELAY_GUEST && !r->finished && b->memory->users > 1 && !b->memory->import) {
         struct relay_range *range = malloc(sizeof(*range));
         if (range) { /* without it, the host keeps pages that nobody needs */
-            *range = (struct relay_range){r->uncovered, memory_ref(b->memory), b->offset,
-                                          b->offset + b->extent};
+            *range = (struct relay_range){.next = r->uncovered,
+                                          .memory = memory_ref(b->memory),
+                                          .offset = b->offset,
+                                          .end = b->offset + b->extent};
             r->uncovered = range;
         }
     }
@@ -196,10 +202,44 @@ enum relay_verdict relay_shm_hook(struct relay *r, struct wl_message *m)
     }
 }
 
+static void range_destroy(struct relay_range *range)
+{
+    memory_unref(range->memory);
+    free(range);
+}
+
+void relay_shm_forget(struct relay *r, const struct memory *memory)
+{
+    for (struct relay_range **at = &r->uncovered; *at;) {
+        struct relay_range *range = *at;
+        if (memory && range->memory != memory) {
+            at = &range->next;
+            continue;
+        }
+        *at = range->next;
+        range_destroy(range);
+    }
+}
+
+void relay_shm_mark(struct relay *r, uint32_t id, bool sure)
+{
+    for (struct relay_range *range = r->uncovered; range && !(range->mark && range->sure);
+         range = range->next) {
+        if (range->mark && !sure)
+            break;
+        range->mark = id;
+        range->sure = sure;
+    }
+}
+
+struct span {
+    uint64_t offset, end;
+};
+
 static int by_offset(const void *a, const void *b)
 {
-    const struct memory_buffer *const *x = a, *const *y = b;
-    return (*x)->offset < (*y)->offset ? -1 : (*x)->offset > (*y)->offset;
+    const struct span *x = a, *y = b;
+    return x->offset < y->offset ? -1 : x->offset > y->offset;
 }
 
 static void punch(struct relay *r, struct memory *m, uint64_t from, uint64_t end, uint64_t page)
@@ -215,7 +255,15 @@ static void punch(struct relay *r, struct memory *m, uint64_t from, uint64_t end
         r->ops->punched(r, m, from, end - from);
 }
 
-/* Tells the host of the pages in @range that no live buffer covers. */
+static void add_span(struct span *used, size_t *n, const struct relay_range *range, uint64_t offset,
+                     uint64_t end)
+{
+    if (offset < range->end && end > range->offset)
+        used[(*n)++] = (struct span){offset, end};
+}
+
+/* Tells the host of the pages in @range that nothing covers: no live buffer, and none that the
+ * compositor may still show. */
 static void punch_range(struct relay *r, const struct relay_range *range)
 {
     uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
@@ -223,35 +271,41 @@ static void punch_range(struct relay *r, const struct relay_range *range)
     size_t n = 0;
     for (const struct memory_buffer *b = m->buffers; b; b = b->next)
         n++;
-    const struct memory_buffer **live = calloc(n + 1, sizeof(*live));
-    if (!live)
+    for (const struct relay_range *later = r->uncovered; later; later = later->next)
+        n += later->memory == m;
+    struct span *used = calloc(n + 1, sizeof(*used));
+    if (!used)
         return;
     n = 0;
     for (const struct memory_buffer *b = m->buffers; b; b = b->next)
-        if (b->offset < range->end && b->offset + b->extent > range->offset)
-            live[n++] = b;
-    qsort(live, n, sizeof(*live), by_offset);
+        add_span(used, &n, range, b->offset, b->offset + b->extent);
+    for (const struct relay_range *later = r->uncovered; later; later = later->next)
+        if (later->memory == m)
+            add_span(used, &n, range, later->offset, later->end);
+    qsort(used, n, sizeof(*used), by_offset);
     uint64_t at = range->offset;
     for (size_t i = 0; i < n; i++) {
-        if (live[i]->offset > at)
-            punch(r, m, at, live[i]->offset, page);
-        uint64_t end = live[i]->offset + live[i]->extent;
-        if (end > at)
-            at = end;
+        if (used[i].offset > at)
+            punch(r, m, at, used[i].offset, page);
+        if (used[i].end > at)
+            at = used[i].end;
     }
     if (at < range->end)
         punch(r, m, at, range->end, page);
-    free(live);
+    free(used);
 }
 
-void relay_shm_punch(struct relay *r)
+void relay_shm_reached(struct relay *r, uint32_t id)
 {
-    while (r->uncovered) {
-        struct relay_range *range = r->uncovered;
-        r->uncovered = range->next;
-        if (range->memory->users && !r->finished)
-            punch_range(r, range);
-        memory_unref(range->memory);
-        free(range);
+    struct relay_range **at = &r->uncovered;
+    while (*at && (*at)->mark != id)
+        at = &(*at)->next;
+    struct relay_range *range = *at; /* this and all older ones */
+    *at = NULL;
+    while (range) {
+        struct relay_range *older = range->next;
+        punch_range(r, range);
+        range_destroy(range);
+        range = older;
     }
 }

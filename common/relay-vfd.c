@@ -89,6 +89,7 @@ void relay_memory_unuse(struct relay *r, struct memory *m)
 {
     if (--m->users == 0 && r->side == RELAY_GUEST && !r->finished) {
         link_queue(r->link, link_id_encode, LINK_VFD_CLOSE, m->id);
+        relay_shm_forget(r, m);
         remove_memory(r, m);
     }
     memory_unref(m);

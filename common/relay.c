@@ -207,11 +207,8 @@ static void local_batch(struct relay *r, const uint8_t *bytes, size_t size)
         left = 0;
     if (!r->local_done && left && wl_socket_keep(&r->local, bytes + size - left, left) < 0)
         relay_fail(r, LINK_ERROR_INTERNAL, 0, WL_DISPLAY_NO_MEMORY, "out of memory");
-    if (r->side == RELAY_GUEST) {
-        if (r->ops->batch)
-            r->ops->batch(r);
-        relay_shm_punch(r);
-    }
+    if (r->side == RELAY_GUEST && r->ops->batch)
+        r->ops->batch(r);
     relay_queue_runs(r);
     flush_link(r);
     if (!r->local_done && sendq_size(&r->local.out))
@@ -437,7 +434,7 @@ void relay_destroy(struct relay *r)
     r->finished = true;
     wl_objects_finish(&r->objects);
     wl_ids_finish(&r->ids);
-    relay_shm_punch(r); /* forgets what was to be punched */
+    relay_shm_forget(r, NULL);
     relay_vfd_finish(r);
     wl_socket_finish(&r->local);
     link_destroy(r->link);

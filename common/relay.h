@@ -125,9 +125,9 @@ struct relay {
     } * runs;
     size_t runs_n, runs_room, runs_size;
 
-    struct relay_range
-        *uncovered; /* guest: where released buffers were; punched out at the end of the batch */
-    struct {        /* a file that a thread reads before its message can go on */
+    struct relay_range *uncovered; /* guest: where released buffers were, the last one first;
+                                      punched out when the compositor shows them no more */
+    struct {                       /* a file that a thread reads before its message can go on */
         struct vfd_file_job *job;
         bool done;
         int error;

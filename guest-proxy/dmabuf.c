@@ -5,11 +5,14 @@
 #include "guest-proxy/dmabuf.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <drm_fourcc.h>
 #include <linux/dma-buf.h>
@@ -101,6 +104,20 @@ static void dmabuf_drop(void *dmabuf)
 bool dmabuf_is(const struct memory_buffer *b)
 {
     return b->shadow && b->shadow_drop == dmabuf_drop;
+}
+
+/* A mapping of anything else could be made shorter while we read it, or make us wait for a file
+ * system that is a client's; so could asking it. What /proc tells comes from the kernel alone, and
+ * dmabufs only have an exporter. */
+uint64_t dmabuf_size(int fd)
+{
+    char path[64], text[1024];
+    snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+    _cleanup_(fd_closep) int info = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = info < 0 ? -1 : read(info, text, sizeof(text) - 1);
+    text[n < 0 ? 0 : n] = 0;
+    const char *size = strstr(text, "\nsize:");
+    return size && strstr(text, "\nexp_name:") ? strtoull(size + strlen("\nsize:"), NULL, 10) : 0;
 }
 
 /* Makes the plane readable here. */
@@ -203,6 +220,30 @@ int dmabuf_send(struct memory_buffer *b, const struct damage_rect *rect)
         e = send_rows(d, b->memory, s, &all, s->plane.offset, s->plane.stride);
     }
     return e;
+}
+
+void dmabuf_captured(struct memory_buffer *b)
+{
+    struct dmabuf *d = b->shadow;
+    struct source *s = &d->source[0];
+    const struct dmabuf_plane *p = &s->plane;
+    bool shared = s->shadow && s->shadow->memory == b->memory;
+    if (d->n != 1 || (shared && !s->map)) /* the host wrote into the client's own pages */
+        return;
+    const uint8_t *from = shared ? s->shadow->gpu.map + p->offset : b->memory->map + b->offset;
+    uint8_t *to = mmap(NULL, p->size, PROT_READ | PROT_WRITE, MAP_SHARED, p->fd, 0);
+    if (to == MAP_FAILED) {
+        log_warn(d->relay->subject, "a screen copy is lost: its dmabuf cannot be written: %s",
+                 strerror(errno));
+        return;
+    }
+    struct dma_buf_sync sync = {.flags = DMA_BUF_SYNC_START | DMA_BUF_SYNC_WRITE};
+    ioctl(p->fd, DMA_BUF_IOCTL_SYNC, &sync);
+    for (uint64_t y = 0; y < p->rows; y++)
+        memcpy(to + p->offset + y * p->stride, from + y * p->stride, p->row);
+    sync.flags = DMA_BUF_SYNC_END | DMA_BUF_SYNC_WRITE;
+    ioctl(p->fd, DMA_BUF_IOCTL_SYNC, &sync);
+    munmap(to, p->size);
 }
 
 static void fence_signalled(void *user, unsigned events)

@@ -33,6 +33,8 @@ struct dmabuf_format {
 const struct dmabuf_format *dmabuf_format(uint32_t fourcc);
 const struct dmabuf_format *dmabuf_format_of_shm(uint32_t shm);
 
+/* How large a dmabuf is; 0: it is none, or nobody says. Never waits, whatever the descriptor is. */
+uint64_t dmabuf_size(int fd);
 /* Makes @layout that of a buffer whose pixels are in @planes (their descriptors are taken), with a
  * reference in its shadow. Its memory is that of the one plane, with the offset there; or it stays
  * NULL, and the owner has to give it some. 0; -ENOTSUP: nobody can read the planes; -ENOMEM. */
@@ -41,6 +43,8 @@ int dmabuf_create(struct shadows *shadows, struct relay *relay, struct dmabuf_pl
 bool dmabuf_is(const struct memory_buffer *buffer);
 /* As pools_send(). */
 int dmabuf_send(struct memory_buffer *buffer, const struct damage_rect *rect);
+/* A screen copy came in, where it is not in the client's own memory yet. */
+void dmabuf_captured(struct memory_buffer *buffer);
 /* True: the client's GPU is still writing; relay_wait() was said, and it will be over in a bounded
  * time. */
 bool dmabuf_wait(struct memory_buffer *buffer);

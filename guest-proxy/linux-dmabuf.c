@@ -304,12 +304,10 @@ static enum relay_verdict add_plane(struct relay *r, const struct wl_message *m)
         return error(r, m, PARAMS_E_PLANE_IDX, "there are only four planes");
     if (p->planes[plane].fd >= 0)
         return error(r, m, PARAMS_E_PLANE_SET, "that plane was given already");
-    off_t size = lseek(fd, 0, SEEK_END);
+    uint64_t size = dmabuf_size(fd);
     p->modifiers[plane] = (uint64_t)a[4].u << 32 | a[5].u;
-    p->planes[plane] = (struct dmabuf_plane){.fd = fd_steal(&fd),
-                                             .offset = a[2].u,
-                                             .stride = a[3].u,
-                                             .size = size > 0 ? (uint64_t)size : 0};
+    p->planes[plane] = (struct dmabuf_plane){
+        .fd = fd_steal(&fd), .offset = a[2].u, .stride = a[3].u, .size = size};
     return RELAY_DROP;
 }
 

@@ -177,8 +177,11 @@ static enum relay_verdict read_buffer(struct relay *r, struct shadows *shadows, 
 static void captured(struct relay *r, uint32_t frame)
 {
     struct shm_capture *c = relay_data(r, frame, WL_DATA_CAPTURE);
-    if (c)
-        surfaces_forget(c->buffer->memory, c->buffer->offset, c->buffer->extent);
+    if (!c)
+        return;
+    if (dmabuf_is(c->buffer))
+        dmabuf_captured(c->buffer);
+    surfaces_forget(c->buffer->memory, c->buffer->offset, c->buffer->extent);
 }
 
 void surfaces_forget(struct memory *memory, uint64_t offset, uint64_t length)

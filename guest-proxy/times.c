@@ -3,31 +3,16 @@
 
 #include <time.h>
 
+#include "common/link.h"
 #include "common/loop.h"
 
 #define NS 1000000000ll
 #define KEEP_MS 30000
 
-static const clockid_t clocks[_LINK_CLOCK_N] = {
-    [LINK_CLOCK_REALTIME] = CLOCK_REALTIME,
-    [LINK_CLOCK_MONOTONIC] = CLOCK_MONOTONIC,
-    [LINK_CLOCK_MONOTONIC_RAW] = CLOCK_MONOTONIC_RAW,
-    [LINK_CLOCK_BOOTTIME] = CLOCK_BOOTTIME,
-};
-
-void times_now(int64_t ret_ns[_LINK_CLOCK_N])
-{
-    for (int i = 0; i < _LINK_CLOCK_N; i++) {
-        struct timespec t;
-        clock_gettime(clocks[i], &t);
-        ret_ns[i] = t.tv_sec * NS + t.tv_nsec;
-    }
-}
-
 void times_ping(struct times *times, uint64_t serial)
 {
     times->serial = serial;
-    times_now(times->sent);
+    link_clocks(times->sent);
 }
 
 void times_pong(struct times *times, const struct link_pong *pong)
@@ -35,7 +20,7 @@ void times_pong(struct times *times, const struct link_pong *pong)
     int64_t now[_LINK_CLOCK_N], now_ms = loop_now_ms();
     if (pong->serial != times->serial)
         return;
-    times_now(now);
+    link_clocks(now);
     int64_t round_trip = now[LINK_CLOCK_MONOTONIC] - times->sent[LINK_CLOCK_MONOTONIC];
     /* The shorter the way, the better the measurement; but a machine that slept shifts its clocks.
      */

@@ -17,8 +17,6 @@ struct times {
     int64_t sent[_LINK_CLOCK_N];
 };
 
-/* What all clocks say now. */
-void times_now(int64_t ret_ns[_LINK_CLOCK_N]);
 /* A ping with this serial goes out now; its pong came. The pong with the least delay of the last 30
  * s counts. */
 void times_ping(struct times *times, uint64_t serial);

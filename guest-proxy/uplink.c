@@ -221,10 +221,7 @@ static int frame(void *user, enum link_type type, const uint8_t *payload, size_t
     }
     if (type == LINK_PING && u->state >= UPLINK_MEASURING &&
         link_ping_decode(payload, size, &serial) == LINK_OK) {
-        struct link_pong answer = {.serial = serial};
-        times_now(answer.ns);
-        link_queue(u->link, link_pong_encode, &answer);
-        link_flush(u->link);
+        link_answer_ping(u->link, serial);
         return 0;
     }
     if (type == LINK_PONG && u->state >= UPLINK_MEASURING &&
@@ -240,23 +237,6 @@ static int frame(void *user, enum link_type type, const uint8_t *payload, size_t
     snprintf(reason, sizeof(reason), "the host sent an unexpected or malformed %s frame",
              link_type_name(type));
     lost(u, reason);
-    return -EPROTO;
-}
-
-static int no_memory(void *user, const struct link_mem_write *write, struct memory **ret_memory)
-{
-    (void)write;
-    (void)ret_memory;
-    lost(user, "the host sent memory on the control connection");
-    return -EPROTO;
-}
-
-static int no_stream(void *user, uint32_t id, size_t size, struct link_sink **ret_sink)
-{
-    (void)id;
-    (void)size;
-    (void)ret_sink;
-    lost(user, "the host sent a stream on the control connection");
     return -EPROTO;
 }
 
@@ -276,8 +256,7 @@ static void closed(void *user, int reason, unsigned type)
     lost(u, text);
 }
 
-static const struct link_ops link_ops = {
-    .frame = frame, .mem_write = no_memory, .stream_data = no_stream, .closed = closed};
+static const struct link_ops link_ops = {.frame = frame, .closed = closed};
 
 static void queue_hello(const struct uplink *u, struct link *link, struct link_hello *hello,
                         const char *label)

@@ -16,6 +16,7 @@
 
 #include "common/error.h"
 #include "common/fd.h"
+#include "common/number.h"
 
 #define FILE_MAX_BYTES (1 << 20)
 #define LINE_MAX_BYTES 4096
@@ -102,23 +103,15 @@ static int set_globs(struct reader *reader, char ***list, const char *value)
 static int parse_amount(struct reader *reader, const char *value, bool unit_allowed, uint64_t min,
                         uint64_t max, uint64_t *ret_amount)
 {
-    char *end = NULL;
-    unsigned long long number = 0;
-    unsigned shift = 0;
-    bool good = *value >= '0' && *value <= '9';
-    if (good) {
-        errno = 0;
-        number = strtoull(value, &end, 10);
-        good = errno == 0;
-        if (unit_allowed && *end) {
-            const char *units = "KMGkmg", *unit = strchr(units, *end);
-            shift = unit ? 10 * ((unsigned)(unit - units) % 3 + 1) : 0;
-            end += unit ? 1 : 0;
-        }
-        good = good && *end == '\0' && number <= UINT64_MAX >> shift;
-    }
-    uint64_t amount = good ? (uint64_t)number << shift : 0;
-    if (!good || amount < min || amount > max)
+    static const char units[] = "KMGkmg";
+    size_t digits = strspn(value, "0123456789");
+    const char *unit = unit_allowed && value[digits] ? strchr(units, value[digits]) : NULL;
+    unsigned shift = unit ? 10 * ((unsigned)(unit - units) % 3 + 1) : 0;
+    uint64_t amount;
+    bool good =
+        !value[digits + (unit ? 1 : 0)] && number_parse(value, digits, max >> shift, &amount);
+    amount = good ? amount << shift : 0;
+    if (!good || amount < min)
         return refuse(reader,
                       "\"%.32s\" is no %s: write a number from %" PRIu64 " to %" PRIu64 "%s", value,
                       unit_allowed ? "size" : "count", min, max,

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "common/error.h"
+#include "common/number.h"
 
 #define NAME_MAX_BYTES 64
 #define GLOB_MAX_BYTES 128
@@ -91,25 +92,11 @@ struct vm_config *host_config_add_vm(struct host_config *config, const char *nam
     return &config->vms[config->n_vms++];
 }
 
-/* A decimal number and nothing else. */
-static bool parse_number(const char *text, uint64_t max, uint64_t *ret_number)
-{
-    char *end;
-    if (*text < '0' || *text > '9')
-        return false;
-    errno = 0;
-    unsigned long long number = strtoull(text, &end, 10);
-    if (errno || *end || number > max)
-        return false;
-    *ret_number = number;
-    return true;
-}
-
 int host_config_set_cid(struct host_config *config, struct vm_config *vm, const char *text,
                         char *error, size_t error_size)
 {
     uint64_t cid;
-    if (!parse_number(text, UINT32_MAX - 1, &cid))
+    if (!number_parse(text, strlen(text), UINT32_MAX - 1, &cid))
         return error_set(-EINVAL, error, error_size,
                          "\"%.32s\" is no CID: write a number from 3 to 4294967294, as the VM's "
                          "configuration has it (guest-cid)",
@@ -161,7 +148,7 @@ int host_config_parse_timeout(const char *text, uint32_t *ret_seconds, char *err
                               size_t error_size)
 {
     uint64_t seconds;
-    if (!parse_number(text, TIMEOUT_MAX_S, &seconds) || seconds == 0)
+    if (!number_parse(text, strlen(text), TIMEOUT_MAX_S, &seconds) || seconds == 0)
         return error_set(-EINVAL, error, error_size,
                          "\"%.32s\" is no time: write seconds, from 1 to %d", text, TIMEOUT_MAX_S);
     *ret_seconds = (uint32_t)seconds;

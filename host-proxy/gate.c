@@ -165,27 +165,6 @@ static int frame(void *user, enum link_type type, const uint8_t *payload, size_t
     return link->stopped ? -ECONNREFUSED : 0;
 }
 
-static int not_yet(struct visitor *v)
-{
-    turn_away(v, LINK_ERROR_PROTOCOL, "a HELLO is expected first");
-    return -EPROTO;
-}
-
-static int mem_write(void *user, const struct link_mem_write *write, struct memory **ret_memory)
-{
-    (void)write;
-    (void)ret_memory;
-    return not_yet(user);
-}
-
-static int stream_data(void *user, uint32_t id, size_t size, struct link_sink **ret_sink)
-{
-    (void)id;
-    (void)size;
-    (void)ret_sink;
-    return not_yet(user);
-}
-
 static void closed(void *user, int reason, unsigned type)
 {
     struct visitor *v = user;
@@ -198,8 +177,7 @@ static void closed(void *user, int reason, unsigned type)
     link_destroy_later(link);
 }
 
-static const struct link_ops link_ops = {
-    .frame = frame, .mem_write = mem_write, .stream_data = stream_data, .closed = closed};
+static const struct link_ops link_ops = {.frame = frame, .closed = closed};
 
 static void expired(void *user)
 {

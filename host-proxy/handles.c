@@ -53,6 +53,7 @@ struct request {
 };
 
 struct handles {
+    struct handles *next; /* all */
     struct loop *loop;
     struct log_subject subject;
     const struct handles_ops *ops;
@@ -70,11 +71,15 @@ struct handles {
     unsigned exports_asked;
     uint32_t serial;
     uint64_t epoch;
+    uint8_t device[16]; /* the device at the other end: its process */
+    bool had;           /* the guest has shown that it holds that one */
     unsigned probes;
     uint8_t nonce[EXPORT_NONCE_SIZE];
     struct handles_user *users;
     char complaint[512]; /* the last one, to say each once */
 };
+
+static struct handles *all;
 
 static void try_again(void *user);
 static void expired(void *user);
@@ -88,6 +93,8 @@ struct handles *handles_create(struct loop *loop, const char *path, struct log_s
     *h = (struct handles){.loop = loop, .ops = ops, .user = user};
     h->subject = (struct log_subject){.name = "gpu", .parent = subject};
     snprintf(h->path, sizeof(h->path), "%s", path);
+    h->next = all;
+    all = h;
     h->last = &h->requests;
     h->queue_last = &h->queue;
     h->retry = loop_timer_create(loop, try_again, h);
@@ -167,6 +174,10 @@ void handles_destroy(struct handles *h)
 {
     if (!h)
         return;
+    struct handles **at = &all;
+    while (*at != h)
+        at = &(*at)->next;
+    *at = h->next;
     drop_requests(h);
     packets_destroy(h->packets);
     devices_destroy(h->search);
@@ -344,6 +355,7 @@ static void refuse_binding(struct handles *h, const char *why)
 static void is_bound(struct handles *h)
 {
     h->state = HANDLES_BOUND;
+    h->had = true;
     h->complaint[0] = 0;
     log_info(&h->subject, "bound: the guest daemon holds this VM's device (epoch %llu)",
              (unsigned long long)h->epoch);
@@ -378,12 +390,35 @@ static void binding_answered(void *user, uint32_t status, const struct export_bu
 
 static const struct packets_ops packets_ops;
 
+static void know_device(struct handles *h, const struct export_welcome *welcome)
+{
+    h->had = h->had && memcmp(h->device, welcome->device, sizeof(h->device)) == 0;
+    memcpy(h->device, welcome->device, sizeof(h->device));
+}
+
+/* A nonce may get into the memory of another VM: as a picture, for instance. So a device stays with
+ * the first VM that it was found to be of. */
+static bool is_anothers(const struct handles *h, const struct export_welcome *welcome)
+{
+    for (const struct handles *other = all; other; other = other->next)
+        if (other != h && other->had &&
+            memcmp(other->device, welcome->device, sizeof(other->device)) == 0)
+            return true;
+    return false;
+}
+
 static void found(void *user, int fd, const char *path, const struct export_welcome *welcome,
                   const char *why)
 {
     struct handles *h = user;
-    if (fd >= 0) {
+    if (fd >= 0 && is_anothers(h, welcome)) {
+        log_warn(&h->subject,
+                 "the guest named a resource of another VM, whose device exports at %s", path);
+        fd_close(fd);
+        why = "the device that shows the nonce is another VM's";
+    } else if (fd >= 0) {
         log_info(&h->subject, "the VM's device exports at %s", path);
+        know_device(h, welcome);
         h->epoch = welcome->epoch;
         h->packets = packets_create(h->loop, fd, EXPORT_PACKET_MAX, QUEUE_MAX, &packets_ops, h);
         why = h->packets ? NULL : "out of memory";
@@ -456,6 +491,7 @@ static void welcome(struct handles *h, const struct export_welcome *w)
         lost(h, "the VM's GPU device speaks another version");
     } else {
         h->epoch = w->epoch;
+        know_device(h, w);
         probe(h);
     }
 }

@@ -83,6 +83,8 @@ enum relay_verdict policy_hook(const struct vm_config *vm, struct relay *r, stru
         return prefixed(r, m, vm->title_prefix);
     case WL_HOOK_SET_APP_ID:
         return prefixed(r, m, vm->app_id_prefix);
+    case WL_HOOK_CAPTURE_DMABUF:
+        return RELAY_DROP; /* of the host's GPU, with which a guest's buffers have nothing to do */
     case WL_HOOK_OFFER_MIME:
     case WL_HOOK_OFFER_RECEIVE:
         /* An offer without types, whose content is empty, looks to an application like an empty

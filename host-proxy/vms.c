@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <time.h>
 
 #include "common/link.h"
 #include "common/loop.h"
@@ -63,17 +62,6 @@ static void gpu_bound(void *user, bool bound, const char *why)
 
 static const struct handles_ops handles_ops = {.probe = gpu_probe, .bound = gpu_bound};
 
-static void now(int64_t ret_ns[_LINK_CLOCK_N])
-{
-    static const clockid_t clocks[_LINK_CLOCK_N] = {CLOCK_REALTIME, CLOCK_MONOTONIC,
-                                                    CLOCK_MONOTONIC_RAW, CLOCK_BOOTTIME};
-    for (int i = 0; i < _LINK_CLOCK_N; i++) {
-        struct timespec t;
-        clock_gettime(clocks[i], &t);
-        ret_ns[i] = t.tv_sec * 1000000000ll + t.tv_nsec;
-    }
-}
-
 static int frame(void *user, enum link_type type, const uint8_t *payload, size_t size)
 {
     struct vm *vm = user;
@@ -87,10 +75,7 @@ static int frame(void *user, enum link_type type, const uint8_t *payload, size_t
         vm->silent = false;
     }
     if (type == LINK_PING && link_ping_decode(payload, size, &serial) == LINK_OK) {
-        struct link_pong pong = {.serial = serial};
-        now(pong.ns);
-        link_queue(vm->control, link_pong_encode, &pong);
-        link_flush(vm->control);
+        link_answer_ping(vm->control, serial);
         if (sendq_size(&vm->control->out) > vm->config->limits.queue) {
             vm_end(vm, "it does not read what it asks for");
             return -EPROTO;
@@ -110,23 +95,6 @@ static int frame(void *user, enum link_type type, const uint8_t *payload, size_t
     return -EPROTO;
 }
 
-static int no_memory(void *user, const struct link_mem_write *write, struct memory **ret_memory)
-{
-    (void)write;
-    (void)ret_memory;
-    vm_end(user, "it sent memory on the control connection");
-    return -EPROTO;
-}
-
-static int no_stream(void *user, uint32_t id, size_t size, struct link_sink **ret_sink)
-{
-    (void)id;
-    (void)size;
-    (void)ret_sink;
-    vm_end(user, "it sent a stream on the control connection");
-    return -EPROTO;
-}
-
 static void closed(void *user, int reason, unsigned type)
 {
     char text[128];
@@ -138,8 +106,7 @@ static void closed(void *user, int reason, unsigned type)
     vm_end(user, text);
 }
 
-static const struct link_ops link_ops = {
-    .frame = frame, .mem_write = no_memory, .stream_data = no_stream, .closed = closed};
+static const struct link_ops link_ops = {.frame = frame, .closed = closed};
 
 static void ticked(void *user)
 {

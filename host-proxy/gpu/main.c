@@ -50,6 +50,13 @@ static void hide_memory(void)
 #endif
 }
 
+/* libvirt starts us with a descriptor only, and nobody would see why a VM does not start. */
+static bool may_do_without_export(const struct gpu_options *options)
+{
+    return !options->export_path && options->fd >= 0;
+}
+
+/* A listener, -ENOTCONN: it goes without, or -errno. */
 static int listen_export(const struct gpu_options *options)
 {
     char path[4096], error[512];
@@ -62,11 +69,13 @@ static int listen_export(const struct gpu_options *options)
     if (r == 0)
         r = address_listen_path(path, SOCK_SEQPACKET, options->n_export_users > 0 ? 0666 : 0600,
                                 error, sizeof(error));
-    if (r < 0)
-        log_error(NULL, "%s", error);
-    else
+    if (r >= 0)
         log_info(NULL, "buffers are exported at %s", path);
-    return r;
+    else if (may_do_without_export(options))
+        log_warn(NULL, "%s; no buffers are exported, the VM's pixels go over the link", error);
+    else
+        log_error(NULL, "%s", error);
+    return r < 0 && may_do_without_export(options) ? -ENOTCONN : r;
 }
 
 #if WITH_VIRGL
@@ -104,7 +113,7 @@ static int run(const struct gpu_options *options)
 #endif
     if (r == 0)
         r = listen_export(options);
-    if (r >= 0) {
+    if (r >= 0 || r == -ENOTCONN) {
         exports = exports_create(loop, device, r, options->export_users, options->n_export_users);
         r = exports ? 0 : -errno;
     }

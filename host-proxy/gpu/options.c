@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "host-proxy/gpu/options.h"
 
-#include <errno.h>
 #include <pwd.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/number.h"
 #include "common/options.h"
 
 #define PROGRAM "wayvsock-gpu"
@@ -55,24 +55,13 @@ static const char help[] =
     "  --help                print this\n"
     "  --version             print the version\n";
 
-static int parse_number(const char *text, long max, long *ret_value)
-{
-    char *end;
-    errno = 0;
-    long value = strtol(text, &end, 10);
-    if (errno || end == text || *end || value < 0 || value > max)
-        return -EINVAL;
-    *ret_value = value;
-    return 0;
-}
-
 static int add_user(struct gpu_options *o, const char *text)
 {
-    long number;
+    uint64_t number;
     const struct passwd *entry;
     if (o->n_export_users == GPU_EXPORT_USERS_MAX)
         return options_error(PROGRAM, "--export-user: more than %d users", GPU_EXPORT_USERS_MAX);
-    if (parse_number(text, UINT32_MAX - 1L, &number) == 0)
+    if (number_parse(text, strlen(text), UINT32_MAX - 1, &number))
         o->export_users[o->n_export_users++] = (uid_t)number;
     else if ((entry = getpwnam(text)))
         o->export_users[o->n_export_users++] = entry->pw_uid;
@@ -83,13 +72,13 @@ static int add_user(struct gpu_options *o, const char *text)
 
 static int apply(int option, char **argv, struct gpu_options *o)
 {
-    long number;
+    uint64_t number;
     switch (option) {
     case OPTION_SOCKET_PATH:
         o->socket_path = optarg;
         return 0;
     case OPTION_FD:
-        if (parse_number(optarg, INT32_MAX, &number) < 0)
+        if (!number_parse(optarg, strlen(optarg), INT32_MAX, &number))
             return options_error(PROGRAM, "--fd: \"%s\" is not the number of a descriptor", optarg);
         o->fd = (int)number;
         return 0;

@@ -63,13 +63,14 @@ def screen_copies(t):
 
 @test(timeout=200)
 def screen_copies_into_gpu_buffers(t):
-    """Copies of the screen into dmabufs of the virtio-gpu, another device, and a heap."""
+    """Copies of the screen into dmabufs of the virtio-gpu, another device, and a heap: also where those are mapped only."""
     sway, _, picture = something_to_copy(t)
-    vm = Vm(t, compositor=sway, gpu=GPU, allow=["zwlr_screencopy_manager_v1"])
-    guest = vm.boot(f"exec python3 {HERE}/capture.py dmabuf >done 2>&1")
-    t.wait(lambda: vm.read("done").startswith(b"done") or not guest.alive, "copies", 60)
-    for kind in ("gpu", "vgem", "heap"):
-        t.ok(vm.read(kind) == picture, f"the copy, {kind}")
+    for name, device in (("vm", GPU), ("masked", f"{HERE}/mask.py 3 {GPU}")):
+        vm = Vm(t, compositor=sway, gpu=device, name=name, allow=["zwlr_screencopy_manager_v1"])
+        guest = vm.boot(f"exec python3 {HERE}/capture.py dmabuf >done 2>&1")
+        t.wait(lambda: vm.read("done").startswith(b"done") or not guest.alive, "copies", 60)
+        for kind in ("gpu", "vgem", "heap"):
+            t.ok(vm.read(kind) == picture, f"the copy, {kind}, {name}")
 
 
 @test(timeout=200)
@@ -187,6 +188,15 @@ def a_file_that_shrinks(t):
     expected = draw.ppm_pixels(1280, 720, 1)
     t.wait(lambda: vm.compositor.grab().endswith(expected) or not guest.alive, "the other's picture", 60)
     t.has("truncated", vm.read("truncated").decode(), "the first one's error")
+
+
+@test(timeout=200)
+def a_file_for_a_dmabuf(t):
+    """What is no dmabuf could shrink under its reader: it is refused, and the daemon and other applications live."""
+    vm = Vm(t, gpu=GPU)
+    guest = vm.boot(f"python3 {HERE}/truncate.py dmabuf >truncated 2>&1; exec python3 {HERE}/draw.py 1 >drawn")
+    vm.picture(1, "the other's picture", guest=guest)
+    t.eq(vm.read("truncated"), b"failed\n", "what the first one was told")
 
 
 @test(timeout=200)

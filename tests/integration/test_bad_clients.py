@@ -5,6 +5,7 @@
 Each bad client gets a wl_display.error and is disconnected; a healthy client beside it never notices; at the end the daemons
 hold no descriptor more than at first.  Directly, the same input goes to weston, to see that it deserves an error."""
 
+import contextlib
 import os
 import resource
 import socket
@@ -287,17 +288,14 @@ def client_that_never_reads(t):
     rig.healthy.roundtrip()
 
 
-@test(direct=False, waits=True)
-def own_descriptor_limit(t):
-    """The guest daemon out of descriptors: clients that need more get an error or wait, and it recovers."""
-    fake = t.fake()
-    stack = t.stack(fake)
+@contextlib.contextmanager
+def few_descriptors(t, stack, daemon):
+    """Thirty clients come to a daemon that can open six descriptors; yields them.  Afterwards others get through again."""
     healthy = stack.client()
     healthy.roundtrip()
-    soft, hard = resource.prlimit(stack.guest.pid, resource.RLIMIT_NOFILE)
+    soft, hard = resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE)
     t.eq(soft, hard, "the soft limit was raised at start")
-    used = len(stack.guest.fds())
-    resource.prlimit(stack.guest.pid, resource.RLIMIT_NOFILE, (used + 6, hard))
+    resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE, (len(daemon.fds()) + 6, hard))
     clients = []
     for _ in range(30):
         try:
@@ -307,60 +305,57 @@ def own_descriptor_limit(t):
             c.dispatch(0.05)
         except (OSError, EOFError, Failure, TimeoutError):
             pass
-    for c in clients[:3]:
-        try:
-            if "wl_shm" in [g[0] for g in c.globals.values()]:
-                shm = c.bind("wl_shm", 1)
-                for _ in range(20):
-                    fd = os.memfd_create("x")
-                    os.ftruncate(fd, 4096)
-                    c.create(shm, "create_pool", fd, 4096)
-                    os.close(fd)
-        except (OSError, EOFError, Failure, TimeoutError):
-            pass
     healthy.roundtrip()
-    resource.prlimit(stack.guest.pid, resource.RLIMIT_NOFILE, (3, hard))
-    waiting = socket.socket(socket.AF_UNIX)
-    waiting.connect(stack.display)
-    clients.append(waiting)
-    trace = Trace(t, stack.guest)
-    t.wait(lambda: len(trace.between_pings(stack.guest)) >= 2, "three heartbeats", 60)
-    trace.stop()
-    between = trace.between_pings(stack.guest)
-    # The pause between two tries is a fourth of a heartbeat. Each: its end, the client that waits; and PING and PONG.
-    t.ok(all(0 < refusals <= 5 and wakes <= 12 for wakes, refusals in between),
-         f"(wake-ups, clients that it could not accept) between heartbeats: {between}")
+    yield clients
+    healthy.roundtrip()
     for c in clients:
         c.close()
-    resource.prlimit(stack.guest.pid, resource.RLIMIT_NOFILE, (soft, hard))
+    resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE, (soft, hard))
     t.wait(stack.usable, "clients get through again")
     healthy.roundtrip()
 
 
 @test(direct=False)
-def own_descriptor_limit_of_the_host(t):
-    fake = t.fake()
-    stack = t.stack(fake)
-    healthy = stack.client()
-    healthy.roundtrip()
-    soft, hard = resource.prlimit(stack.host.pid, resource.RLIMIT_NOFILE)
-    t.eq(soft, hard, "the soft limit was raised at start")
-    resource.prlimit(stack.host.pid, resource.RLIMIT_NOFILE, (len(stack.host.fds()) + 6, hard))
-    clients = []
-    for _ in range(30):
-        try:
-            c = Client(stack.display, timeout=1)
-            clients.append(c)
-            c.registry = c.get_registry()
-            c.dispatch(0.05)
-        except (OSError, EOFError, Failure, TimeoutError):
-            pass
-    healthy.roundtrip()
-    for c in clients:
-        c.close()
-    resource.prlimit(stack.host.pid, resource.RLIMIT_NOFILE, (soft, hard))
+def own_descriptor_limit(t):
+    """The guest daemon out of descriptors: clients that need more get an error or wait, and it recovers."""
+    stack = t.stack(t.fake())
+    with few_descriptors(t, stack, stack.guest) as clients:
+        for c in clients[:3]:
+            try:
+                if "wl_shm" in [g[0] for g in c.globals.values()]:
+                    shm = c.bind("wl_shm", 1)
+                    for _ in range(20):
+                        fd = os.memfd_create("x")
+                        os.ftruncate(fd, 4096)
+                        c.create(shm, "create_pool", fd, 4096)
+                        os.close(fd)
+            except (OSError, EOFError, Failure, TimeoutError):
+                pass
+
+
+@test(direct=False, waits=True)
+def no_descriptor_for_those_who_wait(t):
+    """A client that cannot be accepted wakes the guest daemon now and then, not without end."""
+    stack = t.stack(t.fake())
+    limits = resource.prlimit(stack.guest.pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(stack.guest.pid, resource.RLIMIT_NOFILE, (3, limits[1]))
+    with Client(stack.display):
+        trace = Trace(t, stack.guest)
+        t.wait(lambda: len(trace.between_pings(stack.guest)) >= 2, "three heartbeats", 60)
+        trace.stop()
+        between = trace.between_pings(stack.guest)
+        # The pause between two tries is a fourth of a heartbeat. Each: its end, the client; and PING and PONG.
+        t.ok(all(0 < refusals <= 5 and wakes <= 12 for wakes, refusals in between),
+             f"(wake-ups, clients that it could not accept) between heartbeats: {between}")
+    resource.prlimit(stack.guest.pid, resource.RLIMIT_NOFILE, limits)
     t.wait(stack.usable, "clients get through again")
-    healthy.roundtrip()
+
+
+@test(direct=False)
+def own_descriptor_limit_of_the_host(t):
+    stack = t.stack(t.fake())
+    with few_descriptors(t, stack, stack.host):
+        pass
 
 
 # -- limits of the host's policy

@@ -48,6 +48,19 @@ def screen_copy_into_a_client_buffer(t):
 
 
 @test
+def screen_copies_are_of_shared_memory(t):
+    """What the compositor would like of a dmabuf is about the host's GPU: the client hears of shared memory only."""
+    rig = Rig(t, globals=GLOBALS + [CAPTURE], host_args=["--allow", "zwlr_screencopy_manager_v1"])
+    frame = screencopy(t, rig)
+    rig.peer.event(frame, "buffer", 1, 100, 60, 400)
+    rig.peer.event(frame, "linux_dmabuf", 0x34325258, 100, 60)
+    rig.peer.event(frame, "buffer_done")
+    rig.client.wait_event("zwlr_screencopy_frame_v1", "buffer_done")
+    t.eq([m.name for m in rig.client.events if m.interface == "zwlr_screencopy_frame_v1"], ["buffer", "buffer_done"],
+         "events of the frame")
+
+
+@test
 def screen_copy_then_show(t):
     """A captured buffer that the client then shows, partly redrawn, is right on the host."""
     rig = Rig(t, globals=GLOBALS + [CAPTURE], host_args=["--allow", "zwlr_screencopy_manager_v1"])

@@ -141,6 +141,14 @@ def export_sockets_that_were_left_behind(t):
     t.eq(r.returncode, 1, "status")
     t.has(folder, r.stderr, "its message")
     t.has("--export PATH", r.stderr, "its message")
+    # As libvirt starts it, which would not tell why the VM does not start: a GPU without export.
+    ours, its = socket.socketpair()
+    proc = t.spawn([GPU, "--fd", str(its.fileno())], env, name="wayvsock-gpu", pass_fds=[its.fileno()])
+    its.close()
+    t.wait(lambda: "no buffers are exported" in proc.log() or not proc.alive, "it says so")
+    t.ok(proc.alive, "the device serves")
+    ours.close()
+    t.eq(proc.wait(), 0, "status")
 
 
 @test(direct=False)

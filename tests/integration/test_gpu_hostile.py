@@ -191,12 +191,11 @@ def drivers_that_start_anew(t):
     client.import_(1, PAGE)
     vms.refused(client, "session", "an import before a new proof")
     t.eq(session.bound()[0], False, "the first proof holds no more")
+    session.bind(NONCE)
     other.roundtrip()
-    session = vms.session()
     client, memory, buffer = memory_client(session, 1)
     client.copy(memory, client.import_(1, PAGE), PAGE)
     t.ok(watch(fake, client, buffer)[:] == stamp("new", 1), "the new resource, after a new proof")
-    other = session.client()
     other.roundtrip()
     vms.gpus["bad"].kill()
     client.copy(memory, 1, PAGE)
@@ -436,6 +435,34 @@ def sessions(t):
     last.client().roundtrip()
     other.roundtrip()
     vms.logged("session")
+
+
+@test(timeout=120)
+def devices_that_are_found(t):
+    """Where the host looks for a VM's device, the device of another VM is not to be had, whoever put the nonce there."""
+    vms = Vms(t, t.fake(), searched=True)
+    good = vms.vgpus["good"]
+    good.create(5)
+    neighbour = vms.session("good")
+    other = neighbour.client()
+    other.import_(5, PAGE)
+    other.roundtrip()
+    thief = vms.session(bind=False)
+    nonce = thief.probe()
+    good.write(5, nonce)                        # a picture that somebody showed it begins like this
+    thief.probed(5)
+    t.eq(thief.bound()[0], False, "bound to the other VM's device")
+    client = thief.client()
+    client.import_(5, PAGE)
+    vms.refused(client, "session", "the other VM's resource")
+    vms.vgpus["bad"].write(NONCE, nonce)
+    thief.probed(NONCE)
+    t.eq(thief.bound()[0], True, "bound to its own device")
+    works = thief.client()
+    works.import_(NONCE, PAGE)
+    works.roundtrip()
+    other.import_(5, PAGE)
+    other.roundtrip()
 
 
 def descriptors(vms):

@@ -14,17 +14,9 @@ import time
 from harness import main, test
 
 
-def setup(t, **options):
-    fake = t.fake(**options)
-    stack = t.stack(fake)
-    client = stack.client()
-    peer = fake.peer_of(client)
-    return fake, stack, client, peer
-
-
 @test
 def requests_byte_by_byte(t):
-    fake, _, client, peer = setup(t)
+    fake, _, client, peer = t.connected()
     compositor = client.bind("wl_compositor", 4)
     surface = client.create(compositor, "create_surface")
     client.roundtrip()
@@ -40,7 +32,7 @@ def requests_byte_by_byte(t):
 
 @test
 def events_byte_by_byte(t):
-    fake, _, client, peer = setup(t)
+    fake, _, client, peer = t.connected()
     seat = client.bind("wl_seat", 5)
     pointer = client.create(seat, "get_pointer")
     client.roundtrip()
@@ -54,7 +46,7 @@ def events_byte_by_byte(t):
 @test
 def messages_split_at_every_place(t):
     """Two writes with a pause between, cut at each position of the pair of messages."""
-    fake, _, client, peer = setup(t)
+    fake, _, client, peer = t.connected()
     compositor = client.bind("wl_compositor", 4)
     surface = client.create(compositor, "create_surface")
     client.roundtrip()
@@ -71,7 +63,7 @@ def messages_split_at_every_place(t):
 @test
 def fds_of_a_fragmented_message(t):
     """The descriptor comes with the first byte, the rest of the message one byte at a time."""
-    fake, _, client, peer = setup(t)
+    fake, _, client, peer = t.connected()
     shm = client.bind("wl_shm", 1)
     client.roundtrip()
     fd = os.memfd_create("pool")
@@ -92,7 +84,7 @@ def fds_of_a_fragmented_message(t):
 @test
 def fds_early(t):
     """Descriptors may come before the message that names them, with an earlier one."""
-    fake, _, client, peer = setup(t)
+    fake, _, client, peer = t.connected()
     shm = client.bind("wl_shm", 1)
     client.roundtrip()
     fd = os.memfd_create("pool")
@@ -111,7 +103,7 @@ def fds_early(t):
 @test
 def fds_28_at_once(t):
     """28 pools in one sendmsg: as much as libwayland sends; each keeps its own file."""
-    fake, _, client, peer = setup(t)
+    fake, _, client, peer = t.connected()
     shm = client.bind("wl_shm", 1)
     client.roundtrip()
     data, fds, sizes = b"", [], []
@@ -137,7 +129,7 @@ def fds_28_at_once(t):
 @test
 def events_with_many_fds(t):
     """200 keymaps in one go: read-once files keep their order and content."""
-    fake, _, client, peer = setup(t)
+    fake, _, client, peer = t.connected()
     seat = client.bind("wl_seat", 5)
     keyboard = client.create(seat, "get_keyboard")
     client.roundtrip()
@@ -156,7 +148,7 @@ def events_with_many_fds(t):
 @test
 def keymap_is_mappable(t):
     """The client gets a file that it can map privately, and cannot change for others."""
-    fake, _, client, peer = setup(t)
+    fake, _, client, peer = t.connected()
     seat = client.bind("wl_seat", 7)
     keyboard = client.create(seat, "get_keyboard")
     client.roundtrip()
@@ -175,7 +167,7 @@ def keymap_is_mappable(t):
 @test
 def large_messages(t):
     """Messages beyond libwayland's old 4096 bytes pass in both directions, up to the format's 64 KiB."""
-    fake, _, client, peer = setup(t)
+    fake, _, client, peer = t.connected()
     wm = client.bind("xdg_wm_base", 1)
     compositor = client.bind("wl_compositor", 4)
     surface = client.create(compositor, "create_surface")
@@ -198,7 +190,7 @@ def large_messages(t):
 @test
 def strings_and_arrays_pass_exactly(t):
     """Null strings, empty strings, UTF-8 and every padding."""
-    fake, _, client, peer = setup(t)
+    fake, _, client, peer = t.connected()
     seat = client.bind("wl_seat", 5)
     manager = client.bind("wl_data_device_manager", 3)
     source = client.create(manager, "create_data_source")
@@ -217,7 +209,7 @@ def strings_and_arrays_pass_exactly(t):
 @test
 def slow_client_gets_everything(t):
     """A client that does not read for a while finds all events in order when it does."""
-    fake, _, client, peer = setup(t)
+    fake, _, client, peer = t.connected()
     seat = client.bind("wl_seat", 5)
     pointer = client.create(seat, "get_pointer")
     client.roundtrip()
@@ -232,7 +224,7 @@ def slow_client_gets_everything(t):
 @test
 def slow_compositor_gets_everything(t):
     """A compositor that does not read for a while gets all requests in order; the client blocks in between."""
-    fake, _, client, peer = setup(t)
+    fake, _, client, peer = t.connected()
     compositor = client.bind("wl_compositor", 4)
     surface = client.create(compositor, "create_surface")
     client.roundtrip()

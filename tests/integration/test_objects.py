@@ -15,18 +15,10 @@ from harness.fake import GLOBALS
 from harness.wire import SERVER_ID
 
 
-def setup(t, **options):
-    fake = t.fake(**options)
-    stack = t.stack(fake)
-    client = stack.client()
-    peer = fake.peer_of(client)
-    return fake, stack, client, peer
-
-
 @test
 def ids_pass_unchanged(t):
     """What the client calls 17 the compositor calls 17."""
-    _, _, client, peer = setup(t)
+    _, _, client, peer = t.connected()
     compositor = client.bind("wl_compositor", 4)
     ids = [client.create(compositor, "create_surface") for _ in range(40)]
     client.roundtrip()
@@ -37,7 +29,7 @@ def ids_pass_unchanged(t):
 @test
 def requests_keep_order_and_bytes(t):
     """A long mixed batch arrives as it was sent, message for message."""
-    _, _, client, peer = setup(t)
+    _, _, client, peer = t.connected()
     compositor = client.bind("wl_compositor", 4)
     surface = client.create(compositor, "create_surface")
     client.roundtrip()
@@ -57,7 +49,7 @@ def requests_keep_order_and_bytes(t):
 @test
 def delete_id_and_reuse(t):
     """An id is reused for another interface as soon as the client knows that it is free."""
-    _, _, client, peer = setup(t)
+    _, _, client, peer = t.connected()
     compositor = client.bind("wl_compositor", 4)
     for _ in range(20):
         surface = client.create(compositor, "create_surface")
@@ -77,7 +69,7 @@ def delete_id_and_reuse(t):
 
 @test
 def callbacks_reuse_one_id(t):
-    _, _, client, peer = setup(t)
+    _, _, client, peer = t.connected()
     highest = client.next_id
     for _ in range(500):
         client.roundtrip()
@@ -87,7 +79,7 @@ def callbacks_reuse_one_id(t):
 @test
 def server_created_ids(t):
     """wl_data_device.data_offer makes objects at 0xff000000 and above, in order; requests to them pass."""
-    fake, _, client, peer = setup(t)
+    fake, _, client, peer = t.connected()
     seat = client.bind("wl_seat", 5)
     manager = client.bind("wl_data_device_manager", 3)
     device = client.create(manager, "get_data_device", seat)
@@ -120,7 +112,7 @@ def server_created_ids(t):
 @test
 def events_to_zombies(t):
     """Events to an object that the client has destroyed are no error, and what follows still arrives."""
-    fake, _, client, peer = setup(t)
+    fake, _, client, peer = t.connected()
     seat = client.bind("wl_seat", 5)
     compositor = client.bind("wl_compositor", 4)
     surface = client.create(compositor, "create_surface")
@@ -142,7 +134,7 @@ def events_to_zombies(t):
 @test
 def zombie_events_with_fds(t):
     """The descriptor of an event to a destroyed keyboard neither leaks nor moves to the next event."""
-    fake, stack, client, peer = setup(t)
+    fake, stack, client, peer = t.connected()
     seat = client.bind("wl_seat", 5)
     first = client.create(seat, "get_keyboard")
     second = client.create(seat, "get_keyboard")
@@ -173,7 +165,7 @@ def zombie_events_with_fds(t):
 @test
 def zombie_makes_server_objects(t):
     """A data_offer event to a destroyed data device makes an object that nobody will name; nothing breaks."""
-    fake, _, client, peer = setup(t)
+    fake, _, client, peer = t.connected()
     seat = client.bind("wl_seat", 5)
     manager = client.bind("wl_data_device_manager", 3)
     device = client.create(manager, "get_data_device", seat)
@@ -195,7 +187,7 @@ def zombie_makes_server_objects(t):
 def version_is_capped_by_the_compositor(t):
     """A global is never advertised above the compositor's version."""
     globals_ = [(i, 1) for i, _ in GLOBALS]
-    _, _, client, _ = setup(t, globals=globals_)
+    _, _, client, _ = t.connected(globals=globals_)
     for interface, version in client.globals.values():
         t.eq(version, 1, interface)
 
@@ -203,7 +195,7 @@ def version_is_capped_by_the_compositor(t):
 @test(direct=False)
 def version_is_capped_by_the_table(t):
     """Nor above what the tables know: version 1000 of wl_compositor is not passed on."""
-    _, _, client, _ = setup(t, globals=[("wl_compositor", 1000), ("wl_shm", 1), ("wl_seat", 1000)])
+    _, _, client, _ = t.connected(globals=[("wl_compositor", 1000), ("wl_shm", 1), ("wl_seat", 1000)])
     found = {i: v for i, v in client.globals.values()}
     t.ok(4 <= found["wl_compositor"] < 50, f"wl_compositor {found['wl_compositor']}")
     t.ok(7 <= found["wl_seat"] < 50, f"wl_seat {found['wl_seat']}")
@@ -211,7 +203,7 @@ def version_is_capped_by_the_table(t):
 
 @test
 def global_names_pass_unchanged(t):
-    fake, _, client, _ = setup(t)
+    fake, _, client, _ = t.connected()
     for name, (interface, _) in client.globals.items():
         t.eq(fake.globals[name][0], interface, f"global {name}")
 
@@ -219,7 +211,7 @@ def global_names_pass_unchanged(t):
 @test(direct=False)
 def hidden_globals_and_their_removal(t):
     """A hidden global is in no registry; its global_remove reaches nobody, that of a shown one everybody."""
-    fake, _, client, peer = setup(t, globals=GLOBALS + [("zwlr_screencopy_manager_v1", 3), ("zwlr_layer_shell_v1", 4),
+    fake, _, client, peer = t.connected(globals=GLOBALS + [("zwlr_screencopy_manager_v1", 3), ("zwlr_layer_shell_v1", 4),
                                                         ("made_up_interface_v9", 1)])
     second = client.get_registry()
     client.roundtrip()
@@ -244,7 +236,7 @@ def hidden_globals_and_their_removal(t):
 @test
 def removed_name_is_used_again(t):
     """A compositor may give the name of a removed global to another interface."""
-    fake, _, client, peer = setup(t)
+    fake, _, client, peer = t.connected()
     name = fake.add_global("wl_output", 4)
     client.roundtrip()
     fake.remove_global(name)
@@ -262,7 +254,7 @@ def removed_name_is_used_again(t):
 @test
 def bind_of_a_global_that_just_went(t):
     """The client may bind before it saw the global_remove: no error on our side."""
-    fake, _, client, peer = setup(t)
+    fake, _, client, peer = t.connected()
     name = fake.add_global("wl_output", 4)
     client.roundtrip()
     fake.remove_global(name)
@@ -274,7 +266,7 @@ def bind_of_a_global_that_just_went(t):
 @test
 def compositors_error_reaches_the_client(t):
     """wl_display.error of the compositor arrives with object, code and text; then the connection ends."""
-    fake, _, client, peer = setup(t)
+    fake, _, client, peer = t.connected()
     compositor = client.bind("wl_compositor", 4)
     surface = client.create(compositor, "create_surface")
     client.roundtrip()
@@ -292,7 +284,7 @@ def compositors_error_reaches_the_client(t):
 @test(direct=False)
 def error_crosses_requests_on_their_way(t):
     """The compositor says why and closes while more requests come: the client still gets the error."""
-    fake, stack, client, peer = setup(t)
+    fake, stack, client, peer = t.connected()
     surface = client.create(client.bind("wl_compositor", 4), "create_surface")
     client.roundtrip()
     for stopped, what in ((True, "the requests were there first"), (False, "the error was there first")):
@@ -317,7 +309,7 @@ def error_crosses_requests_on_their_way(t):
 @test
 def client_leaves_and_compositor_sees_it(t):
     """All requests sent before the client closed still arrive, then the connection at the compositor ends."""
-    fake, _, client, peer = setup(t)
+    fake, _, client, peer = t.connected()
     compositor = client.bind("wl_compositor", 4)
     surface = client.create(compositor, "create_surface")
     client.roundtrip()
@@ -331,7 +323,7 @@ def client_leaves_and_compositor_sees_it(t):
 @test
 def compositor_leaves_and_client_sees_it(t):
     """All events sent before the compositor closed still arrive."""
-    fake, _, client, peer = setup(t)
+    fake, _, client, peer = t.connected()
     seat = client.bind("wl_seat", 5)
     pointer = client.create(seat, "get_pointer")
     client.roundtrip()
@@ -369,7 +361,7 @@ def presentation_times_name_a_clock(t):
 
 @test
 def two_clients_do_not_mix(t):
-    fake, stack, first, peer1 = setup(t)
+    fake, stack, first, peer1 = t.connected()
     second = stack.client()
     peer2 = fake.peer_of(second)
     compositor1, compositor2 = first.bind("wl_compositor", 4), second.bind("wl_compositor", 4)

@@ -213,6 +213,14 @@ static inline void introduce(struct world *w)
     assert_int_equal(peer_bind(&w->p, 1000, nonce, 0), EXPORT_OK);
 }
 
+/* Resource 7 is two pages, which the client asks for. */
+static inline struct export_exported export_two_pages(struct world *w)
+{
+    introduce(w);
+    driver_make(&w->f, 7, FIRST, SECOND);
+    return peer_export(&w->p, 7);
+}
+
 /* Its own page count's worth of memory, filled. */
 static inline int make_mirror(uint64_t size, uint8_t **ret_bytes)
 {

@@ -160,6 +160,13 @@ static inline uint8_t *start_pool(int *ret_file, uint8_t **ret_map)
     return view;
 }
 
+static inline void end_pool(int file, uint8_t *map, uint8_t *view)
+{
+    munmap(map, POOL_SIZE);
+    munmap(view, POOL_SIZE);
+    fd_close(file);
+}
+
 static inline void commit(uint32_t buffer, uint32_t x, uint32_t y, uint32_t width, uint32_t height)
 {
     uint8_t bytes[200];

@@ -152,6 +152,25 @@ static void test_accepted_buffers_are_as_large_as_connected_ones(void **state)
     close(plain);
 }
 
+/* Services have masks that would keep others out whom an option lets in. */
+static void test_the_mode_is_what_was_asked_for(void **state)
+{
+    static const mode_t modes[] = {0600, 0660, 0666};
+    char path[96];
+    struct stat st;
+    (void)state;
+    snprintf(path, sizeof(path), "%s/socket", folder);
+    mode_t mask = umask(077);
+    for (size_t i = 0; i < 3; i++) {
+        int fd = address_listen_path(path, SOCK_SEQPACKET, modes[i], error, sizeof(error));
+        assert_true(fd >= 0);
+        assert_int_equal(stat(path, &st), 0);
+        assert_int_equal(st.st_mode & 07777, modes[i]);
+        address_unlisten(fd);
+    }
+    assert_int_equal(umask(mask), 077);
+}
+
 static void test_stale_socket_is_replaced(void **state)
 {
     struct address address = unix_in_folder("s");
@@ -558,6 +577,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         t(test_unix_listen_connect_accept),
         t(test_accepted_buffers_are_as_large_as_connected_ones),
+        t(test_the_mode_is_what_was_asked_for),
         t(test_stale_socket_is_replaced),
         t(test_stale_lock_file_does_not_matter),
         t(test_live_socket_is_never_replaced),

@@ -43,9 +43,7 @@ static void test_binding(void **state)
 static void test_export(void **state)
 {
     struct world *w = *state;
-    introduce(w);
-    driver_make(&w->f, 7, FIRST, SECOND);
-    struct export_exported e = peer_export(&w->p, 7);
+    struct export_exported e = export_two_pages(w);
     assert_int_equal(e.status, EXPORT_OK);
     assert_int_equal(e.buffer.size, 2 * PAGE);
     assert_int_equal(e.buffer.width, 64);
@@ -177,9 +175,7 @@ static void test_copies_out_of_range(void **state)
     struct world *w = *state;
     uint8_t *mirror;
     int fd = make_mirror(2 * PAGE, &mirror);
-    introduce(w);
-    driver_make(&w->f, 7, FIRST, SECOND);
-    struct export_exported e = peer_export(&w->p, 7);
+    struct export_exported e = export_two_pages(w);
     peer_mirror(&w->p, e.buffer.id, fd, 2 * PAGE);
     static const struct {
         const char *what;
@@ -233,9 +229,7 @@ static void test_mirrors_that_do_not_serve(void **state)
 {
     struct world *w = *state;
     int ends[2];
-    introduce(w);
-    driver_make(&w->f, 7, FIRST, SECOND);
-    uint32_t id = peer_export(&w->p, 7).buffer.id;
+    uint32_t id = export_two_pages(w).buffer.id;
     int unsealed = fd_memfd("mirror", 2 * PAGE), small = fd_memfd("mirror", 2 * PAGE - 1);
     fcntl(small, F_ADD_SEALS, F_SEAL_SHRINK);
     assert_int_equal(pipe(ends), 0);

@@ -21,9 +21,7 @@ static void test_unref_waits_for_release(void **state)
     uint32_t written;
     uint8_t *mirror;
     int fd = make_mirror(2 * PAGE, &mirror);
-    introduce(w);
-    driver_make(&w->f, 7, FIRST, SECOND);
-    struct export_exported one = peer_export(&w->p, 7), two = peer_export(&w->p, 7);
+    struct export_exported one = export_two_pages(w), two = peer_export(&w->p, 7);
     peer_mirror(&w->p, one.buffer.id, fd, 2 * PAGE);
     unsigned slot = put_unref(w, 7);
     peer_answer(&w->p, EXPORT_GONE);
@@ -56,9 +54,7 @@ static void test_unref_waits_not_forever(void **state)
 {
     struct world *w = *state;
     uint32_t written;
-    introduce(w);
-    driver_make(&w->f, 7, FIRST, SECOND);
-    uint32_t id = peer_export(&w->p, 7).buffer.id;
+    uint32_t id = export_two_pages(w).buffer.id;
     unsigned slot = put_unref(w, 7);
     peer_gone(&w->p, id);
     assert_int_equal(frontend_take(&w->f, 0, &written), slot); /* nobody released it */
@@ -75,9 +71,7 @@ static void test_client_that_goes_away(void **state)
 {
     struct world *w = *state;
     uint32_t written;
-    introduce(w);
-    driver_make(&w->f, 7, FIRST, SECOND);
-    uint32_t id = peer_export(&w->p, 7).buffer.id;
+    uint32_t id = export_two_pages(w).buffer.id;
     unsigned slot = put_unref(w, 7);
     peer_gone(&w->p, id);
     turn_times(w->loop, 5);
@@ -119,9 +113,7 @@ static void test_detached_memory_is_gone(void **state)
     struct world *w = *state;
     uint8_t *mirror;
     int fd = make_mirror(2 * PAGE, &mirror);
-    introduce(w);
-    driver_make(&w->f, 7, FIRST, SECOND);
-    struct export_exported e = peer_export(&w->p, 7);
+    struct export_exported e = export_two_pages(w);
     peer_mirror(&w->p, e.buffer.id, fd, 2 * PAGE);
     assert_int_equal(driver_simple(&w->f, VIRTIO_GPU_CMD_RESOURCE_DETACH_BACKING, 7),
                      VIRTIO_GPU_RESP_OK_NODATA);
@@ -147,9 +139,7 @@ static void test_reset(void **state)
 {
     struct world *w = *state;
     struct export_reset reset;
-    introduce(w);
-    driver_make(&w->f, 7, FIRST, SECOND);
-    struct export_exported e = peer_export(&w->p, 7);
+    struct export_exported e = export_two_pages(w);
     uint64_t epoch = device_epoch(w->device);
     frontend_set(&w->f, VHOST_USER_RESET_DEVICE, NULL, 0, NULL, 0);
     const uint8_t *payload = peer_answer(&w->p, EXPORT_RESET);

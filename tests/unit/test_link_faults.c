@@ -141,6 +141,26 @@ static void test_another_owner_takes_over(void **state)
     assert_int_equal(f.batches, 1);
 }
 
+/* Rows and stream bytes go to frame() when nobody takes them: it knows what does not belong. */
+static void test_bulk_that_nobody_takes(void **state)
+{
+    (void)state;
+    static const struct link_ops first = {.frame = on_frame, .closed = on_closed};
+    link_adopt(f.link, &first, &f);
+    uint8_t bytes[600], unused[100];
+    size_t n = link_stream_data_encode(bytes, 2, 50);
+    memset(bytes + n, 7, 50);
+    n += 50;
+    n += put_rows(bytes + n, &(struct link_mem_write){1, 100, 1, 100, 0}, unused, 1);
+    send_raw(bytes, n);
+    turn_times(f.loop, 3);
+    assert_int_equal(f.frames, 3);
+    assert_int_equal(f.types[0], LINK_STREAM_DATA);
+    assert_int_equal(f.types[1], LINK_MEM_WRITE);
+    assert_int_equal(f.types[2], LINK_PING);
+    assert_int_equal(f.payload_n, 8); /* of the PING alone */
+}
+
 static void test_descriptor_with_the_first_bytes(void **state)
 {
     (void)state;
@@ -183,6 +203,7 @@ int main(void)
         LINK_TEST(test_refusing_a_frame),
         LINK_TEST(test_stopping_from_a_frame),
         LINK_TEST(test_another_owner_takes_over),
+        LINK_TEST(test_bulk_that_nobody_takes),
         LINK_TEST(test_descriptor_with_the_first_bytes),
         LINK_TEST(test_unwanted_descriptors_are_not_kept),
     };

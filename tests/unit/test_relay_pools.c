@@ -23,9 +23,7 @@ static void test_pixels_are_there_before_the_commit(void **state)
     commit(BUFFER, 8, 2, 4, 3);
     expect_commit();
     assert_memory_equal(view + 4096, expected, sizeof(expected));
-    munmap(map, POOL_SIZE);
-    munmap(view, POOL_SIZE);
-    fd_close(file);
+    end_pool(file, map, view);
 }
 
 static void test_pages_that_no_buffer_covers_are_given_back(void **state)
@@ -40,13 +38,85 @@ static void test_pages_that_no_buffer_covers_are_given_back(void **state)
     assert_memory_equal(view + 4096, map + 4096, 16384); /* it is still shown */
     commit(0, 0, 0, 64, 64);
     expect_commit();
+    sync_with(AFTER);
     turn_times(R.loop, 5);
     assert_int_equal(memory_allocated(R.host->memories), 0);
     assert_int_equal(view[4096], 0);
     assert_int_equal(view[4096 + 16383], 0);
-    munmap(map, POOL_SIZE);
-    munmap(view, POOL_SIZE);
-    fd_close(file);
+    end_pool(file, map, view);
+}
+
+/* A compositor that repaints before it reads what came shows what it has. */
+static void test_pages_stay_until_the_compositor_has_read(void **state)
+{
+    (void)state;
+    int file;
+    uint8_t *map, *view = start_pool(&file, &map);
+    commit(BUFFER, 0, 0, 64, 64);
+    expect_commit();
+    sync_with(AFTER);
+    commit(0, 0, 0, 64, 64);
+    wire_send(&R.client, BUFFER, BUFFER_DESTROY, "");
+    turn_times(R.loop, 10); /* it lies in the compositor's socket */
+    assert_memory_equal(view + 4096, map + 4096, 16384);
+    expect_commit();
+    wire_expect(&R.compositor, BUFFER, "wl_buffer", "destroy");
+    wire_send(&R.compositor, 1, DISPLAY_DELETE_ID, "u", BUFFER);
+    turn_times(R.loop, 10);
+    assert_int_equal(memory_allocated(R.host->memories), 0);
+    end_pool(file, map, view);
+}
+
+static void test_pages_that_a_newer_buffer_covers_stay(void **state)
+{
+    (void)state;
+    enum { NEWER = AFTER, SYNC };
+    int file;
+    uint8_t *map, *view = start_pool(&file, &map);
+    commit(BUFFER, 0, 0, 64, 64);
+    expect_commit();
+    /* Another one at its place, which is shown when the compositor says that it read of the first.
+     */
+    wire_send(&R.client, BUFFER, BUFFER_DESTROY, "");
+    wire_send(&R.client, POOL, POOL_CREATE_BUFFER, "uuuuuu", NEWER, 4096, 64, 64, 256, 0);
+    fill_pattern(map + 4096, 16384, 7);
+    commit(NEWER, 0, 0, 64, 64);
+    wire_send(&R.client, NEWER, BUFFER_DESTROY, "");
+    commit(0, 0, 0, 64, 64);
+    turn_times(R.loop, 10);
+    wire_send(&R.compositor, 1, DISPLAY_DELETE_ID, "u", BUFFER);
+    wire_send(&R.compositor, 1, DISPLAY_DELETE_ID, "u", NEWER);
+    wire_expect(&R.client, 1, "wl_display", "delete_id");
+    wire_expect(&R.client, 1, "wl_display", "delete_id");
+    turn_times(R.loop, 10);
+    assert_memory_equal(view + 4096, map + 4096, 16384);
+    wire_expect(&R.compositor, BUFFER, "wl_buffer", "destroy");
+    wire_expect(&R.compositor, POOL, "wl_shm_pool", "create_buffer");
+    expect_commit();
+    wire_expect(&R.compositor, NEWER, "wl_buffer", "destroy");
+    expect_commit();
+    sync_with(SYNC);
+    turn_times(R.loop, 5);
+    assert_int_equal(memory_allocated(R.host->memories), 0);
+    end_pool(file, map, view);
+}
+
+/* What waits for the compositor's answer holds no file open. */
+static void test_pages_of_closed_memory_are_forgotten(void **state)
+{
+    (void)state;
+    int file;
+    uint8_t *map, *view = start_pool(&file, &map);
+    wire_send(&R.client, BUFFER, BUFFER_DESTROY, "");
+    wire_expect(&R.compositor, BUFFER, "wl_buffer", "destroy");
+    assert_non_null(R.guest->uncovered);
+    wire_send(&R.client, POOL, POOL_DESTROY, "");
+    wire_expect(&R.compositor, POOL, "wl_shm_pool", "destroy");
+    assert_null(R.guest->uncovered);
+    wire_send(&R.compositor, 1, DISPLAY_DELETE_ID, "u", BUFFER);
+    wire_expect(&R.client, 1, "wl_display", "delete_id");
+    assert_int_equal(R.host->memories_n, 0);
+    end_pool(file, map, view);
 }
 
 static void test_pools_on_one_file_and_resize(void **state)
@@ -81,9 +151,7 @@ static void test_pools_on_one_file_and_resize(void **state)
     turn_times(R.loop, 5);
     assert_int_equal(R.guest->memories_n, 0);
     assert_int_equal(R.host->memories_n, 0);
-    munmap(map, POOL_SIZE);
-    munmap(view, POOL_SIZE);
-    fd_close(file);
+    end_pool(file, map, view);
 }
 
 static void test_a_resize_beyond_the_file(void **state)
@@ -92,9 +160,7 @@ static void test_a_resize_beyond_the_file(void **state)
     int file;
     uint8_t *map, *view = start_pool(&file, &map);
     wire_send(&R.client, POOL, POOL_RESIZE, "u", 2 * POOL_SIZE);
-    munmap(map, POOL_SIZE);
-    munmap(view, POOL_SIZE);
-    fd_close(file);
+    end_pool(file, map, view);
     expect_error(POOL, WL_SHM_INVALID_FD, "wl_shm_pool#7.resize");
 }
 
@@ -105,9 +171,7 @@ static void test_a_file_that_shrinks(void **state)
     uint8_t *map, *view = start_pool(&file, &map);
     assert_int_equal(ftruncate(file, 8192), 0);
     commit(BUFFER, 0, 0, 64, 64);
-    munmap(map, POOL_SIZE);
-    munmap(view, POOL_SIZE);
-    fd_close(file);
+    end_pool(file, map, view);
     expect_error(BUFFER, WL_SHM_INVALID_FD, "error accessing SHM buffer");
 }
 
@@ -163,9 +227,7 @@ static void test_the_quota_of_memory(void **state)
     int file;
     uint8_t *map, *view = start_pool(&file, &map);
     commit(BUFFER, 0, 0, 64, 64);
-    munmap(map, POOL_SIZE);
-    munmap(view, POOL_SIZE);
-    fd_close(file);
+    end_pool(file, map, view);
     expect_error(1, WL_DISPLAY_NO_MEMORY, "max-memory");
 }
 
@@ -200,9 +262,7 @@ static void test_a_screen_copy(void **state)
     uint8_t untouched[4096];
     fill_pattern(untouched, 4096, 12);
     assert_memory_equal(map, untouched, 4096);
-    munmap(map, POOL_SIZE);
-    munmap(view, POOL_SIZE);
-    fd_close(file);
+    end_pool(file, map, view);
 }
 
 static void test_the_compositor_frees_a_live_buffer(void **state)
@@ -212,9 +272,8 @@ static void test_the_compositor_frees_a_live_buffer(void **state)
     uint8_t *map, *view = start_pool(&file, &map);
     wire_send(&R.compositor, 1, DISPLAY_DELETE_ID, "u", BUFFER);
     wire_expect(&R.client, 1, "wl_display", "delete_id");
-    munmap(map, POOL_SIZE);
-    munmap(view, POOL_SIZE);
-    fd_close(file); /* LeakSanitizer: what was to be punched is forgotten with the relay */
+    end_pool(file, map,
+             view); /* LeakSanitizer: what was to be punched is forgotten with the relay */
 }
 
 static void test_destroyed_in_the_middle(void **state)
@@ -229,9 +288,7 @@ static void test_destroyed_in_the_middle(void **state)
     wire_send_fd(&R.compositor, ends[1], AFTER, SOURCE_SEND, "s", "a/b");
     turn_times(R.loop, 1);
     fd_close(ends[0]);
-    munmap(map, POOL_SIZE);
-    munmap(view, POOL_SIZE);
-    fd_close(file); /* the teardown destroys both relays with all they have */
+    end_pool(file, map, view); /* the teardown destroys both relays with all they have */
 }
 
 int main(void)
@@ -239,6 +296,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         SESSION_TEST(test_pixels_are_there_before_the_commit),
         SESSION_TEST(test_pages_that_no_buffer_covers_are_given_back),
+        SESSION_TEST(test_pages_stay_until_the_compositor_has_read),
+        SESSION_TEST(test_pages_that_a_newer_buffer_covers_stay),
+        SESSION_TEST(test_pages_of_closed_memory_are_forgotten),
         SESSION_TEST(test_pools_on_one_file_and_resize),
         SESSION_TEST(test_a_resize_beyond_the_file),
         SESSION_TEST(test_a_file_that_shrinks),

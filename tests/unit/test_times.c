@@ -16,7 +16,7 @@ static void measure(struct times *times, uint64_t serial, int64_t round_trip,
     int64_t now[_LINK_CLOCK_N];
     struct link_pong pong = {.serial = serial};
     times_ping(times, serial);
-    times_now(now);
+    link_clocks(now);
     for (int i = 0; i < _LINK_CLOCK_N; i++) { /* sent so long ago, answered half-way */
         times->sent[i] = now[i] - round_trip;
         pong.ns[i] = now[i] - round_trip / 2 + ahead[i];

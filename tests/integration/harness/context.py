@@ -117,6 +117,13 @@ class Context:
     def stack(self, compositor, **options):
         return stack.Stack(self, compositor, **options)
 
+    def connected(self, **options):
+        """A fake compositor, the proxies before it, a client, and what the compositor has of that client."""
+        fake = self.fake(**options)
+        proxies = self.stack(fake)
+        client = proxies.client()
+        return fake, proxies, client, fake.peer_of(client)
+
     # -- the end
 
     def check_healthy(self):

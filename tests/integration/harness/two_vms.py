@@ -10,6 +10,7 @@ import time
 
 from .client import Window
 from .insider import Insider
+from .stack import Notify
 from .tap import Skip
 from .vgpu import PAGE, Vgpu
 
@@ -21,26 +22,33 @@ WIDTH, HEIGHT = 1280, 720
 class Vms:
     """wayvsock-host with two VMs, each with a wayvsock-gpu."""
 
-    def __init__(self, t, compositor, mebibytes=16, log_level="debug", names=("bad", "good"), settings=""):
+    def __init__(self, t, compositor, mebibytes=16, log_level="debug", names=("bad", "good"), settings="",
+                 searched=False):
+        """searched: the host has to find the devices."""
         self.t = t
         self.compositor = compositor
         if not os.access(GPU, os.X_OK):
             raise Skip("WAYVSOCK_GPU must name wayvsock-gpu")
         self.gpus, self.vgpus = {}, {}
-        config = ""
+        config, folder = "", t.mkdir("devices")
         for seed, name in enumerate(names):
-            self.gpus[name] = t.spawn([GPU, "--socket-path", t.path(f"{name}.vhost"), "--export", t.path(f"{name}.export"),
-                                       "--log-level", log_level], name=f"wayvsock-gpu-{name}")
-            self.gpus[name].is_daemon = True
-            t.wait(lambda: os.path.exists(t.path(f"{name}.vhost")), "the device listens")
+            export = os.path.join(folder, f"{seed + 1}.sock")
+            self.gpus[name] = self._start([GPU, "--socket-path", t.path(f"{name}.vhost"), "--export", export, "--log-level",
+                                           log_level], f"wayvsock-gpu-{name}")
             self.vgpus[name] = Vgpu(t.path(f"{name}.vhost"), mebibytes, seed)
             self.vgpus[name].create(NONCE)
-            config += (f"[vm {name}]\nlisten = unix:{t.path(name)}\ngpu = {t.path(name + '.export')}\n"
+            config += (f"[vm {name}]\nlisten = unix:{t.path(name)}\ngpu = {folder if searched else export}\n"
                        f"max-clients = 1000\nsecurity-context = no\n{settings}\n")
-        self.host = t.spawn([os.environ["WAYVSOCK_HOST"], "--config", t.write("host.conf", config), "--compositor",
-                             compositor.socket, "--log-level", log_level], name="wayvsock-host")
-        self.host.is_daemon = True
-        t.wait(lambda: os.path.exists(t.path(names[-1])) or not self.host.alive, "the host listens")
+        self.host = self._start([os.environ["WAYVSOCK_HOST"], "--config", t.write("host.conf", config), "--compositor",
+                                 compositor.socket, "--log-level", log_level], "wayvsock-host")
+
+    def _start(self, argv, name):
+        notify = Notify(self.t.path(f"{name}.notify"))
+        proc = self.t.spawn(argv, self.t.env(NOTIFY_SOCKET=notify.path), name=name)
+        proc.is_daemon = True
+        self.t.wait(lambda: notify.ready() or not proc.alive, f"{name} is ready")
+        self.t.ok(proc.alive, f"{name} runs")
+        return proc
 
     def session(self, name="bad", bind=True, **options):
         insider = Insider(self.t.path(name), self.vgpus[name], **options)

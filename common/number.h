@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+/* number: numbers that people write. */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* The decimal number in the @n bytes at @text, which are digits and nothing else. False if they are
+ * not, or if it is above @max. */
+bool number_parse(const char *text, size_t n, uint64_t max, uint64_t *ret_number);
