@@ -40,6 +40,18 @@ def an_application_with_egl(t):
 
 
 @test(timeout=200)
+def what_is_told_of_formats(t):
+    """Linear ones, and those without a modifier, as Mesa's driver makes them."""
+    vm = Vm(t, gpu=VIRGL)
+    t.eq(vm.run(f"exec python3 {HERE}/dmabuf.py describe >told 2>&1"), 0, f"status; {vm.read('told')}")
+    told = vm.read("told").decode()
+    for modifier in ("0 0", "16777215 4294967295"):
+        t.has(f"v3 modifier 875713112 {modifier}\n", told, "v3's modifiers")
+    t.has("34325258:0 ", told, "v4's table")
+    t.has("34325258:ffffffffffffff", told, "v4's table")
+
+
+@test(timeout=200)
 def memory_of_the_guest(t):
     """With 3D, too, wl_shm and dmabufs that no GPU draws on come from the guest's pages."""
     for program in ("draw.py", "dmabuf.py"):
