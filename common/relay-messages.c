@@ -248,6 +248,10 @@ size_t relay_from_local(struct relay *r, const uint8_t *bytes, size_t size)
         int e = wl_message_header(bytes, size, &m);
         if (e == WL_MESSAGE_E_PARTIAL)
             break;
+        if (r->side == RELAY_GUEST && sendq_held(&r->link->out) > LINK_HIGH_WATER) {
+            r->crowded = true; /* by files, 32 MiB in a message, or thousands of rectangles */
+            break;
+        }
         if (e != WL_MESSAGE_OK) {
             relay_fail(r, blame(r, true), 0, WL_DISPLAY_INVALID_METHOD,
                        "a message to object %u has size %u", m.object, m.size);

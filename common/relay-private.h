@@ -26,6 +26,8 @@ uint32_t relay_vfd_new_id(struct relay *relay);
 bool relay_vfd_room(struct relay *relay, const char *what);
 void relay_memory_add(struct relay *relay, struct memory *memory,
                       uint32_t id); /* takes the reference */
+/* The application's threads for files. NULL: out of memory. */
+struct waiters *relay_vfd_waiters(struct relay *relay);
 /* Takes @fd; see stream_create(). NULL: errno. */
 struct stream *relay_vfd_add_stream(struct relay *relay, uint32_t id, int fd, bool out, bool ours);
 /* Ends the connection because of a message's descriptor. */

@@ -14,6 +14,8 @@
 #include "common/relay-private.h"
 #include "common/vfd-file.h"
 
+static const char too_many[] = "too many files make their reader wait, or are open";
+
 static enum relay_verdict send_pool(struct relay *r, struct wl_message *m, const char *interface,
                                     int fd)
 {
@@ -162,9 +164,15 @@ static enum relay_verdict send_file(struct relay *r, struct wl_message *m, const
         fd_close(fd);
         return relay_vfd_refuse(r, m, interface, WL_DISPLAY_IMPLEMENTATION, text);
     }
-    r->file.job = vfd_file_read(r->loop, fd, LINK_FILE_MAX, file_read, r);
+    struct waiters *waiters = relay_vfd_waiters(r);
+    if (!waiters) {
+        fd_close(fd);
+        return relay_vfd_refuse(r, m, interface, WL_DISPLAY_NO_MEMORY, strerror(ENOMEM));
+    }
+    r->file.job = vfd_file_read(r->loop, waiters, fd, LINK_FILE_MAX, file_read, r);
     if (!r->file.job)
-        return relay_vfd_refuse(r, m, interface, WL_DISPLAY_NO_MEMORY, strerror(errno));
+        return relay_vfd_refuse(r, m, interface, WL_DISPLAY_NO_MEMORY,
+                                errno == EMFILE ? too_many : strerror(errno));
     wl_socket_pause(&r->local, true);
     return RELAY_WAIT;
 }
@@ -192,7 +200,8 @@ static enum relay_verdict send_stream(struct relay *r, struct wl_message *m, con
     if (relay_vfd_add_stream(r, vfd.id, fd, !info.writable, false))
         return RELAY_PASS;
     if (errno != EPIPE && errno != ENXIO)
-        return relay_vfd_refuse(r, m, interface, WL_DISPLAY_NO_MEMORY, strerror(errno));
+        return relay_vfd_refuse(r, m, interface, WL_DISPLAY_NO_MEMORY,
+                                errno == EMFILE ? too_many : strerror(errno));
     /* Its reader left before it began: the writer at the other side finds that out. */
     link_queue(r->link, link_id_encode, LINK_VFD_CLOSE, vfd.id);
     return RELAY_PASS;

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
@@ -18,6 +19,7 @@
 #include "common/relay-private.h"
 #include "common/stream.h"
 #include "common/vfd-file.h"
+#include "common/waiters.h"
 
 #define ARRIVED_MAX 1024
 
@@ -126,6 +128,20 @@ static void stream_ended(void *user, struct stream *s)
         relay_settle_later(r);
 }
 
+struct waiters *relay_vfd_waiters(struct relay *r)
+{
+    struct ucred peer = {0};
+    socklen_t size = sizeof(peer);
+    if (!r->waiters) {
+        /* All clients of a process are one. On the host they are all the compositor's. */
+        if (r->side == RELAY_GUEST &&
+            getsockopt(r->local.fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
+            peer.pid = 0;
+        r->waiters = waiters_of(peer.pid);
+    }
+    return r->waiters;
+}
+
 /* Takes @fd. NULL: errno. */
 struct stream *relay_vfd_add_stream(struct relay *r, uint32_t id, int fd, bool out, bool ours)
 {
@@ -140,7 +156,13 @@ struct stream *relay_vfd_add_stream(struct relay *r, uint32_t id, int fd, bool o
         r->streams = grown;
         r->streams_room = room;
     }
-    struct stream *s = stream_create(r->loop, r->link, id, fd, out, ours, stream_ended, r);
+    struct waiters *waiters = ours ? NULL : relay_vfd_waiters(r);
+    if (!ours && !waiters) {
+        fd_close(fd);
+        errno = ENOMEM;
+        return NULL;
+    }
+    struct stream *s = stream_create(r->loop, r->link, id, fd, out, waiters, stream_ended, r);
     if (s)
         r->streams[r->streams_n++] = s;
     return s;
@@ -499,4 +521,5 @@ void relay_vfd_finish(struct relay *r)
     free(r->arrived);
     vfd_file_cancel(r->file.job);
     free(r->file.bytes);
+    waiters_unref(r->waiters);
 }

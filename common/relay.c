@@ -183,25 +183,36 @@ static void flush_local(struct relay *r)
         relay_settle_later(r);
 }
 
+/* Whether more waits for the other proxy than may. A guest's application is not read while much
+ * does, so what passes the limit are answers that the host asked for without taking them. */
+static bool too_much(const struct relay *r)
+{
+    if (r->side == RELAY_HOST)
+        return sendq_size(&r->link->out) > r->limits.queue;
+    return sendq_held(&r->link->out) > r->limits.queue + LINK_FILE_MAX;
+}
+
 static void flush_link(struct relay *r)
 {
     link_flush(r->link);
     if (r->link->out.failed && !r->link->broken)
         relay_fail(r, LINK_ERROR_INTERNAL, 0, WL_DISPLAY_NO_MEMORY, "out of memory");
-    if (r->local_done || r->ending)
+    if (r->ending)
         return;
     /* Only a file that is being read, or a GPU, keeps the compositor waiting. */
-    wl_socket_pause(&r->local,
-                    r->file.job || r->waiting || (r->side == RELAY_GUEST && r->link->high));
-    if (r->side == RELAY_HOST && sendq_size(&r->link->out) > r->limits.queue)
+    if (!r->local_done)
+        wl_socket_pause(&r->local,
+                        r->file.job || r->waiting || (r->side == RELAY_GUEST && r->link->high));
+    if (too_much(r))
         relay_fail(r, LINK_ERROR_LIMIT, 0, WL_DISPLAY_NO_MEMORY,
-                   "queue limit: the guest does not read: more than %llu bytes wait for it",
-                   (unsigned long long)r->limits.queue);
+                   "queue limit: the %s does not read: more than %llu bytes wait for it",
+                   r->side == RELAY_HOST ? "guest" : "host", (unsigned long long)r->limits.queue);
 }
 
-/* Everything readable at @bytes, and what follows from it. */
-static void local_batch(struct relay *r, const uint8_t *bytes, size_t size)
+/* What is at @bytes, and what follows from it, as far as the link's queue has room. */
+static void local_part(struct relay *r, const uint8_t *bytes, size_t size)
 {
+    r->crowded = false;
     size_t left = relay_from_local(r, bytes, size);
     if (r->ending && r->side == RELAY_HOST)
         left = 0;
@@ -211,6 +222,15 @@ static void local_batch(struct relay *r, const uint8_t *bytes, size_t size)
         r->ops->batch(r);
     relay_queue_runs(r);
     flush_link(r);
+}
+
+static void local_batch(struct relay *r, const uint8_t *bytes, size_t size)
+{
+    local_part(r, bytes, size);
+    while (r->crowded && !r->ending && !r->local_done && !r->link->high) {
+        size = wl_socket_kept(&r->local, &bytes);
+        local_part(r, bytes, size);
+    }
     if (!r->local_done && sendq_size(&r->local.out))
         flush_local(r);
 }
@@ -333,10 +353,17 @@ static void link_batch_end(void *user)
         flush_link(r);
 }
 
+static void resume_local(void *user)
+{
+    relay_local_resume(user);
+}
+
 static void link_drained(void *user)
 {
     struct relay *r = user;
     relay_vfd_drained(r);
+    if (r->crowded)
+        loop_later(r->loop, resume_local, r);
     if (r->side == RELAY_GUEST && !r->local_done && !r->ending && !r->file.job && !r->waiting)
         wl_socket_pause(&r->local, false);
     if (r->ending || r->local_done)

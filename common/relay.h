@@ -22,6 +22,7 @@ struct relay;
 struct relay_range;
 struct stream;
 struct vfd_file_job;
+struct waiters;
 
 enum relay_side { RELAY_GUEST, RELAY_HOST };
 
@@ -135,7 +136,10 @@ struct relay {
         size_t size;
     } file;
 
+    struct waiters *waiters; /* threads for files that make their reader wait; NULL: none yet */
+
     bool waiting;    /* a message of the local side waits for relay_wait_over() */
+    bool crowded;    /* messages of the local side wait for the link to take what is queued */
     bool local_done; /* the local side is closed */
     bool sent_end, got_end;
     bool ending;              /* nothing is read any more; what is queued may still go out */

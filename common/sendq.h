@@ -35,6 +35,12 @@ static inline uint64_t sendq_size(const struct sendq *q)
     return q->queued - q->sent;
 }
 
+/* Bytes that the queue has in memory of its own: not those of rows and pipes. */
+static inline size_t sendq_held(const struct sendq *q)
+{
+    return q->arena_end - q->arena_first;
+}
+
 /* @bytes must stay until sendq_flush() returns, which copies what it could not send. */
 void sendq_borrow(struct sendq *q, const void *bytes, size_t size);
 void sendq_copy(struct sendq *q, const void *bytes, size_t size);

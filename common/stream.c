@@ -4,8 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -14,13 +12,11 @@
 #include "common/fd.h"
 #include "common/link.h"
 #include "common/loop.h"
+#include "common/waiters.h"
 
 #define CREDIT_STEP (LINK_STREAM_WINDOW / 4)
 #define READ_SIZE (64u << 10)
 #define PIPE_SIZE (256 << 10)
-#define THREADS_MAX 64
-
-static atomic_int threads;
 
 struct copy_job {
     int from, to;
@@ -39,7 +35,7 @@ static bool again(int from, int to, bool writing)
 
 /* Files can make their reader or writer wait for a disk, a server or another program (FUSE): a
  * thread waits instead of the loop. It ends when either side does. */
-static void *copy_thread(void *user)
+static void copy_all(void *user)
 {
     struct copy_job job = *(struct copy_job *)user;
     free(user);
@@ -62,40 +58,28 @@ static void *copy_thread(void *user)
 out:
     fd_close(job.from);
     fd_close(job.to);
-    atomic_fetch_sub(&threads, 1);
-    return NULL;
 }
 
 /* Takes @fd; returns our non-blocking end of a pipe whose other end a thread copies from or to @fd,
  * or -errno. */
-static int with_thread(int fd, bool out)
+static int with_thread(struct waiters *waiters, int fd, bool out)
 {
     int ends[2];
-    if (atomic_load(&threads) >= THREADS_MAX || pipe2(ends, O_CLOEXEC) < 0) {
+    if (pipe2(ends, O_CLOEXEC) < 0) {
         fd_close(fd);
         return -EMFILE;
     }
     int ours = out ? ends[0] : ends[1], theirs = out ? ends[1] : ends[0];
     struct copy_job *job = malloc(sizeof(*job));
-    pthread_attr_t attr;
-    pthread_t thread;
-    int r = job ? pthread_attr_init(&attr) : ENOMEM;
-    if (r == 0) {
+    if (job)
         *job = out ? (struct copy_job){fd, theirs} : (struct copy_job){theirs, fd};
-        pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-        pthread_attr_setstacksize(&attr, 128 << 10);
-        atomic_fetch_add(&threads, 1);
-        r = pthread_create(&thread, &attr, copy_thread, job);
-        pthread_attr_destroy(&attr);
-        if (r != 0)
-            atomic_fetch_sub(&threads, 1);
-    }
-    if (r != 0) {
+    int e = job ? waiters_start(waiters, copy_all, job) : -ENOMEM;
+    if (e < 0) {
         free(job);
         fd_close(fd);
         fd_close(ends[0]);
         fd_close(ends[1]);
-        return -r;
+        return e;
     }
     fd_set_nonblock(ours);
     return ours;
@@ -103,7 +87,7 @@ static int with_thread(int fd, bool out)
 
 /* Makes a descriptor that others hold too usable without blocking and without touching its flags.
  */
-static int usable(int fd, bool out, bool *ret_pipe)
+static int usable(struct waiters *waiters, int fd, bool out, bool *ret_pipe)
 {
     struct fd_info info;
     int r = fd_inspect(fd, &info);
@@ -122,7 +106,7 @@ static int usable(int fd, bool out, bool *ret_pipe)
         }
     }
     *ret_pipe = true;
-    return with_thread(fd, out);
+    return with_thread(waiters, fd, out);
 }
 
 static void io_ready(void *user, unsigned events);
@@ -162,8 +146,8 @@ static void feed(struct link_sink *sink, const uint8_t *bytes, size_t size);
 static ssize_t splice_in(struct link_sink *sink, int socket, uint64_t size);
 
 struct stream *stream_create(struct loop *loop, struct link *link, uint32_t id, int fd, bool out,
-                             bool ours, void (*ended)(void *user, struct stream *stream),
-                             void *user)
+                             struct waiters *waiters,
+                             void (*ended)(void *user, struct stream *stream), void *user)
 {
     struct stream *s = calloc(1, sizeof(*s));
     if (!s) {
@@ -173,8 +157,8 @@ struct stream *stream_create(struct loop *loop, struct link *link, uint32_t id, 
     }
     s->pipe = true;
     s->spill[0] = s->spill[1] = -1;
-    if (!ours)
-        fd = usable(fd, out, &s->pipe);
+    if (waiters)
+        fd = usable(waiters, fd, out, &s->pipe);
     else
         fcntl(fd, F_SETPIPE_SZ, PIPE_SIZE); /* best effort: fewer wake-ups */
     s->sink = (struct link_sink){feed, splice_in};

@@ -11,6 +11,7 @@
 
 struct loop;
 struct loop_io;
+struct waiters;
 
 struct stream {
     struct link_sink sink; /* in: what the link feeds */
@@ -36,11 +37,11 @@ struct stream {
 };
 
 /* Takes @fd. A blocking descriptor that somebody else holds too is opened anew or handed to a
- * thread, so that neither its flags change nor the loop waits for it. @ours: a pipe end of our own,
- * non-blocking. NULL: errno. */
+ * thread of @waiters, so that neither its flags change nor the loop waits for it. @waiters NULL: it
+ * is a pipe end of our own, non-blocking. NULL: errno. */
 struct stream *stream_create(struct loop *loop, struct link *link, uint32_t id, int fd, bool out,
-                             bool ours, void (*ended)(void *user, struct stream *stream),
-                             void *user);
+                             struct waiters *waiters,
+                             void (*ended)(void *user, struct stream *stream), void *user);
 void stream_destroy(struct stream *stream); /* accepts NULL */
 
 /* in: false if the peer sends more than it has credit for. */

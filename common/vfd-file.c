@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,9 +11,9 @@
 #include "common/fd.h"
 #include "common/loop.h"
 #include "common/memory.h"
+#include "common/waiters.h"
 
 #define SHARED_N 8
-#define JOBS_MAX 64
 #define SEALS (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
 
 /* The last few contents: every client of a seat gets the same keymap. */
@@ -77,8 +76,6 @@ struct vfd_file_job {
     atomic_int owners; /* the loop's side and the thread */
 };
 
-static atomic_int jobs;
-
 static void job_release(struct vfd_file_job *job)
 {
     if (atomic_fetch_sub(&job->owners, 1) > 1)
@@ -86,10 +83,9 @@ static void job_release(struct vfd_file_job *job)
     fd_close(job->fd);
     free(job->bytes);
     free(job);
-    atomic_fetch_sub(&jobs, 1);
 }
 
-static void *job_thread(void *user)
+static void job_run(void *user)
 {
     struct vfd_file_job *job = user;
     size_t room = 0;
@@ -116,7 +112,6 @@ static void *job_thread(void *user)
     }
     fd_close(job->wake[1]); /* publishes the result: the loop reads end of file */
     job_release(job);
-    return NULL;
 }
 
 static void job_ready(void *user, unsigned events)
@@ -130,14 +125,15 @@ static void job_ready(void *user, unsigned events)
 }
 
 struct vfd_file_job *
-vfd_file_read(struct loop *loop, int fd, size_t max,
+vfd_file_read(struct loop *loop, struct waiters *waiters, int fd, size_t max,
               void (*done)(void *user, const void *bytes, size_t size, int error), void *user)
 {
     struct vfd_file_job *job = calloc(1, sizeof(*job));
-    if (!job || atomic_load(&jobs) >= JOBS_MAX || pipe2(job->wake, O_CLOEXEC) < 0) {
+    if (!job || pipe2(job->wake, O_CLOEXEC) < 0) {
+        int error = job ? errno : ENOMEM;
         free(job);
         fd_close(fd);
-        errno = EMFILE;
+        errno = error;
         return NULL;
     }
     job->fd = fd;
@@ -145,22 +141,15 @@ vfd_file_read(struct loop *loop, int fd, size_t max,
     job->done = done;
     job->user = user;
     atomic_store(&job->owners, 2);
-    atomic_fetch_add(&jobs, 1);
-    pthread_attr_t attr;
-    pthread_t thread;
-    pthread_attr_init(&attr);
-    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-    pthread_attr_setstacksize(&attr, 128 << 10);
     job->io = loop_io_create(loop, job->wake[0], LOOP_READ, job_ready, job);
-    int r = job->io ? pthread_create(&thread, &attr, job_thread, job) : ENOMEM;
-    pthread_attr_destroy(&attr);
-    if (r != 0) {
+    int e = job->io ? waiters_start(waiters, job_run, job) : -ENOMEM;
+    if (e < 0) {
         loop_io_destroy(job->io);
         fd_close(job->wake[0]);
         fd_close(job->wake[1]);
         atomic_store(&job->owners, 1);
         job_release(job);
-        errno = r;
+        errno = -e;
         return NULL;
     }
     return job;

@@ -3,8 +3,8 @@
 /* udmabuf: a client's shared memory as a dmabuf, which a GPU's driver can make a resource of. */
 #include <stdint.h>
 
-/* Opens /dev/udmabuf. Returns an owned fd or -errno. */
-int udmabuf_open(void);
+#include "common/udmabuf.h"
+
 /* The pages of a memfd from @offset on, @size bytes of them, which all have to be within it and
  * whole; and behind them the first page of another one, if @tail is not -1. The kernel wants both
  * sealed against shrinking and not against writing. Returns an owned fd; -EINVAL: it refuses this

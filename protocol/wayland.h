@@ -17,7 +17,7 @@ enum wl_fd_rule {
     WL_FD_POOL,    /* wl_shm pool: shared memory, mirrored */
     WL_FD_FILE,    /* content that is read once */
     WL_FD_STREAM,  /* pipe, socket or file that data flows into (or out of) */
-    WL_FD_DMABUF,  /* never crosses: guest-proxy offers such interfaces itself; the compositor's are hidden */
+    WL_FD_DMABUF,  /* never crosses: the guest offers such interfaces itself, the host hides them */
     _WL_FD_N,
 };
 

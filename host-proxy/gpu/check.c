@@ -64,7 +64,7 @@ static int try_udmabuf(int device)
         return r;
     }
     int r = guest_ram_add(&ram, 0, GUEST_RAM_PAGE, 0, 0, memory);
-    int fd = r < 0 ? r : udmabuf_create(device, &ram, &page, 1);
+    int fd = r < 0 ? r : udmabuf_of_runs(device, &ram, &page, 1);
     guest_ram_finish(&ram);
     fd_close(fd);
     return fd < 0 ? fd : 0;

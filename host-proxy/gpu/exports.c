@@ -193,7 +193,7 @@ static int make_descriptor(struct exports *x, const struct resource *r, uint32_t
         *ret_reason = EXPORT_REASON_NOT_ASKED;
         return -1;
     }
-    int fd = udmabuf_create(x->udmabuf, device_ram(x->device), r->runs, r->n_runs);
+    int fd = udmabuf_of_runs(x->udmabuf, device_ram(x->device), r->runs, r->n_runs);
     switch (fd) {
     case -ENODEV:
         *ret_reason = EXPORT_REASON_NO_UDMABUF;

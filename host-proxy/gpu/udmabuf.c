@@ -2,41 +2,11 @@
 #include "host-proxy/gpu/udmabuf.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <sys/ioctl.h>
 
 #include <linux/udmabuf.h>
 
-#include "common/fd.h"
 #include "host-proxy/gpu/guest-ram.h"
-
-int udmabuf_open(void)
-{
-    int fd = open("/dev/udmabuf", O_RDWR | O_CLOEXEC);
-    return fd < 0 ? -errno : fd;
-}
-
-static uint64_t read_parameter(const char *path)
-{
-    unsigned long long value = 0;
-    FILE *file = fopen(path, "re");
-    if (!file)
-        return 0;
-    if (fscanf(file, "%llu", &value) != 1)
-        value = 0;
-    fclose(file);
-    return value;
-}
-
-void udmabuf_read_limits(struct udmabuf_limits *ret_limits)
-{
-    uint64_t megabytes = read_parameter("/sys/module/udmabuf/parameters/size_limit_mb");
-    uint64_t list = read_parameter("/sys/module/udmabuf/parameters/list_limit");
-    ret_limits->size = megabytes > INT32_MAX ? 0 : megabytes << 20;
-    ret_limits->list = list > UINT32_MAX ? 0 : (uint32_t)list;
-}
 
 /* Why the kernel said EINVAL, as far as it can be told. */
 static int explain(uint64_t size, uint32_t count)
@@ -50,8 +20,8 @@ static int explain(uint64_t size, uint32_t count)
     return -EPERM;
 }
 
-int udmabuf_create(int device, const struct guest_ram *ram, const struct guest_run *runs,
-                   uint32_t n)
+int udmabuf_of_runs(int device, const struct guest_ram *ram, const struct guest_run *runs,
+                    uint32_t n)
 {
     if (device < 0)
         return -ENODEV;
@@ -78,11 +48,10 @@ int udmabuf_create(int device, const struct guest_ram *ram, const struct guest_r
         total += runs[i].size;
     }
     if (result == 0) {
-        list->flags = UDMABUF_FLAGS_CLOEXEC;
         list->count = count;
-        result = ioctl(device, UDMABUF_CREATE_LIST, list);
-        if (result < 0)
-            result = errno == EINVAL ? explain(total, count) : -errno;
+        result = udmabuf_create(device, list);
+        if (result == -EINVAL)
+            result = explain(total, count);
     }
     free(list);
     return result;

@@ -6,6 +6,19 @@
 # answers exactly as the specification says.
 guest_suite=forky
 
+# The kernel that guest-kernel builds; with another configuration, it is another one.
+guest_config=$repo/scripts/lib/guest-kernel.config
+guest_built=$cache/guest-kernel/linux-$(grep CONFIG_ "$guest_config" | sha256sum | cut -c -12)
+
+# Prints the kernel with a virtio-gpu, if one is at hand: in the folder that WAYVSOCK_RIG names, or built.
+guest_gpu_kernel() {
+    if [[ ${WAYVSOCK_RIG:-} ]]; then
+        find "$WAYVSOCK_RIG" -maxdepth 1 -type f -name 'linux-*' -perm -1 | sort -V | tail -n 1 | grep .
+    else
+        [[ -x $guest_built ]] && echo "$guest_built"
+    fi
+}
+
 # Debian's kernel wants a newer libc than the system's. UML executes itself again at start, so that
 # calling it through its loader is not enough: a copy of it names that loader and library.
 guest_patch_kernel() {
@@ -21,25 +34,27 @@ guest_unpack_device() {
     [[ -x $2/usr/bin/vhost-device-vsock ]] || dpkg -x "$1" "$2"
 }
 
-# Sets guest_kernel, guest_modules (empty: none needed) and guest_vsock. WAYVSOCK_RIG may name a
-# folder with a kernel linux-* that has vsock built in, and the Debian package vhost-device-vsock.
+# Sets guest_kernel, guest_modules (empty: none needed), guest_gpu (empty: it has none) and guest_vsock.
+# WAYVSOCK_RIG may name a folder with a kernel linux-* that guest-kernel could have built, and the Debian
+# package vhost-device-vsock.
 guest_prepare() {
     local tree
     packages_install "${packages_guest[@]}" || return
-    if [[ ${WAYVSOCK_RIG:-} ]]; then
-        guest_kernel=$(find "$WAYVSOCK_RIG" -maxdepth 1 -type f -name 'linux-*' -perm -1 | sort -V | tail -n 1)
-        guest_modules=
-        tree=$cache/rig
-        locked rig guest_unpack_device "$WAYVSOCK_RIG"/vhost-device-vsock_*.deb "$tree" || return
-    else
+    guest_modules='' guest_gpu=1
+    if ! guest_kernel=$(guest_gpu_kernel); then
         [[ $(dpkg --print-architecture) == amd64 ]] ||
             die "Debian has a User-Mode Linux kernel for amd64 only"
         tree=$(fetch_tree $guest_suite user-mode-linux user-mode-linux libc6) || return
         locked rig guest_patch_kernel "$tree" || return
         guest_kernel=$tree/linux
-        guest_modules=$(echo "$tree"/usr/lib/uml/modules/*)
+        guest_modules=$(echo "$tree"/usr/lib/uml/modules/*) guest_gpu=
+    fi
+    if [[ ${WAYVSOCK_RIG:-} ]]; then
+        tree=$cache/rig
+        locked rig guest_unpack_device "$WAYVSOCK_RIG"/vhost-device-vsock_*.deb "$tree" || return
+    else
         tree=$(fetch_tree $guest_suite vhost-device-vsock vhost-device-vsock) || return
     fi
     guest_vsock=$tree/usr/bin/vhost-device-vsock
-    [[ -x $guest_kernel && -x $guest_vsock ]] || die "no guest kernel in ${WAYVSOCK_RIG:-$tree}"
+    [[ -x $guest_kernel && -x $guest_vsock ]] || die "no guest kernel, or no $guest_vsock"
 }

@@ -15,6 +15,9 @@ packages_guest=("${packages_fetch[@]}" binutils iproute2 kmod patchelf socat)
 # A stock kernel in QEMU, see guest -k.
 packages_qemu=("${packages_guest[@]}" busybox-static cpio xz-utils zstd)
 
+# To build one: see guest-kernel.
+packages_guest_kernel=("${packages_fetch[@]}" bc binutils bison flex gcc libc6-dev make xz-utils)
+
 # Fonts, icons and settings without which the applications look broken.
 packages_desktop=(
     adwaita-icon-theme dbus-daemon fonts-dejavu-core fonts-noto-color-emoji gsettings-desktop-schemas
@@ -27,7 +30,7 @@ packages_demo=(
 )
 
 packages_tests=(
-    "${packages_demo[@]}"
+    "${packages_demo[@]}" "${packages_guest_kernel[@]}"
     clang llvm libclang-rt-14-dev python3 shellcheck strace systemd valgrind
     imagemagick waypipe wayland-utils wl-clipboard wtype xwayland
     libvirglrenderer-dev libgl1-mesa-dri libegl1 libgbm1 libgles2

@@ -10,6 +10,7 @@
 #include "common/fd.h"
 #include "common/link.h"
 #include "common/stream.h"
+#include "common/waiters.h"
 
 #define STREAMS_MAX 128
 
@@ -21,6 +22,7 @@ struct side {
 };
 
 static struct loop *loop;
+static struct waiters *waiters;
 static struct side sides[2];
 static int before;
 
@@ -101,6 +103,7 @@ static inline int start(bool splice)
     memset(sides, 0, sizeof(sides));
     before = count_fds();
     loop = loop_create();
+    waiters = waiters_of(0);
     make_sockets(ends, 0);
     for (int i = 0; i < 2; i++)
         sides[i].link = link_create(loop, ends[i], splice, &ops, &sides[i]);
@@ -130,6 +133,7 @@ static inline int streams_teardown(void **state)
     }
     turn_times(loop, 2);
     loop_destroy(loop);
+    waiters_unref(waiters);
     for (int tries = 0; tries < 5000 && count_fds() != before; tries++)
         usleep(1000); /* for threads that close theirs */
     return count_fds() == before && !sides[0].refused && !sides[1].refused ? 0 : -1;
@@ -142,11 +146,11 @@ static inline int streams_teardown(void **state)
 /* The two halves of stream @id: side 0 reads @from, side 1 writes to @to. */
 static inline void join(uint32_t id, int from, bool ours_from, int to, bool ours_to)
 {
-    sides[0].streams[id] =
-        stream_create(loop, sides[0].link, id, from, true, ours_from, on_ended, &sides[0]);
+    sides[0].streams[id] = stream_create(loop, sides[0].link, id, from, true,
+                                         ours_from ? NULL : waiters, on_ended, &sides[0]);
     assert_non_null(sides[0].streams[id]);
-    sides[1].streams[id] =
-        stream_create(loop, sides[1].link, id, to, false, ours_to, on_ended, &sides[1]);
+    sides[1].streams[id] = stream_create(loop, sides[1].link, id, to, false,
+                                         ours_to ? NULL : waiters, on_ended, &sides[1]);
     assert_non_null(sides[1].streams[id]);
 }
 

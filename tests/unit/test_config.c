@@ -186,7 +186,8 @@ static void test_token_in_the_home_folder(void **state)
 {
     (void)state;
     setenv("HOME", "/home/me", 1);
-    accept_text("[vm a]\ncid = 8\ntoken = ~/t\ngpu = ~/g\n[vm b]\ncid=9\ntoken = ~other/t\ngpu = /run/g\n");
+    accept_text(
+        "[vm a]\ncid = 8\ntoken = ~/t\ngpu = ~/g\n[vm b]\ncid=9\ntoken = ~other/t\ngpu = /run/g\n");
     assert_string_equal(config.vms[0].gpu, "/home/me/g");
     assert_string_equal(config.vms[1].gpu, "/run/g");
     assert_string_equal(config.vms[0].token_file, "/home/me/t");

@@ -191,7 +191,7 @@ static void stream_data(size_t step, size_t frames, size_t each)
 {
     int ends[2];
     assert_int_equal(pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);
-    f.stream = stream_create(f.loop, f.link, 2, ends[1], false, true, on_ended, &f);
+    f.stream = stream_create(f.loop, f.link, 2, ends[1], false, NULL, on_ended, &f);
     assert_non_null(f.stream);
     uint8_t *bytes = malloc(frames * (each + 100)), *expected = malloc(frames * each),
             *got = malloc(frames * each);
@@ -251,7 +251,7 @@ static void test_stream_forgotten_amid_a_frame(void **state)
     int ends[2];
     uint8_t bytes[200];
     assert_int_equal(pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);
-    f.stream = stream_create(f.loop, f.link, 2, ends[1], false, true, on_ended, &f);
+    f.stream = stream_create(f.loop, f.link, 2, ends[1], false, NULL, on_ended, &f);
     size_t n = link_stream_data_encode(bytes, 2, 50);
     memset(bytes + n, 1, 50);
     n += 50;

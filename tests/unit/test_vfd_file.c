@@ -3,14 +3,17 @@
 #include "tests/unit/turn.h"
 
 #include <errno.h>
+#include <semaphore.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 
 #include "common/fd.h"
 #include "common/memory.h"
 #include "common/vfd-file.h"
+#include "common/waiters.h"
 
 static struct loop *loop;
+static struct waiters *waiters;
 static char folder[64];
 
 static struct memory *content(size_t size, uint32_t seed)
@@ -49,13 +52,15 @@ static int setup(void **state)
     (void)state;
     before = count_fds();
     loop = loop_create();
-    return loop ? 0 : -1;
+    waiters = waiters_of(0);
+    return loop && waiters ? 0 : -1;
 }
 
 static int teardown(void **state)
 {
     (void)state;
     loop_destroy(loop);
+    waiters_unref(waiters);
     return count_fds() == before ? 0 : -1;
 }
 
@@ -198,7 +203,7 @@ static void test_reading_a_file(void **state)
         struct result r = {0};
         int fd = make_file("file", sizes[i],
                            9); /* its offset is at the end: it is read from its start */
-        assert_non_null(vfd_file_read(loop, fd, 1 << 20, done, &r));
+        assert_non_null(vfd_file_read(loop, waiters, fd, 1 << 20, done, &r));
         turn_until(loop, called, &r);
         turn_times(loop, 3);
         assert_int_equal(r.calls, 1);
@@ -216,8 +221,8 @@ static void test_reading_more_than_allowed(void **state)
 {
     (void)state;
     struct result exact = {0}, more = {0};
-    assert_non_null(vfd_file_read(loop, make_file("exact", 1000, 1), 1000, done, &exact));
-    assert_non_null(vfd_file_read(loop, make_file("more", 1001, 1), 1000, done, &more));
+    assert_non_null(vfd_file_read(loop, waiters, make_file("exact", 1000, 1), 1000, done, &exact));
+    assert_non_null(vfd_file_read(loop, waiters, make_file("more", 1001, 1), 1000, done, &more));
     turn_until(loop, called, &exact);
     turn_until(loop, called, &more);
     assert_int_equal(exact.error, 0);
@@ -232,7 +237,7 @@ static void test_reading_what_cannot_be_read(void **state)
     (void)state;
     struct result r = {0};
     int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    assert_non_null(vfd_file_read(loop, fd, 1000, done, &r));
+    assert_non_null(vfd_file_read(loop, waiters, fd, 1000, done, &r));
     turn_until(loop, called, &r);
     assert_int_equal(r.error, -EISDIR);
     free(r.bytes);
@@ -249,7 +254,7 @@ static void test_cancelling(void **state)
     struct result r = {0};
     int now = count_fds();
     struct vfd_file_job *job =
-        vfd_file_read(loop, make_file("cancelled", 100000, 1), 1 << 20, done, &r);
+        vfd_file_read(loop, waiters, make_file("cancelled", 100000, 1), 1 << 20, done, &r);
     assert_non_null(job);
     vfd_file_cancel(job);
     vfd_file_cancel(NULL);
@@ -257,22 +262,35 @@ static void test_cancelling(void **state)
     assert_int_equal(r.calls, 0);
 }
 
-static void test_too_many_at_once(void **state)
+static sem_t ended;
+
+static void wait_for_end(void *fd)
+{
+    uint8_t byte;
+    assert_int_equal(read(*(int *)fd, &byte, 1), 0);
+    sem_post(&ended);
+}
+
+static void test_no_thread_is_left(void **state)
 {
     (void)state;
-    struct result r[65] = {0};
-    int started = 0, now = count_fds();
-    for (int i = 0; i < 65; i++)
-        started += vfd_file_read(loop, make_file("many", 10, 1), 1000, done, &r[i]) != NULL;
-    assert_in_range(started, 64, 65); /* one may have ended already; a refused one is closed */
-    for (int i = 0; i < 64; i++) {
-        turn_until(loop, called, &r[i]);
-        free(r[i].bytes);
-    }
-    if (started == 65) {
-        turn_until(loop, called, &r[64]);
-        free(r[64].bytes);
-    }
+    struct result r = {0};
+    int ends[2], n = 0, now = count_fds();
+    assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+    sem_init(&ended, 0, 0);
+    while (waiters_start(waiters, wait_for_end, &ends[0]) == 0)
+        n++;
+    errno = 0;
+    assert_null(vfd_file_read(loop, waiters, make_file("late", 10, 1), 1000, done, &r));
+    assert_int_equal(errno, EMFILE);
+    fd_close(ends[1]);
+    for (; n; n--)
+        sem_wait(&ended);
+    fd_close(ends[0]);
+    while (!vfd_file_read(loop, waiters, make_file("later", 10, 1), 1000, done, &r))
+        usleep(1000);
+    turn_until(loop, called, &r);
+    free(r.bytes);
     turn_until(loop, nothing_open, &now);
 }
 
@@ -289,7 +307,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_reading_more_than_allowed, setup, teardown),
         cmocka_unit_test_setup_teardown(test_reading_what_cannot_be_read, setup, teardown),
         cmocka_unit_test_setup_teardown(test_cancelling, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_too_many_at_once, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_no_thread_is_left, setup, teardown),
     };
     return cmocka_run_group_tests(tests, fill_cache, empty_folder);
 }

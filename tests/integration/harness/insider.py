@@ -3,7 +3,6 @@
 
 import os
 import select
-import socket
 import struct
 import time
 
@@ -35,9 +34,12 @@ class Insider:
         self.path = path
         self.vgpu = vgpu
         self.control = Link(path)
-        null = os.open("/dev/null", os.O_RDONLY)
-        self.control.send(link.hello(link.CONTROL, link.DESCRIPTOR, features=features), [null])
-        os.close(null)
+        if isinstance(path, tuple):     # where descriptors do not go; the host was told not to mind
+            self.control.send(link.hello(link.CONTROL, features=features))
+        else:
+            null = os.open("/dev/null", os.O_RDONLY)
+            self.control.send(link.hello(link.CONTROL, link.DESCRIPTOR, features=features), [null])
+            os.close(null)
         self.key = link.welcome_key(self.control.wait("WELCOME"))
 
     def probe(self):
@@ -73,9 +75,7 @@ class LinkClient(Client):
     """A Wayland client on the link itself. Its pools are memory of the host, to be filled by frames of the link."""
 
     def __init__(self, path, key, label=b"insider", timeout=20):
-        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        sock.connect(path)
-        super().__init__(None, sock=sock, timeout=timeout)
+        super().__init__(None, sock=link.connect(path), timeout=timeout)
         self.raw = b""
         self.memories = self.imports = 0
         self.released = 0           # IMPORT_RELEASED frames

@@ -39,13 +39,19 @@ def mem_write(number, row, rows, stride, offset, data):
     return frame("MEM_WRITE", struct.pack("<IIIIQ", number, row, rows, stride, offset) + data)
 
 
+def connect(address):
+    """address: a path, or the CID and port of a vsock."""
+    sock = socket.socket(socket.AF_VSOCK if isinstance(address, tuple) else socket.AF_UNIX, socket.SOCK_STREAM)
+    sock.connect(address)
+    return sock
+
+
 class Link:
     """One connection, either end."""
 
     def __init__(self, path=None, sock=None):
         if sock is None:
-            sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-            sock.connect(path)
+            sock = connect(path)
         self.socket = sock
         self.buffer = b""
         self.closed = False
