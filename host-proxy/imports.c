@@ -18,6 +18,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <drm_fourcc.h>
+
 #include "common/fd.h"
 #include "common/memory.h"
 #include "common/wl-shm.h"
@@ -243,11 +245,22 @@ enum import_rule imports_add(struct imports *m, const struct link_import *said, 
     return IMPORT_OK;
 }
 
-/* What the device draws on for the guest, and can read back: pixels of 4 bytes. */
+/* The bytes of a row without its gap, or 0: nothing that could be shown. */
+static uint32_t picture_row(const struct export_buffer *buffer)
+{
+    uint32_t pixel =
+        buffer->fourcc == DRM_FORMAT_RGB565 ? 2
+        : buffer->fourcc == DRM_FORMAT_ABGR16161616F || buffer->fourcc == DRM_FORMAT_XBGR16161616F
+            ? 8
+            : 4;
+    return buffer->width <= UINT32_MAX / pixel ? buffer->width * pixel : 0;
+}
+
+/* What the device draws for the guest, and can read back. */
 static bool is_picture(const struct export_buffer *buffer)
 {
-    return buffer->n_planes == 1 && buffer->width > 0 && buffer->width <= UINT32_MAX / 4 &&
-           buffer->stride[0] >= buffer->width * 4;
+    uint32_t row = picture_row(buffer);
+    return buffer->n_planes == 1 && row > 0 && buffer->stride[0] >= row;
 }
 
 /* The rule that an answer to EXPORT breaks. */
@@ -303,7 +316,7 @@ static void use_own_layout(const struct export_buffer *buffer, struct export_cop
     uint64_t *at = into ? &copy->target : &copy->source;
     uint32_t *stride = into ? &copy->target_stride : &copy->source_stride;
     uint32_t *mirror_stride = into ? &copy->source_stride : &copy->target_stride;
-    uint32_t row = buffer->width * 4, length = copy->rects[0].width;
+    uint32_t row = picture_row(buffer), length = copy->rects[0].width;
     if (buffer->memory != EXPORT_MEMORY_HOST)
         return;
     if (copy->rects[0].height == 1 && length > row) {

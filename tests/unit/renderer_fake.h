@@ -26,6 +26,7 @@ static struct fake_renderer {
     uint32_t picture[FAKE_SIDE][FAKE_SIDE];
     /* What it does. */
     bool refuses;
+    uint32_t pixel; /* bytes */
     int (*make_fd)(void);
     struct renderer_layout layout;
     /* What it saw. */
@@ -182,10 +183,10 @@ static int fake_transfer(struct renderer *r, const struct renderer_transfer *t)
     if (R.refuses)
         return -EINVAL;
     for (uint32_t y = 0; y < t->box.height && y < FAKE_SIDE; y++) {
-        for (uint32_t i = 0; i < t->box.width * 4 && i < sizeof(R.picture[0]); i++) {
+        for (uint32_t i = 0; i < t->box.width * R.pixel && i < sizeof(R.picture[0]); i++) {
             uint8_t *there = fake_byte(iov, n, t->offset + (uint64_t)y * t->stride + i);
             uint8_t *here = (uint8_t *)&R.picture[(t->box.y + y) % FAKE_SIDE] +
-                            (t->box.x % FAKE_SIDE * 4 + i) % sizeof(R.picture[0]);
+                            (t->box.x % FAKE_SIDE * R.pixel + i) % sizeof(R.picture[0]);
             fake_expect(there || t->n_iov == 0);
             if (there)
                 *(t->to_renderer ? here : there) = *(t->to_renderer ? there : here);
@@ -251,7 +252,7 @@ static const struct renderer_ops fake_ops = {
 
 static struct renderer *fake_renderer(void)
 {
-    R = (struct fake_renderer){.capsets = {{1, 1, 308}, {2, 2, 1376}}};
+    R = (struct fake_renderer){.capsets = {{1, 1, 308}, {2, 2, 1376}}, .pixel = 4};
     R.renderer = (struct renderer){.ops = &fake_ops, .capsets = R.capsets, .n_capsets = 2};
     return &R.renderer;
 }

@@ -348,6 +348,58 @@ static int make_dmabuf(void)
     return fd_memfd("dmabuf", 4 * PAGE);
 }
 
+/* Pixels of other sizes: only whole ones are copied. */
+static void test_formats(void **state)
+{
+    struct world *w = *state;
+    static const struct {
+        uint32_t format, fourcc, pixel;
+    } formats[] = {{7, 0x36314752, 2},
+                   {131, 0x30335241, 4},
+                   {100, 0x34325241, 4},
+                   {94, 0x48344241, 8}}; /* RG16, AR30, AR24, AB4H */
+    uint8_t *mirror;
+    int fd = make_mirror(4 * PAGE, &mirror);
+    munmap(mirror, 4 * PAGE);
+    introduce(w);
+    for (uint32_t i = 0; i < sizeof(formats) / sizeof(*formats); i++) {
+        struct virtio_gpu_resource_create_3d c = {
+            .hdr = {.type = VIRTIO_GPU_CMD_RESOURCE_CREATE_3D},
+            .resource_id = 50 + i,
+            .target = 2,
+            .format = formats[i].format,
+            .bind = 2,
+            .width = 16,
+            .height = 8,
+            .depth = 1,
+            .array_size = 1};
+        R.pixel = formats[i].pixel;
+        assert_int_equal(frontend_command(&w->f, &c, sizeof(c)), OK);
+        driver_share(w, 50 + i);
+        struct export_exported e = peer_export(&w->p, 50 + i);
+        assert_int_equal(e.status, EXPORT_OK);
+        assert_int_equal(e.buffer.fourcc, formats[i].fourcc);
+        assert_int_equal(e.buffer.stride[0], 16 * formats[i].pixel);
+        assert_int_equal(e.buffer.size, 16 * 8 * formats[i].pixel);
+        assert_int_equal(peer_mirror(&w->p, e.buffer.id, fd, 4 * PAGE), EXPORT_OK);
+        struct export_copy copy = {.id = e.buffer.id,
+                                   .generation = e.buffer.generation,
+                                   .source = 2 * formats[i].pixel,
+                                   .source_stride = 16 * formats[i].pixel,
+                                   .target_stride = 256,
+                                   .n_rects = 1,
+                                   .rects = {{0, 0, 14 * formats[i].pixel, 8}}};
+        assert_int_equal(peer_copy(&w->p, &copy), EXPORT_OK);
+        assert_int_equal(R.moved.box.x, 2);
+        assert_int_equal(R.moved.box.width, 14);
+        copy.rects[0].width = 15 * formats[i].pixel;
+        assert_int_equal(peer_copy(&w->p, &copy), EXPORT_RANGE);
+        copy.rects[0].width = formats[i].pixel - 1;
+        assert_int_equal(peer_copy(&w->p, &copy), EXPORT_RANGE);
+    }
+    close(fd);
+}
+
 static void test_descriptor(void **state)
 {
     struct world *w = *state;
@@ -421,6 +473,7 @@ int main(void)
         TEST(test_export),
         TEST(test_read_back),
         TEST(test_read_back_out_of_range),
+        TEST(test_formats),
         TEST(test_descriptor),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
