@@ -72,39 +72,48 @@ static int import_memory(struct relay *r, const struct link_mem_import *import)
     return 0;
 }
 
+/* The memory that is meant (NULL: it is gone, and so is the copy), and where the rows end in it. 0,
+ * or negative after relay_fail(). */
+static int find_target(struct relay *r, const struct link_mem_copy *copy, struct memory **ret,
+                       uint64_t *ret_end)
+{
+    const struct link_mem_write *to = &copy->to;
+    *ret = relay_memory_find(r, to->id);
+    *ret_end = to->offset + (uint64_t)(to->rows - 1) * to->stride + to->row;
+    if (!*ret && !relay_vfd_was_made(r, to->id))
+        return relay_vfd_broken(r, "MEM_COPY to an id that never was", to->id);
+    if (*ret && *ret_end > (*ret)->size)
+        return relay_vfd_broken(r, "MEM_COPY beyond the memory", to->id);
+    return 0;
+}
+
 /* guest: the host says that a screen copy is in a resource of ours. */
 static int copied_back(struct relay *r, const struct link_mem_copy *copy)
 {
-    const struct link_mem_write *to = &copy->to;
-    struct memory *m = relay_memory_find(r, to->id);
-    uint64_t end = to->offset + (uint64_t)(to->rows - 1) * to->stride + to->row;
-    if (!m)
-        return relay_vfd_was_made(r, to->id)
-                   ? 0
-                   : relay_vfd_broken(r, "MEM_COPY to an id that never was", to->id);
-    if (end > m->size || m->import != copy->import || copy->source_offset != to->offset ||
-        copy->source_stride != to->stride)
-        return relay_vfd_broken(r, "MEM_COPY of other bytes than the memory's", to->id);
+    struct memory *m;
+    uint64_t end;
+    int e = find_target(r, copy, &m, &end);
+    if (e < 0 || !m)
+        return e;
+    if (m->import != copy->import || copy->source_offset != copy->to.offset ||
+        copy->source_stride != copy->to.stride)
+        return relay_vfd_broken(r, "MEM_COPY of other bytes than the memory's", copy->to.id);
     /* or the client gave the copy up meanwhile */
-    return relay_memory_captured(m, to->offset, end) ? r->ops->copied_back(r, m, copy) : 0;
+    return relay_memory_captured(m, copy->to.offset, end) ? r->ops->copied_back(r, m, copy) : 0;
 }
 
 static int copy_rows(struct relay *r, const struct link_mem_copy *copy)
 {
-    const struct link_mem_write *to = &copy->to;
-    struct memory *m = relay_memory_find(r, to->id);
-    uint64_t end = to->offset + (uint64_t)(to->rows - 1) * to->stride + to->row;
-    if (!m)
-        return relay_vfd_was_made(r, to->id)
-                   ? 0
-                   : relay_vfd_broken(r, "MEM_COPY to an id that never was", to->id);
-    if (end > m->size)
-        return relay_vfd_broken(r, "MEM_COPY beyond the memory", to->id);
-    if (!m->shared && !relay_charge(r, (uint64_t)to->row * to->rows))
+    uint64_t end, size = (uint64_t)copy->to.row * copy->to.rows;
+    struct memory *m;
+    int e = find_target(r, copy, &m, &end);
+    if (e < 0 || !m)
+        return e;
+    if (!m->shared && !relay_charge(r, size))
         return -EPROTO;
-    int e = r->ops->copy(r, m, copy);
+    e = r->ops->copy(r, m, copy);
     if (e == 0)
-        *(m->shared ? &r->counted_shared : &r->counted_copies) += (uint64_t)to->row * to->rows;
+        *(m->shared ? &r->counted_shared : &r->counted_copies) += size;
     return e;
 }
 

@@ -66,6 +66,7 @@ const char *export_reason_name(unsigned reason)
         [EXPORT_REASON_SIZE_LIMIT] = "larger than udmabuf's size_limit_mb",
         [EXPORT_REASON_ALIGNMENT] = "not made of whole pages",
         [EXPORT_REASON_REFUSED] = "the kernel refuses the VM's memory",
+        [EXPORT_REASON_QUOTA] = "enough is exported already",
     };
     static_assert(sizeof(names) / sizeof(*names) == _EXPORT_REASON_N, "a name per reason");
     return reason < _EXPORT_REASON_N ? names[reason] : "unknown reason";

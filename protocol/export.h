@@ -106,6 +106,7 @@ enum export_reason {
     EXPORT_REASON_SIZE_LIMIT, /* more bytes than the kernel's size_limit_mb */
     EXPORT_REASON_ALIGNMENT,  /* not whole pages */
     EXPORT_REASON_REFUSED,    /* the kernel refuses the VM's memory (its seals) */
+    EXPORT_REASON_QUOTA,      /* the VM has descriptors for many times its memory already */
     _EXPORT_REASON_N,
 };
 

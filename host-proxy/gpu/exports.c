@@ -35,6 +35,7 @@ struct export
     struct resource *resource; /* NULL: freed */
     uint64_t generation;
     bool gone;               /* the client knows */
+    uint64_t given;          /* bytes that there is a udmabuf of */
     uint32_t offset, stride; /* host memory: as they were told */
     struct mirror mirror;
 };
@@ -73,7 +74,8 @@ struct exports {
     size_t n_users;
     struct client *clients;
     unsigned n_clients;
-    int udmabuf; /* owned, or -1 */
+    int udmabuf;    /* owned, or -1 */
+    uint64_t given; /* bytes in all udmabufs: each costs the kernel memory */
     uint8_t device_id[16];
 };
 
@@ -106,6 +108,7 @@ static void release_export(struct client *c, struct export *e)
         at = &(*at)->next;
     *at = e->next;
     c->n_exports--;
+    c->owner->given -= e->given;
     mirror_finish(&e->mirror);
     if (e->resource)
         device_release(c->owner->device, e->resource);
@@ -193,7 +196,12 @@ static int make_descriptor(struct exports *x, const struct resource *r, uint32_t
         *ret_reason = EXPORT_REASON_NOT_ASKED;
         return -1;
     }
-    int fd = udmabuf_of_runs(x->udmabuf, device_ram(x->device), r->runs, r->n_runs);
+    const struct guest_ram *ram = device_ram(x->device);
+    if (x->udmabuf >= 0 && x->given + r->backing_size > EXPORTS_RAM_TIMES * ram->size) {
+        *ret_reason = EXPORT_REASON_QUOTA;
+        return -1;
+    }
+    int fd = udmabuf_of_runs(x->udmabuf, ram, r->runs, r->n_runs);
     switch (fd) {
     case -ENODEV:
         *ret_reason = EXPORT_REASON_NO_UDMABUF;
@@ -251,6 +259,8 @@ static int describe(struct client *c, struct resource *r, uint32_t flags, struct
     buffer->fourcc = r->kind == RESOURCE_2D ? commands_fourcc(r->format) : 0;
     fd = make_descriptor(x, r, flags, &buffer->reason);
     buffer->kind = fd >= 0 ? EXPORT_KIND_UDMABUF : EXPORT_KIND_NONE;
+    e->given = fd >= 0 ? r->backing_size : 0;
+    x->given += e->given;
     return fd;
 }
 

@@ -15,12 +15,16 @@ struct rect {
     int32_t x, y, width, height;
 };
 
+/* A buffer, as long as it is there. */
+struct held {
+    struct wl_resource *buffer; /* NULL: none */
+    struct wl_listener gone;
+};
+
 struct surface {
     struct wl_resource *resource;
-    struct wl_resource *pending; /* attached, not yet committed */
-    struct wl_listener pending_gone;
-    struct wl_resource *unread; /* shown with no_upload */
-    struct wl_listener unread_gone;
+    struct held pending; /* attached, not yet committed */
+    struct held unread;  /* shown with no_upload */
     struct wl_list callbacks;
     struct rect damage[DAMAGE_MAX];
     unsigned n_damage;
@@ -34,45 +38,32 @@ bool no_upload;
 
 static struct surface *last_surface;
 
-static void surface_set_pending(struct surface *surface, struct wl_resource *buffer)
+static void held_gone(struct wl_listener *listener, void *data)
 {
-    if (surface->pending)
-        wl_list_remove(&surface->pending_gone.link);
-    surface->pending = buffer;
-    if (buffer)
-        wl_resource_add_destroy_listener(buffer, &surface->pending_gone);
-}
-
-static void surface_pending_gone(struct wl_listener *listener, void *data)
-{
-    struct surface *surface = wl_container_of(listener, surface, pending_gone);
+    struct held *held = wl_container_of(listener, held, gone);
 
     (void)data;
-    surface_set_pending(surface, NULL);
+    wl_list_remove(&held->gone.link);
+    held->buffer = NULL;
 }
 
-static void surface_set_unread(struct surface *surface, struct wl_resource *buffer)
+static void held_set(struct held *held, struct wl_resource *buffer)
 {
-    if (surface->unread)
-        wl_list_remove(&surface->unread_gone.link);
-    surface->unread = buffer;
+    if (held->buffer)
+        wl_list_remove(&held->gone.link);
+    held->buffer = buffer;
+    held->gone.notify = held_gone;
     if (buffer)
-        wl_resource_add_destroy_listener(buffer, &surface->unread_gone);
-}
-
-static void surface_unread_gone(struct wl_listener *listener, void *data)
-{
-    struct surface *surface = wl_container_of(listener, surface, unread_gone);
-
-    (void)data;
-    surface_set_unread(surface, NULL);
+        wl_resource_add_destroy_listener(buffer, &held->gone);
 }
 
 static void surface_attach(struct wl_client *client, struct wl_resource *resource,
                            struct wl_resource *buffer, int32_t x, int32_t y)
 {
+    struct surface *surface = wl_resource_get_user_data(resource);
+
     (void)client, (void)x, (void)y;
-    surface_set_pending(wl_resource_get_user_data(resource), buffer);
+    held_set(&surface->pending, buffer);
 }
 
 static void surface_damage(struct wl_client *client, struct wl_resource *resource, int32_t x,
@@ -128,7 +119,7 @@ static void surface_upload(struct surface *surface, struct wl_shm_buffer *buffer
 
 static void surface_show(struct surface *surface)
 {
-    struct wl_shm_buffer *buffer = wl_shm_buffer_get(surface->pending);
+    struct wl_shm_buffer *buffer = wl_shm_buffer_get(surface->pending.buffer);
 
     if (buffer) {
         size_t size =
@@ -147,9 +138,9 @@ static void surface_show(struct surface *surface)
         }
     }
     if (no_upload)
-        surface_set_unread(surface, surface->pending);
-    wl_buffer_send_release(surface->pending);
-    surface_set_pending(surface, NULL);
+        held_set(&surface->unread, surface->pending.buffer);
+    wl_buffer_send_release(surface->pending.buffer);
+    held_set(&surface->pending, NULL);
 }
 
 static void surface_commit(struct wl_client *client, struct wl_resource *resource)
@@ -167,7 +158,7 @@ static void surface_commit(struct wl_client *client, struct wl_resource *resourc
         surface->configured = true;
     }
     last_surface = surface;
-    if (surface->pending)
+    if (surface->pending.buffer)
         surface_show(surface);
     surface->n_damage = 0;
     wl_resource_for_each_safe(callback, next, &surface->callbacks)
@@ -195,8 +186,8 @@ static void surface_destroy(struct wl_resource *resource)
     struct surface *surface = wl_resource_get_user_data(resource);
     struct wl_resource *callback, *next;
 
-    surface_set_pending(surface, NULL);
-    surface_set_unread(surface, NULL);
+    held_set(&surface->pending, NULL);
+    held_set(&surface->unread, NULL);
     wl_resource_for_each_safe(callback, next, &surface->callbacks) wl_resource_destroy(callback);
     if (last_surface == surface)
         last_surface = NULL;
@@ -213,8 +204,6 @@ void surface_create(struct wl_client *client, struct wl_resource *compositor, ui
         return;
     }
     wl_list_init(&surface->callbacks);
-    surface->pending_gone.notify = surface_pending_gone;
-    surface->unread_gone.notify = surface_unread_gone;
     surface->resource =
         resource_new(client, &wl_surface_interface, wl_resource_get_version(compositor), id,
                      &surface_implementation, surface, surface_destroy);
@@ -228,8 +217,8 @@ void surface_check(struct wl_resource *region, int32_t expected)
         wl_resource_post_error(region, 0, "the benchmark's compositor shows no picture");
         return;
     }
-    if (last_surface->unread) {
-        struct wl_shm_buffer *buffer = wl_shm_buffer_get(last_surface->unread);
+    if (last_surface->unread.buffer) {
+        struct wl_shm_buffer *buffer = wl_shm_buffer_get(last_surface->unread.buffer);
         struct rect all = {0, 0, wl_shm_buffer_get_width(buffer), wl_shm_buffer_get_height(buffer)};
 
         wl_shm_buffer_begin_access(buffer);

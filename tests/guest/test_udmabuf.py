@@ -119,6 +119,31 @@ def too_many_pieces(t):
     t.ok(counts["received"] < 16384, f"bytes received: {counts}")
 
 
+@test(timeout=120)
+def the_same_pages_many_times(t):
+    """Each udmabuf costs the host's kernel memory, so that a guest has them for so many bytes only; then it is mirrors."""
+    rig = Rig(t)
+    rig.picture(1)
+    client = rig.session.client(label=b"greedy")
+    names = [client.import_(1, SIZE) for _ in range(60)]
+    client.roundtrip()
+    pages = [f for f in rig.host.fds() if f.startswith("/dmabuf")]
+    t.ok(1 < len(pages) <= 4 * rig.vgpu.size // SIZE, f"{len(pages)} descriptors of pages")
+    t.has("resource 1: exported for copies", rig.gpu.log(), "the device's log")
+    for name in names:
+        client.release(name)
+    client.wait_released(len(names))
+    rig.client.close()                          # one window at a time is as large as the screen
+    rig.sway.no_windows()
+    window = Window(client)
+    buffer, memory, number = client.buffer_of(window.shm, 1, WIDTH, HEIGHT)
+    client.copy(memory, number, SIZE)
+    window.show(buffer)
+    client.roundtrip()
+    rig.shows(noise(SIZE, 1), "the picture in another client's window")
+    t.eq(rig.counted(client, "greedy")["copied"], 0, "bytes copied when there is room again")
+
+
 def capture(t, resource_size):
     """The compositor writes a picture of the screen into a resource. Returns what the host counted."""
     rig = Rig(t)
