@@ -486,28 +486,39 @@ static int take_wayland_socket(const char *text, char *error, size_t error_size)
     return result < 0 ? result : fd;
 }
 
-int address_connect_display(const char *display, char *error, size_t error_size)
+int address_connect_path(const char *path, unsigned wait_ms)
 {
     struct sockaddr_un sun;
-    char path[sizeof(sun.sun_path)];
+    _cleanup_(fd_closep) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return -errno;
+    tune_unix(fd);
+    unix_address(&sun, path);
+    int result = connect(fd, (struct sockaddr *)&sun, sizeof(sun)) < 0 ? -errno : 0;
+    if (result == -EAGAIN && wait_ms) { /* nothing tells when there is room, but this */
+        struct timeval limit = {wait_ms / 1000, wait_ms % 1000 * 1000};
+        setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
+        if (fcntl(fd, F_SETFL, 0) < 0)
+            return -errno;
+        result = connect(fd, (struct sockaddr *)&sun, sizeof(sun)) < 0 ? -errno : 0;
+        if (result == 0)
+            result = fd_set_nonblock(fd);
+    }
+    return result < 0 ? result : fd_steal(&fd);
+}
+
+int address_connect_display(const char *display, unsigned wait_ms, char *error, size_t error_size)
+{
+    char path[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
     const char *inherited = getenv("WAYLAND_SOCKET");
     if (!display && inherited && *inherited)
         return take_wayland_socket(inherited, error, error_size);
     int result = address_display_path(display, path, sizeof(path), error, error_size);
     if (result < 0)
         return result;
-    _cleanup_(fd_closep) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        return error_set(-errno, error, error_size, "cannot make a socket: %s", strerror(errno));
-    tune_unix(fd);
-    unix_address(&sun, path);
-    do {
-        result = connect(fd, (struct sockaddr *)&sun, sizeof(sun)) < 0 ? -errno : 0;
-    } while (result == -EINTR);
-    if (result == 0)
-        result = fd_set_nonblock(fd);
+    result = address_connect_path(path, wait_ms);
     if (result < 0)
         return error_set(result, error, error_size, "cannot connect to the display %s: %s", path,
-                         strerror(-result));
-    return fd_steal(&fd);
+                         result == -EAGAIN ? "it accepts no connections" : strerror(-result));
+    return result;
 }

@@ -83,11 +83,13 @@ int address_inherited(int *ret_first);
  * socket of a known family). */
 int address_of_listener(int fd, struct address *ret_address);
 
+/* Connects to a Unix socket; one whose owner accepts nothing is waited for, @wait_ms at most.
+ * Returns an owned non-blocking fd or -errno (-EAGAIN: it still does not). */
+int address_connect_path(const char *path, unsigned wait_ms);
 /* Connects to a Wayland display as libwayland does: @display NULL takes WAYLAND_SOCKET, then
- * WAYLAND_DISPLAY, then wayland-0; absolute paths as they are, names in XDG_RUNTIME_DIR. Blocking
- * connect on a Unix socket; returns an owned non-blocking fd or -errno with a message.
- * WAYLAND_SOCKET is used once. */
-int address_connect_display(const char *display, char *error, size_t error_size);
+ * WAYLAND_DISPLAY, then wayland-0; absolute paths as they are, names in XDG_RUNTIME_DIR. As
+ * address_connect_path(), with a message. WAYLAND_SOCKET is used once. */
+int address_connect_display(const char *display, unsigned wait_ms, char *error, size_t error_size);
 /* The path that @display names. 0 or -errno (-ENAMETOOLONG, -ENOENT without XDG_RUNTIME_DIR) with a
  * message. */
 int address_display_path(const char *display, char *buffer, size_t size, char *error,

@@ -52,7 +52,7 @@ static bool check_vm(const struct host_config *config, const struct vm_config *v
     struct seen direct = {.vm = vm}, seen = {.vm = vm};
     char error[256], text[256];
     bool good = true;
-    int fd = address_connect_display(config->compositor, error, sizeof(error));
+    int fd = address_connect_display(config->compositor, 2000, error, sizeof(error));
     int r = fd < 0 ? fd : compositor_globals(fd, saw, &direct);
     snprintf(text, sizeof(text), "vm %s: the compositor answers", vm->name);
     checks_line(r == 0, text, fd < 0 ? error : strerror(-r));

@@ -18,13 +18,17 @@
 #include <wayland-client.h>
 
 #include "common/address.h"
+#include "common/error.h"
 #include "common/fd.h"
 #include "common/log.h"
 #include "common/loop.h"
 #include "host-proxy/allow.h"
 #include "host-proxy/config.h"
 
+/* While we wait for the compositor everybody waits for us, so we do it seldom. */
 #define DEADLINE_MS 2000
+#define CONNECT_MS 500
+#define DEAF_MS 10000
 #define BACKLOG 128
 
 static const struct wl_interface *no_types[] = {NULL, NULL, NULL};
@@ -120,7 +124,7 @@ static int list(int fd, struct listing *listing, struct wl_display **ret_display
 {
     struct wl_display *display = wl_display_connect_to_fd(fd);
     if (!display)
-        return -errno;
+        return errno > 0 ? -errno : -ENOMEM;
     *ret_registry = wl_display_get_registry(display);
     wl_registry_add_listener(*ret_registry, &registry_listener, listing);
     int r = roundtrip(display);
@@ -224,15 +228,27 @@ static int make(struct compositor_context *c, struct wl_display *display,
     return 1;
 }
 
-static int connect_context(const struct compositor_context *c)
+static unsigned patience(const struct compositor_context *c)
 {
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    snprintf(address.sun_path, sizeof(address.sun_path), "%s", c->path);
-    _cleanup_(fd_closep) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
-        return -errno;
-    fd_set_nonblock(fd);
-    return fd_steal(&fd);
+    return loop_now_ms() < c->deaf_until ? 0 : CONNECT_MS;
+}
+
+/* @e: what became of waiting for the compositor. */
+static int waited(struct compositor_context *c, int e)
+{
+    if ((e == -EAGAIN || e == -ETIMEDOUT) && patience(c))
+        c->deaf_until = loop_now_ms() + DEAF_MS;
+    return e;
+}
+
+static int connect_display(struct compositor_context *c, char *error, size_t error_size)
+{
+    return waited(c, address_connect_display(c->display, patience(c), error, error_size));
+}
+
+static int connect_context(struct compositor_context *c)
+{
+    return waited(c, address_connect_path(c->path, patience(c)));
 }
 
 #define NAMES_MAX 256
@@ -279,19 +295,27 @@ static void tell_withheld(struct compositor_context *c, struct names *names)
                      names->at[i]);
 }
 
-static void make_context(struct compositor_context *c)
+/* 0 if the compositor could be asked, whatever it said, or -errno with a message. */
+static int make_context(struct compositor_context *c, char *error, size_t error_size)
 {
-    char error[256];
     struct names names = {.vm = c->vm};
     struct listing listing = {.global = remember, .user = &names};
     struct wl_display *display;
     struct wl_registry *registry;
     compositor_context_finish(c);
-    int fd = address_connect_display(c->display, error, sizeof(error));
-    if (fd < 0 || list(fd, &listing, &display, &registry) < 0)
-        return; /* the client's own connection attempt tells */
+    if (!patience(c))
+        return error_set(-ETIMEDOUT, error, error_size, "it did not answer");
+    int r = connect_display(c, error, error_size);
+    if (r < 0)
+        return r;
+    r = waited(c, list(r, &listing, &display, &registry));
+    if (r < 0) {
+        for (size_t i = 0; i < names.n; i++)
+            free(names.at[i]);
+        return error_set(r, error, error_size, "it does not answer: %s", strerror(-r));
+    }
     c->tried = true;
-    int r = listing.manager ? make(c, display, registry, listing.manager) : 0;
+    r = listing.manager ? make(c, display, registry, listing.manager) : 0;
     wl_registry_destroy(registry);
     wl_display_disconnect(display);
     if (r > 0) {
@@ -307,27 +331,29 @@ static void make_context(struct compositor_context *c)
     }
     for (size_t i = 0; i < names.n; i++)
         free(names.at[i]);
+    return 0;
 }
 
 int compositor_connect(struct compositor_context *c, char *error, size_t error_size)
 {
+    /* A compositor that has contexts must not be reached around them; one that could not be asked
+     * may have them. */
     if (c->vm->security_context && !getenv("WAYLAND_SOCKET")) {
-        if (!c->tried)
-            make_context(c);
+        int r = c->tried ? 0 : make_context(c, error, error_size);
+        if (r < 0)
+            return r;
         int fd = c->made ? connect_context(c) : -ENOENT;
-        if (c->made && fd < 0) { /* a compositor that was restarted knows nothing of the context */
-            make_context(c);
+        if (c->made && fd < 0 && fd != -EAGAIN) { /* it was restarted and knows of no context */
+            r = make_context(c, error, error_size);
+            if (r < 0)
+                return r;
             fd = c->made ? connect_context(c) : -ENOENT;
         }
         if (fd >= 0)
             return fd;
-        if (c->made) {
-            snprintf(error, error_size, "cannot connect through the security context: %s",
-                     strerror(-fd));
-            return fd;
-        }
-        /* A compositor that has contexts must not be reached around them; one that could not be
-         * asked is not there. */
+        if (c->made)
+            return error_set(fd, error, error_size,
+                             "cannot connect through the security context: %s", strerror(-fd));
     }
-    return address_connect_display(c->display, error, error_size);
+    return connect_display(c, error, error_size);
 }

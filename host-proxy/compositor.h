@@ -13,6 +13,7 @@ struct compositor_context {
     const char *display; /* borrowed; NULL: the environment's */
     const struct vm_config *vm;
     struct log_subject *subject;
+    int64_t deaf_until;         /* it did not answer lately: nobody waits for it again so soon */
     bool tried, made;           /* the compositor was asked for a context; it gave one */
     int close_fd;               /* ours: the context ends when it is closed */
     char folder[64], path[108]; /* the context's socket */

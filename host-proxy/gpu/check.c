@@ -3,6 +3,7 @@
 #include "host-proxy/gpu/check.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -23,7 +24,7 @@
 
 static bool check_socket(const char *what, const char *path, int type)
 {
-    char text[300], error[512];
+    char text[PATH_MAX + 64], error[512];
     int fd = address_listen_path(path, type, 0600, error, sizeof(error));
     if (fd == -EADDRINUSE) {
         checks_note("%s (a running wayvsock-gpu, perhaps)", error);

@@ -96,7 +96,9 @@ def check_in_the_guest(t):
     """--check says that all is well, or what is missing."""
     vm = Vm(t)
     daemon = f"{os.environ['WAYVSOCK_GUEST']} --connect vsock:2:1100 --check"
-    t.eq(vm.run(f"{daemon} --token /run/token >good 2>&1 && ! {daemon} >bad 2>&1"), 0, "the guest's status")
+    connected = "until grep -q 'connected to the host' .guest/output; do sleep 0.1; done"    # or it interrupts --check
+    t.eq(vm.run(f"{connected}; {daemon} --token /run/token >good 2>&1 && ! {daemon} >bad 2>&1"), 0,
+         f"the guest's status; {vm.read('good')}")
     t.has(b"token", vm.read("bad"), "--check without a token")
 
 

@@ -129,6 +129,38 @@ def guest_daemon_is_killed(t):
     t.ok(stack.host.alive, "the host daemon lives")
 
 
+@test(direct=False, timeout=120)
+def compositor_that_accepts_nothing(t):
+    """It hangs: who finds no place in its queue is told so, the daemon has time for the others, and all goes on with it."""
+    compositor = t.weston()
+    stack = t.stack(compositor)
+    before = stack.client()
+    before.roundtrip()
+    compositor.proc.popen.send_signal(signal.SIGSTOP)
+    try:
+        waiting = []
+        for _ in range(200):
+            waiting.append(socket.socket(socket.AF_UNIX))
+            waiting[-1].connect(stack.display)
+            waiting[-1].setblocking(False)
+
+        def told():
+            for s in waiting:
+                try:
+                    if b"no compositor" in s.recv(4096):
+                        return True
+                except BlockingIOError:
+                    pass
+            return False
+        t.wait(told, "one of them is told that there is no compositor for it", 60)
+        for s in waiting:
+            s.close()
+    finally:
+        compositor.proc.popen.send_signal(signal.SIGCONT)
+    before.roundtrip()
+    t.wait(stack.usable, "a new client gets through")
+
+
 @test(direct=False)
 def host_daemon_is_killed(t):
     """Clients are cut off cleanly, the guest daemon lives on and serves again when the host daemon is back."""

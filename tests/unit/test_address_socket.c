@@ -519,13 +519,13 @@ static void test_connect_display(void **state)
     (void)state;
     setenv("XDG_RUNTIME_DIR", folder, 1);
     unsetenv("WAYLAND_SOCKET");
-    assert_int_equal(address_connect_display("wayland-3", error, sizeof(error)), -ENOENT);
+    assert_int_equal(address_connect_display("wayland-3", 0, error, sizeof(error)), -ENOENT);
     assert_non_null(strstr(error, address.path));
     int listener = must_listen(&address);
     const char *const names[] = {"wayland-3", address.path, NULL};
     setenv("WAYLAND_DISPLAY", "wayland-3", 1);
     for (size_t i = 0; i < 3; i++) {
-        int out = address_connect_display(names[i], error, sizeof(error));
+        int out = address_connect_display(names[i], 0, error, sizeof(error));
         assert_true(out >= 0);
         check_descriptor(out);
         int in = address_accept(listener);
@@ -537,6 +537,33 @@ static void test_connect_display(void **state)
     unsetenv("WAYLAND_DISPLAY");
 }
 
+/* Nobody hangs with a compositor that does. */
+static void test_connect_display_that_accepts_nothing(void **state)
+{
+    struct address address = unix_in_folder("wayland-4");
+    int waiting[8], n = 0;
+    (void)state;
+    int listener = must_listen(&address);
+    assert_int_equal(listen(listener, 2), 0);
+    alarm(60);
+    while (n < 8 &&
+           (waiting[n] = address_connect_display(address.path, 0, error, sizeof(error))) >= 0)
+        n++;
+    assert_in_range(n, 1, 7);
+    assert_int_equal(waiting[n], -EAGAIN);
+    assert_non_null(strstr(error, "it accepts no connections"));
+    assert_int_equal(address_connect_display(address.path, 20, error, sizeof(error)), -EAGAIN);
+    alarm(0);
+    close(address_accept(listener));
+    int out = address_connect_display(address.path, 20, error, sizeof(error));
+    assert_true(out >= 0);
+    check_descriptor(out);
+    close(out);
+    while (n)
+        close(waiting[--n]);
+    address_unlisten(listener);
+}
+
 static void test_connect_display_takes_wayland_socket_once(void **state)
 {
     int ends[2];
@@ -546,14 +573,14 @@ static void test_connect_display_takes_wayland_socket_once(void **state)
     snprintf(number, sizeof(number), "%d", ends[0]);
     setenv("WAYLAND_SOCKET", number, 1);
     setenv("XDG_RUNTIME_DIR", folder, 1);
-    assert_int_equal(address_connect_display("named", error, sizeof(error)), -ENOENT);
+    assert_int_equal(address_connect_display("named", 0, error, sizeof(error)), -ENOENT);
     assert_non_null(
         getenv("WAYLAND_SOCKET")); /* a display that was asked for by name comes first */
-    assert_int_equal(address_connect_display(NULL, error, sizeof(error)), ends[0]);
+    assert_int_equal(address_connect_display(NULL, 0, error, sizeof(error)), ends[0]);
     check_descriptor(ends[0]);
     assert_null(getenv("WAYLAND_SOCKET"));
     exchange(ends[0], ends[1]);
-    assert_int_equal(address_connect_display(NULL, error, sizeof(error)), -ENOENT);
+    assert_int_equal(address_connect_display(NULL, 0, error, sizeof(error)), -ENOENT);
     close(ends[0]);
     close(ends[1]);
 }
@@ -564,7 +591,7 @@ static void test_connect_display_refuses_a_bad_wayland_socket(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
         setenv("WAYLAND_SOCKET", texts[i], 1);
-        assert_int_equal(address_connect_display(NULL, error, sizeof(error)), -EBADF);
+        assert_int_equal(address_connect_display(NULL, 0, error, sizeof(error)), -EBADF);
         assert_non_null(strstr(error, "WAYLAND_SOCKET"));
         assert_null(getenv("WAYLAND_SOCKET"));
     }
@@ -597,6 +624,7 @@ int main(void)
         t(test_activation_of_another_process),
         t(test_activation_malformed),
         t(test_connect_display),
+        t(test_connect_display_that_accepts_nothing),
         t(test_connect_display_takes_wayland_socket_once),
         t(test_connect_display_refuses_a_bad_wayland_socket),
     };
