@@ -26,6 +26,7 @@
 #include "guest-proxy/pools.h"
 
 #define POOL_MIN 4096u
+#define MODIFIERS_MAX 2
 
 enum { WL_DATA_DMABUF = _WL_DATA_SHARED_N + 16, WL_DATA_PARAMS, WL_DATA_FEEDBACK };
 
@@ -147,6 +148,16 @@ static enum relay_verdict bind(struct relay *r, const struct wl_message *m)
     return RELAY_DROP;
 }
 
+/* Linear; and where the GPU draws, no modifier: Mesa's driver knows of none for its buffers. The
+ * number of them. */
+static unsigned modifiers(const struct linux_dmabuf *d, uint64_t ret_modifiers[MODIFIERS_MAX])
+{
+    const struct virtgpu *device = gpu_device(d->shadows->gpu);
+    ret_modifiers[0] = DRM_FORMAT_MOD_LINEAR;
+    ret_modifiers[1] = DRM_FORMAT_MOD_INVALID;
+    return device && virtgpu_has_3d(device) ? 2 : 1;
+}
+
 /* wl_shm.format(code) of our stand-in. */
 static void add_format(struct linux_dmabuf *d, struct relay *r, const struct bound *b,
                        const struct wl_message *m)
@@ -160,9 +171,10 @@ static void add_format(struct linux_dmabuf *d, struct relay *r, const struct bou
         return;
     if (b->version < 4)
         TO_CLIENT(r, m->object, DMABUF_FORMAT, WORDS(format->fourcc));
-    if (b->version == 3)
+    uint64_t all[MODIFIERS_MAX];
+    for (unsigned i = 0, n = modifiers(d, all); b->version == 3 && i < n; i++)
         TO_CLIENT(r, m->object, DMABUF_MODIFIER,
-                  WORDS(format->fourcc, 0, (uint32_t)DRM_FORMAT_MOD_LINEAR));
+                  WORDS(format->fourcc, (uint32_t)(all[i] >> 32), (uint32_t)all[i]));
     for (size_t i = 0; i < d->n; i++)
         if (d->formats[i] == format)
             return;
@@ -174,24 +186,26 @@ static void add_format(struct linux_dmabuf *d, struct relay *r, const struct bou
 
 static int make_table(struct linux_dmabuf *d)
 {
-    if (d->table >= 0 && d->table_n == d->n)
+    uint64_t all[MODIFIERS_MAX];
+    size_t n = d->n * modifiers(d, all);
+    if (d->table >= 0 && d->table_n == n)
         return 0;
     struct {
         uint32_t format, zero;
         uint64_t modifier;
-    } entries[LINUX_DMABUF_FORMATS_MAX] = {0};
-    for (size_t i = 0; i < d->n; i++) {
-        entries[i].format = d->formats[i]->fourcc;
-        entries[i].modifier = DRM_FORMAT_MOD_LINEAR;
+    } entries[LINUX_DMABUF_FORMATS_MAX * MODIFIERS_MAX] = {0};
+    for (size_t i = 0; i < n; i++) {
+        entries[i].format = d->formats[i % d->n]->fourcc;
+        entries[i].modifier = all[i / d->n];
     }
-    size_t size = d->n * sizeof(*entries);
+    size_t size = n * sizeof(*entries);
     _cleanup_(fd_closep) int fd = fd_memfd("wayvsock-formats", size);
     if (fd < 0 || pwrite(fd, entries, size, 0) != (ssize_t)size ||
         fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) < 0)
         return -errno;
     fd_close(d->table);
     d->table = fd_steal(&fd);
-    d->table_n = d->n;
+    d->table_n = n;
     return 0;
 }
 
@@ -221,23 +235,25 @@ static void tell_feedback(struct linux_dmabuf *d, struct relay *r, uint32_t id)
     const struct virtgpu *device = gpu_device(d->shadows->gpu);
     uint64_t number = device ? virtgpu_device(device) : 0;
     uint32_t words[3] = {sizeof(number)},
-             indices[1 + (LINUX_DMABUF_FORMATS_MAX + 1) / 2] = {(uint32_t)(2 * d->n)};
+             indices[1 + (LINUX_DMABUF_FORMATS_MAX * MODIFIERS_MAX + 1) / 2];
     memcpy(words + 1, &number, sizeof(number));
     int fd = make_table(d) == 0 ? fcntl(d->table, F_DUPFD_CLOEXEC, 0) : -1;
+    size_t n = d->table_n;
     if (fd < 0) {
         out_of_memory(r);
         return;
     }
     sendq_fd(&r->local.out, fd);
-    TO_CLIENT(r, id, FEEDBACK_TABLE, WORDS((uint32_t)(16 * d->n)));
+    TO_CLIENT(r, id, FEEDBACK_TABLE, WORDS((uint32_t)(16 * n)));
     TO_CLIENT(r, id, FEEDBACK_MAIN_DEVICE, 3, words);
     TO_CLIENT(r, id, FEEDBACK_TARGET_DEVICE, 3, words);
     TO_CLIENT(r, id, FEEDBACK_FLAGS, WORDS(0));
-    for (size_t i = 0; i < d->n; i++)
+    memset(indices, 0, sizeof(indices));
+    indices[0] = (uint32_t)(2 * n);
+    for (size_t i = 0; i < n; i++)
         ((uint16_t *)(indices + 1))[i] = (uint16_t)i;
     uint32_t all[2 + sizeof(indices) / 4];
-    relay_inject_local(r, all,
-                       inject_message(all, id, FEEDBACK_FORMATS, 1 + (d->n + 1) / 2, indices));
+    relay_inject_local(r, all, inject_message(all, id, FEEDBACK_FORMATS, 1 + (n + 1) / 2, indices));
     TO_CLIENT(r, id, FEEDBACK_TRANCHE_DONE, 0, NULL);
     TO_CLIENT(r, id, FEEDBACK_DONE, 0, NULL);
 }

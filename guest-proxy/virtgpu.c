@@ -58,7 +58,7 @@ struct virtgpu {
     size_t buffers; /* that are there */
     bool closed;    /* nobody but they has it any more */
     bool stuck;     /* it must stay open */
-    bool blobs;
+    bool blobs, draws;
     uint64_t page;
     char path[64];
 };
@@ -98,6 +98,7 @@ struct virtgpu *virtgpu_open(const char *path, char *error, size_t error_size)
     }
     snprintf(gpu->path, sizeof(gpu->path), "%s", path);
     gpu->blobs = parameter(fd, VIRTGPU_PARAM_RESOURCE_BLOB) == 1;
+    gpu->draws = parameter(fd, VIRTGPU_PARAM_3D_FEATURES) == 1;
     gpu->page = (uint64_t)sysconf(_SC_PAGESIZE);
     gpu->fd = fd_steal(&fd);
     return gpu;
@@ -143,6 +144,11 @@ uint64_t virtgpu_device(const struct virtgpu *gpu)
 bool virtgpu_has_blobs(const struct virtgpu *gpu)
 {
     return gpu->blobs;
+}
+
+bool virtgpu_has_3d(const struct virtgpu *gpu)
+{
+    return gpu->draws;
 }
 
 static int create_blob(const struct virtgpu *gpu, struct virtgpu_buffer *b)

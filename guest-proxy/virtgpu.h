@@ -28,6 +28,8 @@ const char *virtgpu_path(const struct virtgpu *gpu);
 uint64_t virtgpu_device(const struct virtgpu *gpu); /* dev_t of the render node */
 /* True if its memory comes as blobs, false if as classic 2D resources. */
 bool virtgpu_has_blobs(const struct virtgpu *gpu);
+/* The host draws for it. */
+bool virtgpu_has_3d(const struct virtgpu *gpu);
 
 /* At least @size bytes, zeroed, marked as shared. 0 or -errno. */
 int virtgpu_buffer_create(struct virtgpu *gpu, uint64_t size, struct virtgpu_buffer *ret);

@@ -18,6 +18,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <drm_fourcc.h>
+
 #include "common/fd.h"
 #include "common/memory.h"
 #include "common/wl-shm.h"
@@ -244,6 +246,24 @@ enum import_rule imports_add(struct imports *m, const struct link_import *said, 
     return IMPORT_OK;
 }
 
+/* The bytes of a row without its gap, or 0: nothing that could be shown. */
+static uint32_t picture_row(const struct export_buffer *buffer)
+{
+    uint32_t pixel =
+        buffer->fourcc == DRM_FORMAT_RGB565 ? 2
+        : buffer->fourcc == DRM_FORMAT_ABGR16161616F || buffer->fourcc == DRM_FORMAT_XBGR16161616F
+            ? 8
+            : 4;
+    return buffer->width <= UINT32_MAX / pixel ? buffer->width * pixel : 0;
+}
+
+/* What the device draws for the guest, and can read back. */
+static bool is_picture(const struct export_buffer *buffer)
+{
+    uint32_t row = picture_row(buffer);
+    return buffer->n_planes == 1 && row > 0 && buffer->stride[0] >= row;
+}
+
 /* The rule that an answer to EXPORT breaks. */
 static enum import_rule judge(const struct import *i, uint32_t status,
                               const struct export_buffer *buffer)
@@ -261,6 +281,8 @@ static enum import_rule judge(const struct import *i, uint32_t status,
     default:
         return IMPORT_DEVICE;
     }
+    if (buffer->memory == EXPORT_MEMORY_HOST) /* its layout and size are the device's to say */
+        return is_picture(buffer) ? IMPORT_OK : IMPORT_MEMORY;
     if (buffer->memory != EXPORT_MEMORY_GUEST)
         return IMPORT_MEMORY;
     return i->said.size <= buffer->size ? IMPORT_OK : IMPORT_SIZE;
@@ -287,6 +309,28 @@ static int give_mirror(struct import *i, struct memory *memory)
     return 0;
 }
 
+/* The same pixels, where the device has them. The guest joins rows without gaps to one piece, and
+ * so it knows them; what does not lie within the picture then, the device refuses. */
+static void use_own_layout(const struct export_buffer *buffer, struct export_copy *copy)
+{
+    bool into = copy->flags & EXPORT_TO_GUEST;
+    uint64_t *at = into ? &copy->target : &copy->source;
+    uint32_t *stride = into ? &copy->target_stride : &copy->source_stride;
+    uint32_t *mirror_stride = into ? &copy->source_stride : &copy->target_stride;
+    uint32_t row = picture_row(buffer), length = copy->rects[0].width;
+    if (buffer->memory != EXPORT_MEMORY_HOST)
+        return;
+    if (copy->rects[0].height == 1 && length > row) {
+        *stride = *mirror_stride = row;
+        copy->rects[0] = (struct export_rect){.width = row, .height = length / row};
+        if (length % row)
+            copy->rects[copy->n_rects++] =
+                (struct export_rect){.y = length / row, .width = length % row, .height = 1};
+    }
+    *at = buffer->offset[0] + *at / *stride * buffer->stride[0] + *at % *stride;
+    *stride = buffer->stride[0];
+}
+
 /* 0 or -errno. One (two, if the device has to be given the mirror first) request more is under way.
  */
 static int ask_copy(struct import *i, struct memory *memory, const struct link_mem_copy *what)
@@ -305,6 +349,7 @@ static int ask_copy(struct import *i, struct memory *memory, const struct link_m
         .n_rects = 1,
         .rects = {{.width = what->to.row, .height = what->to.rows}},
     };
+    use_own_layout(&i->buffer, &copy);
     r = handles_copy(m->handles, &copy, done, i);
     m->waiting += r == 0;
     return r;
@@ -477,6 +522,7 @@ enum imports_back imports_copy_back(struct imports *m, struct memory *memory,
         .n_rects = 1,
         .rects = {{.width = rows->row, .height = rows->rows}},
     };
+    use_own_layout(&i->buffer, &copy);
     if (give_mirror(i, memory) < 0 || handles_copy(m->handles, &copy, copied_back, i) < 0)
         return IMPORTS_BACK_NOT;
     i->back = BACK_ASKED;

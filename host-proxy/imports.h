@@ -23,7 +23,7 @@ enum import_rule {
     IMPORT_QUOTA,   /* a client has only so many imports */
     IMPORT_LOOKUP,  /* the VM's own table has such a resource, with memory, within a bounded time */
     IMPORT_MARK,    /* the guest has shared it */
-    IMPORT_MEMORY,  /* it is guest memory */
+    IMPORT_MEMORY,  /* it is guest memory, or a picture that the device draws */
     IMPORT_SIZE,    /* it is as large as the guest says */
     IMPORT_KNOWN,   /* a copy or release names an import that is there */
     IMPORT_GEOMETRY,   /* a copy, memory or row of pixels stays within what it is a part of */

@@ -15,9 +15,12 @@
 #include "common/checks.h"
 #include "common/export-folder.h"
 #include "common/fd.h"
+#include "common/loop.h"
 #include "host-proxy/gpu/guest-ram.h"
 #include "host-proxy/gpu/options.h"
+#include "host-proxy/gpu/renderer.h"
 #include "host-proxy/gpu/udmabuf.h"
+#include "host-proxy/gpu/virgl.h"
 
 static bool check_socket(const char *what, const char *path, int type)
 {
@@ -95,16 +98,38 @@ static void check_udmabuf(void)
 static bool check_render_node(const struct gpu_options *options)
 {
     char text[300], advice[512];
-    if (!options->render_node) {
-        checks_note("%s", options->virgl ? "3D takes the render node that it finds (--render-node)"
-                                         : "no GPU of this host is used: no --virgl");
+    if (!options->virgl)
+        checks_note("nothing is drawn for the guest: no --virgl");
+    if (!options->render_node)
         return true;
-    }
     int fd = checks_open(options->render_node, advice, sizeof(advice));
     snprintf(text, sizeof(text), "the render node %s", options->render_node);
     checks_line(fd >= 0, text, advice);
     fd_close(fd);
     return fd >= 0;
+}
+
+/* Starts what would draw. */
+static bool check_drawing(const struct gpu_options *options)
+{
+#if WITH_VIRGL
+    char text[300], error[512] = "out of memory";
+    struct loop *loop = options->virgl ? loop_create() : NULL;
+    if (!options->virgl)
+        return true;
+    struct renderer *renderer =
+        loop ? virgl_create(loop, options->render_node, error, sizeof(error)) : NULL;
+    snprintf(text, sizeof(text), "3D, drawn %s%s", options->render_node ? "on " : "in software",
+             options->render_node ? options->render_node : "");
+    checks_line(renderer != NULL, text, error);
+    if (renderer)
+        renderer->ops->destroy(renderer);
+    loop_destroy(loop);
+    return renderer != NULL;
+#else
+    (void)options;
+    return true;
+#endif
 }
 
 int gpu_check_run(const struct gpu_options *options)
@@ -113,7 +138,7 @@ int gpu_check_run(const struct gpu_options *options)
     if (options->socket_path)
         good &= check_socket("waiting for the hypervisor at", options->socket_path, SOCK_STREAM);
     check_udmabuf();
-    good &= check_render_node(options);
+    good &= check_render_node(options) && check_drawing(options);
     checks_note("whether a VM's GPU is this one shows when its guest's daemon is there "
                 "(wayvsock-guest --check)");
     puts(good ? "The device would serve." : "The device would not serve.");

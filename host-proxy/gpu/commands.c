@@ -29,8 +29,10 @@ int commands_init(struct commands *commands, void (*gone)(void *user, struct res
 
 void commands_finish(struct commands *commands)
 {
-    if (commands->table.buckets)
+    if (commands->table.buckets) {
+        commands_3d_reset(&commands->drawing, &commands->table);
         resources_finish(&commands->table);
+    }
     free(commands->entries);
     commands->entries = NULL;
 }
@@ -89,7 +91,7 @@ const char *commands_name(uint32_t type)
     case VIRTIO_GPU_CMD_MOVE_CURSOR:
         return "MOVE_CURSOR";
     default:
-        return "unknown command";
+        return commands_3d_name(type) ? commands_3d_name(type) : "unknown command";
     }
 }
 
@@ -121,12 +123,12 @@ static uint32_t error_of(int error)
     }
 }
 
-/* A rectangle of a 2D resource. The layout of a blob is not known here. */
+/* A rectangle of a resource. The layout of a blob is not known here. */
 static bool within(const struct resource *r, const struct virtio_gpu_rect *rect)
 {
     uint64_t x = le32toh(rect->x), y = le32toh(rect->y);
     uint64_t width = le32toh(rect->width), height = le32toh(rect->height);
-    return r->kind != RESOURCE_2D || (x + width <= r->width && y + height <= r->height);
+    return r->kind == RESOURCE_BLOB || (x + width <= r->width && y + height <= r->height);
 }
 
 /* The list behind a command, which is to end with it. */
@@ -199,6 +201,7 @@ static uint32_t unref(struct commands *c, const struct virtio_gpu_resource_unref
         return error;
     resources_remove(&c->table, r);
     c->gone(c->user, r);
+    commands_3d_forget(&c->drawing, r);
     if (r->holds > 0)
         *ret_doomed = r;
     else
@@ -218,7 +221,10 @@ static uint32_t attach(struct commands *c, const struct virtio_gpu_resource_atta
         return error_of(result);
     if (r->n_runs > 0) /* it has memory; who wants other memory detaches that first */
         return VIRTIO_GPU_RESP_ERR_UNSPEC;
-    return error_of(resource_attach(&c->table, r, c->ram, c->entries, n));
+    result = resource_attach(&c->table, r, c->ram, c->entries, n);
+    if (result == 0 && (result = commands_3d_attach(&c->drawing, r, c->ram)) < 0)
+        resource_detach(&c->table, r);
+    return error_of(result);
 }
 
 static uint32_t detach(struct commands *c, const struct virtio_gpu_resource_detach_backing *cmd)
@@ -229,6 +235,7 @@ static uint32_t detach(struct commands *c, const struct virtio_gpu_resource_deta
         return error;
     if (r->n_runs == 0)
         return VIRTIO_GPU_RESP_ERR_UNSPEC;
+    commands_3d_detach(&c->drawing, r);
     resource_detach(&c->table, r);
     c->gone(c->user, r);
     return VIRTIO_GPU_RESP_OK_NODATA;
@@ -336,7 +343,7 @@ union command {
 };
 
 /* How long a command of this type is, without the list that may follow (*ret_list). 0: unknown. */
-static size_t command_size(uint32_t type, bool *ret_list)
+static size_t command_size(const struct commands *c, uint32_t type, bool *ret_list)
 {
     *ret_list = type == VIRTIO_GPU_CMD_RESOURCE_ATTACH_BACKING ||
                 type == VIRTIO_GPU_CMD_RESOURCE_CREATE_BLOB;
@@ -364,11 +371,11 @@ static size_t command_size(uint32_t type, bool *ret_list)
     case VIRTIO_GPU_CMD_SET_SCANOUT_BLOB:
         return sizeof(struct virtio_gpu_set_scanout_blob);
     default:
-        return 0;
+        return has(c, VIRTIO_GPU_F_VIRGL) ? commands_3d_size(type, ret_list) : 0;
     }
 }
 
-/* The beginning of an answer; a fence is answered with the command, since nothing outlasts it. */
+/* The beginning of an answer, which is given when a fence that was asked for is done. */
 static size_t respond(uint8_t *response, const struct virtio_gpu_ctrl_hdr *request, uint32_t type,
                       size_t size)
 {
@@ -392,7 +399,7 @@ static void log_refusal(uint32_t type, uint32_t result, size_t size)
                  commands_name(type), type, size, result);
 }
 
-size_t commands_control(struct commands *c, const uint8_t *request, size_t size, uint8_t *response,
+size_t commands_control(struct commands *c, uint8_t *request, size_t size, uint8_t *response,
                         struct resource **ret_doomed)
 {
     union command cmd = {0};
@@ -401,7 +408,7 @@ size_t commands_control(struct commands *c, const uint8_t *request, size_t size,
     *ret_doomed = NULL;
     memcpy(&cmd, request, size < sizeof(cmd) ? size : sizeof(cmd));
     uint32_t type = le32toh(cmd.hdr.type);
-    size_t fixed = command_size(type, &list), length = sizeof(struct virtio_gpu_ctrl_hdr);
+    size_t fixed = command_size(c, type, &list), length = sizeof(struct virtio_gpu_ctrl_hdr);
     memset(response, 0, COMMANDS_RESPONSE_MAX);
     if (size < sizeof(cmd.hdr))
         memset(&cmd.hdr, 0, sizeof(cmd.hdr));
@@ -446,8 +453,12 @@ size_t commands_control(struct commands *c, const uint8_t *request, size_t size,
         case VIRTIO_GPU_CMD_RESOURCE_CREATE_BLOB:
             result = create_blob(c, &cmd.create_blob, rest, rest_size);
             break;
-        default: /* SET_SCANOUT_BLOB */
+        case VIRTIO_GPU_CMD_SET_SCANOUT_BLOB:
             result = set_scanout_blob(c, &cmd.set_scanout_blob);
+            break;
+        default:
+            result = commands_3d_execute(&c->drawing, &c->table, c->features, request, size,
+                                         response, &length);
             break;
         }
         c->changed = true;

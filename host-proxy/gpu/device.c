@@ -13,6 +13,8 @@
 #include "common/fd.h"
 #include "common/log.h"
 #include "common/loop.h"
+#include "host-proxy/gpu/fences.h"
+#include "host-proxy/gpu/renderer.h"
 #include "host-proxy/gpu/vhost-user.h"
 
 #define QUEUE_CONTROL 0
@@ -41,6 +43,7 @@ struct device {
     struct loop_timer *timer; /* of the doomed */
     struct loop_timer *more;  /* the queues were not empty after a batch */
     struct doomed doomed[DEVICE_UNREF_MAX];
+    struct fences fences;
     unsigned unref_ms;
     uint64_t epoch;
     bool processing;
@@ -72,6 +75,18 @@ static void complete_all(struct device *d)
         if (d->doomed[i].resource)
             complete(d, &d->doomed[i]);
     }
+    struct virtqueue *vring = d->frontend ? vhost_user_running(d->frontend, QUEUE_CONTROL) : NULL;
+    if (fences_done_all(&d->fences, vring) > 0 && vring && !d->processing)
+        virtqueue_notify(vring);
+}
+
+/* The renderer is done with everything up to this fence. */
+static void drawn(void *user, uint32_t number)
+{
+    struct device *d = user;
+    struct virtqueue *vring = d->frontend ? vhost_user_running(d->frontend, QUEUE_CONTROL) : NULL;
+    if (fences_done(&d->fences, number, vring) > 0 && vring && !d->processing)
+        virtqueue_notify(vring);
 }
 
 static void doomed_expired(void *user)
@@ -97,6 +112,8 @@ static bool defer(struct device *d, struct resource *resource, size_t size)
 {
     struct doomed *slot = NULL;
     bool first = true;
+    if (resource->kind == RESOURCE_3D) /* nobody has seen the guest's pages */
+        return false;
     for (unsigned i = 0; i < DEVICE_UNREF_MAX; i++) {
         if (d->doomed[i].resource)
             first = false;
@@ -133,6 +150,20 @@ static void answer(struct device *d, struct virtqueue *vring, size_t size)
     virtqueue_push(vring, d->chain.head, (uint32_t)size);
 }
 
+/* The guest wants to know when it is drawn. True: the answer waits. Behind other fences all of them
+ * do, to keep the order. */
+static bool wait_for_drawing(struct device *d, size_t size)
+{
+    struct virtio_gpu_ctrl_hdr request, header;
+    memcpy(&request, d->request, sizeof(request));
+    memcpy(&header, d->response, sizeof(header));
+    struct renderer *renderer = d->commands.drawing.renderer;
+    bool more;
+    return renderer && size == sizeof(header) && header.flags & htole32(VIRTIO_GPU_FLAG_FENCE) &&
+           (d->fences.n > 0 || commands_3d_size(le32toh(request.type), &more) > 0) &&
+           fences_add(&d->fences, renderer, &d->chain, &header);
+}
+
 static void execute(struct device *d, struct virtqueue *vring, unsigned queue)
 {
     struct resource *doomed = NULL;
@@ -153,6 +184,8 @@ static void execute(struct device *d, struct virtqueue *vring, unsigned queue)
         d->ops->forget(d->user, doomed);
         resource_destroy(&d->commands.table, doomed);
     }
+    if (queue == QUEUE_CONTROL && wait_for_drawing(d, size))
+        return;
     answer(d, vring, size);
 }
 
@@ -202,6 +235,7 @@ static void reset(struct device *d, const char *why)
 {
     struct resource *resource;
     complete_all(d);
+    commands_3d_reset(&d->commands.drawing, &d->commands.table);
     d->epoch++;
     if (d->commands.table.n > 0)
         log_debug(NULL, "%s: %u resources are gone", why, d->commands.table.n);
@@ -251,7 +285,11 @@ static void check_moved(void *user, struct resource *resource)
 {
     struct move *move = user;
     struct device *d = move->device;
-    if (resource->n_runs == 0 || resource_unmoved(resource, move->before, d->commands.ram))
+    if (resource->n_runs == 0)
+        return;
+    commands_3d_detach(&d->commands.drawing, resource);
+    if (resource_unmoved(resource, move->before, d->commands.ram) &&
+        commands_3d_attach(&d->commands.drawing, resource, d->commands.ram) == 0)
         return;
     resource_detach(&d->commands.table, resource);
     d->ops->gone(d->user, resource);
@@ -270,8 +308,10 @@ static void on_config(void *user, uint32_t offset, void *bytes, uint32_t size)
 {
     /* No scanouts: a device without a display. Frontends that need one set the number themselves.
      */
-    const struct virtio_gpu_config config = {0};
-    (void)user;
+    const struct device *d = user;
+    const struct renderer *renderer = d->commands.drawing.renderer;
+    const struct virtio_gpu_config config = {.num_capsets =
+                                                 htole32(renderer ? renderer->n_capsets : 0)};
     if (offset < sizeof(config))
         memcpy(bytes, (const uint8_t *)&config + offset,
                size < sizeof(config) - offset ? size : sizeof(config) - offset);
@@ -341,8 +381,27 @@ void device_destroy(struct device *d)
     loop_timer_destroy(d->timer);
     loop_timer_destroy(d->more);
     commands_finish(&d->commands);
+    if (d->commands.drawing.renderer)
+        d->commands.drawing.renderer->finished = NULL;
+    fences_finish(&d->fences);
     free(d->request);
     free(d);
+}
+
+int device_draw(struct device *d, struct renderer *renderer)
+{
+    int r = fences_init(&d->fences);
+    if (r < 0)
+        return r;
+    renderer->finished = drawn;
+    renderer->user = d;
+    d->commands.drawing.renderer = renderer;
+    return 0;
+}
+
+struct renderer *device_renderer(const struct device *d)
+{
+    return d->commands.drawing.renderer;
 }
 
 void device_listen(struct device *d, const struct device_ops *ops, void *user)
@@ -359,7 +418,9 @@ int device_connect(struct device *d, int fd, void (*closed)(void *user, int reas
     }
     d->closed = closed;
     d->closed_user = user;
-    d->frontend = vhost_user_create(d->loop, fd, COMMANDS_FEATURES, &frontend_ops, d);
+    uint64_t features =
+        COMMANDS_FEATURES | (d->commands.drawing.renderer ? COMMANDS_3D_FEATURES : 0);
+    d->frontend = vhost_user_create(d->loop, fd, features, &frontend_ops, d);
     return d->frontend ? 0 : -errno;
 }
 

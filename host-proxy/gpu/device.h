@@ -8,6 +8,7 @@
 #include "host-proxy/gpu/commands.h"
 
 struct loop;
+struct renderer;
 struct vhost_user;
 
 #define DEVICE_UNREF_MS 500 /* as long as Linux may well wait */
@@ -30,6 +31,10 @@ struct device;
 /* An UNREF is answered at the latest after @unref_ms, released or not. NULL: errno. */
 struct device *device_create(struct loop *loop, unsigned unref_ms);
 void device_destroy(struct device *device); /* accepts NULL */
+/* Offers 3D to guests (@renderer borrowed). Before device_connect(). 0 or -ENOMEM. */
+int device_draw(struct device *device, struct renderer *renderer);
+/* Who draws, or NULL. */
+struct renderer *device_renderer(const struct device *device);
 /* Who exports resources. Before device_connect(). */
 void device_listen(struct device *device, const struct device_ops *ops, void *user);
 /* Takes @fd, a frontend's connection; @closed is called when it is gone (0 or -errno), and with it

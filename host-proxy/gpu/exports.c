@@ -22,6 +22,7 @@
 #include "common/loop.h"
 #include "common/packets.h"
 #include "host-proxy/gpu/device.h"
+#include "host-proxy/gpu/host-memory.h"
 #include "host-proxy/gpu/mirror.h"
 #include "host-proxy/gpu/udmabuf.h"
 
@@ -33,8 +34,9 @@ struct export
     uint32_t id;
     struct resource *resource; /* NULL: freed */
     uint64_t generation;
-    bool gone;      /* the client knows */
-    uint64_t given; /* bytes that there is a udmabuf of */
+    bool gone;               /* the client knows */
+    uint64_t given;          /* bytes that there is a udmabuf of */
+    uint32_t offset, stride; /* host memory: as they were told */
     struct mirror mirror;
 };
 
@@ -179,7 +181,7 @@ static enum export_status check_export(struct client *c, const struct export_exp
     const struct resource *r = device_find(device, request->resource);
     if (!r)
         return EXPORT_UNKNOWN;
-    if (!device_ram(device) || r->n_runs == 0)
+    if (r->drawn ? !host_memory_is_picture(r) : !device_ram(device) || r->n_runs == 0)
         return EXPORT_EMPTY;
     if (!device_is_shared(device, r))
         return EXPORT_UNMARKED;
@@ -236,6 +238,32 @@ static struct export *add_export(struct client *c, struct resource *r)
     return e;
 }
 
+/* Describes what has been asked for. A descriptor, or -1. */
+static int describe(struct client *c, struct resource *r, uint32_t flags, struct export *e,
+                    struct export_buffer *buffer)
+{
+    struct exports *x = c->owner;
+    int fd;
+    *buffer = (struct export_buffer){.id = e->id, .generation = r->generation};
+    if (r->drawn) {
+        fd = host_memory_export(device_renderer(x->device), r, flags, buffer);
+        e->offset = buffer->offset[0];
+        e->stride = buffer->stride[0];
+        return fd;
+    }
+    buffer->size = r->backing_size;
+    buffer->memory = EXPORT_MEMORY_GUEST;
+    buffer->runs = r->n_runs;
+    buffer->width = r->width;
+    buffer->height = r->height;
+    buffer->fourcc = r->kind == RESOURCE_2D ? commands_fourcc(r->format) : 0;
+    fd = make_descriptor(x, r, flags, &buffer->reason);
+    buffer->kind = fd >= 0 ? EXPORT_KIND_UDMABUF : EXPORT_KIND_NONE;
+    e->given = fd >= 0 ? r->backing_size : 0;
+    x->given += e->given;
+    return fd;
+}
+
 static void export_resource(struct client *c, uint32_t serial, const struct export_export *request,
                             enum export_status status)
 {
@@ -245,29 +273,17 @@ static void export_resource(struct client *c, uint32_t serial, const struct expo
     if (status == EXPORT_OK) {
         struct resource *r = device_find(c->owner->device, request->resource);
         struct export *e = add_export(c, r);
-        if (e) {
-            answer.buffer = (struct export_buffer){
-                .id = e->id,
-                .generation = r->generation,
-                .size = r->backing_size,
-                .memory = EXPORT_MEMORY_GUEST,
-                .runs = r->n_runs,
-                .width = r->width,
-                .height = r->height,
-                .fourcc = r->kind == RESOURCE_2D ? commands_fourcc(r->format) : 0,
-            };
-            fd = make_descriptor(c->owner, r, request->flags, &answer.buffer.reason);
-            e->given = fd >= 0 ? r->backing_size : 0;
-            c->owner->given += e->given;
-            answer.buffer.kind = fd >= 0 ? EXPORT_KIND_UDMABUF : EXPORT_KIND_NONE;
-        } else {
+        if (e)
+            fd = describe(c, r, request->flags, e, &answer.buffer);
+        else
             answer.status = EXPORT_FAILED;
-        }
     }
     log_debug(&c->subject, "resource %u: %s", request->resource,
-              answer.status != EXPORT_OK ? export_status_name(answer.status)
-              : fd >= 0                  ? "exported as a udmabuf"
-                                         : "exported for copies");
+              answer.status != EXPORT_OK                   ? export_status_name(answer.status)
+              : answer.buffer.kind == EXPORT_KIND_DMABUF   ? "exported as a dmabuf"
+              : fd >= 0                                    ? "exported as a udmabuf"
+              : answer.buffer.memory == EXPORT_MEMORY_HOST ? "exported for reading back"
+                                                           : "exported for copies");
     send_packet(c, packet, export_exported_encode(packet, serial, &answer), fd);
 }
 
@@ -343,7 +359,8 @@ static void hello(struct client *c, uint32_t serial, const struct export_hello *
         .status = EXPORT_OK,
         .version = version,
         .features = EXPORT_FEATURE_COPY | EXPORT_FEATURE_NEEDS_BIND |
-                    (x->udmabuf >= 0 ? EXPORT_FEATURE_UDMABUF : 0),
+                    (x->udmabuf >= 0 ? EXPORT_FEATURE_UDMABUF : 0) |
+                    (device_renderer(x->device) ? EXPORT_FEATURE_DMABUF : 0),
         .driver = device_has_driver(x->device),
         .epoch = device_epoch(x->device),
         .udmabuf_size_limit = limits.size,
@@ -368,8 +385,13 @@ static enum export_status copy(struct client *c, const struct export_copy *reque
 {
     struct export *e = find_export(c, request->id);
     const struct guest_ram *ram = device_ram(c->owner->device);
-    if (!e || e->gone || !e->resource || !ram || e->generation != request->generation ||
+    if (!e || e->gone || !e->resource || e->generation != request->generation ||
         e->resource->generation != request->generation)
+        return EXPORT_STALE;
+    if (e->resource->drawn)
+        return host_memory_copy(device_renderer(c->owner->device), e->resource, e->offset,
+                                e->stride, &e->mirror, request);
+    if (!ram || e->resource->kind == RESOURCE_3D)
         return EXPORT_STALE;
     return mirror_copy(&e->mirror, e->resource, ram, request);
 }

@@ -19,6 +19,8 @@
 #include "host-proxy/gpu/exports.h"
 #include "host-proxy/gpu/frontend.h"
 #include "host-proxy/gpu/options.h"
+#include "host-proxy/gpu/renderer.h"
+#include "host-proxy/gpu/virgl.h"
 
 static void ended(void *user)
 {
@@ -29,7 +31,11 @@ static int print_capabilities(void)
 {
     puts("{\n"
          "  \"type\": \"gpu\",\n"
+#if WITH_VIRGL
+         "  \"features\": [\"render-node\", \"virgl\"]\n"
+#else
          "  \"features\": []\n"
+#endif
          "}");
     return 0;
 }
@@ -72,16 +78,39 @@ static int listen_export(const struct gpu_options *options)
     return r < 0 && may_do_without_export(options) ? -ENOTCONN : r;
 }
 
+#if WITH_VIRGL
+static int start_drawing(struct loop *loop, struct device *device, const char *render_node,
+                         struct renderer **ret_renderer)
+{
+    char error[512];
+    struct renderer *renderer = virgl_create(loop, render_node, error, sizeof(error));
+    if (!renderer) {
+        int r = -errno;
+        log_error(NULL, "%s", error);
+        return r;
+    }
+    *ret_renderer = renderer;
+    log_info(NULL, "3D is drawn %s%s", render_node ? "on " : "in software",
+             render_node ? render_node : "");
+    return device_draw(device, renderer);
+}
+#endif
+
 static int run(const struct gpu_options *options)
 {
     char error[512];
     struct exports *exports = NULL;
     struct frontend *frontend = NULL;
+    struct renderer *renderer = NULL;
     struct loop *loop = loop_create();
     struct device *device = loop ? device_create(loop, DEVICE_UNREF_MS) : NULL;
     int r = device ? 0 : -errno;
     if (r < 0)
         log_error(NULL, "cannot start: %s", strerror(-r));
+#if WITH_VIRGL
+    if (r == 0 && options->virgl)
+        r = start_drawing(loop, device, options->render_node, &renderer);
+#endif
     if (r == 0)
         r = listen_export(options);
     if (r >= 0 || r == -ENOTCONN) {
@@ -100,6 +129,8 @@ static int run(const struct gpu_options *options)
     frontend_destroy(frontend);
     exports_destroy(exports);
     device_destroy(device);
+    if (renderer)
+        renderer->ops->destroy(renderer);
     loop_destroy(loop);
     return r < 0 ? 1 : 0;
 }

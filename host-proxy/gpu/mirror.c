@@ -34,8 +34,7 @@ enum export_status mirror_set(struct mirror *mirror, int fd, uint64_t size)
     return EXPORT_OK;
 }
 
-/* Row 0 begins at @base: does the rectangle lie within @size bytes? */
-static bool within(const struct export_rect *rect, uint64_t base, uint64_t stride, uint64_t size)
+bool mirror_within(const struct export_rect *rect, uint64_t base, uint64_t stride, uint64_t size)
 {
     uint64_t end = (uint64_t)rect->x + rect->width;
     uint64_t last_row = (uint64_t)rect->y + rect->height - 1;
@@ -56,8 +55,8 @@ enum export_status mirror_copy(const struct mirror *mirror, const struct resourc
     if (!mirror->bytes)
         return EXPORT_MEMORY;
     for (uint32_t i = 0; i < copy->n_rects; i++) {
-        if (!within(&copy->rects[i], guest_base, guest_stride, resource->backing_size) ||
-            !within(&copy->rects[i], mirror_base, mirror_stride, mirror->size))
+        if (!mirror_within(&copy->rects[i], guest_base, guest_stride, resource->backing_size) ||
+            !mirror_within(&copy->rects[i], mirror_base, mirror_stride, mirror->size))
             return EXPORT_RANGE;
     }
     for (uint32_t i = 0; i < copy->n_rects; i++) {

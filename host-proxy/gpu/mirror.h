@@ -18,6 +18,8 @@ struct mirror {
 /* Maps @fd (taken): a memfd of at least @size bytes that cannot shrink; replaces what was there. */
 enum export_status mirror_set(struct mirror *mirror, int fd, uint64_t size);
 void mirror_finish(struct mirror *mirror);
+/* Row 0 begins at @base: does the rectangle lie within @size bytes? */
+bool mirror_within(const struct export_rect *rect, uint64_t base, uint64_t stride, uint64_t size);
 /* Copies all rectangles, or none if one of them is out of range. */
 enum export_status mirror_copy(const struct mirror *mirror, const struct resource *resource,
                                const struct guest_ram *ram, const struct export_copy *copy);

@@ -47,8 +47,8 @@ static const char help[] =
     "                        (wayvsock-gpu/PID.sock in XDG_RUNTIME_DIR or /run)\n"
     "  --export-user USER    let this user's wayvsock-host connect too; may be given several "
     "times\n"
-    "  --virgl               offer 3D (only where it is built in)\n"
-    "  --render-node PATH    the host's GPU for 3D\n"
+    "  --virgl               draw for the guest (only where it is built in)\n"
+    "  --render-node PATH    the host's GPU for that (software without)\n"
     "  --print-capabilities  print what is supported as JSON\n"
     "  --check               tell what is in place, and what to do about what is not\n"
     "  --log-level LEVEL     error, warn, info or debug (info)\n"
@@ -124,8 +124,10 @@ int gpu_options_parse(int argc, char **argv, struct gpu_options *ret_options)
     if (!o.check && !o.socket_path == (o.fd < 0))
         return options_error(PROGRAM,
                              "give either --socket-path PATH or --fd N: where the hypervisor is");
+#if !WITH_VIRGL
     if (o.virgl)
         return options_error(PROGRAM, "--virgl: this build has no 3D");
+#endif
     *ret_options = o;
     return 0;
 }

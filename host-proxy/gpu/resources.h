@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/uio.h>
 
 #include "host-proxy/gpu/guest-ram.h"
 
@@ -14,12 +15,22 @@
 #define RESOURCE_SIDE_MAX 32768u      /* pixels */
 #define RESOURCE_SIZE_MAX (1ull << 32)
 
-enum resource_kind { RESOURCE_2D, RESOURCE_BLOB };
+enum resource_kind { RESOURCE_2D, RESOURCE_BLOB, RESOURCE_3D };
+
+/* What a renderer has of a 3D resource: its content is there, not in the guest's memory. */
+struct drawn {
+    uint32_t depth; /* layers, or slices of a volume */
+    bool is_volume;
+    uint32_t last_level;
+    bool is_picture;   /* one layer of width x height */
+    uint64_t bytes;    /* estimated */
+    struct iovec *iov; /* the guest's memory, where the renderer has that, too */
+};
 
 struct resource {
     uint32_t id;
     enum resource_kind kind;
-    uint32_t width, height, format; /* 2D: enum virtio_gpu_formats */
+    uint32_t width, height, format; /* 2D: enum virtio_gpu_formats; 3D: virgl has more */
     uint64_t size;                  /* bytes that the guest asked for */
     uint32_t blob_flags;
     bool has_uuid;
@@ -29,6 +40,7 @@ struct resource {
     uint32_t n_runs;
     uint64_t backing_size; /* bytes of the runs; 0: no memory */
     unsigned holds;        /* exports that their client has not released */
+    struct drawn *drawn;   /* 3D, until the renderer forgets it; see commands-3d.h */
     struct resource *next; /* resources::buckets */
 };
 

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* The guest's commands, one after the other: {u16 size, command}. Whatever they are, each is
- * answered, the table adds up, and no resource reaches beyond the memory. */
+ * answered, the table adds up, no resource reaches beyond the memory, and the renderer is not asked
+ * for what makes no sense. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/fd.h"
 #include "host-proxy/gpu/commands.h"
+#include "tests/unit/renderer_fake.h"
 
 #define PAGES 64u
 #define PAGE 4096u
@@ -45,7 +47,7 @@ static void check(void *user, struct resource *r)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static uint8_t request[COMMANDS_REQUEST_MAX];
+    static _Alignas(8) uint8_t request[COMMANDS_REQUEST_MAX];
     struct commands commands;
     struct guest_ram ram = {0};
     int fd = fd_memfd("ram", PAGES * PAGE);
@@ -55,6 +57,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         abort();
     commands.ram = &ram;
     commands.features = size & 1 ? COMMANDS_FEATURES : 0;
+    if (size & 2) {
+        commands.drawing.renderer = fake_renderer();
+        commands.features |= COMMANDS_3D_FEATURES;
+    }
     while (size >= 2) {
         uint8_t response[COMMANDS_RESPONSE_MAX];
         struct resource *doomed = NULL;
@@ -79,6 +85,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (sum.n != commands.table.n || sum.runs != commands.table.n_runs)
         abort();
     commands_finish(&commands);
+    if (R.n_contexts > 0 || R.n_resources > 0)
+        abort();
     guest_ram_finish(&ram);
     return 0;
 }

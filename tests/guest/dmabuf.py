@@ -19,11 +19,12 @@ VGEM_FENCE_ATTACH, VGEM_FENCE_SIGNAL, FENCE_WRITE = 0xc0106441, 0x40086442, 1
 DRM_VERSION, DRM_CREATE_DUMB, DRM_PRIME_TO_FD, DRM_MAP_DUMB = 0xc0406400, 0xc02064b2, 0xc00c642d, 0xc01064b3
 
 
-def card(driver):
-    """An open primary node of that driver; of several, CARD in the environment says which, from 0 on."""
+def card(driver, kind="card"):
+    """An open node of that driver, the primary one unless kind is "renderD"; of several virtio-gpus, CARD in the
+    environment says which, from 0 on."""
     skip = int(os.environ.get("CARD", 0)) if driver == "virtio_gpu" else 0
     for name in sorted(os.listdir("/dev/dri")):
-        if not name.startswith("card"):
+        if not name.startswith(kind):
             continue
         fd = os.open(f"/dev/dri/{name}", os.O_RDWR | os.O_CLOEXEC)
         text = ctypes.create_string_buffer(32)

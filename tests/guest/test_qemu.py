@@ -3,7 +3,8 @@
 """Guests with Debian's stock kernels in QEMU without KVM, with wayvsock-gpu as their GPU.  A guest takes about half a minute.
 
 WAYVSOCK_QEMU_GUESTS names them as scripts/guest -k does: KERNEL-SUITE[:QEMU-SUITE[:DEVICE]] … With "udmabuf+" before, all
-that is on the host runs in a guest kernel itself, which has /dev/udmabuf: that takes two minutes."""
+that is on the host runs in a guest kernel itself, which has /dev/udmabuf: that takes two minutes.  With "virgl+", applications
+draw on the host."""
 
 import os
 import re
@@ -17,7 +18,7 @@ from harness import main, test  # noqa: E402
 
 from harness.tap import Skip  # noqa: E402
 
-from vm import BOOT, GPU, HERE, Vm  # noqa: E402
+from vm import BOOT, GPU, HERE, Vm, no_drawing  # noqa: E402
 
 PIXELS = 1280 * 720 * 4
 
@@ -86,10 +87,32 @@ def stock_guest_of_a_host_with_udmabuf(t, name):
     print("".join(line + "\n" for line in r.stdout.splitlines() if line.startswith("# ")), end="", file=sys.stderr)
 
 
+def stock_guest_that_draws(t, name):
+    """What a shader draws arrives pixel by pixel, read back from the host's GL; a stock application animates."""
+    t.need("weston-simple-egl")
+    if no_drawing():
+        raise Skip(no_drawing())
+    vm = Vm(t, gpu=f"{GPU} --virgl --log-level debug")
+    vm.gpu += ["-k", name]
+    guest = vm.boot(f"python3 {HERE}/gl.py 1 2 >drawn & until [ -e second ]; do sleep 0.2; done; kill $!; wait; "
+                    "timeout -s INT 10 weston-simple-egl; exit 3", limit=160)
+    for generation in (1, 2):
+        vm.picture(generation, guest=guest)
+    t.has(b"renderer virgl", vm.read("drawn"), "the guest's GL")
+    vm.touch("second")
+    pictures = set()
+    t.wait(lambda: pictures.add(vm.compositor.grab()) or len(pictures) > 5 or not guest.alive, "the application's picture moves", 60)
+    t.eq(guest.wait(60), 3, "the guest's status")
+    clients = each_client(vm.host.log())
+    t.eq([c["mem"] for c in clients], [0, 0], f"pixel bytes on the link: {clients}")
+
+
 def guest_test(name):
     def stock_guest_of(t):
         if name.startswith("udmabuf+"):
             stock_guest_of_a_host_with_udmabuf(t, name[8:])
+        elif name.startswith("virgl+"):
+            stock_guest_that_draws(t, name[6:])
         else:
             stock_guest(t, name)
     stock_guest_of.__name__ = f"stock_guest_{name}"

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """A virtual machine whose kernel is real, and what it needs on the host."""
 
+import glob
+import json
 import os
 import re
 import subprocess
@@ -132,3 +134,13 @@ title-prefix = "[vm] "
                 return f.read()
         except FileNotFoundError:
             return b""
+
+
+def no_drawing():
+    """Why applications in the guest cannot draw on the host; None if they can."""
+    said = subprocess.run([GPU, "--print-capabilities"], stdout=subprocess.PIPE, check=True).stdout
+    if "virgl" not in json.loads(said)["features"]:
+        return "this build has no virglrenderer"
+    if not glob.glob("/usr/lib/*/dri/virtio_gpu_dri.so"):
+        return "Mesa's driver for the guest is not installed: libgl1-mesa-dri"
+    return None

@@ -175,6 +175,50 @@ static void test_memory_that_grew_is_mirrored_anew(void **state)
     assert_int_equal(C.failed, 0);
 }
 
+/* A picture that the device draws: where its rows are is not the guest's to say. */
+static void test_the_devices_own_layout(void **state)
+{
+    (void)state;
+    F.buffer.memory = EXPORT_MEMORY_HOST;
+    F.buffer.width = 16; /* 64 bytes, as the guest has them, but wider there */
+    F.buffer.height = 32;
+    F.buffer.size = 8192;
+    F.buffer.n_planes = 1;
+    F.buffer.offset[0] = 4096;
+    F.buffer.stride[0] = 256;
+    assert_int_equal(add(1, 7, SIZE), IMPORT_OK); /* its size neither */
+    assert_int_equal(copy_at(1, 128 + 8), IMPORT_OK);
+    settle();
+    assert_int_equal(C.failed, 0);
+    assert_pixels(true);
+    assert_int_equal(F.copy.source, 4096 + 2 * 256 + 8);
+    assert_int_equal(F.copy.source_stride, 256);
+    assert_int_equal(F.copy.target_stride, 100);
+    /* Whole rows as one piece, of which the last is not whole. */
+    struct link_mem_copy joined = {
+        .to = {.id = 1, .row = 3 * 64 + 4, .rows = 1, .stride = 3 * 64 + 4, .offset = 1000},
+        .import = 1,
+        .source_stride = 3 * 64 + 4,
+        .source_offset = 64};
+    assert_int_equal(imports_copy(&C.imports, C.memory, &joined, C.text, sizeof(C.text)),
+                     IMPORT_OK);
+    settle();
+    assert_int_equal(C.failed, 0);
+    assert_true(F.copy.source == 4096 + 256 && F.copy.source_stride == 256);
+    assert_true(F.copy.target == 1000 && F.copy.target_stride == 64);
+    assert_int_equal(F.copy.n_rects, 2);
+    assert_true(F.copy.rects[0].y == 0 && F.copy.rects[0].width == 64 &&
+                F.copy.rects[0].height == 3);
+    assert_true(F.copy.rects[1].y == 3 && F.copy.rects[1].width == 4 &&
+                F.copy.rects[1].height == 1);
+    /* A layout that cannot be. */
+    F.buffer.stride[0] = 60;
+    assert_int_equal(add(2, 7, SIZE), IMPORT_OK);
+    settle();
+    assert_int_equal(C.failed, 1);
+    assert_int_equal(C.rule, IMPORT_MEMORY);
+}
+
 static void test_release(void **state)
 {
     (void)state;
@@ -527,6 +571,7 @@ int main(void)
         TEST(test_a_copy),
         TEST(test_a_copy_asks_once_per_frame),
         TEST(test_memory_that_grew_is_mirrored_anew),
+        TEST(test_the_devices_own_layout),
         TEST(test_release),
         TEST(test_the_end_releases_what_was_exported),
         TEST(test_the_largest_import_and_copy),

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+/* commands-3d: what the guest's driver asks for drawing, checked, and handed to a renderer. */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <linux/virtio_gpu.h>
+
+#include "host-proxy/gpu/resources.h"
+
+struct renderer;
+
+#define COMMANDS_3D_CONTEXTS_MAX 256u
+#define COMMANDS_3D_CAPSET_MAX 4096u        /* bytes */
+#define COMMANDS_3D_BYTES_MAX (4ull << 30)  /* of all resources, estimated */
+#define COMMANDS_3D_BUFFER_MAX (1ull << 30) /* bytes of one without a picture */
+#define COMMANDS_3D_LAYERS_MAX 2048u        /* of one resource */
+#define COMMANDS_3D_LEVELS_MAX 16u
+#define COMMANDS_3D_SAMPLES_MAX 32u
+#define COMMANDS_3D_FEATURES ((1ull << VIRTIO_GPU_F_VIRGL) | (1ull << VIRTIO_GPU_F_CONTEXT_INIT))
+
+struct commands_3d {
+    struct renderer *renderer; /* borrowed; NULL: there is no 3D */
+    uint32_t contexts[COMMANDS_3D_CONTEXTS_MAX];
+    unsigned n_contexts;
+    uint64_t bytes; /* of all resources, estimated */
+};
+
+/* How long a command of this type is, without what may follow (*ret_more). 0: not 3D. */
+size_t commands_3d_size(uint32_t type, bool *ret_more);
+/* Executes one, whose size commands_3d_size() allows. Returns the answer's type; what follows its
+ * header is written behind it, and *length changed. */
+uint32_t commands_3d_execute(struct commands_3d *c, struct resources *table, uint64_t features,
+                             uint8_t *request, size_t size, uint8_t *response, size_t *length);
+const char *commands_3d_name(uint32_t type); /* NULL: not 3D */
+
+/* The renderer may use the resource's memory, once that is attached; 0 or -errno. Nothing happens
+ * with resources that it does not have. */
+int commands_3d_attach(struct commands_3d *c, struct resource *resource,
+                       const struct guest_ram *ram);
+void commands_3d_detach(struct commands_3d *c, struct resource *resource);
+/* The renderer forgets it. */
+void commands_3d_forget(struct commands_3d *c, struct resource *resource);
+/* It forgets everything. */
+void commands_3d_reset(struct commands_3d *c, const struct resources *table);

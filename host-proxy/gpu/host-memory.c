@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: MIT */
+/* A rectangle of rows, as the client counts them, is one of pixels for the renderer, which reads
+ * them back wherever they are and in whatever layout. */
+#include "host-proxy/gpu/host-memory.h"
+
+#include <unistd.h>
+
+#include <drm_fourcc.h>
+
+#include "common/fd.h"
+#include "host-proxy/gpu/commands.h"
+#include "host-proxy/gpu/mirror.h"
+#include "host-proxy/gpu/renderer.h"
+#include "host-proxy/gpu/resources.h"
+
+/* What can be shown. virgl has more formats than virtio-gpu names, with the same numbers. */
+static const struct picture_format {
+    uint32_t format, fourcc, pixel; /* bytes */
+} formats[] = {
+    {VIRTIO_GPU_FORMAT_B8G8R8A8_UNORM, DRM_FORMAT_ARGB8888, 4},
+    {VIRTIO_GPU_FORMAT_B8G8R8X8_UNORM, DRM_FORMAT_XRGB8888, 4},
+    {VIRTIO_GPU_FORMAT_A8R8G8B8_UNORM, DRM_FORMAT_BGRA8888, 4},
+    {VIRTIO_GPU_FORMAT_X8R8G8B8_UNORM, DRM_FORMAT_BGRX8888, 4},
+    {VIRTIO_GPU_FORMAT_R8G8B8A8_UNORM, DRM_FORMAT_ABGR8888, 4},
+    {VIRTIO_GPU_FORMAT_X8B8G8R8_UNORM, DRM_FORMAT_RGBX8888, 4},
+    {VIRTIO_GPU_FORMAT_A8B8G8R8_UNORM, DRM_FORMAT_RGBA8888, 4},
+    {VIRTIO_GPU_FORMAT_R8G8B8X8_UNORM, DRM_FORMAT_XBGR8888, 4},
+    {100, DRM_FORMAT_ARGB8888, 4}, /* sRGB */
+    {101, DRM_FORMAT_XRGB8888, 4},
+    {104, DRM_FORMAT_ABGR8888, 4},
+    {230, DRM_FORMAT_XBGR8888, 4},
+    {7, DRM_FORMAT_RGB565, 2},
+    {8, DRM_FORMAT_ABGR2101010, 4},
+    {131, DRM_FORMAT_ARGB2101010, 4},
+    {233, DRM_FORMAT_XRGB2101010, 4},
+    {94, DRM_FORMAT_ABGR16161616F, 8},
+    {236, DRM_FORMAT_XBGR16161616F, 8},
+};
+
+static const struct picture_format *find_format(uint32_t format)
+{
+    for (size_t i = 0; i < sizeof(formats) / sizeof(*formats); i++) {
+        if (formats[i].format == format)
+            return &formats[i];
+    }
+    return NULL;
+}
+
+bool host_memory_is_picture(const struct resource *r)
+{
+    return r->drawn && r->drawn->is_picture && find_format(r->format);
+}
+
+/* The same colours at the same places; alpha or not is the guest's to say. */
+static bool is_alike(uint32_t fourcc, uint32_t guests)
+{
+    static const uint32_t alike[][2] = {{DRM_FORMAT_ARGB8888, DRM_FORMAT_XRGB8888},
+                                        {DRM_FORMAT_ABGR8888, DRM_FORMAT_XBGR8888},
+                                        {DRM_FORMAT_RGBA8888, DRM_FORMAT_RGBX8888},
+                                        {DRM_FORMAT_BGRA8888, DRM_FORMAT_BGRX8888},
+                                        {DRM_FORMAT_RGB565, DRM_FORMAT_RGB565},
+                                        {DRM_FORMAT_ABGR2101010, DRM_FORMAT_XBGR2101010},
+                                        {DRM_FORMAT_ARGB2101010, DRM_FORMAT_XRGB2101010},
+                                        {DRM_FORMAT_ABGR16161616F, DRM_FORMAT_XBGR16161616F}};
+    for (size_t i = 0; i < sizeof(alike) / sizeof(*alike); i++) {
+        if (fourcc == alike[i][0] || fourcc == alike[i][1])
+            return guests == alike[i][0] || guests == alike[i][1];
+    }
+    return false;
+}
+
+/* The renderer's word on how its memory lies, against the size that the kernel tells. */
+static bool fits(const struct renderer_layout *layout, const struct resource *r, int fd,
+                 uint64_t *ret_size)
+{
+    const struct picture_format *format = find_format(r->format);
+    off_t size = lseek(fd, 0, SEEK_END);
+    if (size <= 0 || !is_alike(layout->fourcc, format->fourcc) || layout->n_planes != 1 ||
+        layout->stride[0] < r->width * format->pixel)
+        return false;
+    *ret_size = (uint64_t)size;
+    /* Of a tiled one only the driver knows how much it takes. */
+    return layout->modifier != DRM_FORMAT_MOD_LINEAR ||
+           layout->offset[0] + (uint64_t)layout->stride[0] * (r->height - 1) +
+                   r->width * format->pixel <=
+               *ret_size;
+}
+
+int host_memory_export(struct renderer *renderer, const struct resource *r, uint32_t flags,
+                       struct export_buffer *buffer)
+{
+    const struct picture_format *format = find_format(r->format);
+    struct renderer_layout layout;
+    _cleanup_(fd_closep) int fd = -1;
+    buffer->memory = EXPORT_MEMORY_HOST;
+    buffer->width = r->width;
+    buffer->height = r->height;
+    buffer->fourcc = format->fourcc;
+    buffer->n_planes = 1;
+    if (!(flags & EXPORT_NO_DESCRIPTOR)) {
+        int made = renderer->ops->export(renderer, r->id, &layout);
+        fd = made < 0 ? -1 : made;
+    }
+    if (fd >= 0 && fits(&layout, r, fd, &buffer->size)) {
+        buffer->kind = EXPORT_KIND_DMABUF;
+        buffer->reason = EXPORT_REASON_NONE;
+        buffer->modifier = layout.modifier;
+        buffer->offset[0] = layout.offset[0];
+        buffer->stride[0] = layout.stride[0];
+        return fd_steal(&fd);
+    }
+    buffer->kind = EXPORT_KIND_NONE;
+    buffer->reason = flags & EXPORT_NO_DESCRIPTOR ? EXPORT_REASON_NOT_ASKED : EXPORT_REASON_REFUSED;
+    buffer->modifier = DRM_FORMAT_MOD_LINEAR;
+    buffer->offset[0] = 0;
+    buffer->stride[0] = r->width * format->pixel;
+    buffer->size = (uint64_t)buffer->stride[0] * r->height;
+    return -1;
+}
+
+/* The pixels that a rectangle of rows means. False: not whole ones, or not within the picture. */
+static bool pixels(const struct resource *r, uint64_t base, uint32_t offset, uint32_t stride,
+                   const struct export_rect *rect, struct renderer_box *ret_box)
+{
+    if (base < offset)
+        return false;
+    uint32_t pixel = find_format(r->format)->pixel;
+    uint64_t x = (base - offset) % stride + rect->x, y = (base - offset) / stride + rect->y;
+    if (x % pixel || rect->width % pixel || x + rect->width > (uint64_t)r->width * pixel ||
+        y + rect->height > r->height)
+        return false;
+    *ret_box = (struct renderer_box){.x = (uint32_t)(x / pixel),
+                                     .y = (uint32_t)y,
+                                     .width = rect->width / pixel,
+                                     .height = rect->height,
+                                     .depth = 1};
+    return true;
+}
+
+enum export_status host_memory_copy(struct renderer *renderer, const struct resource *r,
+                                    uint32_t offset, uint32_t stride, const struct mirror *mirror,
+                                    const struct export_copy *copy)
+{
+    bool into = copy->flags & EXPORT_TO_GUEST;
+    uint64_t base = into ? copy->target : copy->source,
+             mirror_base = into ? copy->source : copy->target;
+    uint32_t mirror_stride = into ? copy->source_stride : copy->target_stride;
+    struct renderer_box box;
+    if (!mirror->bytes)
+        return EXPORT_MEMORY;
+    if ((into ? copy->target_stride : copy->source_stride) != stride)
+        return EXPORT_RANGE;
+    for (uint32_t i = 0; i < copy->n_rects; i++) {
+        if (!pixels(r, base, offset, stride, &copy->rects[i], &box) ||
+            !mirror_within(&copy->rects[i], mirror_base, mirror_stride, mirror->size))
+            return EXPORT_RANGE;
+    }
+    for (uint32_t i = 0; i < copy->n_rects; i++) {
+        const struct export_rect *rect = &copy->rects[i];
+        pixels(r, base, offset, stride, rect, &box);
+        struct iovec rows = {
+            .iov_base = mirror->bytes + mirror_base + (uint64_t)rect->y * mirror_stride + rect->x,
+            .iov_len = (uint64_t)(rect->height - 1) * mirror_stride + rect->width,
+        };
+        struct renderer_transfer transfer = {
+            .id = r->id,
+            .stride = mirror_stride,
+            .box = box,
+            .iov = &rows,
+            .n_iov = 1,
+            .to_renderer = into,
+        };
+        if (renderer->ops->transfer(renderer, &transfer) < 0)
+            return EXPORT_FAILED;
+    }
+    return EXPORT_OK;
+}

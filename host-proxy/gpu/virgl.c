@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: MIT */
+/* virgl: everything of the library is global, so is what is here. It works in this thread, except
+ * that a thread of its own waits for fences, where it can, and tells by a descriptor. Older
+ * versions (0.10) and newer ones (1.3) differ in little that is used here: the newer ones know the
+ * modifier of a buffer. */
+#include "host-proxy/gpu/virgl.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <drm_fourcc.h>
+#include <virgl/virglrenderer.h>
+
+#include "common/fd.h"
+#include "common/log.h"
+#include "common/loop.h"
+#include "host-proxy/gpu/renderer.h"
+
+#define CAPSETS 2   /* VIRTIO_GPU_CAPSET_VIRGL and VIRGL2, numbered from 1 */
+#define CALLBACKS 2 /* of the library's versions of the structure: both old and new have it */
+#define POLL_MS 2   /* where no thread waits for fences */
+#define UPSIDE_DOWN                                                                                \
+    1 /* flag of a resource (Y_0_TOP): the guest's first row is the texture's last */
+#define INFO_RESERVE 8 /* words: the structure grew without another name for the library */
+
+struct virgl {
+    struct renderer renderer;
+    struct renderer_capset capsets[CAPSETS];
+    struct loop *loop;
+    struct loop_io *fences;   /* NULL: there is no thread */
+    struct loop_timer *timer; /* then */
+    const char *render_node;
+    uint32_t asked, done; /* fences */
+    struct log_subject subject;
+    bool initialized;
+};
+
+static struct virgl virgl = {.subject = {.name = "virglrenderer"}};
+
+static void fence_done(void *user, uint32_t number)
+{
+    (void)user;
+    virgl.done = number;
+    if (virgl.renderer.finished)
+        virgl.renderer.finished(virgl.renderer.user, number);
+}
+
+static int open_render_node(void *user)
+{
+    (void)user;
+    return virgl.render_node ? open(virgl.render_node, O_RDWR | O_CLOEXEC) : -1;
+}
+
+/* A guest may cause any number of its lines. */
+__attribute__((format(printf, 1, 0))) static void debug(const char *format, va_list arguments)
+{
+    char line[512];
+    int n = vsnprintf(line, sizeof(line), format, arguments);
+    size_t size = n < 0 ? 0 : (size_t)n < sizeof(line) ? (size_t)n : sizeof(line) - 1;
+    while (size > 0 && line[size - 1] == '\n')
+        line[--size] = 0;
+    if (size > 0)
+        log_line(LOG_LEVEL_DEBUG, &virgl.subject, "%s", line);
+}
+
+static void poll_fences(void *user, unsigned events)
+{
+    (void)user;
+    (void)events;
+    virgl_renderer_poll();
+}
+
+static void poll_again(void *user)
+{
+    (void)user;
+    virgl_renderer_poll();
+    if (virgl.asked != virgl.done)
+        loop_timer_arm(virgl.timer, POLL_MS);
+}
+
+static void capset(struct renderer *r, uint32_t id, uint32_t version, void *bytes)
+{
+    (void)r;
+    virgl_renderer_fill_caps(id, version, bytes);
+}
+
+static int context_create(struct renderer *r, uint32_t id, uint32_t capset)
+{
+    static const char name[] = "guest";
+    (void)r;
+    int e = capset ? virgl_renderer_context_create_with_flags(id, capset, sizeof(name) - 1, name)
+                   : virgl_renderer_context_create(id, sizeof(name) - 1, name);
+    return e ? -ENOMEM : 0;
+}
+
+static void context_destroy(struct renderer *r, uint32_t id)
+{
+    (void)r;
+    virgl_renderer_context_destroy(id);
+}
+
+static void context_attach(struct renderer *r, uint32_t id, uint32_t resource)
+{
+    (void)r;
+    virgl_renderer_ctx_attach_resource((int)id, (int)resource);
+}
+
+static void context_detach(struct renderer *r, uint32_t id, uint32_t resource)
+{
+    (void)r;
+    virgl_renderer_ctx_detach_resource((int)id, (int)resource);
+}
+
+static int resource_create(struct renderer *r, const struct renderer_resource *resource)
+{
+    struct virgl_renderer_resource_create_args args = {
+        .handle = resource->id,
+        .target = resource->target,
+        .format = resource->format,
+        .bind = resource->bind,
+        .width = resource->width,
+        .height = resource->height,
+        .depth = resource->depth,
+        .array_size = resource->array_size,
+        .last_level = resource->last_level,
+        .nr_samples = resource->nr_samples,
+        .flags = resource->flags,
+    };
+    (void)r;
+    return virgl_renderer_resource_create(&args, NULL, 0) ? -EINVAL : 0;
+}
+
+static void resource_destroy(struct renderer *r, uint32_t id)
+{
+    (void)r;
+    virgl_renderer_resource_unref(id);
+}
+
+static int attach(struct renderer *r, uint32_t id, struct iovec *iov, unsigned n_iov)
+{
+    (void)r;
+    return virgl_renderer_resource_attach_iov((int)id, iov, (int)n_iov) ? -EINVAL : 0;
+}
+
+static void detach(struct renderer *r, uint32_t id)
+{
+    struct iovec *iov;
+    int n;
+    (void)r;
+    virgl_renderer_resource_detach_iov((int)id, &iov, &n);
+}
+
+static int transfer(struct renderer *r, const struct renderer_transfer *t)
+{
+    /* As the library has it: x, y, z, width, height, depth. */
+    struct renderer_box box = t->box;
+    struct virgl_box *what = (struct virgl_box *)&box;
+    struct iovec *iov = (struct iovec *)t->iov; /* it only reads them */
+    (void)r;
+    int e = t->to_renderer
+                ? virgl_renderer_transfer_write_iov(t->id, t->context, (int)t->level, t->stride,
+                                                    t->layer_stride, what, t->offset, iov, t->n_iov)
+                : virgl_renderer_transfer_read_iov(t->id, t->context, t->level, t->stride,
+                                                   t->layer_stride, what, t->offset, iov,
+                                                   (int)t->n_iov);
+    return e ? -EINVAL : 0;
+}
+
+static int submit(struct renderer *r, uint32_t context, void *commands, uint32_t words)
+{
+    (void)r;
+    return virgl_renderer_submit_cmd(commands, (int)context, (int)words) ? -EINVAL : 0;
+}
+
+static int fence(struct renderer *r, uint32_t context, uint32_t number)
+{
+    (void)r;
+    if (virgl_renderer_create_fence((int)number, context))
+        return -ENOMEM;
+    virgl.asked = number;
+    if (virgl.timer)
+        loop_timer_arm(virgl.timer, 0);
+    return 0;
+}
+
+/* A texture that can be exported: one plane, and not upside down. Whatever is not told here is left
+ * for the driver to say. */
+static bool exportable(uint32_t id, uint32_t *ret_texture, struct renderer_layout *ret_layout)
+{
+#ifdef VIRGL_RENDERER_RESOURCE_INFO_EXT_VERSION
+    struct virgl_renderer_resource_info_ext info = {.version =
+                                                        VIRGL_RENDERER_RESOURCE_INFO_EXT_VERSION};
+    if (virgl_renderer_resource_get_info_ext((int)id, &info) || info.planes != 1)
+        return false;
+    ret_layout->modifier = info.modifiers;
+#else
+    struct {
+        struct virgl_renderer_resource_info base;
+        uint32_t reserve[INFO_RESERVE];
+    } info = {0};
+    if (virgl_renderer_resource_get_info((int)id, &info.base))
+        return false;
+    ret_layout->modifier = DRM_FORMAT_MOD_INVALID; /* nobody tells */
+#endif
+    *ret_texture = info.base.tex_id;
+    ret_layout->fourcc = (uint32_t)info.base.drm_fourcc;
+    return info.base.tex_id != 0 && !(info.base.flags & UPSIDE_DOWN);
+}
+
+static int export_texture(struct renderer *r, uint32_t id, struct renderer_layout *ret_layout)
+{
+    /* The library fills one of each, EGL as many as there are planes. */
+    int fds[RENDERER_PLANES_MAX] = {-1, -1, -1, -1}, strides[RENDERER_PLANES_MAX] = {0},
+        offsets[RENDERER_PLANES_MAX] = {0};
+    struct renderer_layout layout = {.n_planes = 1};
+    uint32_t texture;
+    (void)r;
+    if (!exportable(id, &texture, &layout))
+        return -ENOTSUP;
+    virgl_renderer_force_ctx_0();
+    /* Errors are positive there, or negative. */
+    int e = virgl_renderer_get_fd_for_texture2(texture, fds, strides, offsets);
+    bool one = fds[0] >= 0 && fds[1] < 0;
+    if (e || !one || strides[0] <= 0 || offsets[0] < 0) {
+        for (unsigned i = 0; i < RENDERER_PLANES_MAX; i++)
+            fd_close(fds[i]);
+        return -ENOTSUP;
+    }
+    layout.offset[0] = (uint32_t)offsets[0];
+    layout.stride[0] = (uint32_t)strides[0];
+    *ret_layout = layout;
+    return fds[0];
+}
+
+static void destroy(struct renderer *r)
+{
+    (void)r;
+    loop_io_destroy(virgl.fences);
+    loop_timer_destroy(virgl.timer);
+    if (virgl.initialized)
+        virgl_renderer_cleanup(&virgl);
+    virgl = (struct virgl){.subject = {.name = "virglrenderer"}};
+}
+
+static const struct renderer_ops ops = {
+    .capset = capset,
+    .context_create = context_create,
+    .context_destroy = context_destroy,
+    .context_attach = context_attach,
+    .context_detach = context_detach,
+    .resource_create = resource_create,
+    .resource_destroy = resource_destroy,
+    .attach = attach,
+    .detach = detach,
+    .transfer = transfer,
+    .submit = submit,
+    .fence = fence,
+    .export = export_texture,
+    .destroy = destroy,
+};
+
+static int start(const char *render_node, char *error, size_t error_size)
+{
+    static struct virgl_renderer_callbacks callbacks = {
+        .version = CALLBACKS, .write_fence = fence_done, .get_drm_fd = open_render_node};
+    int flags = VIRGL_RENDERER_USE_EGL | VIRGL_RENDERER_THREAD_SYNC;
+    if (render_node && access(render_node, R_OK | W_OK) < 0) {
+        int r = -errno;
+        snprintf(error, error_size, "--render-node %s: %s", render_node, strerror(-r));
+        return r;
+    }
+    if (!render_node) {
+        /* Mesa would take any GPU that it finds, and a guest reach that driver unasked. */
+        setenv("LIBGL_ALWAYS_SOFTWARE", "true", 0);
+        flags |= VIRGL_RENDERER_USE_SURFACELESS;
+    }
+    virgl_set_debug_callback(debug);
+    virgl.render_node = render_node;
+    if (virgl_renderer_init(&virgl, flags, &callbacks)) {
+        snprintf(error, error_size, "3D: EGL does not start %s%s",
+                 render_node ? "on " : "in software", render_node ? render_node : "");
+        return -ENODEV;
+    }
+    virgl.initialized = true;
+    return 0;
+}
+
+struct renderer *virgl_create(struct loop *loop, const char *render_node, char *error,
+                              size_t error_size)
+{
+    virgl.loop = loop;
+    virgl.renderer = (struct renderer){.ops = &ops, .capsets = virgl.capsets};
+    int r = start(render_node, error, error_size), fd = -1;
+    if (r == 0) {
+        for (uint32_t id = 1; id <= CAPSETS; id++) {
+            struct renderer_capset c = {.id = id};
+            virgl_renderer_get_cap_set(id, &c.version, &c.size);
+            if (c.size > 0)
+                virgl.capsets[virgl.renderer.n_capsets++] = c;
+        }
+        fd = virgl_renderer_get_poll_fd();
+        if (fd >= 0)
+            virgl.fences = loop_io_create(loop, fd, LOOP_READ, poll_fences, NULL);
+        else
+            virgl.timer = loop_timer_create(loop, poll_again, NULL);
+        if (!virgl.fences && !virgl.timer) {
+            snprintf(error, error_size, "out of memory");
+            r = -ENOMEM;
+        }
+    }
+    if (r < 0) {
+        destroy(&virgl.renderer);
+        errno = -r;
+        return NULL;
+    }
+    return &virgl.renderer;
+}
