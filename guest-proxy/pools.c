@@ -48,9 +48,14 @@ static struct shadow *shadow_for(struct shadows *w, struct relay *r, struct memo
 void pools_swap(struct relay *r, uint32_t shm, uint32_t pool, const struct memory *memory,
                 uint64_t size)
 {
-    TO_HOST(r, pool, POOL_DESTROY, 0, NULL);
+    uint32_t messages[2 * (2 + INJECT_WORDS_MAX)], id = relay_host_id(r, pool);
     relay_memory_hand_out(r, memory);
-    TO_HOST(r, shm, SHM_CREATE_POOL, WORDS(relay_host_id(r, pool), (uint32_t)size));
+    /* In one frame: the host knows by the second that the compositor's delete_id, which may come at
+     * once, is not the client's to hear. */
+    size_t n = inject_message(messages, id, POOL_DESTROY, 0, NULL);
+    n += inject_message(messages + n / 4, relay_host_id(r, shm), SHM_CREATE_POOL,
+                        WORDS(id, (uint32_t)size));
+    relay_inject_link(r, messages, n);
 }
 
 enum relay_verdict pools_place(struct shadows *w, struct relay *r, struct wl_message *m,
