@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A client may shrink its file at any time, so its mapping is only handed to system calls, which
- * fail with EFAULT where a load would raise SIGBUS. A mirror is sealed and may be touched. */
+ * fail with EFAULT where a load would raise SIGBUS, and to guard_copy(). A mirror is sealed and may
+ * be touched. */
 #include "common/memory.h"
 
 #include <errno.h>

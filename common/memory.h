@@ -15,7 +15,7 @@ struct memory {
     uint64_t covered; /* bytes of its live buffers, summed up */
     int fd;           /* owned */
     uint32_t id;      /* on the link */
-    uint8_t *map;     /* all of @size; never read or written by our own code unless @ours */
+    uint8_t *map;     /* all of @size; our own code reads it with guard_copy() only, unless @ours */
     uint64_t size;
     bool ours;           /* a memfd of ours, sealed against shrinking: safe to touch */
     bool writable;       /* the other side may write into it (screen copies) */

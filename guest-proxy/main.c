@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "common/fd.h"
+#include "common/guard.h"
 #include "common/log.h"
 #include "common/loop.h"
 #include "common/sd.h"
@@ -170,6 +171,7 @@ int main(int argc, char **argv)
                                    : d.options.log_level);
     signal(SIGPIPE, SIG_IGN);
     fd_raise_limit();
+    guard_init(); /* without it, a client's file that shrinks is our end */
     bool failed;
     struct token token;
     struct uplink_config config = {.address = &d.options.connect, .no_auth = d.options.no_auth};

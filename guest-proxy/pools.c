@@ -2,9 +2,7 @@
 /* One resource per wl_buffer, since a pool grows and a resource cannot. Where the client has sealed
  * its memfd against shrinking and the GPU's driver takes it, the resource is the client's own
  * memory, and nothing is copied but the few bytes in its last, incomplete page. Otherwise it is a
- * copy: a commit's damage is read from the client's file into it, by the kernel, since a client may
- * shrink its file at any time, and a read that finds the end is an answer where a load would be a
- * SIGBUS.
+ * copy, to which a commit brings its damage; a client may shrink its file meanwhile (guard).
  *
  * For the host the resource is the memory of a pool of its own, from which the buffer is made: the
  * client's pool is destroyed there and made anew, with the same id, before each buffer. Buffers
@@ -14,6 +12,7 @@
 #include <errno.h>
 #include <unistd.h>
 
+#include "common/guard.h"
 #include "common/memory.h"
 #include "guest-proxy/damage.h"
 #include "guest-proxy/dmabuf.h"
@@ -21,7 +20,7 @@
 
 /* So much is copied here before the host is told, so that it copies one part while we copy the
  * next. */
-#define PART (2u << 20)
+#define PART (1u << 20)
 
 static void retire(void *shadow)
 {
@@ -95,19 +94,27 @@ static int read_all(int fd, uint8_t *to, uint64_t size, uint64_t offset)
     return 0;
 }
 
-/* The rows, with what lies between them where that costs less than reading row by row. */
+/* The rows, with what lies between them where that costs less than copying row by row. */
 static int fill(const struct shadow *s, const struct memory_buffer *b,
                 const struct damage_rect *rect)
 {
-    const struct memory *m = b->memory;
+    const struct memory *file = b->memory->file ? b->memory->file : b->memory;
+    uint64_t from = b->memory->base + rect->offset, size = rect->row;
     uint8_t *to = s->gpu.map + s->start + (rect->offset - b->offset);
-    uint64_t from = m->base + rect->offset;
-    int fd = m->file ? m->file->fd : m->fd, e = 0;
-    if (rect->row >= rect->stride / 2)
-        return read_all(fd, to, (uint64_t)(rect->rows - 1) * rect->stride + rect->row, from);
-    for (uint64_t i = 0; i < rect->rows && e == 0; i++)
-        e = read_all(fd, to + i * rect->stride, rect->row, from + i * rect->stride);
-    return e;
+    uint32_t parts = rect->rows;
+    if (rect->row >= rect->stride / 2) {
+        size += (uint64_t)(rect->rows - 1) * rect->stride;
+        parts = 1;
+    }
+    if (from + (uint64_t)(parts - 1) * rect->stride + size > file->size)
+        return -EFAULT;
+    for (uint64_t i = 0; i < parts; i++) {
+        int e = guard_copy(to + i * rect->stride, file->map + from + i * rect->stride, size,
+                           file->map, file->size);
+        if (e < 0)
+            return e;
+    }
+    return 0;
 }
 
 /* What of @rect is in the page in which the client's file ends, which is not part of the resource.
