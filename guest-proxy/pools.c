@@ -10,7 +10,7 @@
 #include "guest-proxy/pools.h"
 
 #include <errno.h>
-#include <unistd.h>
+#include <string.h>
 
 #include "common/guard.h"
 #include "common/memory.h"
@@ -79,21 +79,6 @@ enum relay_verdict pools_place(struct shadows *w, struct relay *r, struct wl_mes
     return RELAY_PASS;
 }
 
-static int read_all(int fd, uint8_t *to, uint64_t size, uint64_t offset)
-{
-    while (size) {
-        ssize_t n = pread(fd, to, size, (off_t)offset);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return n < 0 ? -errno : -EFAULT;
-        to += n;
-        offset += (uint64_t)n;
-        size -= (uint64_t)n;
-    }
-    return 0;
-}
-
 /* The rows, with what lies between them where that costs less than copying row by row. */
 static int fill(const struct shadow *s, const struct memory_buffer *b,
                 const struct damage_rect *rect)
@@ -118,16 +103,14 @@ static int fill(const struct shadow *s, const struct memory_buffer *b,
 }
 
 /* What of @rect is in the page in which the client's file ends, which is not part of the resource.
- */
-static int fill_tail(const struct shadow *s, const struct memory_buffer *b,
-                     const struct damage_rect *rect)
+ * The file is sealed. */
+static void fill_tail(const struct shadow *s, const struct memory_buffer *b,
+                      const struct damage_rect *rect)
 {
     uint64_t end = rect->offset + (uint64_t)(rect->rows - 1) * rect->stride + rect->row;
     uint64_t from = rect->offset > s->tail_at ? rect->offset : s->tail_at;
-    if (from >= end)
-        return 0;
-    const struct memory *m = b->memory;
-    return read_all(m->file->fd, s->tail + (from - s->tail_at), end - from, m->base + from);
+    if (from < end)
+        memcpy(s->tail + (from - s->tail_at), memory_map(b->memory) + from, end - from);
 }
 
 int pools_send(struct shadows *w, struct relay *r, struct memory_buffer *b,
@@ -152,13 +135,15 @@ int pools_send(struct shadows *w, struct relay *r, struct memory_buffer *b,
     for (uint32_t done = 0; done < rect->rows; done += part.rows) {
         part.offset = rect->offset + (uint64_t)done * rect->stride;
         part.rows = rect->rows - done < rows ? rect->rows - done : rows;
-        if ((s->gpu.map && fill(s, b, &part) < 0) || (s->tail && fill_tail(s, b, &part) < 0))
+        if (s->gpu.map && fill(s, b, &part) < 0)
             return -EFAULT;
+        if (s->tail)
+            fill_tail(s, b, &part);
         struct link_mem_write to = {
             .offset = part.offset, .row = part.row, .rows = part.rows, .stride = part.stride};
         relay_copy_rows(r, b->memory, to, s->import, s->start + (part.offset - b->offset),
                         part.stride);
-        if (part.rows < rect->rows)
+        if (done + part.rows < rect->rows) /* the last goes with what follows */
             link_flush(r->link);
     }
     return 0;

@@ -76,7 +76,8 @@ void shadow_retire(struct shadow *s)
 {
     struct shadows *w = s->owner;
     const struct memory *file = s->memory ? s->memory->file : NULL;
-    if (s->relay->finished || !file || !file->users || !shadow_serves(s)) {
+    /* The client's own pages may be others by then: it may punch out what no buffer has. */
+    if (s->relay->finished || !file || !file->users || !s->gpu.map || !shadow_serves(s)) {
         shadow_drop(s);
         return;
     }

@@ -56,7 +56,7 @@ int shadow_become_memory(struct shadow *shadow, struct memory *file, uint64_t ba
 struct shadow *shadow_find(struct shadows *shadows, const struct memory *file, uint64_t base,
                            uint64_t size);
 void shadow_drop(struct shadow *shadow);
-/* As shadow_drop(), but it may be kept as an idle one. */
+/* As shadow_drop(), but a copy may be kept as an idle one. */
 void shadow_retire(struct shadow *shadow);
 /* False: it belongs to a binding that is over. */
 bool shadow_serves(const struct shadow *shadow);

@@ -181,6 +181,20 @@ class Scenes(draw.Window):
         pool.map[:] = swapped
         self.commit(pool.buffer(0, width, height, width * 4, XBGR8888), (0, 0, width, height))
 
+    def where_memory_was_given_back(self, generation, width, height, pixels):
+        """A sealed file with a hole where a buffer was, as terminals that scroll leave it; a new buffer is made there."""
+        pool = Pool(self.client, self.shm, len(pixels), self.sealed(len(pixels)))
+        pool.map[:] = pixels[::-1]
+        old = pool.buffer(0, width, height, width * 4)
+        self.commit(old, (0, 0, width, height))
+        between = Pool(self.client, self.shm, len(pixels))
+        self.commit(between.buffer(0, width, height, width * 4), (0, 0, width, height))
+        self.client.send(old, "destroy")
+        self.client.roundtrip()
+        pool.map.madvise(mmap.MADV_REMOVE)
+        pool.map[:] = pixels
+        self.commit(pool.buffer(0, width, height, width * 4), (0, 0, width, height))
+
     @staticmethod
     def sealed(size):
         file = os.memfd_create("sealed", os.MFD_ALLOW_SEALING | os.MFD_CLOEXEC)
@@ -189,7 +203,8 @@ class Scenes(draw.Window):
         return file
 
     SCENES = (one_of_three, after_growing, piece_by_piece, gone_at_once, many, as_it_is_written, two_in_turn,
-              on_the_same_bytes, on_two_surfaces, of_a_sealed_file, of_sealed_files, of_a_file_with_a_name)
+              on_the_same_bytes, on_two_surfaces, of_a_sealed_file, of_sealed_files, of_a_file_with_a_name,
+              where_memory_was_given_back)
 
 
 if __name__ == "__main__":

@@ -32,6 +32,14 @@ def sealed_memory_is_shared(t):
 
 
 @test(timeout=200)
+def memory_that_was_given_back(t):
+    """Pages that a client punched out of its sealed file are not taken for those of a new buffer there."""
+    vm = Vm(t, gpu=GPU)
+    vm.show((13,), program="scenes.py")
+    t.eq(screens(vm.guest_log()), ["the client's own", "a copy of the client's", "the client's own"], "what the resources are")
+
+
+@test(timeout=200)
 def other_memory_is_copied(t):
     """A client that may shrink its file gets a copy of it."""
     vm = Vm(t, gpu=GPU)
