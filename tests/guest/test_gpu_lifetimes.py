@@ -72,10 +72,12 @@ def several_devices(t):
     clients = ((0, 1), (1, 5), (0, 9), (1, 13))     # which device's buffer, and what it shows
     guest = vm.boot("; ".join(f"{wait_for_file(n)}; CARD={card} python3 {HERE}/dmabuf.py {n} & {wait_for_file(f'end{n}')}; kill $!"
                               for card, n in clients))
-    nodes = []
-    for half in (clients[:2], clients[2:]):
-        t.wait(lambda: BOUND in vm.host.log() or not guest.alive, "the host looks into a device", 60)
-        nodes.append(re.findall("the host looks into (/dev/dri/renderD[0-9]+)", vm.guest_log())[-1])
+    def nodes():
+        return re.findall("the host looks into (/dev/dri/renderD[0-9]+)", vm.guest_log())
+
+    for number, half in enumerate((clients[:2], clients[2:]), 1):
+        t.wait(lambda number=number: BOUND in vm.host.log() and len(nodes()) == number or not guest.alive,
+               "the host looks into a device, and the guest has heard so", 60)
         for _, generation in half:
             vm.picture(generation, guest=guest)
             vm.touch(f"end{generation}")
@@ -83,7 +85,7 @@ def several_devices(t):
         no_pixels_crossed(t, vm, 2)
         if half == clients[:2]:
             vm.restart_host(lambda config: config.replace(vm.export, other))
-    t.eq(len(set(nodes)), 2, f"nodes that the host looked into: {nodes}")
+    t.eq(len(set(nodes())), 2, f"nodes that the host looked into: {nodes()}")
 
 
 @test(timeout=200)
