@@ -9,9 +9,6 @@ struct exports;
 struct loop;
 
 #define EXPORTS_CLIENTS_MAX 64
-#define EXPORTS_MAX 16384u      /* of one connection */
-#define EXPORTS_RAM_TIMES 4u    /* bytes of all udmabufs, as a multiple of the VM's memory */
-#define EXPORTS_QUEUE_MAX 8192u /* packets that wait for a client to read */
 
 /* Serves @device (borrowed) on @listener (taken: SOCK_SEQPACKET) to processes of our user and of
  * @users (borrowed). NULL: errno. */

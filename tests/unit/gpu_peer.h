@@ -6,6 +6,7 @@
 
 #include <fcntl.h>
 
+#include "host-proxy/gpu/export-client.h"
 #include "host-proxy/gpu/exports.h"
 #include "protocol/export.h"
 

@@ -1,0 +1,372 @@
+/* SPDX-License-Identifier: MIT */
+/* export-client: each connection has ids, quotas and a binding of its own.
+ *
+ * The guest's control queue and the road on which its daemon told the id are not ordered, so a
+ * request for something that is not there (yet) waits for a bounded time. */
+#include "host-proxy/gpu/export-client.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/address.h"
+#include "common/fd.h"
+#include "common/log.h"
+#include "common/loop.h"
+#include "common/packets.h"
+#include "host-proxy/gpu/device.h"
+#include "host-proxy/gpu/export-table.h"
+#include "host-proxy/gpu/udmabuf.h"
+#include "protocol/export.h"
+
+/* A request that waits for the guest. */
+struct pending {
+    struct pending *next;
+    uint32_t serial;
+    bool is_bind;
+    struct export_bind bind;
+    struct export_export request;
+    int64_t until_ms;
+};
+
+struct export_client {
+    struct loop *loop;
+    struct packets *packets;
+    struct device *device;
+    const uint8_t *device_id;
+    bool greeted;
+    uint64_t bound_epoch; /* 0: not bound */
+    struct export_table table;
+    struct pending *pending;
+    unsigned n_pending;
+    struct loop_timer *timer; /* of the pending requests */
+    void (*ended)(void *user, struct export_client *client);
+    void *user;
+    char name[32];
+    struct log_subject subject;
+};
+
+static void send_status(struct export_client *c, uint32_t serial, enum export_status status)
+{
+    uint8_t packet[EXPORT_PACKET_MAX];
+    packets_send(c->packets, packet, export_status_encode(packet, serial, status), -1);
+}
+
+static void drop_pending(struct export_client *c, struct pending **at)
+{
+    struct pending *p = *at;
+    *at = p->next;
+    c->n_pending--;
+    free(p);
+}
+
+static void tell_end(void *user)
+{
+    struct export_client *c = user;
+    c->ended(c->user, c);
+}
+
+/* Ends the connection from within one of its callbacks. */
+static void end(struct export_client *c)
+{
+    packets_stop(c->packets);
+    if (loop_later(c->loop, tell_end, c) < 0)
+        log_error(&c->subject, "out of memory");
+}
+
+/* Kinds of refusal that time may heal: the guest's commands are on their way. */
+static bool may_heal(enum export_status status)
+{
+    return status == EXPORT_UNKNOWN || status == EXPORT_UNMARKED || status == EXPORT_EMPTY;
+}
+
+static enum export_status check_bind(const struct export_client *c, const struct export_bind *bind)
+{
+    uint8_t bytes[EXPORT_NONCE_SIZE];
+    uint8_t difference = 0;
+    const struct guest_ram *ram = device_ram(c->device);
+    const struct resource *r = device_find(c->device, bind->resource);
+    if (!r)
+        return EXPORT_UNKNOWN;
+    if (!ram || r->backing_size < sizeof(bytes))
+        return EXPORT_EMPTY;
+    if (resource_copy(r, ram, 0, bytes, sizeof(bytes), false) < 0)
+        return EXPORT_EMPTY;
+    for (size_t i = 0; i < sizeof(bytes); i++)
+        difference |= bytes[i] ^ bind->nonce[i];
+    return difference ? EXPORT_MISMATCH : EXPORT_OK;
+}
+
+static enum export_status check_export(const struct export_client *c,
+                                       const struct export_export *request)
+{
+    if (c->bound_epoch != device_epoch(c->device))
+        return EXPORT_UNBOUND;
+    return export_table_check(&c->table, request->resource);
+}
+
+static const char *outcome(const struct export_exported *answer)
+{
+    if (answer->status != EXPORT_OK)
+        return export_status_name(answer->status);
+    switch (answer->buffer.kind) {
+    case EXPORT_KIND_UDMABUF:
+        return "exported as a udmabuf";
+    case EXPORT_KIND_DMABUF:
+        return "exported as a dmabuf";
+    default:
+        return answer->buffer.memory == EXPORT_MEMORY_HOST ? "exported for reading back"
+                                                           : "exported for copies";
+    }
+}
+
+static void answer_export(struct export_client *c, uint32_t serial,
+                          const struct export_export *request, enum export_status status)
+{
+    uint8_t packet[EXPORT_PACKET_MAX];
+    struct export_exported answer = {.status = status};
+    int fd = -1;
+    if (status == EXPORT_OK)
+        answer.status = export_table_add(&c->table, request, &answer.buffer, &fd);
+    log_debug(&c->subject, "resource %u: %s", request->resource, outcome(&answer));
+    packets_send(c->packets, packet, export_exported_encode(packet, serial, &answer), fd);
+}
+
+static void answer_bind(struct export_client *c, uint32_t serial, enum export_status status)
+{
+    if (status == EXPORT_OK)
+        c->bound_epoch = device_epoch(c->device);
+    log_debug(&c->subject, "binding: %s", export_status_name(status));
+    send_status(c, serial, status);
+}
+
+/* True when it has been answered. */
+static bool answer_request(struct export_client *c, const struct pending *p, bool last_chance)
+{
+    enum export_status status = p->is_bind ? check_bind(c, &p->bind) : check_export(c, &p->request);
+    if (may_heal(status) && !last_chance)
+        return false;
+    if (p->is_bind)
+        answer_bind(c, p->serial, status);
+    else
+        answer_export(c, p->serial, &p->request, status);
+    return true;
+}
+
+void export_client_check(struct export_client *c)
+{
+    int64_t now = loop_now_ms(), next = INT64_MAX;
+    for (struct pending **at = &c->pending; *at;) {
+        struct pending *p = *at;
+        if (answer_request(c, p, p->until_ms <= now)) {
+            drop_pending(c, at);
+            continue;
+        }
+        next = p->until_ms < next ? p->until_ms : next;
+        at = &p->next;
+    }
+    if (next != INT64_MAX)
+        loop_timer_arm(c->timer, (uint64_t)(next - now));
+}
+
+static void on_timer(void *user)
+{
+    export_client_check(user);
+}
+
+static void request_or_wait(struct export_client *c, struct pending *request, uint32_t timeout_ms)
+{
+    device_poll(c->device);
+    if (answer_request(c, request, timeout_ms == 0))
+        return;
+    struct pending *p = c->n_pending < EXPORT_PENDING_MAX ? malloc(sizeof(*p)) : NULL;
+    if (!p) {
+        if (request->is_bind)
+            send_status(c, request->serial, EXPORT_LIMIT);
+        else
+            answer_export(c, request->serial, &request->request, EXPORT_LIMIT);
+        return;
+    }
+    *p = *request;
+    p->until_ms = loop_now_ms() + timeout_ms;
+    p->next = c->pending;
+    c->pending = p;
+    c->n_pending++;
+    export_client_check(c); /* arms the timer */
+}
+
+static void hello(struct export_client *c, uint32_t serial, const struct export_hello *hello)
+{
+    uint8_t packet[EXPORT_PACKET_MAX];
+    struct udmabuf_limits limits;
+    uint16_t version =
+        hello->version_max < EXPORT_VERSION_MAX ? hello->version_max : EXPORT_VERSION_MAX;
+    udmabuf_read_limits(&limits);
+    struct export_welcome welcome = {
+        .status = EXPORT_OK,
+        .version = version,
+        .features = EXPORT_FEATURE_COPY | EXPORT_FEATURE_NEEDS_BIND |
+                    (c->table.source->udmabuf >= 0 ? EXPORT_FEATURE_UDMABUF : 0) |
+                    (device_renderer(c->device) ? EXPORT_FEATURE_DMABUF : 0),
+        .driver = device_has_driver(c->device),
+        .epoch = device_epoch(c->device),
+        .udmabuf_size_limit = limits.size,
+        .udmabuf_list_limit = limits.list,
+    };
+    static_assert(sizeof(welcome.device) == EXPORT_DEVICE_ID_SIZE, "the device's id");
+    memcpy(welcome.device, c->device_id, sizeof(welcome.device));
+    c->greeted = true;
+    packets_send(c->packets, packet, export_welcome_encode(packet, serial, &welcome), -1);
+}
+
+/* EXPORT_E_* */
+static int dispatch(struct export_client *c, const struct export_header *h, const uint8_t *payload,
+                    int *fd)
+{
+    union {
+        struct export_hello hello;
+        struct export_mirror mirror;
+        struct export_copy copy;
+        uint32_t id;
+    } m;
+    struct pending pending = {.serial = h->serial};
+    int r;
+    if ((h->type == EXPORT_HELLO) == c->greeted || (*fd >= 0) != (h->type == EXPORT_MIRROR))
+        return EXPORT_E_VALUE;
+    switch (h->type) {
+    case EXPORT_HELLO:
+        r = export_hello_decode(payload, h->size, &m.hello);
+        if (r == EXPORT_E_OK && m.hello.version_min > EXPORT_VERSION_MAX)
+            r = EXPORT_E_VALUE;
+        if (r == EXPORT_E_OK)
+            hello(c, h->serial, &m.hello);
+        return r;
+    case EXPORT_BIND:
+        pending.is_bind = true;
+        r = export_bind_decode(payload, h->size, &pending.bind);
+        if (r == EXPORT_E_OK)
+            request_or_wait(c, &pending, pending.bind.timeout_ms);
+        return r;
+    case EXPORT_EXPORT:
+        r = export_export_decode(payload, h->size, &pending.request);
+        if (r == EXPORT_E_OK)
+            request_or_wait(c, &pending, pending.request.timeout_ms);
+        return r;
+    case EXPORT_MIRROR:
+        r = export_mirror_decode(payload, h->size, &m.mirror);
+        if (r == EXPORT_E_OK)
+            send_status(c, h->serial, export_table_mirror(&c->table, &m.mirror, fd_steal(fd)));
+        return r;
+    case EXPORT_COPY:
+        r = export_copy_decode(payload, h->size, &m.copy);
+        if (r == EXPORT_E_OK)
+            send_status(c, h->serial, export_table_copy(&c->table, &m.copy));
+        return r;
+    case EXPORT_RELEASE:
+        r = export_release_decode(payload, h->size, &m.id);
+        if (r == EXPORT_E_OK && !export_table_release(&c->table, m.id))
+            r = EXPORT_E_VALUE;
+        return r;
+    default: /* ours to send */
+        return EXPORT_E_TYPE;
+    }
+}
+
+static void received(void *user, const uint8_t *bytes, size_t size, int taken)
+{
+    struct export_client *c = user;
+    struct export_header h = {0};
+    _cleanup_(fd_closep) int fd = taken;
+    int r = export_header_decode(bytes, size, &h);
+    if (r == EXPORT_E_OK)
+        r = dispatch(c, &h, bytes + EXPORT_HEADER_SIZE, &fd);
+    if (r != EXPORT_E_OK) {
+        log_warn(&c->subject, "malformed or misplaced %s (%d, %zu bytes); the connection ends",
+                 export_type_name(h.type), r, size);
+        end(c);
+    }
+}
+
+static void closed(void *user, int reason)
+{
+    struct export_client *c = user;
+    if (reason < 0)
+        log_warn(&c->subject, "the connection is lost: %s", strerror(-reason));
+    else
+        log_debug(&c->subject, "disconnected");
+    end(c);
+}
+
+static void tell_gone(void *user, const struct export_gone *gone)
+{
+    struct export_client *c = user;
+    uint8_t packet[EXPORT_PACKET_MAX];
+    packets_send(c->packets, packet, export_gone_encode(packet, gone), -1);
+}
+
+void export_client_gone(struct export_client *c, const struct resource *resource)
+{
+    export_table_gone(&c->table, resource, tell_gone, c);
+}
+
+void export_client_forget(struct export_client *c, const struct resource *resource)
+{
+    export_table_forget(&c->table, resource);
+}
+
+void export_client_reset(struct export_client *c)
+{
+    uint8_t packet[EXPORT_PACKET_MAX];
+    struct export_reset reset = {.epoch = device_epoch(c->device),
+                                 .driver = device_has_driver(c->device)};
+    if (c->greeted)
+        packets_send(c->packets, packet, export_reset_encode(packet, &reset), -1);
+    export_client_check(c);
+}
+
+struct export_client *export_client_create(struct loop *loop, int fd, struct export_source *source,
+                                           const uint8_t device_id[EXPORT_DEVICE_ID_SIZE],
+                                           void (*ended)(void *user, struct export_client *client),
+                                           void *user)
+{
+    static const struct packets_ops ops = {.received = received, .closed = closed};
+    struct address_peer peer = {0};
+    struct export_client *c = calloc(1, sizeof(*c));
+    if (!c) {
+        fd_close(fd);
+        errno = ENOMEM;
+        return NULL;
+    }
+    address_peer(fd, &peer);
+    snprintf(c->name, sizeof(c->name), "export client %u", peer.pid);
+    c->subject.name = c->name;
+    c->loop = loop;
+    c->device = source->device;
+    c->device_id = device_id;
+    c->ended = ended;
+    c->user = user;
+    export_table_init(&c->table, source);
+    c->timer = loop_timer_create(loop, on_timer, c);
+    c->packets = packets_create(loop, fd, EXPORT_PACKET_MAX, EXPORTS_QUEUE_MAX, &ops, c);
+    if (!c->timer || !c->packets) {
+        export_client_destroy(c);
+        errno = ENOMEM;
+        return NULL;
+    }
+    return c;
+}
+
+void export_client_destroy(struct export_client *c)
+{
+    if (!c)
+        return;
+    loop_later_cancel(c->loop, c);
+    packets_destroy(c->packets);
+    loop_timer_destroy(c->timer);
+    export_table_finish(&c->table);
+    while (c->pending)
+        drop_pending(c, &c->pending);
+    free(c);
+}
