@@ -121,8 +121,11 @@ struct export_buffer {
     uint32_t reason;     /* enum export_reason */
     uint32_t runs;       /* contiguous pieces that the guest's memory is in */
     uint32_t width, height; /* as the guest created it; 0: a blob */
-    uint32_t fourcc;        /* DRM_FORMAT_*; 0: unknown */
-    uint64_t modifier;      /* LINEAR for guest memory */
+    uint32_t fourcc;   /* DRM_FORMAT_*; 0: unknown. Of the descriptor for kind DMABUF: the guest's
+                          format has as many bits of each channel, and alpha or not as this one, but
+                          maybe another order of them. Otherwise the guest's format, which COPY always
+                          gives. */
+    uint64_t modifier; /* LINEAR for guest memory */
     uint32_t n_planes; /* of the layout that follows; 0: the guest's own word is all there is */
     uint32_t offset[EXPORT_PLANES_MAX], stride[EXPORT_PLANES_MAX];
 };

@@ -51,22 +51,42 @@ bool host_memory_is_picture(const struct resource *r)
     return r->drawn && r->drawn->is_picture && find_format(r->format);
 }
 
-/* The same colours at the same places; alpha or not is the guest's to say. */
-static bool is_alike(uint32_t fourcc, uint32_t guests)
+/* The driver's order of the channels is its own affair (BGRA textures often are RGBA ones): who
+ * reads the memory by its name sees the same colours, as long as there are as many bits of each. */
+static const struct order {
+    uint32_t with_alpha, without, bits;
+} orders[] = {
+    {DRM_FORMAT_ARGB8888, DRM_FORMAT_XRGB8888, 8888},
+    {DRM_FORMAT_ABGR8888, DRM_FORMAT_XBGR8888, 8888},
+    {DRM_FORMAT_RGBA8888, DRM_FORMAT_RGBX8888, 8888},
+    {DRM_FORMAT_BGRA8888, DRM_FORMAT_BGRX8888, 8888},
+    {DRM_FORMAT_INVALID, DRM_FORMAT_RGB565, 565},
+    {DRM_FORMAT_INVALID, DRM_FORMAT_BGR565, 565},
+    {DRM_FORMAT_ARGB2101010, DRM_FORMAT_XRGB2101010, 2101010},
+    {DRM_FORMAT_ABGR2101010, DRM_FORMAT_XBGR2101010, 2101010},
+    {DRM_FORMAT_ARGB16161616F, DRM_FORMAT_XRGB16161616F, 16161616},
+    {DRM_FORMAT_ABGR16161616F, DRM_FORMAT_XBGR16161616F, 16161616},
+};
+
+static const struct order *find_order(uint32_t fourcc)
 {
-    static const uint32_t alike[][2] = {{DRM_FORMAT_ARGB8888, DRM_FORMAT_XRGB8888},
-                                        {DRM_FORMAT_ABGR8888, DRM_FORMAT_XBGR8888},
-                                        {DRM_FORMAT_RGBA8888, DRM_FORMAT_RGBX8888},
-                                        {DRM_FORMAT_BGRA8888, DRM_FORMAT_BGRX8888},
-                                        {DRM_FORMAT_RGB565, DRM_FORMAT_RGB565},
-                                        {DRM_FORMAT_ABGR2101010, DRM_FORMAT_XBGR2101010},
-                                        {DRM_FORMAT_ARGB2101010, DRM_FORMAT_XRGB2101010},
-                                        {DRM_FORMAT_ABGR16161616F, DRM_FORMAT_XBGR16161616F}};
-    for (size_t i = 0; i < sizeof(alike) / sizeof(*alike); i++) {
-        if (fourcc == alike[i][0] || fourcc == alike[i][1])
-            return guests == alike[i][0] || guests == alike[i][1];
+    for (size_t i = 0; i < sizeof(orders) / sizeof(*orders); i++) {
+        if (fourcc != DRM_FORMAT_INVALID &&
+            (fourcc == orders[i].with_alpha || fourcc == orders[i].without))
+            return &orders[i];
     }
-    return false;
+    return NULL;
+}
+
+/* What the driver's memory is to be read as, or 0: it cannot be what the guest means. */
+static uint32_t read_as(uint32_t drivers, uint32_t guests)
+{
+    const struct order *own = find_order(drivers), *meant = find_order(guests);
+    if (!own || !meant || own->bits != meant->bits)
+        return 0;
+    if (guests == meant->without) /* what is in the driver's alpha then, nobody says */
+        return own->without;
+    return drivers == own->with_alpha ? drivers : 0;
 }
 
 /* The renderer's word on how its memory lies, against the size that the kernel tells. */
@@ -75,7 +95,7 @@ static bool fits(const struct renderer_layout *layout, const struct resource *r,
 {
     const struct picture_format *format = find_format(r->format);
     off_t size = lseek(fd, 0, SEEK_END);
-    if (size <= 0 || !is_alike(layout->fourcc, format->fourcc) || layout->n_planes != 1 ||
+    if (size <= 0 || !read_as(layout->fourcc, format->fourcc) || layout->n_planes != 1 ||
         layout->stride[0] < r->width * format->pixel)
         return false;
     *ret_size = (uint64_t)size;
@@ -104,6 +124,7 @@ int host_memory_export(struct renderer *renderer, const struct resource *r, uint
     if (fd >= 0 && fits(&layout, r, fd, &buffer->size)) {
         buffer->kind = EXPORT_KIND_DMABUF;
         buffer->reason = EXPORT_REASON_NONE;
+        buffer->fourcc = read_as(layout.fourcc, format->fourcc);
         buffer->modifier = layout.modifier;
         buffer->offset[0] = layout.offset[0];
         buffer->stride[0] = layout.stride[0];

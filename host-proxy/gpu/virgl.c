@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* virgl: everything of the library is global, so is what is here. It works in this thread, except
- * that a thread of its own waits for fences, where it can, and tells by a descriptor. Older
- * versions (0.10) and newer ones (1.3) differ in little that is used here: the newer ones know the
- * modifier of a buffer. */
+ * that a thread of its own waits for fences, where it can, and tells by a descriptor. Only what is
+ * in all versions from 0.10 to 1.3 is used. */
 #include "host-proxy/gpu/virgl.h"
 
 #include <errno.h>
@@ -13,12 +12,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <drm_fourcc.h>
 #include <virgl/virglrenderer.h>
 
-#include "common/fd.h"
 #include "common/log.h"
 #include "common/loop.h"
+#include "host-proxy/gpu/egl.h"
 #include "host-proxy/gpu/renderer.h"
 
 #define CAPSETS 2   /* VIRTIO_GPU_CAPSET_VIRGL and VIRGL2, numbered from 1 */
@@ -188,53 +186,18 @@ static int fence(struct renderer *r, uint32_t context, uint32_t number)
     return 0;
 }
 
-/* A texture that can be exported: one plane, and not upside down. Whatever is not told here is left
- * for the driver to say. */
-static bool exportable(uint32_t id, uint32_t *ret_texture, struct renderer_layout *ret_layout)
+static int export_texture(struct renderer *r, uint32_t id, struct renderer_layout *ret_layout)
 {
-#ifdef VIRGL_RENDERER_RESOURCE_INFO_EXT_VERSION
-    struct virgl_renderer_resource_info_ext info = {.version =
-                                                        VIRGL_RENDERER_RESOURCE_INFO_EXT_VERSION};
-    if (virgl_renderer_resource_get_info_ext((int)id, &info) || info.planes != 1)
-        return false;
-    ret_layout->modifier = info.modifiers;
-#else
     struct {
         struct virgl_renderer_resource_info base;
         uint32_t reserve[INFO_RESERVE];
     } info = {0};
-    if (virgl_renderer_resource_get_info((int)id, &info.base))
-        return false;
-    ret_layout->modifier = DRM_FORMAT_MOD_INVALID; /* nobody tells */
-#endif
-    *ret_texture = info.base.tex_id;
-    ret_layout->fourcc = (uint32_t)info.base.drm_fourcc;
-    return info.base.tex_id != 0 && !(info.base.flags & UPSIDE_DOWN);
-}
-
-static int export_texture(struct renderer *r, uint32_t id, struct renderer_layout *ret_layout)
-{
-    /* The library fills one of each, EGL as many as there are planes. */
-    int fds[RENDERER_PLANES_MAX] = {-1, -1, -1, -1}, strides[RENDERER_PLANES_MAX] = {0},
-        offsets[RENDERER_PLANES_MAX] = {0};
-    struct renderer_layout layout = {.n_planes = 1};
-    uint32_t texture;
     (void)r;
-    if (!exportable(id, &texture, &layout))
+    if (virgl_renderer_resource_get_info((int)id, &info.base) || info.base.tex_id == 0 ||
+        info.base.flags & UPSIDE_DOWN)
         return -ENOTSUP;
     virgl_renderer_force_ctx_0();
-    /* Errors are positive there, or negative. */
-    int e = virgl_renderer_get_fd_for_texture2(texture, fds, strides, offsets);
-    bool one = fds[0] >= 0 && fds[1] < 0;
-    if (e || !one || strides[0] <= 0 || offsets[0] < 0) {
-        for (unsigned i = 0; i < RENDERER_PLANES_MAX; i++)
-            fd_close(fds[i]);
-        return -ENOTSUP;
-    }
-    layout.offset[0] = (uint32_t)offsets[0];
-    layout.stride[0] = (uint32_t)strides[0];
-    *ret_layout = layout;
-    return fds[0];
+    return egl_export(info.base.tex_id, ret_layout);
 }
 
 static void destroy(struct renderer *r)

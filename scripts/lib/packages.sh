@@ -33,7 +33,7 @@ packages_tests=(
     "${packages_demo[@]}" "${packages_guest_kernel[@]}"
     clang llvm libclang-rt-14-dev python3 shellcheck strace systemd valgrind
     imagemagick waypipe wayland-utils wl-clipboard wtype xwayland
-    libvirglrenderer-dev libgl1-mesa-dri libegl1 libgbm1 libgles2
+    libvirglrenderer-dev libegl-dev libgl1-mesa-dri libegl1 libgbm1 libgles2
 )
 
 packages_missing() {

@@ -447,7 +447,9 @@ static void test_descriptor(void **state)
         {.fourcc = 0x34325241, .n_planes = 1, .stride = {236}},
         {.fourcc = 0x34325241, .n_planes = 1, .stride = {1024}},
         {.fourcc = 0x34325241, .n_planes = 1, .stride = {256}, .offset = {4 * PAGE}},
-        {.fourcc = 0x34324241, .n_planes = 1, .stride = {256}}, /* AB24: red is blue */
+        {.fourcc = 0x30334241, .n_planes = 1, .stride = {256}}, /* AB30: other bits */
+        {.fourcc = 0x36314752, .n_planes = 1, .stride = {256}}, /* RG16 */
+        {.fourcc = 0x84324258, .n_planes = 1, .stride = {256}}, /* nobody else's name */
         {.n_planes = 1, .stride = {256}},
     };
     for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++) {
@@ -457,6 +459,54 @@ static void test_descriptor(void **state)
         assert_int_equal(e.buffer.kind, EXPORT_KIND_NONE);
         assert_int_equal(e.buffer.stride[0], 240);
         assert_int_equal(w->p.fd, -1);
+    }
+}
+
+/* The driver's order of colours may be another one; the descriptor is read by that. */
+static void test_orders(void **state)
+{
+    struct world *w = *state;
+    static const struct {
+        uint32_t format, drivers, told; /* 0: no descriptor */
+    } cases[] = {
+        {1, 0x34325241, 0x34325241},  /* BGRA: AR24 */
+        {1, 0x34324241, 0x34324241},  /* AB24 */
+        {1, 0x34324258, 0},           /* XB24: where would alpha be? */
+        {2, 0x34324241, 0x34324258},  /* BGRX in AB24: what is in alpha means nothing */
+        {2, 0x34324258, 0x34324258},  /* XB24 */
+        {67, 0x34325241, 0x34325241}, /* RGBA in AR24 */
+        {7, 0x36314752, 0x36314752},  /* RG16 */
+        {7, 0x36314742, 0x36314742},  /* BG16 */
+        {8, 0x30335241, 0x30335241},  /* R10G10B10A2 in AR30 */
+        {233, 0x30334241, 0x30334258},
+        {8, 0x34324241, 0},
+        {94, 0x48344241, 0x48344241},
+        {94, 0x48344258, 0},
+        {236, 0x48344241, 0x48344258},
+        {94, 0, 0},
+    };
+    introduce(w);
+    R.make_fd = make_dmabuf;
+    for (uint32_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        struct virtio_gpu_resource_create_3d c = {
+            .hdr = {.type = VIRTIO_GPU_CMD_RESOURCE_CREATE_3D},
+            .resource_id = 50 + i,
+            .target = 2,
+            .format = cases[i].format,
+            .bind = 2,
+            .width = 16,
+            .height = 8,
+            .depth = 1,
+            .array_size = 1};
+        assert_int_equal(frontend_command(&w->f, &c, sizeof(c)), OK);
+        driver_share(w, 50 + i);
+        R.layout =
+            (struct renderer_layout){.fourcc = cases[i].drivers, .n_planes = 1, .stride = {256}};
+        struct export_exported e = peer_export(&w->p, 50 + i);
+        assert_int_equal(e.status, EXPORT_OK);
+        assert_int_equal(e.buffer.kind, cases[i].told ? EXPORT_KIND_DMABUF : EXPORT_KIND_NONE);
+        if (cases[i].told)
+            assert_int_equal(e.buffer.fourcc, cases[i].told);
     }
 }
 
@@ -475,6 +525,7 @@ int main(void)
         TEST(test_read_back_out_of_range),
         TEST(test_formats),
         TEST(test_descriptor),
+        TEST(test_orders),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
