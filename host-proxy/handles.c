@@ -157,12 +157,11 @@ void handles_leave(struct handles *h, struct handles_user *user)
     user->prev = user->next = NULL;
 }
 
-int handles_export(struct handles *h, uint32_t resource, uint32_t flags, requests_answer *answer,
-                   void *user)
+int handles_export(struct handles *h, uint32_t resource, requests_answer *answer, void *user)
 {
     if (!handles_bound(h))
         return -ENOTCONN;
-    return requests_export(&h->requests, resource, flags, answer, user);
+    return requests_export(&h->requests, resource, answer, user);
 }
 
 int handles_mirror(struct handles *h, uint32_t id, int fd, uint64_t size, requests_answer *answer,

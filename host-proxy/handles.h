@@ -51,8 +51,7 @@ void handles_leave(struct handles *handles, struct handles_user *user);
 
 /* Requests, only while bound. @answer comes from the loop, once, or lost() does. 0, or -ENOTCONN,
  * -ENOMEM. */
-int handles_export(struct handles *handles, uint32_t resource, uint32_t flags,
-                   requests_answer *answer, void *user);
+int handles_export(struct handles *handles, uint32_t resource, requests_answer *answer, void *user);
 int handles_mirror(struct handles *handles, uint32_t id, int fd, uint64_t size,
                    requests_answer *answer, void *user); /* takes @fd */
 int handles_copy(struct handles *handles, const struct export_copy *copy, requests_answer *answer,

@@ -238,7 +238,7 @@ enum import_rule imports_add(struct imports *m, const struct link_import *said, 
         i->next->prev = i;
     m->first = i;
     m->n++;
-    if (handles_export(m->handles, said->resource, 0, exported, i) < 0) {
+    if (handles_export(m->handles, said->resource, exported, i) < 0) {
         import_destroy(i);
         return refuse(IMPORT_DEVICE, text, text_size, "import %u: out of memory", said->id);
     }

@@ -24,7 +24,7 @@ struct request {
     struct request *next;
     uint32_t serial; /* 0: not sent yet */
     enum export_type type;
-    uint32_t resource, flags; /* EXPORT */
+    uint32_t resource; /* EXPORT */
     int64_t until_ms;
     requests_answer *answer;
     void *user; /* NULL: nobody waits any more */
@@ -169,21 +169,18 @@ static void send_queued_exports(struct requests *q)
             free(r);
             continue;
         }
-        struct export_export ask = {
-            .resource = r->resource, .timeout_ms = EXPORT_TIMEOUT_MAX_MS, .flags = r->flags};
+        struct export_export ask = {.resource = r->resource, .timeout_ms = EXPORT_TIMEOUT_MAX_MS};
         q->exports_asked++;
         SEND(q, r, -1, export_export_encode, &ask);
     }
 }
 
-int requests_export(struct requests *q, uint32_t resource, uint32_t flags, requests_answer *answer,
-                    void *user)
+int requests_export(struct requests *q, uint32_t resource, requests_answer *answer, void *user)
 {
     struct request *r = request_create(EXPORT_EXPORT, answer, user);
     if (!r)
         return -ENOMEM;
     r->resource = resource;
-    r->flags = flags;
     *q->queue_last = r;
     q->queue_last = &r->next;
     send_queued_exports(q);

@@ -57,8 +57,8 @@ void requests_hello(struct requests *requests); /* first of all, unless @fd was 
 /* Answered from the loop, once, if nothing comes between. 0 or -ENOMEM. @user: not NULL. */
 int requests_bind(struct requests *requests, const struct export_bind *bind,
                   requests_answer *answer, void *user);
-int requests_export(struct requests *requests, uint32_t resource, uint32_t flags,
-                    requests_answer *answer, void *user);
+int requests_export(struct requests *requests, uint32_t resource, requests_answer *answer,
+                    void *user);
 int requests_mirror(struct requests *requests, uint32_t id, int fd, uint64_t size,
                     requests_answer *answer, void *user); /* takes @fd */
 int requests_copy(struct requests *requests, const struct export_copy *copy,

@@ -60,7 +60,6 @@ const char *export_reason_name(unsigned reason)
 {
     static const char *const names[] = {
         [EXPORT_REASON_NONE] = "none",
-        [EXPORT_REASON_NOT_ASKED] = "not asked for",
         [EXPORT_REASON_NO_UDMABUF] = "no access to /dev/udmabuf",
         [EXPORT_REASON_LIST_LIMIT] = "more pieces than udmabuf's list_limit",
         [EXPORT_REASON_SIZE_LIMIT] = "larger than udmabuf's size_limit_mb",
@@ -155,11 +154,8 @@ int export_export_decode(const uint8_t *payload, size_t size, struct export_expo
     struct bytes_reader r = bytes_reader(payload, size);
     struct export_export v = {.resource = bytes_get32(&r)};
     v.timeout_ms = bytes_get32(&r);
-    v.flags = bytes_get32(&r);
-    uint32_t zero = bytes_get32(&r);
-    RETURN(&r, zero,
-           v.resource != 0 && v.timeout_ms <= EXPORT_TIMEOUT_MAX_MS &&
-               !(v.flags & ~EXPORT_NO_DESCRIPTOR));
+    uint64_t zero = bytes_get64(&r);
+    RETURN(&r, zero, v.resource != 0 && v.timeout_ms <= EXPORT_TIMEOUT_MAX_MS);
 }
 
 static void buffer_get(struct bytes_reader *r, struct export_buffer *b, uint32_t *zero)
@@ -343,8 +339,7 @@ size_t export_export_encode(uint8_t *packet, uint32_t serial, const struct expor
     struct bytes_writer w = begin(packet, EXPORT_EXPORT, serial, 16);
     bytes_put(&w, request->resource, 4);
     bytes_put(&w, request->timeout_ms, 4);
-    bytes_put(&w, request->flags, 4);
-    bytes_put(&w, 0, 4);
+    bytes_put(&w, 0, 8);
     return finish(&w, packet);
 }
 

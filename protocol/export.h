@@ -89,10 +89,9 @@ struct export_bind {
     uint8_t nonce[EXPORT_NONCE_SIZE];
 };
 
-/* EXPORT {u32 resource, timeout_ms, flags, zero} */
-enum { EXPORT_NO_DESCRIPTOR = 1 }; /* for COPY only: no udmabuf is made */
+/* EXPORT {u32 resource, timeout_ms; u64 zero} */
 struct export_export {
-    uint32_t resource, timeout_ms, flags;
+    uint32_t resource, timeout_ms;
 };
 
 enum export_kind { EXPORT_KIND_NONE, EXPORT_KIND_UDMABUF, EXPORT_KIND_DMABUF, _EXPORT_KIND_N };
@@ -100,7 +99,6 @@ enum export_memory { EXPORT_MEMORY_GUEST = 1, EXPORT_MEMORY_HOST, _EXPORT_MEMORY
 /* Why guest memory came without a descriptor. */
 enum export_reason {
     EXPORT_REASON_NONE,
-    EXPORT_REASON_NOT_ASKED,  /* EXPORT_NO_DESCRIPTOR */
     EXPORT_REASON_NO_UDMABUF, /* /dev/udmabuf is missing or not allowed */
     EXPORT_REASON_LIST_LIMIT, /* more runs of pages than the kernel's list_limit */
     EXPORT_REASON_SIZE_LIMIT, /* more bytes than the kernel's size_limit_mb */

@@ -122,15 +122,15 @@ static const char *outcome(const struct export_exported *answer)
     }
 }
 
-static void answer_export(struct export_client *c, uint32_t serial,
-                          const struct export_export *request, enum export_status status)
+static void answer_export(struct export_client *c, uint32_t serial, uint32_t resource,
+                          enum export_status status)
 {
     uint8_t packet[EXPORT_PACKET_MAX];
     struct export_exported answer = {.status = status};
     int fd = -1;
     if (status == EXPORT_OK)
-        answer.status = export_table_add(&c->table, request, &answer.buffer, &fd);
-    log_debug(&c->subject, "resource %u: %s", request->resource, outcome(&answer));
+        answer.status = export_table_add(&c->table, resource, &answer.buffer, &fd);
+    log_debug(&c->subject, "resource %u: %s", resource, outcome(&answer));
     packets_send(c->packets, packet, export_exported_encode(packet, serial, &answer), fd);
 }
 
@@ -151,7 +151,7 @@ static bool answer_request(struct export_client *c, const struct pending *p, boo
     if (p->is_bind)
         answer_bind(c, p->serial, status);
     else
-        answer_export(c, p->serial, &p->request, status);
+        answer_export(c, p->serial, p->request.resource, status);
     return true;
 }
 
@@ -186,7 +186,7 @@ static void request_or_wait(struct export_client *c, struct pending *request, ui
         if (request->is_bind)
             send_status(c, request->serial, EXPORT_LIMIT);
         else
-            answer_export(c, request->serial, &request->request, EXPORT_LIMIT);
+            answer_export(c, request->serial, request->request.resource, EXPORT_LIMIT);
         return;
     }
     *p = *request;

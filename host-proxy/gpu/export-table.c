@@ -110,14 +110,10 @@ static enum export_reason reason_of(int error)
 }
 
 /* A descriptor for the guest's pages, or -1 with the reason. */
-static int make_descriptor(const struct export_source *s, const struct resource *r, uint32_t flags,
+static int make_descriptor(const struct export_source *s, const struct resource *r,
                            uint32_t *ret_reason)
 {
     const struct guest_ram *ram = device_ram(s->device);
-    if (flags & EXPORT_NO_DESCRIPTOR) {
-        *ret_reason = EXPORT_REASON_NOT_ASKED;
-        return -1;
-    }
     if (s->udmabuf >= 0 && s->given + r->backing_size > EXPORTS_RAM_TIMES * ram->size) {
         *ret_reason = EXPORT_REASON_QUOTA;
         return -1;
@@ -128,8 +124,8 @@ static int make_descriptor(const struct export_source *s, const struct resource 
 }
 
 /* Tells of the guest's own pages. */
-static int describe_pages(struct export_source *s, const struct resource *r, uint32_t flags,
-                          struct export_entry *e, struct export_buffer *buffer)
+static int describe_pages(struct export_source *s, const struct resource *r, struct export_entry *e,
+                          struct export_buffer *buffer)
 {
     buffer->size = r->backing_size;
     buffer->memory = EXPORT_MEMORY_GUEST;
@@ -137,28 +133,28 @@ static int describe_pages(struct export_source *s, const struct resource *r, uin
     buffer->width = r->width;
     buffer->height = r->height;
     buffer->fourcc = r->kind == RESOURCE_2D ? commands_fourcc(r->format) : 0;
-    int fd = make_descriptor(s, r, flags, &buffer->reason);
+    int fd = make_descriptor(s, r, &buffer->reason);
     buffer->kind = fd >= 0 ? EXPORT_KIND_UDMABUF : EXPORT_KIND_NONE;
     e->given = fd >= 0 ? r->backing_size : 0;
     s->given += e->given;
     return fd;
 }
 
-enum export_status export_table_add(struct export_table *t, const struct export_export *request,
+enum export_status export_table_add(struct export_table *t, uint32_t resource,
                                     struct export_buffer *ret_buffer, int *ret_fd)
 {
     struct device *device = t->source->device;
-    struct resource *r = device_find(device, request->resource);
+    struct resource *r = device_find(device, resource);
     struct export_entry *e = add_entry(t, r);
     if (!e)
         return EXPORT_FAILED;
     *ret_buffer = (struct export_buffer){.id = e->id, .generation = e->generation};
     if (r->drawn) {
-        *ret_fd = host_memory_export(device_renderer(device), r, request->flags, ret_buffer);
+        *ret_fd = host_memory_export(device_renderer(device), r, ret_buffer);
         e->offset = ret_buffer->offset[0];
         e->stride = ret_buffer->stride[0];
     } else {
-        *ret_fd = describe_pages(t->source, r, request->flags, e, ret_buffer);
+        *ret_fd = describe_pages(t->source, r, e, ret_buffer);
     }
     return EXPORT_OK;
 }

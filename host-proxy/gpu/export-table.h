@@ -36,7 +36,7 @@ void export_table_finish(struct export_table *table); /* releases everything */
 enum export_status export_table_check(const struct export_table *table, uint32_t resource);
 /* Exports what export_table_check() has allowed, and describes it. The descriptor is the caller's;
  * -1: there is none. EXPORT_OK or EXPORT_FAILED. */
-enum export_status export_table_add(struct export_table *table, const struct export_export *request,
+enum export_status export_table_add(struct export_table *table, uint32_t resource,
                                     struct export_buffer *ret_buffer, int *ret_fd);
 bool export_table_release(struct export_table *table, uint32_t id); /* false: no such export */
 

@@ -106,7 +106,7 @@ static bool fits(const struct renderer_layout *layout, const struct resource *r,
                *ret_size;
 }
 
-int host_memory_export(struct renderer *renderer, const struct resource *r, uint32_t flags,
+int host_memory_export(struct renderer *renderer, const struct resource *r,
                        struct export_buffer *buffer)
 {
     const struct picture_format *format = find_format(r->format);
@@ -117,10 +117,8 @@ int host_memory_export(struct renderer *renderer, const struct resource *r, uint
     buffer->height = r->height;
     buffer->fourcc = format->fourcc;
     buffer->n_planes = 1;
-    if (!(flags & EXPORT_NO_DESCRIPTOR)) {
-        int made = renderer->ops->export(renderer, r->id, &layout);
-        fd = made < 0 ? -1 : made;
-    }
+    int made = renderer->ops->export(renderer, r->id, &layout);
+    fd = made < 0 ? -1 : made;
     if (fd >= 0 && fits(&layout, r, fd, &buffer->size)) {
         buffer->kind = EXPORT_KIND_DMABUF;
         buffer->reason = EXPORT_REASON_NONE;
@@ -131,7 +129,7 @@ int host_memory_export(struct renderer *renderer, const struct resource *r, uint
         return fd_steal(&fd);
     }
     buffer->kind = EXPORT_KIND_NONE;
-    buffer->reason = flags & EXPORT_NO_DESCRIPTOR ? EXPORT_REASON_NOT_ASKED : EXPORT_REASON_REFUSED;
+    buffer->reason = EXPORT_REASON_REFUSED;
     buffer->modifier = DRM_FORMAT_MOD_LINEAR;
     buffer->offset[0] = 0;
     buffer->stride[0] = r->width * format->pixel;

@@ -193,7 +193,7 @@ static void fake_start(void)
     F.buffer = (struct export_buffer){.generation = 42,
                                       .size = 65536,
                                       .memory = EXPORT_MEMORY_GUEST,
-                                      .reason = EXPORT_REASON_NOT_ASKED,
+                                      .reason = EXPORT_REASON_NO_UDMABUF,
                                       .runs = 1};
     F.loop = loop_create();
     assert_non_null(F.loop);

@@ -97,8 +97,7 @@ static size_t encode(unsigned type)
     case EXPORT_BIND:
         return export_bind_encode(packet, 1, &(struct export_bind){7, 100, "nonce"});
     case EXPORT_EXPORT:
-        return export_export_encode(packet, 1,
-                                    &(struct export_export){7, 1000, EXPORT_NO_DESCRIPTOR});
+        return export_export_encode(packet, 1, &(struct export_export){7, 1000});
     case EXPORT_EXPORTED:
         return export_exported_encode(packet, 1, &(struct export_exported){EXPORT_OK, buffer});
     case EXPORT_MIRROR:
@@ -208,7 +207,7 @@ static void test_values(void **state)
         {EXPORT_BIND, 4, EXPORT_TIMEOUT_MAX_MS + 1, EXPORT_E_VALUE},
         {EXPORT_EXPORT, 0, 0, EXPORT_E_VALUE},
         {EXPORT_EXPORT, 4, EXPORT_TIMEOUT_MAX_MS + 1, EXPORT_E_VALUE},
-        {EXPORT_EXPORT, 8, 2, EXPORT_E_VALUE},
+        {EXPORT_EXPORT, 8, 1, EXPORT_E_RESERVED},
         {EXPORT_EXPORT, 12, 1, EXPORT_E_RESERVED},
         {EXPORT_EXPORTED, 0, _EXPORT_STATUS_N, EXPORT_E_VALUE},
         {EXPORT_EXPORTED, 4, 1, EXPORT_E_RESERVED},

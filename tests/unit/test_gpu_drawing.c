@@ -434,13 +434,6 @@ static void test_descriptor(void **state)
     assert_int_equal(peer_copy(&w->p, &copy), EXPORT_RANGE);
     munmap(mirror, 4 * PAGE);
     close(fd);
-    /* Not asked for. */
-    peer_request(&w->p, -1, export_export_encode,
-                 &(struct export_export){5, 0, EXPORT_NO_DESCRIPTOR});
-    const uint8_t *payload = peer_answer(&w->p, EXPORT_EXPORTED);
-    assert_int_equal(export_exported_decode(payload, w->p.header.size, &e), EXPORT_E_OK);
-    assert_int_equal(e.buffer.reason, EXPORT_REASON_NOT_ASKED);
-    assert_int_equal(w->p.fd, -1);
     /* Layouts that cannot be: the renderer is not believed. */
     const struct renderer_layout wrong[] = {
         {.fourcc = 0x34325241, .n_planes = 2, .stride = {256, 256}},

@@ -98,12 +98,7 @@ static void test_pages_themselves(void **state)
     pages[PAGE] ^= 1; /* a screen copy */
     assert_int_equal(*gpa(&w->f, SECOND), expected[PAGE] ^ 1);
     munmap(pages, 2 * PAGE);
-    /* Without the asking, and where it is not made of pages: for copies. */
-    peer_request(&w->p, -1, export_export_encode,
-                 &(struct export_export){7, 0, EXPORT_NO_DESCRIPTOR});
-    export_exported_decode(peer_answer(&w->p, EXPORT_EXPORTED), w->p.header.size, &e);
-    assert_int_equal(e.buffer.reason, EXPORT_REASON_NOT_ASKED);
-    assert_int_equal(w->p.fd, -1);
+    /* Where it is not made of pages: for copies. */
     const struct virtio_gpu_mem_entry half = {.addr = RAM_HIGH_GPA + 0x8000, .length = PAGE / 2};
     driver_create(&w->f, 8, 8, 8);
     driver_attach(&w->f, 8, &half, 1);
@@ -253,7 +248,7 @@ static void test_requests_wait_for_the_guest(void **state)
     uint8_t packet[EXPORT_PACKET_MAX];
     peer_send_raw(
         &w->p, packet,
-        export_export_encode(packet, serial, &(struct export_export){7, EXPORT_TIMEOUT_MAX_MS, 0}),
+        export_export_encode(packet, serial, &(struct export_export){7, EXPORT_TIMEOUT_MAX_MS}),
         -1);
     turn_times(w->loop, 20);
     assert_false(peer_readable(&w->p));
@@ -280,11 +275,11 @@ static void test_requests_wait_for_the_guest(void **state)
     /* So many, not more. */
     for (unsigned i = 0; i < EXPORT_PENDING_MAX; i++) {
         peer_request(&w->p, -1, export_export_encode,
-                     &(struct export_export){50 + i, EXPORT_TIMEOUT_MAX_MS, 0});
+                     &(struct export_export){50 + i, EXPORT_TIMEOUT_MAX_MS});
         turn_times(w->loop, 2);
     }
     peer_request(&w->p, -1, export_export_encode,
-                 &(struct export_export){500, EXPORT_TIMEOUT_MAX_MS, 0});
+                 &(struct export_export){500, EXPORT_TIMEOUT_MAX_MS});
     payload = peer_answer(&w->p, EXPORT_EXPORTED);
     export_exported_decode(payload, w->p.header.size, &e);
     assert_int_equal(w->p.header.serial, w->p.serial);

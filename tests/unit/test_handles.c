@@ -158,7 +158,7 @@ static void test_requests_need_a_binding(void **state)
     (void)state;
     unsigned answers = 0;
     struct export_copy copy = {.n_rects = 1};
-    assert_int_equal(handles_export(S.handles, 7, 0, answer, &answers), -ENOTCONN);
+    assert_int_equal(handles_export(S.handles, 7, answer, &answers), -ENOTCONN);
     assert_int_equal(handles_copy(S.handles, &copy, answer, &answers), -ENOTCONN);
     assert_int_equal(handles_mirror(S.handles, 1, -1, 1, answer, &answers), -ENOTCONN);
     turn_times(F.loop, 10);
@@ -177,7 +177,7 @@ static void test_many_exports_do_not_overrun_the_device(void **state)
     session_bind();
     F.silent = true;
     for (unsigned i = 0; i < 500; i++)
-        assert_int_equal(handles_export(S.handles, 7, 0, answer, &answers), 0);
+        assert_int_equal(handles_export(S.handles, 7, answer, &answers), 0);
     turn_times(F.loop, 50);
     assert_in_range(F.seen[EXPORT_EXPORT], 1, EXPORT_PENDING_MAX / 2);
     fake_answer_all();
@@ -197,7 +197,7 @@ static void test_what_nobody_waits_for_is_released(void **state)
     unsigned answers = 0;
     session_bind();
     F.silent = true;
-    assert_int_equal(handles_export(S.handles, 7, 0, answer, &answers), 0);
+    assert_int_equal(handles_export(S.handles, 7, answer, &answers), 0);
     turn_times(F.loop, 10);
     handles_forget(S.handles, &answers);
     fake_answer_all();
@@ -212,7 +212,7 @@ static void test_late_answers_after_a_reset(void **state)
     unsigned answers = 0, two = 2;
     session_bind();
     F.silent = true;
-    assert_int_equal(handles_export(S.handles, 7, 0, answer, &answers), 0);
+    assert_int_equal(handles_export(S.handles, 7, answer, &answers), 0);
     turn_times(F.loop, 10);
     fake_event_reset(2, true);
     turn_until(F.loop, session_probed, &two);
