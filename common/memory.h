@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 struct damage_file;
+struct export_buffer;
 struct memory_buffer;
 
 struct memory {
@@ -23,6 +24,8 @@ struct memory {
     uint64_t base;       /* it begins there, and has no descriptor or mapping of its own */
     uint32_t import;     /* the resource of the guest's GPU that these bytes are; 0: none */
     bool shared;         /* host: @fd is the guest's own memory, and not mapped here */
+    const struct export_buffer *dmabuf; /* host: then: for the compositor it is no pool, but the
+                                           dmabuf of one buffer, which lies so (borrowed) */
     void (*gone)(void *user, struct memory *memory); /* with the last reference; may be NULL */
     void *user;
     uint64_t dev, ino;          /* which file, for pools that share one */

@@ -99,6 +99,8 @@ static enum relay_verdict hook(struct relay *r, struct wl_message *m, bool event
                  m->args[0].u, m->args[1].u, m->args[2].s.text);
         return RELAY_PASS;
     case WL_HOOK_DISPLAY_DELETE_ID:
+        if (r->ops->keep_id && r->ops->keep_id(r, m->args[0].u))
+            return RELAY_DROP;
         if (!wl_objects_delete(&r->objects, m->args[0].u))
             return RELAY_DROP;
         if (r->uncovered)
@@ -142,6 +144,8 @@ static enum relay_verdict message(struct relay *r, struct wl_message *m, bool fr
     if (!object || (object->zombie && !event))
         return bad(r, from_local, m, NULL, 0,
                    object ? "it is destroyed" : "there is no such object");
+    if (object->ours && event)
+        return r->ops->own_event(r, m);
     const struct wl_iface *iface = object->iface;
     uint32_t version = object->version;
     unsigned n = event ? iface->n_events : iface->n_requests;

@@ -47,8 +47,13 @@ enum relay_verdict relay_registry_global(struct relay *r, struct wl_message *m)
 {
     const struct wl_iface *iface = wl_iface_find(m->args[1].s.text, m->args[1].s.length);
     uint32_t version = m->args[2].u;
-    if (!iface || !iface->carried || version == 0)
+    if (!iface || version == 0)
         return RELAY_DROP;
+    if (!iface->carried) {
+        if (r->ops->hidden)
+            r->ops->hidden(r, m, iface);
+        return RELAY_DROP;
+    }
     if (version > iface->version)
         version = iface->version;
     if (r->ops->global)

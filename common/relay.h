@@ -73,6 +73,14 @@ struct relay_ops {
     bool (*may_go_on)(struct relay *relay, enum link_type type);
     /* guest: the host does not look into the resource any more. May be NULL. */
     void (*import_released)(struct relay *relay, uint32_t id);
+    /* host: the compositor has a global that no client is offered, since its descriptors are not
+     * carried (@message: wl_registry.global). May be NULL. */
+    void (*hidden)(struct relay *relay, const struct wl_message *message,
+                   const struct wl_iface *iface);
+    /* host: the compositor frees @id; true: it is ours now (wl_objects_keep()). May be NULL. */
+    bool (*keep_id)(struct relay *relay, uint32_t id);
+    /* host: an event (without its arguments) of an object that is ours; DROP or END. */
+    enum relay_verdict (*own_event)(struct relay *relay, const struct wl_message *message);
     /* Everything is over: destroy the relay, from here. Called from the loop, once. */
     void (*ended)(struct relay *relay);
 };

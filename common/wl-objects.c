@@ -103,6 +103,17 @@ bool wl_objects_delete(struct wl_objects *o, uint32_t id)
     return true;
 }
 
+bool wl_objects_keep(struct wl_objects *o, uint32_t id, const struct wl_iface *iface,
+                     uint32_t version)
+{
+    struct wl_object *object = wl_objects_get(o, id);
+    if (!object || !object->zombie || object->predecessors)
+        return false;
+    drop_data(object);
+    *object = (struct wl_object){.iface = iface, .version = version, .zombie = true, .ours = true};
+    return true;
+}
+
 const char *wl_objects_error_name(int error)
 {
     static const char *const names[] = {"ok", "id out of range", "id already in use",

@@ -21,6 +21,7 @@ struct wl_object {
     const struct wl_iface *iface; /* NULL: no such object */
     uint32_t version;
     bool zombie; /* the client destroyed it (or its last event came): the id is not free yet */
+    bool ours;   /* what the server says of it is for us, not for the client */
     uint32_t predecessors; /* that had this id, and whose delete_id is still to come */
     struct wl_data *data;
 };
@@ -55,4 +56,9 @@ void wl_objects_retire(struct wl_objects *objects, uint32_t id);
 /* wl_display.delete_id: the id is free. Unknown ids are ignored. False: it was that of a
  * predecessor, and nobody is to hear of it. */
 bool wl_objects_delete(struct wl_objects *objects, uint32_t id);
+/* The server has freed the id, and we use it again, for an object of ours (whose @iface has
+ * events): the client is not told, so for it the old object stays destroyed and the id taken.
+ * False: it is not that of a destroyed object without predecessors. */
+bool wl_objects_keep(struct wl_objects *objects, uint32_t id, const struct wl_iface *iface,
+                     uint32_t version);
 const char *wl_objects_error_name(int error);

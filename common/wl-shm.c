@@ -7,6 +7,11 @@
 
 #include "common/memory.h"
 
+uint32_t shm_format_fourcc(uint32_t format)
+{
+    return format == 0 ? DRM_FORMAT_ARGB8888 : format == 1 ? DRM_FORMAT_XRGB8888 : format;
+}
+
 uint32_t shm_format_cpp(uint32_t format, unsigned *ret_planes_percent)
 {
     *ret_planes_percent = 100;

@@ -19,6 +19,7 @@ struct shm_pool {
     int32_t size;
     uint32_t shm;   /* the wl_shm that made it */
     bool elsewhere; /* guest: the host's pool of this id is of a buffer's own memory now */
+    bool spent;     /* host: a dmabuf, of which a buffer was made */
 };
 
 /* A wl_buffer on a pool. It outlives its object while something shows it. */
@@ -57,6 +58,8 @@ struct memory_buffer *shm_buffer_create(struct memory *memory, const struct memo
                                         void *user);
 struct memory_buffer *shm_buffer_ref(struct memory_buffer *buffer);
 void shm_buffer_unref(struct memory_buffer *buffer); /* accepts NULL */
+/* The same format's DRM_FORMAT_*. */
+uint32_t shm_format_fourcc(uint32_t format);
 /* Bytes per pixel of a wl_shm format, 0 if it is unknown or has planes; *ret_planes_percent: what
  * its planes take, in percent of stride × height. */
 uint32_t shm_format_cpp(uint32_t format, unsigned *ret_planes_percent);

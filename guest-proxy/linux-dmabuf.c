@@ -22,7 +22,7 @@
 #include "common/memory.h"
 #include "guest-proxy/dmabuf.h"
 #include "guest-proxy/gpu.h"
-#include "guest-proxy/inject.h"
+#include "common/inject.h"
 #include "guest-proxy/pools.h"
 
 #define POOL_MIN 4096u
@@ -31,7 +31,6 @@
 enum { WL_DATA_DMABUF = _WL_DATA_SHARED_N + 16, WL_DATA_PARAMS, WL_DATA_FEEDBACK };
 
 /* Opcodes. */
-enum { DMABUF_FORMAT = 0, DMABUF_MODIFIER = 1, PARAMS_CREATED = 0, PARAMS_FAILED = 1 };
 enum {
     FEEDBACK_DONE,
     FEEDBACK_TABLE,
@@ -170,10 +169,10 @@ static void add_format(struct linux_dmabuf *d, struct relay *r, const struct bou
     if (!format)
         return;
     if (b->version < 4)
-        TO_CLIENT(r, m->object, DMABUF_FORMAT, WORDS(format->fourcc));
+        TO_LOCAL(r, m->object, DMABUF_FORMAT, WORDS(format->fourcc));
     uint64_t all[MODIFIERS_MAX];
     for (unsigned i = 0, n = modifiers(d, all); b->version == 3 && i < n; i++)
-        TO_CLIENT(r, m->object, DMABUF_MODIFIER,
+        TO_LOCAL(r, m->object, DMABUF_MODIFIER,
                   WORDS(format->fourcc, (uint32_t)(all[i] >> 32), (uint32_t)all[i]));
     for (size_t i = 0; i < d->n; i++)
         if (d->formats[i] == format)
@@ -224,7 +223,7 @@ static enum relay_verdict end_feedback(struct relay *r, const struct wl_message 
 {
     const struct feedback *f = relay_data(r, m->object, WL_DATA_FEEDBACK);
     if (f && f->free) {
-        TO_CLIENT(r, 1, DISPLAY_DELETE_ID, WORDS(m->object));
+        TO_LOCAL(r, 1, DISPLAY_DELETE_ID, WORDS(m->object));
         wl_objects_delete(&r->objects, m->object);
     }
     return RELAY_DROP; /* else the stand-in's own delete_id is yet to come */
@@ -244,18 +243,18 @@ static void tell_feedback(struct linux_dmabuf *d, struct relay *r, uint32_t id)
         return;
     }
     sendq_fd(&r->local.out, fd);
-    TO_CLIENT(r, id, FEEDBACK_TABLE, WORDS((uint32_t)(16 * n)));
-    TO_CLIENT(r, id, FEEDBACK_MAIN_DEVICE, 3, words);
-    TO_CLIENT(r, id, FEEDBACK_TARGET_DEVICE, 3, words);
-    TO_CLIENT(r, id, FEEDBACK_FLAGS, WORDS(0));
+    TO_LOCAL(r, id, FEEDBACK_TABLE, WORDS((uint32_t)(16 * n)));
+    TO_LOCAL(r, id, FEEDBACK_MAIN_DEVICE, 3, words);
+    TO_LOCAL(r, id, FEEDBACK_TARGET_DEVICE, 3, words);
+    TO_LOCAL(r, id, FEEDBACK_FLAGS, WORDS(0));
     memset(indices, 0, sizeof(indices));
     indices[0] = (uint32_t)(2 * n);
     for (size_t i = 0; i < n; i++)
         ((uint16_t *)(indices + 1))[i] = (uint16_t)i;
     uint32_t all[2 + sizeof(indices) / 4];
     relay_inject_local(r, all, inject_message(all, id, FEEDBACK_FORMATS, 1 + (n + 1) / 2, indices));
-    TO_CLIENT(r, id, FEEDBACK_TRANCHE_DONE, 0, NULL);
-    TO_CLIENT(r, id, FEEDBACK_DONE, 0, NULL);
+    TO_LOCAL(r, id, FEEDBACK_TRANCHE_DONE, 0, NULL);
+    TO_LOCAL(r, id, FEEDBACK_DONE, 0, NULL);
 }
 
 /* --- buffers --- */
@@ -434,7 +433,7 @@ static enum relay_verdict create_immed(struct linux_dmabuf *d, struct relay *r,
         give_buffer(r, m, b, id, relay_host_id(r, id));
     } else { /* it shows nothing */
         TO_HOST(r, m->object, POOL_CREATE_BUFFER, WORDS(relay_host_id(r, id), 0, 1, 1, 4, 0));
-        TO_CLIENT(r, m->object, PARAMS_FAILED, 0, NULL);
+        TO_LOCAL(r, m->object, PARAMS_FAILED, 0, NULL);
     }
     return RELAY_DROP;
 }
@@ -452,11 +451,11 @@ static enum relay_verdict create(struct linux_dmabuf *d, struct relay *r,
         return v;
     if (b && relay_make_object(r, wl_iface_find("wl_buffer", strlen("wl_buffer")), version, &id)) {
         give_buffer(r, m, b, id.application, id.host);
-        TO_CLIENT(r, m->object, PARAMS_CREATED, WORDS(id.application));
+        TO_LOCAL(r, m->object, PARAMS_CREATED, WORDS(id.application));
         return RELAY_DROP;
     }
     shm_buffer_unref(b);
-    TO_CLIENT(r, m->object, PARAMS_FAILED, 0, NULL);
+    TO_LOCAL(r, m->object, PARAMS_FAILED, 0, NULL);
     return RELAY_DROP;
 }
 

@@ -16,7 +16,7 @@
 #include "common/memory.h"
 #include "guest-proxy/damage.h"
 #include "guest-proxy/dmabuf.h"
-#include "guest-proxy/inject.h"
+#include "common/inject.h"
 
 /* So much is copied here before the host is told, so that it copies one part while we copy the
  * next. */

@@ -22,14 +22,16 @@ struct seen {
     const struct vm_config *vm;
     unsigned shown, hidden, unknown;
     bool compositor, shm, shell, seat, context;
+    uint32_t dmabuf; /* its version */
 };
 
 static void saw(void *user, const char *interface, uint32_t version)
 {
     struct seen *s = user;
     const struct wl_iface *iface = wl_iface_find(interface, strlen(interface));
-    (void)version;
     s->context |= strcmp(interface, "wp_security_context_manager_v1") == 0;
+    if (strcmp(interface, "zwp_linux_dmabuf_v1") == 0)
+        s->dmabuf = version;
     if (!iface || !iface->carried) {
         s->unknown++;
         return;
@@ -80,6 +82,12 @@ static bool check_vm(const struct host_config *config, const struct vm_config *v
         checks_line(seen.compositor, "wl_compositor", "withheld by policy or compositor");
         checks_line(seen.shm, "wl_shm", "withheld by policy or compositor");
         checks_line(seen.shell, "xdg_wm_base", "withheld by policy or compositor: no windows");
+        if (vm->gpu)
+            checks_note("vm %s: pictures that its GPU draws (wayvsock-gpu --virgl) are %s",
+                        vm->name,
+                        !vm->dmabuf        ? "read back (dmabuf = no)"
+                        : seen.dmabuf >= 3 ? "handed to the compositor where it takes them"
+                                           : "read back: the compositor takes no dmabufs");
         if (!seen.seat)
             checks_note("wl_seat is not shown: no keyboard, no pointer");
         good = seen.compositor && seen.shm && seen.shell;

@@ -11,6 +11,7 @@
 #include "common/memory.h"
 #include "common/relay.h"
 #include "host-proxy/allow.h"
+#include "host-proxy/dmabufs.h"
 #include "host-proxy/imports.h"
 #include "host-proxy/policy.h"
 #include "host-proxy/refuse.h"
@@ -23,6 +24,7 @@ struct client {
     char name[LINK_LABEL_MAX + 32];
     struct relay *relay;
     struct imports imports;
+    struct dmabufs dmabufs;
 };
 
 static void client_destroy(struct client *c)
@@ -61,7 +63,30 @@ static enum relay_verdict hook(struct relay *r, struct wl_message *m, bool event
             import_failed(c, imports_buffer(b, text, sizeof(text)), text) < 0)
             return RELAY_END;
     }
-    return policy_hook(c->vm->config, r, m);
+    enum relay_verdict v = dmabufs_hook(&c->dmabufs, r, m);
+    return v == RELAY_PASS ? policy_hook(c->vm->config, r, m) : v;
+}
+
+static void hidden(struct relay *r, const struct wl_message *m, const struct wl_iface *iface)
+{
+    struct client *c = r->user;
+    if (c->vm->trials)
+        dmabufs_global(&c->dmabufs, m, iface);
+}
+
+static bool keep_id(struct relay *r, uint32_t id)
+{
+    struct client *c = r->user;
+    if (!dmabufs_keep_id(&c->dmabufs, r, id))
+        return false;
+    c->imports.trials = c->vm->trials;
+    return true;
+}
+
+static enum relay_verdict own_event(struct relay *r, const struct wl_message *m)
+{
+    const struct client *c = r->user;
+    return dmabufs_event(&c->dmabufs, r, m);
 }
 
 static uint32_t global(struct relay *r, const struct wl_iface *iface, uint32_t version)
@@ -174,6 +199,9 @@ static const struct relay_ops relay_ops = {
     .import_memory = import_memory,
     .copy_back = copy_back,
     .may_go_on = may_go_on,
+    .hidden = hidden,
+    .keep_id = keep_id,
+    .own_event = own_event,
     .ended = ended,
 };
 

@@ -225,13 +225,22 @@ static int vm_app_id_prefix(struct reader *reader, const char *value)
     return set_prefix(reader, &reader->vm->app_id_prefix, value);
 }
 
+static int set_bool(struct reader *reader, bool *ret, const char *value)
+{
+    *ret = strcmp(value, "yes") == 0;
+    if (!*ret && strcmp(value, "no") != 0)
+        return refuse(reader, "\"%.32s\" is neither yes nor no", value);
+    return 0;
+}
+
 static int vm_security_context(struct reader *reader, const char *value)
 {
-    bool yes = strcmp(value, "yes") == 0;
-    if (!yes && strcmp(value, "no") != 0)
-        return refuse(reader, "\"%.32s\" is neither yes nor no", value);
-    reader->vm->security_context = yes;
-    return 0;
+    return set_bool(reader, &reader->vm->security_context, value);
+}
+
+static int vm_dmabuf(struct reader *reader, const char *value)
+{
+    return set_bool(reader, &reader->vm->dmabuf, value);
 }
 
 static int vm_max_clients(struct reader *reader, const char *value)
@@ -276,6 +285,7 @@ static const struct key vm_keys[] = {
     {"listen", vm_listen, true},
     {"token", vm_token, false},
     {"gpu", vm_gpu, false},
+    {"dmabuf", vm_dmabuf, false},
     {"allow", vm_allow, true},
     {"deny", vm_deny, true},
     {"clipboard", vm_clipboard, false},

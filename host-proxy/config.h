@@ -37,6 +37,7 @@ struct vm_config {
     enum clipboard_policy clipboard;
     char *title_prefix, *app_id_prefix; /* NULL: none */
     bool security_context;
+    bool dmabuf; /* the compositor may be given dmabufs; default yes */
     struct limits limits;
 };
 

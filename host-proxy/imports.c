@@ -21,8 +21,10 @@
 #include <drm_fourcc.h>
 
 #include "common/fd.h"
+#include "common/fourcc.h"
 #include "common/memory.h"
 #include "common/wl-shm.h"
+#include "host-proxy/trials.h"
 
 #define WAITING_MAX 256 /* of one client */
 #define PAGES_MAX 64    /* descriptors of a client's imports that no memory has taken (yet) */
@@ -45,6 +47,7 @@ struct import {
     bool released;         /* the guest does not name it any more */
     struct export_buffer buffer;
     int fd;                /* of its pages; -1: not to be had, or handed on */
+    bool on_trial;         /* whether the compositor takes it as a dmabuf */
     struct memory *memory; /* that is its pages; NULL: nobody has (any more) */
     enum back_state back;
     struct memory *mirror; /* what the device fills; a reference */
@@ -121,6 +124,8 @@ static void import_destroy(struct import *i)
 {
     struct imports *m = i->owner;
     handles_forget(m->handles, i);
+    if (i->on_trial)
+        trials_forget(m->trials, i);
     let_go(i, IMPORT_KNOWN);
     drop_copies(i);
     memory_unref(i->mirror);
@@ -181,6 +186,9 @@ static void lost(struct handles_user *user, bool reset, const char *why)
             fail_shared(i, rule, why);
         let_go(i, rule);
         drop_copies(i);
+        if (i->on_trial)
+            trials_forget(m->trials, i);
+        i->on_trial = false;
         back |= i->back == BACK_ASKED;
         i->back = BACK_NONE;
     }
@@ -249,12 +257,8 @@ enum import_rule imports_add(struct imports *m, const struct link_import *said, 
 /* The bytes of a row without its gap, or 0: nothing that could be shown. */
 static uint32_t picture_row(const struct export_buffer *buffer)
 {
-    uint32_t pixel =
-        buffer->fourcc == DRM_FORMAT_RGB565 ? 2
-        : buffer->fourcc == DRM_FORMAT_ABGR16161616F || buffer->fourcc == DRM_FORMAT_XBGR16161616F
-            ? 8
-            : 4;
-    return buffer->width <= UINT32_MAX / pixel ? buffer->width * pixel : 0;
+    uint32_t cpp = fourcc_cpp(buffer->fourcc);
+    return cpp && buffer->width <= UINT32_MAX / cpp ? buffer->width * cpp : 0;
 }
 
 /* What the device draws for the guest, and can read back. */
@@ -355,17 +359,31 @@ static int ask_copy(struct import *i, struct memory *memory, const struct link_m
     return r;
 }
 
-/* Takes @fd. -1: it is not what a compositor could use, or one too many. */
-static int pages(const struct import *i, const struct export_buffer *buffer, int fd)
+static void tried(void *user, bool takes)
 {
-    off_t size = fd < 0 ? -1 : lseek(fd, 0, SEEK_END);
+    struct import *i = user;
+    i->on_trial = false;
+    if (!takes)
+        i->fd = fd_close(i->fd);
+    settle(i->owner);
+}
+
+/* Whether the compositor could use @fd. It may be asked first, which takes a request more. */
+static bool usable(struct import *i, const struct export_buffer *buffer, int fd)
+{
+    struct imports *m = i->owner;
+    off_t size = lseek(fd, 0, SEEK_END);
     unsigned held = 0;
-    for (const struct import *other = i->owner->first; other && fd >= 0; other = other->next)
+    for (const struct import *other = m->first; other; other = other->next)
         held += other->fd >= 0;
-    if (buffer->kind == EXPORT_KIND_UDMABUF && size >= 0 && (uint64_t)size >= i->said.size &&
-        held < PAGES_MAX)
-        return fd;
-    return fd_close(fd);
+    if (held >= PAGES_MAX)
+        return false;
+    if (buffer->kind == EXPORT_KIND_UDMABUF)
+        return size >= 0 && (uint64_t)size >= i->said.size;
+    i->on_trial = buffer->memory == EXPORT_MEMORY_HOST && m->trials && !m->failed &&
+                  trials_ask(m->trials, buffer, fd, tried, i) == 0;
+    m->waiting += i->on_trial;
+    return i->on_trial;
 }
 
 static void exported(void *user, uint32_t status, const struct export_buffer *buffer, int fd)
@@ -377,7 +395,7 @@ static void exported(void *user, uint32_t status, const struct export_buffer *bu
     if (status == EXPORT_OK) {
         i->state = IMPORT_HELD;
         i->buffer = *buffer;
-        i->fd = pages(i, buffer, fd);
+        i->fd = fd >= 0 && rule == IMPORT_OK && usable(i, buffer, fd) ? fd : fd_close(fd);
     }
     if (rule != IMPORT_OK) {
         let_go(i, rule);
@@ -458,6 +476,7 @@ enum import_rule imports_memory(struct imports *m, const struct link_mem_import 
         return refuse(IMPORT_DEVICE, text, text_size, "no memory of %llu bytes: %s",
                       (unsigned long long)said->size, strerror(errno));
     if (memory->shared) {
+        memory->dmabuf = i->buffer.kind == EXPORT_KIND_DMABUF ? &i->buffer : NULL;
         i->memory = memory;
         memory->gone = memory_gone;
         memory->user = i;
@@ -478,6 +497,17 @@ enum import_rule imports_buffer(const struct memory_buffer *b, char *text, size_
         return refuse(IMPORT_GEOMETRY, text, text_size,
                       "wl_buffer#%u of import %u: rows of %u pixels, every %u bytes", b->id,
                       b->memory->import, b->width, b->stride);
+    const struct export_buffer *picture = b->memory->dmabuf;
+    if (picture && (b->offset > 0 || b->width > picture->width || b->height > picture->height))
+        return refuse(
+            IMPORT_GEOMETRY, text, text_size,
+            "wl_buffer#%u of import %u: %ux%u pixels from byte %llu of a picture of %ux%u", b->id,
+            b->memory->import, b->width, b->height, (unsigned long long)b->offset, picture->width,
+            picture->height);
+    if (picture && !fourcc_alike(shm_format_fourcc(b->format), picture->fourcc))
+        return refuse(IMPORT_FORMAT, text, text_size,
+                      "wl_buffer#%u of import %u: format %#x of a picture of %#x", b->id,
+                      b->memory->import, b->format, picture->fourcc);
     return IMPORT_OK;
 }
 

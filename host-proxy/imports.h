@@ -11,6 +11,7 @@
 struct import;
 struct memory;
 struct memory_buffer;
+struct trials;
 
 #define IMPORTS_MAX 1024 /* of one client */
 
@@ -49,6 +50,7 @@ struct imports_ops {
 struct imports {
     struct handles_user user; /* of @handles */
     struct handles *handles;  /* borrowed; NULL: the VM has no GPU that we know of */
+    struct trials *trials;    /* borrowed; NULL: the compositor is given no dmabufs (yet) */
     const struct imports_ops *ops;
     void *owner;
     struct import *first;

@@ -16,6 +16,7 @@
 #include "common/relay.h"
 #include "host-proxy/client.h"
 #include "host-proxy/handles.h"
+#include "host-proxy/trials.h"
 
 #define SILENT_TICKS 3 /* when to say so: one more than a heartbeat may be late */
 
@@ -196,6 +197,9 @@ int vms_init(struct vms *vms, struct loop *loop, const struct host_config *confi
             !(vm->handles = handles_create(loop, vm->config->gpu, &vm->subject, &handles_ops, vm)))
             return -ENOMEM;
         compositor_context_init(&vm->context, config->compositor, vm->config, &vm->subject);
+        if (vm->handles && vm->config->dmabuf &&
+            !(vm->trials = trials_create(loop, &vm->context, &vm->subject)))
+            return -ENOMEM;
         if (vm->config->token_file) {
             int r = token_read(vm->config->token_file, &vm->token, error, sizeof(error));
             if (r < 0) {
@@ -215,6 +219,7 @@ void vms_finish(struct vms *vms)
         if (vm->control)
             link_destroy(vm->control);
         clients_finish(vm);
+        trials_destroy(vm->trials);
         handles_destroy(vm->handles);
         loop_timer_destroy(vm->tick);
         token_finish(&vm->token);

@@ -15,6 +15,7 @@ struct handles;
 struct link;
 struct loop;
 struct loop_timer;
+struct trials;
 
 struct vm {
     struct vms *vms;
@@ -37,6 +38,7 @@ struct vm {
     unsigned waiting; /* connections that have not proven anything */
     struct compositor_context context;
     struct handles *handles; /* its GPU device; NULL: none is configured */
+    struct trials *trials;   /* then: what the compositor takes as a dmabuf; NULL: nobody asks */
 };
 
 struct vms {

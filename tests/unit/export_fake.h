@@ -79,7 +79,8 @@ static void fake_export(uint32_t serial, const struct export_export *ask)
         answer.buffer.id = ++F.next_id;
     }
     if (answer.status == EXPORT_OK && F.pages >= 0) {
-        answer.buffer.kind = EXPORT_KIND_UDMABUF;
+        if (!answer.buffer.kind)
+            answer.buffer.kind = EXPORT_KIND_UDMABUF;
         answer.buffer.reason = EXPORT_REASON_NONE;
         packets_send(F.packets, packet, export_exported_encode(packet, serial, &answer),
                      dup(F.pages));

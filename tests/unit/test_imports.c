@@ -3,6 +3,8 @@
  * rule one that breaks only it. */
 #include "tests/unit/export_fake.h"
 
+#include <drm_fourcc.h>
+
 #include "common/memory.h"
 
 #define ROW 16u
@@ -179,6 +181,7 @@ static void test_the_devices_own_layout(void **state)
 {
     (void)state;
     F.buffer.memory = EXPORT_MEMORY_HOST;
+    F.buffer.fourcc = DRM_FORMAT_XRGB8888;
     F.buffer.width = 16; /* 64 bytes, as the guest has them, but wider there */
     F.buffer.height = 32;
     F.buffer.size = 8192;

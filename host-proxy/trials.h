@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+/* trials: whether a VM's compositor takes a dmabuf as a buffer, tried on a connection of our own:
+ * there a refusal harms no client. */
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "protocol/export.h"
+
+struct compositor_context;
+struct log_subject;
+struct loop;
+struct trials;
+
+/* @context (borrowed): how the compositor is reached, which happens with the first question. NULL:
+ * out of memory. */
+struct trials *trials_create(struct loop *loop, struct compositor_context *context,
+                             struct log_subject *subject);
+void trials_destroy(struct trials *trials); /* accepts NULL; not from an answer */
+
+/* Whether the compositor makes a buffer of @picture (one plane), in its format and in the same one
+ * with the other choice of alpha. @fd is borrowed. Answered from the loop, once, within a second or
+ * so. 0, or negative: it is not asked, so the answer is no. */
+int trials_ask(struct trials *trials, const struct export_buffer *picture, int fd,
+               void (*answer)(void *user, bool takes), void *user);
+/* No answer for @user any more. */
+void trials_forget(struct trials *trials, const void *user);
