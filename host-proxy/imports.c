@@ -7,7 +7,7 @@
  * compositor then sees what the guest writes, and a copy is nothing but the word that it has
  * written. What was handed to a compositor cannot be taken back, so a client that was given such
  * memory ends when the resource, the guest's driver or the device does. */
-#include "host-proxy/imports.h"
+#include "host-proxy/imports-private.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -29,34 +29,7 @@
 #define WAITING_MAX 256 /* of one client */
 #define PAGES_MAX 64    /* descriptors of a client's imports that no memory has taken (yet) */
 
-struct copy {
-    struct copy *next;
-    struct memory *memory; /* a reference */
-    struct link_mem_copy what;
-};
-
-enum import_state { IMPORT_ASKED, IMPORT_HELD, IMPORT_GONE };
-enum back_state { BACK_NONE, BACK_ASKED, BACK_DONE };
-
-struct import {
-    struct imports *owner;
-    struct import *prev, *next;
-    struct link_import said;
-    enum import_state state;
-    enum import_rule gone; /* why it is */
-    bool released;         /* the guest does not name it any more */
-    struct export_buffer buffer;
-    int fd;                /* of its pages; -1: not to be had, or handed on */
-    bool on_trial;         /* whether the compositor takes it as a dmabuf */
-    struct memory *memory; /* that is its pages; NULL: nobody has (any more) */
-    enum back_state back;
-    struct memory *mirror; /* what the device fills; a reference */
-    uint64_t mirror_size;
-    struct copy *copies, **last; /* that wait for IMPORT_HELD */
-};
-
 static void exported(void *user, uint32_t status, const struct export_buffer *buffer, int fd);
-static void done(void *user, uint32_t status, const struct export_buffer *buffer, int fd);
 
 const char *import_rule_name(enum import_rule rule)
 {
@@ -79,8 +52,8 @@ const char *import_rule_name(enum import_rule rule)
     return rule < _IMPORT_RULE_N ? names[rule] : "unknown";
 }
 
-__attribute__((format(printf, 4, 5))) static enum import_rule
-refuse(enum import_rule rule, char *text, size_t text_size, const char *format, ...)
+enum import_rule imports_refuse(enum import_rule rule, char *text, size_t text_size,
+                                const char *format, ...)
 {
     char what[256];
     va_list args;
@@ -91,23 +64,12 @@ refuse(enum import_rule rule, char *text, size_t text_size, const char *format, 
     return rule;
 }
 
-static struct import *find(const struct imports *m, uint32_t id)
+struct import *imports_find(const struct imports *m, uint32_t id)
 {
     struct import *i = m->first;
     while (i && (i->said.id != id || i->released))
         i = i->next;
     return i;
-}
-
-static void drop_copies(struct import *i)
-{
-    while (i->copies) {
-        struct copy *c = i->copies;
-        i->copies = c->next;
-        memory_unref(c->memory);
-        free(c);
-    }
-    i->last = &i->copies;
 }
 
 static void let_go(struct import *i, enum import_rule why)
@@ -127,7 +89,7 @@ static void import_destroy(struct import *i)
     if (i->on_trial)
         trials_forget(m->trials, i);
     let_go(i, IMPORT_KNOWN);
-    drop_copies(i);
+    import_copies_drop(i);
     memory_unref(i->mirror);
     if (i->memory)
         i->memory->gone = NULL;
@@ -141,7 +103,7 @@ static void import_destroy(struct import *i)
     free(i);
 }
 
-static void fail(struct imports *m, enum import_rule rule, const char *text)
+void imports_fail(struct imports *m, enum import_rule rule, const char *text)
 {
     if (m->failed)
         return;
@@ -149,7 +111,7 @@ static void fail(struct imports *m, enum import_rule rule, const char *text)
     m->ops->failed(m->owner, rule, text);
 }
 
-static void settle(struct imports *m)
+void imports_settle(struct imports *m)
 {
     if (--m->waiting == 0 && !m->failed)
         m->ops->idle(m->owner);
@@ -159,8 +121,8 @@ static void settle(struct imports *m)
 static void fail_shared(const struct import *i, enum import_rule rule, const char *why)
 {
     char text[320];
-    refuse(rule, text, sizeof(text), "the compositor shows import %u: %s", i->said.id, why);
-    fail(i->owner, rule, text);
+    imports_refuse(rule, text, sizeof(text), "the compositor shows import %u: %s", i->said.id, why);
+    imports_fail(i->owner, rule, text);
 }
 
 static void gone(struct handles_user *user, uint32_t id)
@@ -185,7 +147,7 @@ static void lost(struct handles_user *user, bool reset, const char *why)
         if (i->memory)
             fail_shared(i, rule, why);
         let_go(i, rule);
-        drop_copies(i);
+        import_copies_drop(i);
         if (i->on_trial)
             trials_forget(m->trials, i);
         i->on_trial = false;
@@ -195,8 +157,9 @@ static void lost(struct handles_user *user, bool reset, const char *why)
     bool waited = m->waiting > 0;
     m->waiting = 0;
     if (waited) {
-        refuse(rule, text, sizeof(text), "pixels in the guest's GPU cannot be had: %s", why);
-        fail(m, rule, text);
+        imports_refuse(rule, text, sizeof(text), "pixels in the guest's GPU cannot be had: %s",
+                       why);
+        imports_fail(m, rule, text);
     }
     if (back && !m->failed) /* what there is can be had in another way */
         m->ops->copied_back(m->owner);
@@ -230,16 +193,17 @@ enum import_rule imports_add(struct imports *m, const struct link_import *said, 
                              size_t text_size)
 {
     if (!handles_bound(m->handles))
-        return refuse(IMPORT_SESSION, text, text_size,
-                      "import %u: no GPU device of this VM is bound", said->id);
-    if (find(m, said->id))
-        return refuse(IMPORT_UNIQUE, text, text_size, "import %u: the id is taken", said->id);
+        return imports_refuse(IMPORT_SESSION, text, text_size,
+                              "import %u: no GPU device of this VM is bound", said->id);
+    if (imports_find(m, said->id))
+        return imports_refuse(IMPORT_UNIQUE, text, text_size, "import %u: the id is taken",
+                              said->id);
     if (m->n >= IMPORTS_MAX)
-        return refuse(IMPORT_QUOTA, text, text_size, "import %u: the client has %u already",
-                      said->id, m->n);
+        return imports_refuse(IMPORT_QUOTA, text, text_size, "import %u: the client has %u already",
+                              said->id, m->n);
     struct import *i = calloc(1, sizeof(*i));
     if (!i)
-        return refuse(IMPORT_DEVICE, text, text_size, "import %u: out of memory", said->id);
+        return imports_refuse(IMPORT_DEVICE, text, text_size, "import %u: out of memory", said->id);
     *i = (struct import){.owner = m, .said = *said, .fd = -1, .next = m->first};
     i->last = &i->copies;
     if (i->next)
@@ -248,23 +212,16 @@ enum import_rule imports_add(struct imports *m, const struct link_import *said, 
     m->n++;
     if (handles_export(m->handles, said->resource, exported, i) < 0) {
         import_destroy(i);
-        return refuse(IMPORT_DEVICE, text, text_size, "import %u: out of memory", said->id);
+        return imports_refuse(IMPORT_DEVICE, text, text_size, "import %u: out of memory", said->id);
     }
     m->waiting++;
     return IMPORT_OK;
 }
 
-/* The bytes of a row without its gap, or 0: nothing that could be shown. */
-static uint32_t picture_row(const struct export_buffer *buffer)
-{
-    uint32_t cpp = fourcc_cpp(buffer->fourcc);
-    return cpp && buffer->width <= UINT32_MAX / cpp ? buffer->width * cpp : 0;
-}
-
 /* What the device draws for the guest, and can read back. */
 static bool is_picture(const struct export_buffer *buffer)
 {
-    uint32_t row = picture_row(buffer);
+    uint32_t row = import_picture_row(buffer);
     return buffer->n_planes == 1 && row > 0 && buffer->stride[0] >= row;
 }
 
@@ -292,80 +249,13 @@ static enum import_rule judge(const struct import *i, uint32_t status,
     return i->said.size <= buffer->size ? IMPORT_OK : IMPORT_SIZE;
 }
 
-/* Has the device know @memory as what it copies to. 0 or -errno; a request more may be under way.
- */
-static int give_mirror(struct import *i, struct memory *memory)
-{
-    struct imports *m = i->owner;
-    if (i->mirror == memory && i->mirror_size == memory->size)
-        return 0;
-    int fd = fcntl(memory->fd, F_DUPFD_CLOEXEC, 0);
-    if (fd < 0)
-        return -errno;
-    int r = handles_mirror(m->handles, i->buffer.id, fd, memory->size, done, i);
-    if (r < 0)
-        return r;
-    m->waiting++;
-    memory_ref(memory);
-    memory_unref(i->mirror);
-    i->mirror = memory;
-    i->mirror_size = memory->size;
-    return 0;
-}
-
-/* The same pixels, where the device has them. The guest joins rows without gaps to one piece, and
- * so it knows them; what does not lie within the picture then, the device refuses. */
-static void use_own_layout(const struct export_buffer *buffer, struct export_copy *copy)
-{
-    bool into = copy->flags & EXPORT_TO_GUEST;
-    uint64_t *at = into ? &copy->target : &copy->source;
-    uint32_t *stride = into ? &copy->target_stride : &copy->source_stride;
-    uint32_t *mirror_stride = into ? &copy->source_stride : &copy->target_stride;
-    uint32_t row = picture_row(buffer), length = copy->rects[0].width;
-    if (buffer->memory != EXPORT_MEMORY_HOST)
-        return;
-    if (copy->rects[0].height == 1 && length > row) {
-        *stride = *mirror_stride = row;
-        copy->rects[0] = (struct export_rect){.width = row, .height = length / row};
-        if (length % row)
-            copy->rects[copy->n_rects++] =
-                (struct export_rect){.y = length / row, .width = length % row, .height = 1};
-    }
-    *at = buffer->offset[0] + *at / *stride * buffer->stride[0] + *at % *stride;
-    *stride = buffer->stride[0];
-}
-
-/* 0 or -errno. One (two, if the device has to be given the mirror first) request more is under way.
- */
-static int ask_copy(struct import *i, struct memory *memory, const struct link_mem_copy *what)
-{
-    struct imports *m = i->owner;
-    int r = give_mirror(i, memory);
-    if (r < 0)
-        return r;
-    struct export_copy copy = {
-        .id = i->buffer.id,
-        .generation = i->buffer.generation,
-        .source = what->source_offset,
-        .target = what->to.offset,
-        .source_stride = what->source_stride,
-        .target_stride = what->to.stride,
-        .n_rects = 1,
-        .rects = {{.width = what->to.row, .height = what->to.rows}},
-    };
-    use_own_layout(&i->buffer, &copy);
-    r = handles_copy(m->handles, &copy, done, i);
-    m->waiting += r == 0;
-    return r;
-}
-
 static void tried(void *user, bool takes)
 {
     struct import *i = user;
     i->on_trial = false;
     if (!takes)
         i->fd = fd_close(i->fd);
-    settle(i->owner);
+    imports_settle(i->owner);
 }
 
 /* Whether the compositor could use @fd. It may be asked first, which takes a request more. */
@@ -399,46 +289,18 @@ static void exported(void *user, uint32_t status, const struct export_buffer *bu
     }
     if (rule != IMPORT_OK) {
         let_go(i, rule);
-        refuse(rule, text, sizeof(text), "import %u of %llu bytes in resource %u: %s", i->said.id,
-               (unsigned long long)i->said.size, i->said.resource,
-               status != EXPORT_OK ? export_status_name(status) : "not what the guest says");
-        fail(m, rule, text);
+        imports_refuse(rule, text, sizeof(text), "import %u of %llu bytes in resource %u: %s",
+                       i->said.id, (unsigned long long)i->said.size, i->said.resource,
+                       status != EXPORT_OK ? export_status_name(status)
+                                           : "not what the guest says");
+        imports_fail(m, rule, text);
     }
-    while (i->copies) {
-        struct copy *c = i->copies;
-        i->copies = c->next;
-        if (!i->copies)
-            i->last = &i->copies;
-        if (rule == IMPORT_OK && ask_copy(i, c->memory, &c->what) < 0)
-            fail(m, IMPORT_DEVICE,
-                 "a copy out of the guest's GPU: out of memory (GPU rule: device)");
-        memory_unref(c->memory);
-        free(c);
-        m->waiting--;
-    }
-    settle(m);
-}
-
-/* A mirror was taken, or a copy made. */
-static void done(void *user, uint32_t status, const struct export_buffer *buffer, int fd)
-{
-    struct import *i = user;
-    char text[320];
-    (void)buffer;
-    (void)fd;
-    if (status != EXPORT_OK) {
-        enum import_rule rule = status == EXPORT_STALE   ? IMPORT_GENERATION
-                                : status == EXPORT_RANGE ? IMPORT_GEOMETRY
-                                                         : IMPORT_DEVICE;
-        refuse(rule, text, sizeof(text), "a copy out of import %u: %s", i->said.id,
-               export_status_name(status));
-        fail(i->owner, rule, text);
-    }
-    settle(i->owner);
+    import_copies_start(i, rule == IMPORT_OK);
+    imports_settle(m);
 }
 
 /* When the guest does not name it, no compositor sees it, and nothing is written to it. */
-static void finish_release(struct import *i)
+void import_finish_release(struct import *i)
 {
     struct imports *m = i->owner;
     uint32_t id = i->said.id;
@@ -453,28 +315,28 @@ static void memory_gone(void *user, struct memory *memory)
     struct import *i = user;
     (void)memory;
     i->memory = NULL;
-    finish_release(i);
+    import_finish_release(i);
 }
 
 enum import_rule imports_memory(struct imports *m, const struct link_mem_import *said,
                                 struct memory **ret_memory, char *text, size_t text_size)
 {
-    struct import *i = find(m, said->import);
+    struct import *i = imports_find(m, said->import);
     if (!i)
-        return refuse(IMPORT_KNOWN, text, text_size, "memory of import %u, which is not there",
-                      said->import);
+        return imports_refuse(IMPORT_KNOWN, text, text_size,
+                              "memory of import %u, which is not there", said->import);
     if (said->size > i->said.size)
-        return refuse(IMPORT_GEOMETRY, text, text_size, "memory of %llu bytes of import %u of %llu",
-                      (unsigned long long)said->size, said->import,
-                      (unsigned long long)i->said.size);
+        return imports_refuse(
+            IMPORT_GEOMETRY, text, text_size, "memory of %llu bytes of import %u of %llu",
+            (unsigned long long)said->size, said->import, (unsigned long long)i->said.size);
     if (i->state == IMPORT_GONE)
-        return refuse(i->gone, text, text_size,
-                      "memory of import %u, which is not to be had any more", said->import);
+        return imports_refuse(i->gone, text, text_size,
+                              "memory of import %u, which is not to be had any more", said->import);
     struct memory *memory =
         i->fd >= 0 ? memory_share(fd_steal(&i->fd), said->size) : memory_create(said->size);
     if (!memory)
-        return refuse(IMPORT_DEVICE, text, text_size, "no memory of %llu bytes: %s",
-                      (unsigned long long)said->size, strerror(errno));
+        return imports_refuse(IMPORT_DEVICE, text, text_size, "no memory of %llu bytes: %s",
+                              (unsigned long long)said->size, strerror(errno));
     if (memory->shared) {
         memory->dmabuf = i->buffer.kind == EXPORT_KIND_DMABUF ? &i->buffer : NULL;
         i->memory = memory;
@@ -490,121 +352,35 @@ enum import_rule imports_buffer(const struct memory_buffer *b, char *text, size_
     unsigned percent;
     uint32_t cpp = shm_format_cpp(b->format, &percent);
     if (!cpp && percent == 100)
-        return refuse(IMPORT_FORMAT, text, text_size,
-                      "wl_buffer#%u of import %u: unknown format %#x", b->id, b->memory->import,
-                      b->format);
+        return imports_refuse(IMPORT_FORMAT, text, text_size,
+                              "wl_buffer#%u of import %u: unknown format %#x", b->id,
+                              b->memory->import, b->format);
     if (cpp && (uint64_t)b->width * cpp > b->stride)
-        return refuse(IMPORT_GEOMETRY, text, text_size,
-                      "wl_buffer#%u of import %u: rows of %u pixels, every %u bytes", b->id,
-                      b->memory->import, b->width, b->stride);
+        return imports_refuse(IMPORT_GEOMETRY, text, text_size,
+                              "wl_buffer#%u of import %u: rows of %u pixels, every %u bytes", b->id,
+                              b->memory->import, b->width, b->stride);
     const struct export_buffer *picture = b->memory->dmabuf;
     if (picture && (b->offset > 0 || b->width > picture->width || b->height > picture->height))
-        return refuse(
+        return imports_refuse(
             IMPORT_GEOMETRY, text, text_size,
             "wl_buffer#%u of import %u: %ux%u pixels from byte %llu of a picture of %ux%u", b->id,
             b->memory->import, b->width, b->height, (unsigned long long)b->offset, picture->width,
             picture->height);
     if (picture && !fourcc_alike(shm_format_fourcc(b->format), picture->fourcc))
-        return refuse(IMPORT_FORMAT, text, text_size,
-                      "wl_buffer#%u of import %u: format %#x of a picture of %#x", b->id,
-                      b->memory->import, b->format, picture->fourcc);
+        return imports_refuse(IMPORT_FORMAT, text, text_size,
+                              "wl_buffer#%u of import %u: format %#x of a picture of %#x", b->id,
+                              b->memory->import, b->format, picture->fourcc);
     return IMPORT_OK;
-}
-
-static void copied_back(void *user, uint32_t status, const struct export_buffer *buffer, int fd)
-{
-    struct import *i = user;
-    char text[320];
-    (void)buffer;
-    (void)fd;
-    struct imports *m = i->owner;
-    i->back = BACK_DONE;
-    if (status != EXPORT_OK) {
-        refuse(IMPORT_DEVICE, text, sizeof(text), "a copy into import %u: %s", i->said.id,
-               export_status_name(status));
-        fail(m, IMPORT_DEVICE, text);
-        return;
-    }
-    finish_release(i);
-    m->ops->copied_back(m->owner);
-}
-
-enum imports_back imports_copy_back(struct imports *m, struct memory *memory,
-                                    const struct link_mem_write *rows)
-{
-    struct import *i = find(m, memory->import);
-    if (!i || i->state != IMPORT_HELD)
-        return memory->shared ? IMPORTS_BACK_LOST : IMPORTS_BACK_NOT;
-    if (i->back == BACK_ASKED)
-        return IMPORTS_BACK_SOON;
-    if (memory->shared || i->back == BACK_DONE) {
-        i->back = BACK_NONE;
-        return IMPORTS_BACK;
-    }
-    struct export_copy copy = {
-        .id = i->buffer.id,
-        .flags = EXPORT_TO_GUEST,
-        .generation = i->buffer.generation,
-        .source = rows->offset,
-        .target = rows->offset,
-        .source_stride = rows->stride,
-        .target_stride = rows->stride,
-        .n_rects = 1,
-        .rects = {{.width = rows->row, .height = rows->rows}},
-    };
-    use_own_layout(&i->buffer, &copy);
-    if (give_mirror(i, memory) < 0 || handles_copy(m->handles, &copy, copied_back, i) < 0)
-        return IMPORTS_BACK_NOT;
-    i->back = BACK_ASKED;
-    return IMPORTS_BACK_SOON;
 }
 
 enum import_rule imports_release(struct imports *m, uint32_t id, char *text, size_t text_size)
 {
-    struct import *i = find(m, id);
+    struct import *i = imports_find(m, id);
     if (!i)
-        return refuse(IMPORT_KNOWN, text, text_size, "release of import %u, which is not there",
-                      id);
+        return imports_refuse(IMPORT_KNOWN, text, text_size,
+                              "release of import %u, which is not there", id);
     i->released = true;
-    finish_release(i);
-    return IMPORT_OK;
-}
-
-enum import_rule imports_copy(struct imports *m, struct memory *memory,
-                              const struct link_mem_copy *what, char *text, size_t text_size)
-{
-    struct import *i = find(m, what->import);
-    if (!i)
-        return refuse(IMPORT_KNOWN, text, text_size, "a copy out of import %u, which is not there",
-                      what->import);
-    uint64_t end =
-        what->source_offset + (uint64_t)(what->to.rows - 1) * what->source_stride + what->to.row;
-    if (end > i->said.size)
-        return refuse(IMPORT_GEOMETRY, text, text_size,
-                      "a copy out of import %u up to byte %llu of %llu", what->import,
-                      (unsigned long long)end, (unsigned long long)i->said.size);
-    if (i->state == IMPORT_GONE)
-        return refuse(i->gone, text, text_size,
-                      "a copy out of import %u, which is not to be had any more", what->import);
-    if (memory->shared) /* which an import that is held has become */
-        return memory == i->memory && what->source_offset == what->to.offset &&
-                       (what->to.rows == 1 || what->source_stride == what->to.stride)
-                   ? IMPORT_OK
-                   : refuse(IMPORT_GEOMETRY, text, text_size,
-                            "a copy into memory of the guest's own, out of import %u",
-                            what->import);
-    if (i->state == IMPORT_HELD)
-        return ask_copy(i, memory, what) < 0
-                   ? refuse(IMPORT_DEVICE, text, text_size,
-                            "a copy out of import %u: the device is gone", what->import)
-                   : IMPORT_OK;
-    struct copy *c = malloc(sizeof(*c));
-    if (!c)
-        return refuse(IMPORT_DEVICE, text, text_size, "out of memory");
-    *c = (struct copy){.memory = memory_ref(memory), .what = *what};
-    *i->last = c;
-    i->last = &c->next;
-    m->waiting++;
+    import_finish_release(i);
     return IMPORT_OK;
 }
 
