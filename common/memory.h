@@ -24,8 +24,9 @@ struct memory {
     uint64_t base;       /* it begins there, and has no descriptor or mapping of its own */
     uint32_t import;     /* the resource of the guest's GPU that these bytes are; 0: none */
     bool shared;         /* host: @fd is the guest's own memory, and not mapped here */
-    const struct export_buffer *dmabuf; /* host: then: for the compositor it is no pool, but the
-                                           dmabuf of one buffer, which lies so (borrowed) */
+    const struct export_buffer *picture; /* host: then: no pool for the compositor, but the dmabuf
+                                            of one buffer, which lies so (borrowed) */
+    bool late; /* host: then: the owner's hook tells the compositor of its pools */
     void (*gone)(void *user, struct memory *memory); /* with the last reference; may be NULL */
     void *user;
     uint64_t dev, ino;          /* which file, for pools that share one */

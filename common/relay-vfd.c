@@ -241,7 +241,7 @@ enum relay_verdict relay_vfd_take(struct relay *r, struct wl_message *m, const c
             v = relay_vfd_refuse(r, m, interface, WL_SHM_INVALID_FD, "invalid pool size");
         else
             v = relay_shm_create_pool(r, m, vfd.memory);
-        bool pool = v == RELAY_PASS && !vfd.memory->dmabuf;
+        bool pool = v == RELAY_PASS && !vfd.memory->late;
         fd = pool ? fcntl(vfd.memory->fd, F_DUPFD_CLOEXEC, 0) : -1;
         if (pool && fd < 0)
             v = relay_vfd_refuse(r, m, interface, WL_DISPLAY_NO_MEMORY, strerror(errno));

@@ -19,7 +19,8 @@ struct shm_pool {
     int32_t size;
     uint32_t shm;   /* the wl_shm that made it */
     bool elsewhere; /* guest: the host's pool of this id is of a buffer's own memory now */
-    bool spent;     /* host: a dmabuf, of which a buffer was made */
+    bool untold;    /* host: the compositor does not know it yet */
+    bool spent;     /* host: it is a dmabuf there, of which a buffer was made */
 };
 
 /* A wl_buffer on a pool. It outlives its object while something shows it. */

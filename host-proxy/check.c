@@ -85,9 +85,9 @@ static bool check_vm(const struct host_config *config, const struct vm_config *v
         if (vm->gpu)
             checks_note("vm %s: pictures that its GPU draws (wayvsock-gpu --virgl) are %s",
                         vm->name,
-                        !vm->dmabuf        ? "read back (dmabuf = no)"
-                        : seen.dmabuf >= 3 ? "handed to the compositor where it takes them"
-                                           : "read back: the compositor takes no dmabufs");
+                        vm->dmabuf == DMABUF_NO ? "read back (dmabuf = no)"
+                        : seen.dmabuf >= 3      ? "handed to the compositor where it takes them"
+                                                : "read back: the compositor takes no dmabufs");
         if (!seen.seat)
             checks_note("wl_seat is not shown: no keyboard, no pointer");
         good = seen.compositor && seen.shm && seen.shell;

@@ -63,7 +63,7 @@ static enum relay_verdict hook(struct relay *r, struct wl_message *m, bool event
             import_failed(c, imports_buffer(b, text, sizeof(text)), text) < 0)
             return RELAY_END;
     }
-    enum relay_verdict v = dmabufs_hook(&c->dmabufs, r, m);
+    enum relay_verdict v = dmabufs_hook(&c->dmabufs, c->vm->trials, r, m);
     return v == RELAY_PASS ? policy_hook(c->vm->config, r, m) : v;
 }
 
@@ -80,6 +80,7 @@ static bool keep_id(struct relay *r, uint32_t id)
     if (!dmabufs_keep_id(&c->dmabufs, r, id))
         return false;
     c->imports.trials = c->vm->trials;
+    c->imports.linear = c->vm->config->dmabuf == DMABUF_LINEAR;
     return true;
 }
 

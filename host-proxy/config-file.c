@@ -225,22 +225,26 @@ static int vm_app_id_prefix(struct reader *reader, const char *value)
     return set_prefix(reader, &reader->vm->app_id_prefix, value);
 }
 
-static int set_bool(struct reader *reader, bool *ret, const char *value)
-{
-    *ret = strcmp(value, "yes") == 0;
-    if (!*ret && strcmp(value, "no") != 0)
-        return refuse(reader, "\"%.32s\" is neither yes nor no", value);
-    return 0;
-}
-
 static int vm_security_context(struct reader *reader, const char *value)
 {
-    return set_bool(reader, &reader->vm->security_context, value);
+    bool yes = strcmp(value, "yes") == 0;
+    if (!yes && strcmp(value, "no") != 0)
+        return refuse(reader, "\"%.32s\" is neither yes nor no", value);
+    reader->vm->security_context = yes;
+    return 0;
 }
 
 static int vm_dmabuf(struct reader *reader, const char *value)
 {
-    return set_bool(reader, &reader->vm->dmabuf, value);
+    static const char *const names[] = {
+        [DMABUF_NO] = "no", [DMABUF_YES] = "yes", [DMABUF_LINEAR] = "linear"};
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (strcmp(value, names[i]) == 0) {
+            reader->vm->dmabuf = (enum dmabuf_policy)i;
+            return 0;
+        }
+    }
+    return refuse(reader, "\"%.32s\" is none of yes, no and linear", value);
 }
 
 static int vm_max_clients(struct reader *reader, const char *value)

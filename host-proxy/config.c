@@ -87,7 +87,7 @@ struct vm_config *host_config_add_vm(struct host_config *config, const char *nam
         .name = copy,
         .clipboard = CLIPBOARD_BOTH,
         .security_context = true,
-        .dmabuf = true,
+        .dmabuf = DMABUF_YES,
         .limits = default_limits,
     };
     return &config->vms[config->n_vms++];

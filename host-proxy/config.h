@@ -17,6 +17,13 @@ enum clipboard_policy {
     CLIPBOARD_BOTH = 3,
 };
 
+/* What the compositor may be given as dmabufs, rather than as shared memory. */
+enum dmabuf_policy {
+    DMABUF_NO,
+    DMABUF_YES,    /* pictures that the VM's GPU draws; default */
+    DMABUF_LINEAR, /* the VM's own memory, too */
+};
+
 struct limits {
     uint32_t clients; /* connected at a time, of the VM; default 256 */
     uint64_t memory;  /* mirrored bytes that are allocated, of the VM; default 2 GiB */
@@ -37,7 +44,7 @@ struct vm_config {
     enum clipboard_policy clipboard;
     char *title_prefix, *app_id_prefix; /* NULL: none */
     bool security_context;
-    bool dmabuf; /* the compositor may be given dmabufs; default yes */
+    enum dmabuf_policy dmabuf;
     struct limits limits;
 };
 

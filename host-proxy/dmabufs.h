@@ -7,6 +7,8 @@
 
 #include "common/relay.h"
 
+struct trials;
+
 struct dmabufs {
     uint32_t registry, name, version; /* the compositor's global; @name 0: none */
     uint32_t id;                      /* our zwp_linux_dmabuf_v1; 0: none (yet) */
@@ -21,7 +23,7 @@ bool dmabufs_keep_id(struct dmabufs *dmabufs, struct relay *relay, uint32_t id);
 enum relay_verdict dmabufs_event(const struct dmabufs *dmabufs, struct relay *relay,
                                  const struct wl_message *message);
 
-/* A request of a pool whose memory is a dmabuf says the same in the words of linux-dmabuf. PASS:
- * as it is now. */
-enum relay_verdict dmabufs_hook(const struct dmabufs *dmabufs, struct relay *relay,
-                                struct wl_message *message);
+/* A request of a pool whose memory is late: tells the compositor the same in the words of
+ * linux-dmabuf, where it takes that, or of wl_shm. PASS: it is to be told this message. */
+enum relay_verdict dmabufs_hook(const struct dmabufs *dmabufs, struct trials *trials,
+                                struct relay *relay, struct wl_message *message);

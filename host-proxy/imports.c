@@ -338,7 +338,8 @@ enum import_rule imports_memory(struct imports *m, const struct link_mem_import 
         return imports_refuse(IMPORT_DEVICE, text, text_size, "no memory of %llu bytes: %s",
                               (unsigned long long)said->size, strerror(errno));
     if (memory->shared) {
-        memory->dmabuf = i->buffer.kind == EXPORT_KIND_DMABUF ? &i->buffer : NULL;
+        memory->picture = i->buffer.kind == EXPORT_KIND_DMABUF ? &i->buffer : NULL;
+        memory->late = memory->picture || m->linear;
         i->memory = memory;
         memory->gone = memory_gone;
         memory->user = i;
@@ -359,7 +360,7 @@ enum import_rule imports_buffer(const struct memory_buffer *b, char *text, size_
         return imports_refuse(IMPORT_GEOMETRY, text, text_size,
                               "wl_buffer#%u of import %u: rows of %u pixels, every %u bytes", b->id,
                               b->memory->import, b->width, b->stride);
-    const struct export_buffer *picture = b->memory->dmabuf;
+    const struct export_buffer *picture = b->memory->picture;
     if (picture && (b->offset > 0 || b->width > picture->width || b->height > picture->height))
         return imports_refuse(
             IMPORT_GEOMETRY, text, text_size,

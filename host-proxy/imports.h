@@ -51,6 +51,7 @@ struct imports {
     struct handles_user user; /* of @handles */
     struct handles *handles;  /* borrowed; NULL: the VM has no GPU that we know of */
     struct trials *trials;    /* borrowed; NULL: the compositor is given no dmabufs (yet) */
+    bool linear;              /* then: not only pictures, but the guest's memory, too */
     const struct imports_ops *ops;
     void *owner;
     struct import *first;

@@ -24,6 +24,7 @@
 #define FORMATS_MAX 8192
 #define PATIENCE_MS 1000
 #define PAUSE_MS 10000 /* after it failed */
+#define LAYOUTS_MAX 64 /* remembered */
 
 static const struct wl_interface *no_types[] = {NULL, NULL, NULL, NULL, NULL, NULL};
 static const struct wl_interface *created_types[] = {&wl_buffer_interface};
@@ -63,6 +64,12 @@ struct trial {
     void *user;
 };
 
+/* What trials_takes() has asked. */
+struct layout {
+    struct export_buffer what; /* width 0: none */
+    bool takes;                /* false while it is being tried */
+};
+
 struct trials {
     struct loop *loop;
     struct compositor_context *context;
@@ -82,6 +89,8 @@ struct trials {
     struct trial *first, **last;
     unsigned n;
     int64_t pause_until;
+    struct layout layouts[LAYOUTS_MAX];
+    unsigned next_layout;
 };
 
 static bool knows(const struct trials *t, uint32_t fourcc, uint64_t modifier)
@@ -167,6 +176,10 @@ static void disconnect(struct trials *t)
     t->formats = NULL;
     t->n_formats = t->formats_room = 0;
     t->complete = false;
+    for (unsigned i = 0; i < LAYOUTS_MAX; i++) {
+        trials_forget(t, &t->layouts[i]);
+        t->layouts[i] = (struct layout){0};
+    }
 }
 
 static void give_up(struct trials *t, const char *why)
@@ -417,6 +430,31 @@ int trials_ask(struct trials *t, const struct export_buffer *picture, int fd,
         submit(t, trial);
     flush(t);
     return 0;
+}
+
+static void remember(void *user, bool takes)
+{
+    struct layout *layout = user;
+    layout->takes = takes;
+}
+
+bool trials_takes(struct trials *t, const struct export_buffer *what, int fd)
+{
+    for (unsigned i = 0; i < LAYOUTS_MAX; i++) {
+        const struct export_buffer *known = &t->layouts[i].what;
+        if (known->width == what->width && known->height == what->height &&
+            known->fourcc == what->fourcc && known->modifier == what->modifier &&
+            known->offset[0] == what->offset[0] && known->stride[0] == what->stride[0])
+            return t->layouts[i].takes;
+    }
+    struct layout *oldest = &t->layouts[t->next_layout];
+    trials_forget(t, oldest);
+    *oldest = (struct layout){0};
+    if (trials_ask(t, what, fd, remember, oldest) == 0) {
+        oldest->what = *what;
+        t->next_layout = (t->next_layout + 1) % LAYOUTS_MAX;
+    }
+    return false;
 }
 
 void trials_forget(struct trials *t, const void *user)

@@ -23,5 +23,8 @@ void trials_destroy(struct trials *trials); /* accepts NULL; not from an answer 
  * so. 0, or negative: it is not asked, so the answer is no. */
 int trials_ask(struct trials *trials, const struct export_buffer *picture, int fd,
                void (*answer)(void *user, bool takes), void *user);
+/* The same from what was asked before. A layout that was not is asked about now, for the next time,
+ * and the answer is no. */
+bool trials_takes(struct trials *trials, const struct export_buffer *layout, int fd);
 /* No answer for @user any more. */
 void trials_forget(struct trials *trials, const void *user);

@@ -197,7 +197,7 @@ int vms_init(struct vms *vms, struct loop *loop, const struct host_config *confi
             !(vm->handles = handles_create(loop, vm->config->gpu, &vm->subject, &handles_ops, vm)))
             return -ENOMEM;
         compositor_context_init(&vm->context, config->compositor, vm->config, &vm->subject);
-        if (vm->handles && vm->config->dmabuf &&
+        if (vm->handles && vm->config->dmabuf != DMABUF_NO &&
             !(vm->trials = trials_create(loop, &vm->context, &vm->subject)))
             return -ENOMEM;
         if (vm->config->token_file) {

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* Memory that is a picture of the device's, as the compositor is told of it: in linux-dmabuf's
- * words, while the guest's daemon speaks of pools. (A memfd stands for the dmabuf, which nobody
- * looks into here.) */
+/* Memory that is a picture of the device's, or the guest's own, as the compositor is told of it: in
+ * linux-dmabuf's words, while the guest's daemon speaks of pools. (A memfd stands for the dmabuf,
+ * which nobody looks into here. What the compositor takes, this file decides in place of
+ * trials.c.) */
 #include "tests/unit/attacker.h"
 
 #include <drm_fourcc.h>
 
 #include "common/fourcc.h"
 #include "host-proxy/dmabufs.h"
+#include "host-proxy/trials.h"
 #include "protocol/export.h"
 
 #define SIZE 65536u
@@ -23,7 +25,18 @@ static struct {
     struct dmabufs dmabufs;
     struct export_buffer picture;
     int fd;
+    bool pages; /* it is the guest's memory instead */
+    bool takes;
+    struct export_buffer layout; /* that was asked about */
 } D;
+
+bool trials_takes(struct trials *trials, const struct export_buffer *layout, int fd)
+{
+    assert_null(trials);
+    assert_true(fd >= 0);
+    D.layout = *layout;
+    return D.takes;
+}
 
 static void on_hidden(struct relay *r, const struct wl_message *m, const struct wl_iface *iface)
 {
@@ -44,7 +57,7 @@ static enum relay_verdict on_event(struct relay *r, const struct wl_message *m)
 static enum relay_verdict on_message(struct relay *r, struct wl_message *m, bool event)
 {
     (void)event;
-    return dmabufs_hook(&D.dmabufs, r, m);
+    return dmabufs_hook(&D.dmabufs, NULL, r, m);
 }
 
 static int on_import(struct relay *r, const struct link_import *import)
@@ -58,7 +71,8 @@ static struct memory *on_memory(struct relay *r, const struct link_mem_import *i
 {
     (void)r;
     struct memory *m = memory_share(dup(D.fd), import->size);
-    m->dmabuf = &D.picture;
+    m->late = true;
+    m->picture = D.pages ? NULL : &D.picture;
     return m;
 }
 
@@ -220,11 +234,9 @@ static void test_a_buffer_with_alpha(void **state)
     expect_buffer(OUR_NEXT + 1, 64, DRM_FORMAT_ABGR8888);
 }
 
-/* As guest-proxy does it: a pool of its own first, which the picture's replaces. */
-static void test_a_pool_that_was_another(void **state)
+/* As guest-proxy does it: a pool of its own first, which the import's replaces. */
+static void replace_pool(void)
 {
-    (void)state;
-    begin_with_shm(4);
     memory(1, SIZE);
     MESSAGE(OUR_SHM, SHM_CREATE_POOL, "uu", OUR_NEXT, SIZE);
     MESSAGE(OUR_NEXT, POOL_DESTROY, "");
@@ -232,18 +244,125 @@ static void test_a_pool_that_was_another(void **state)
     n_bytes += link_mem_import_encode(bytes + n_bytes, &(struct link_mem_import){2, 1, SIZE});
     memory(2, SIZE);
     MESSAGE(OUR_SHM, SHM_CREATE_POOL, "uu", OUR_NEXT, SIZE);
-    put_buffer(OUR_NEXT + 1, 64, 0);
-    MESSAGE(OUR_NEXT, POOL_DESTROY, "");
-    deliver();
+}
+
+static void expect_replaced(void)
+{
     wire_expect(&R.compositor, OUR_SHM, "wl_shm", "create_pool");
     fd_close(wire_fd(&R.compositor));
     wire_expect(&R.compositor, OUR_NEXT, "wl_shm_pool", "destroy");
+}
+
+static void test_a_pool_that_was_another(void **state)
+{
+    (void)state;
+    begin_with_shm(4);
+    replace_pool();
+    put_buffer(OUR_NEXT + 1, 64, 0);
+    MESSAGE(OUR_NEXT, POOL_DESTROY, "");
+    deliver();
+    expect_replaced();
     expect_buffer(OUR_NEXT + 1, 64, DRM_FORMAT_ABGR8888);
     wire_expect(&R.compositor, OUR_NEXT, PARAMS, "destroy");
     wire_send(&R.compositor, 1, DISPLAY_DELETE_ID, "u", OUR_NEXT);
     assert_int_equal(messages_to_guest(1, DISPLAY_DELETE_ID), 0);
     wire_send(&R.compositor, 1, DISPLAY_DELETE_ID, "u", OUR_NEXT);
     assert_int_equal(messages_to_guest(1, DISPLAY_DELETE_ID), 1);
+}
+
+/* --- the guest's own memory --- */
+
+static void begin_with_pages(bool takes)
+{
+    begin_with_shm(4);
+    D.pages = true;
+    D.takes = takes;
+    /* Where the dmabuf's rows are is the guest's to say. */
+    D.picture = (struct export_buffer){0};
+}
+
+static void test_pages_that_are_taken(void **state)
+{
+    (void)state;
+    begin_with_pages(true);
+    replace_pool();
+    MESSAGE(OUR_NEXT, POOL_CREATE_BUFFER, "uuuuuu", OUR_NEXT + 1, 512, 60, 64, 768, 1);
+    MESSAGE(OUR_NEXT, POOL_DESTROY, "");
+    deliver();
+    expect_replaced();
+    struct wl_message m = wire_expect(&R.compositor, SYNC, DMABUF, "create_params");
+    ASSERT_WORDS(&m, OUR_NEXT);
+    m = wire_expect(&R.compositor, OUR_NEXT, PARAMS, "add");
+    ASSERT_WORDS(&m, 0, 512, 768, 0, 0);
+    fd_close(wire_fd(&R.compositor));
+    m = wire_expect(&R.compositor, OUR_NEXT, PARAMS, "create_immed");
+    ASSERT_WORDS(&m, OUR_NEXT + 1, 60, 64, DRM_FORMAT_XRGB8888, 0);
+    wire_expect(&R.compositor, OUR_NEXT, PARAMS, "destroy");
+    assert_true(D.layout.width == 60 && D.layout.height == 64 && D.layout.offset[0] == 512 &&
+                D.layout.stride[0] == 768 && D.layout.fourcc == DRM_FORMAT_XRGB8888);
+}
+
+static void expect_pool_and_buffer(void)
+{
+    struct stat a, b;
+    wire_expect(&R.compositor, OUR_SHM, "wl_shm", "create_pool");
+    int fd = wire_fd(&R.compositor);
+    assert_true(fstat(fd, &a) == 0 && fstat(D.fd, &b) == 0 && a.st_ino == b.st_ino);
+    fd_close(fd);
+    wire_expect(&R.compositor, OUR_NEXT, "wl_shm_pool", "create_buffer");
+    wire_expect(&R.compositor, OUR_NEXT, "wl_shm_pool", "destroy");
+}
+
+static void test_pages_that_are_not_taken(void **state)
+{
+    (void)state;
+    begin_with_pages(false);
+    replace_pool();
+    put_buffer(OUR_NEXT + 1, 64, 1);
+    MESSAGE(OUR_NEXT, POOL_DESTROY, "");
+    deliver();
+    expect_replaced();
+    expect_pool_and_buffer();
+    assert_int_equal(D.layout.width, 64); /* it was asked about */
+}
+
+static void test_rows_that_gpus_do_not_read(void **state)
+{
+    (void)state;
+    begin_with_pages(true);
+    replace_pool();
+    MESSAGE(OUR_NEXT, POOL_CREATE_BUFFER, "uuuuuu", OUR_NEXT + 1, 0, 64, 64, 260, 1);
+    MESSAGE(OUR_NEXT, POOL_DESTROY, "");
+    deliver();
+    expect_replaced();
+    expect_pool_and_buffer();
+    assert_int_equal(D.layout.width, 0);
+}
+
+/* The compositor would miss its id if it heard of the pool late. */
+static void test_pages_in_a_pool_with_a_new_id(void **state)
+{
+    (void)state;
+    begin_with_pages(true);
+    put_pool(1);
+    MESSAGE(1, DISPLAY_SYNC, "u", OUR_NEXT + 1);
+    put_buffer(OUR_NEXT + 2, 64, 1);
+    deliver();
+    wire_expect(&R.compositor, OUR_SHM, "wl_shm", "create_pool");
+    wire_expect(&R.compositor, 1, "wl_display", "sync");
+    wire_expect(&R.compositor, OUR_NEXT, "wl_shm_pool", "create_buffer");
+}
+
+static void test_pages_without_a_buffer(void **state)
+{
+    (void)state;
+    begin_with_pages(true);
+    replace_pool();
+    MESSAGE(OUR_NEXT, POOL_DESTROY, "");
+    deliver();
+    expect_replaced();
+    wire_expect(&R.compositor, SYNC, DMABUF, "create_params");
+    wire_expect(&R.compositor, OUR_NEXT, PARAMS, "destroy"); /* so its id becomes free */
 }
 
 static void test_other_memory_is_a_pool(void **state)
@@ -332,7 +451,7 @@ static void test_a_picture_does_not_grow(void **state)
     put_pool(1);
     MESSAGE(OUR_NEXT, POOL_RESIZE, "u", SIZE);
     deliver();
-    expect_end("a picture does not grow");
+    expect_end("it is one buffer's memory");
 }
 
 static void test_a_compositor_that_fails_after_all(void **state)
@@ -417,6 +536,11 @@ int main(void)
         TEST(test_a_buffer),
         TEST(test_a_buffer_with_alpha),
         TEST(test_a_pool_that_was_another),
+        TEST(test_pages_that_are_taken),
+        TEST(test_pages_that_are_not_taken),
+        TEST(test_rows_that_gpus_do_not_read),
+        TEST(test_pages_in_a_pool_with_a_new_id),
+        TEST(test_pages_without_a_buffer),
         TEST(test_other_memory_is_a_pool),
         TEST(test_the_guest_hears_nothing_of_it),
         TEST(test_nobody_else_uses_our_object),

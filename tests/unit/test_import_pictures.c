@@ -166,9 +166,9 @@ static void test_taken(void **state)
     struct stat a, b;
     begin(true);
     assert_true(C.trials.picture.modifier == 77 && C.trials.picture.stride[0] == 1024);
-    assert_true(C.memory->shared && C.memory->dmabuf);
+    assert_true(C.memory->shared && C.memory->late);
     assert_true(fstat(C.memory->fd, &a) == 0 && fstat(F.pages, &b) == 0 && a.st_ino == b.st_ino);
-    assert_true(C.memory->dmabuf->width == 64 && C.memory->dmabuf->modifier == 77);
+    assert_true(C.memory->picture->width == 64 && C.memory->picture->modifier == 77);
     for (int i = 0; i < 10; i++)
         assert_int_equal(copy(), IMPORT_OK);
     turn_times(F.loop, 10);
@@ -180,7 +180,7 @@ static void test_refused(void **state)
     (void)state;
     begin(false);
     assert_false(C.memory->shared);
-    assert_null(C.memory->dmabuf);
+    assert_null(C.memory->picture);
     assert_int_equal(copy(), IMPORT_OK);
     turn_until(F.loop, is_idle, NULL);
     assert_int_equal(F.seen[EXPORT_COPY], 1);
@@ -193,7 +193,7 @@ static void test_not_to_be_asked(void **state)
     add();
     make();
     assert_int_equal(C.trials.asked, 1);
-    assert_null(C.memory->dmabuf);
+    assert_null(C.memory->picture);
 }
 
 static void test_a_compositor_that_is_given_none(void **state)
@@ -202,7 +202,7 @@ static void test_a_compositor_that_is_given_none(void **state)
     C.imports.trials = NULL;
     add();
     make();
-    assert_null(C.memory->dmabuf);
+    assert_null(C.memory->picture);
 }
 
 /* A udmabuf of the guest's pages is a pool. */
@@ -214,7 +214,20 @@ static void test_pages_are_no_picture(void **state)
     add();
     make();
     assert_int_equal(C.trials.asked, 0);
-    assert_true(C.memory->shared && !C.memory->dmabuf);
+    assert_true(C.memory->shared && !C.memory->picture && !C.memory->late);
+}
+
+/* Where that is wanted, it may become one, depending on the buffer. */
+static void test_pages_that_may_be_given_as_they_are(void **state)
+{
+    (void)state;
+    C.imports.linear = true;
+    F.buffer.kind = EXPORT_KIND_UDMABUF;
+    F.buffer.memory = EXPORT_MEMORY_GUEST;
+    add();
+    make();
+    assert_int_equal(C.trials.asked, 0);
+    assert_true(C.memory->shared && !C.memory->picture && C.memory->late);
 }
 
 static void test_rules_of_a_buffer(void **state)
@@ -275,6 +288,7 @@ int main(void)
         TEST(test_not_to_be_asked),
         TEST(test_a_compositor_that_is_given_none),
         TEST(test_pages_are_no_picture),
+        TEST(test_pages_that_may_be_given_as_they_are),
         TEST(test_rules_of_a_buffer),
         TEST(test_the_client_ends_while_it_is_tried),
         TEST(test_the_device_dies_while_it_is_tried),

@@ -216,6 +216,56 @@ static void test_a_format_that_it_does_not_have(void **state)
     wire_expect_nothing(&R.compositor);
 }
 
+static void test_a_layout_is_asked_about_once(void **state)
+{
+    (void)state;
+    struct export_buffer other = picture;
+    other.stride[0] = 8192;
+    assert_false(trials_takes(T.trials, &picture, T.fd));
+    assert_false(trials_takes(T.trials, &picture, T.fd));
+    bind_dmabuf();
+    tell_formats();
+    uint32_t params = expect_trial();
+    wire_send(&R.compositor, params, PARAMS_CREATED, "u", WL_SERVER_ID_BASE);
+    wire_expect(&R.compositor, WL_SERVER_ID_BASE, "wl_buffer", "destroy");
+    wire_expect(&R.compositor, params, PARAMS, "destroy");
+    assert_true(trials_takes(T.trials, &picture, T.fd));
+    wire_expect_nothing(&R.compositor);
+    assert_false(trials_takes(T.trials, &other, T.fd)); /* is another */
+    params = wire_expect(&R.compositor, BOUND, DMABUF, "create_params").args[0].u;
+    wire_expect(&R.compositor, params, PARAMS, "add");
+    wire_expect(&R.compositor, params, PARAMS, "create");
+    wire_send(&R.compositor, params, PARAMS_FAILED, "");
+    wire_expect(&R.compositor, params, PARAMS, "destroy");
+    assert_false(trials_takes(T.trials, &other, T.fd));
+    assert_true(trials_takes(T.trials, &picture, T.fd));
+    wire_expect_nothing(&R.compositor);
+    /* Another compositor may think otherwise. */
+    R.compositor.fd = fd_close(R.compositor.fd);
+    turn_times(R.loop, 10);
+    assert_false(trials_takes(T.trials, &picture, T.fd));
+}
+
+static void test_more_layouts_than_are_remembered(void **state)
+{
+    (void)state;
+    struct export_buffer layout = picture;
+    assert_false(trials_takes(T.trials, &layout, T.fd));
+    bind_dmabuf();
+    tell_formats();
+    for (unsigned i = 0; i < 200; i++) {
+        uint32_t params = wire_expect(&R.compositor, BOUND, DMABUF, "create_params").args[0].u;
+        wire_expect(&R.compositor, params, PARAMS, "add");
+        wire_expect(&R.compositor, params, PARAMS, "create");
+        wire_send(&R.compositor, params, PARAMS_CREATED, "u", WL_SERVER_ID_BASE);
+        wire_expect(&R.compositor, WL_SERVER_ID_BASE, "wl_buffer", "destroy");
+        wire_expect(&R.compositor, params, PARAMS, "destroy");
+        assert_true(trials_takes(T.trials, &layout, T.fd));
+        layout.stride[0] += 256;
+        assert_false(trials_takes(T.trials, &layout, T.fd));
+    }
+}
+
 static void test_a_compositor_without_dmabufs(void **state)
 {
     (void)state;
@@ -297,6 +347,8 @@ int main(void)
         TEST(test_taken),
         TEST(test_answers_in_another_order),
         TEST(test_a_format_that_it_does_not_have),
+        TEST(test_a_layout_is_asked_about_once),
+        TEST(test_more_layouts_than_are_remembered),
         TEST(test_a_compositor_without_dmabufs),
         TEST(test_a_compositor_without_modifiers),
         TEST(test_a_compositor_that_ends_the_connection),
