@@ -19,8 +19,8 @@
 #include "common/inject.h"
 
 /* So much is copied here before the host is told, so that it copies one part while we copy the
- * next. */
-#define PART (1u << 20)
+ * next. What it has left to do at the end is one part, but telling takes time too. */
+#define PART (2u << 20)
 
 static void retire(void *shadow)
 {
@@ -113,6 +113,25 @@ static void fill_tail(const struct shadow *s, const struct memory_buffer *b,
         memcpy(s->tail + (from - s->tail_at), memory_map(b->memory) + from, end - from);
 }
 
+/* Takes about @size bytes from the front of @left: whole rows of a buffer with @stride, also where
+ * @left calls them one, as there is nothing between them. */
+static struct damage_rect take_part(struct damage_rect *left, uint32_t stride, uint32_t size)
+{
+    struct damage_rect part = *left;
+    uint64_t rows = 1 + (size - 1) / stride, bytes = rows * stride;
+    if (left->rows > 1) {
+        part.rows = left->rows < rows ? left->rows : (uint32_t)rows;
+        left->offset += (uint64_t)part.rows * left->stride;
+        left->rows -= part.rows;
+        return part;
+    }
+    part.row = part.stride = left->row < bytes ? left->row : (uint32_t)bytes;
+    left->offset += part.row;
+    left->row -= part.row;
+    left->rows = left->row > 0;
+    return part;
+}
+
 int pools_send(struct shadows *w, struct relay *r, struct memory_buffer *b,
                const struct damage_rect *rect)
 {
@@ -130,20 +149,17 @@ int pools_send(struct shadows *w, struct relay *r, struct memory_buffer *b,
     uint64_t end = rect->offset + (uint64_t)(rect->rows - 1) * rect->stride + rect->row;
     if (!s || rect->offset < b->offset || end > b->offset + b->extent)
         return -ENOTSUP;
-    struct damage_rect part = *rect;
-    uint32_t rows = s->gpu.map ? 1 + PART / rect->stride : rect->rows;
-    for (uint32_t done = 0; done < rect->rows; done += part.rows) {
-        part.offset = rect->offset + (uint64_t)done * rect->stride;
-        part.rows = rect->rows - done < rows ? rect->rows - done : rows;
+    if (s->tail)
+        fill_tail(s, b, rect);
+    for (struct damage_rect left = *rect; left.rows > 0;) {
+        struct damage_rect part = take_part(&left, b->stride, s->gpu.map ? PART : UINT32_MAX);
         if (s->gpu.map && fill(s, b, &part) < 0)
             return -EFAULT;
-        if (s->tail)
-            fill_tail(s, b, &part);
         struct link_mem_write to = {
             .offset = part.offset, .row = part.row, .rows = part.rows, .stride = part.stride};
         relay_copy_rows(r, b->memory, to, s->import, s->start + (part.offset - b->offset),
                         part.stride);
-        if (done + part.rows < rect->rows) /* the last goes with what follows */
+        if (left.rows > 0) /* the last goes with what follows */
             link_flush(r->link);
     }
     return 0;
