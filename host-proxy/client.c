@@ -80,7 +80,10 @@ static bool keep_id(struct relay *r, uint32_t id)
     if (!dmabufs_keep_id(&c->dmabufs, r, id))
         return false;
     c->imports.trials = c->vm->trials;
-    c->imports.linear = c->vm->config->dmabuf == DMABUF_LINEAR;
+    /* Who may copy the screen may do so into any shared memory. */
+    c->imports.linear = c->vm->config->dmabuf == DMABUF_LINEAR &&
+                        !allow_global(c->vm->config, "zwlr_screencopy_manager_v1") &&
+                        !allow_global(c->vm->config, "ext_image_copy_capture_manager_v1");
     return true;
 }
 

@@ -23,8 +23,10 @@
 #include "protocol/export.h"
 
 #define INTERFACE "zwp_linux_dmabuf_v1"
-#define VERSION_MIN 2        /* has create_immed */
-#define VERSION_MAX 4        /* tells no formats on its own */
+#define VERSION_MIN 2 /* has create_immed */
+#define VERSION_MAX 4 /* tells no formats on its own */
+/* Bytes. Icons have to be in shared memory, and what is small gains nothing. */
+#define LINEAR_MIN (1u << 20)
 #define STRIDE_ALIGNMENT 256 /* bytes; as AMD's, the strictest of those that take such memory */
 
 void dmabufs_global(struct dmabufs *d, const struct wl_message *m, const struct wl_iface *iface)
@@ -110,7 +112,7 @@ static enum relay_verdict create_pool(const struct dmabufs *d, struct relay *r,
     return RELAY_DROP;
 }
 
-/* How @b lies in the guest's memory. False: in no way that GPUs are known to read. */
+/* How @b lies in the guest's memory. False: it is better shared memory. */
 static bool lay_out(const struct memory_buffer *b, struct export_buffer *ret)
 {
     *ret = (struct export_buffer){.width = b->width,
@@ -120,7 +122,7 @@ static bool lay_out(const struct memory_buffer *b, struct export_buffer *ret)
                                   .n_planes = 1,
                                   .offset = {(uint32_t)b->offset},
                                   .stride = {b->stride}};
-    return b->stride % STRIDE_ALIGNMENT == 0 && b->offset <= INT32_MAX &&
+    return b->extent > LINEAR_MIN && b->stride % STRIDE_ALIGNMENT == 0 && b->offset <= INT32_MAX &&
            b->offset + (uint64_t)b->stride * b->height <= b->memory->size;
 }
 

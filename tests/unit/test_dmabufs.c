@@ -12,7 +12,7 @@
 #include "host-proxy/trials.h"
 #include "protocol/export.h"
 
-#define SIZE 65536u
+#define SIZE (2u << 20)
 #define DMABUF "zwp_linux_dmabuf_v1"
 #define PARAMS "zwp_linux_buffer_params_v1"
 #define DMABUF_GLOBAL 9
@@ -286,20 +286,20 @@ static void test_pages_that_are_taken(void **state)
     (void)state;
     begin_with_pages(true);
     replace_pool();
-    MESSAGE(OUR_NEXT, POOL_CREATE_BUFFER, "uuuuuu", OUR_NEXT + 1, 512, 60, 64, 768, 1);
+    MESSAGE(OUR_NEXT, POOL_CREATE_BUFFER, "uuuuuu", OUR_NEXT + 1, 512, 500, 600, 2048, 1);
     MESSAGE(OUR_NEXT, POOL_DESTROY, "");
     deliver();
     expect_replaced();
     struct wl_message m = wire_expect(&R.compositor, SYNC, DMABUF, "create_params");
     ASSERT_WORDS(&m, OUR_NEXT);
     m = wire_expect(&R.compositor, OUR_NEXT, PARAMS, "add");
-    ASSERT_WORDS(&m, 0, 512, 768, 0, 0);
+    ASSERT_WORDS(&m, 0, 512, 2048, 0, 0);
     fd_close(wire_fd(&R.compositor));
     m = wire_expect(&R.compositor, OUR_NEXT, PARAMS, "create_immed");
-    ASSERT_WORDS(&m, OUR_NEXT + 1, 60, 64, DRM_FORMAT_XRGB8888, 0);
+    ASSERT_WORDS(&m, OUR_NEXT + 1, 500, 600, DRM_FORMAT_XRGB8888, 0);
     wire_expect(&R.compositor, OUR_NEXT, PARAMS, "destroy");
-    assert_true(D.layout.width == 60 && D.layout.height == 64 && D.layout.offset[0] == 512 &&
-                D.layout.stride[0] == 768 && D.layout.fourcc == DRM_FORMAT_XRGB8888);
+    assert_true(D.layout.width == 500 && D.layout.height == 600 && D.layout.offset[0] == 512 &&
+                D.layout.stride[0] == 2048 && D.layout.fourcc == DRM_FORMAT_XRGB8888);
 }
 
 static void expect_pool_and_buffer(void)
@@ -318,12 +318,12 @@ static void test_pages_that_are_not_taken(void **state)
     (void)state;
     begin_with_pages(false);
     replace_pool();
-    put_buffer(OUR_NEXT + 1, 64, 1);
+    MESSAGE(OUR_NEXT, POOL_CREATE_BUFFER, "uuuuuu", OUR_NEXT + 1, 0, 500, 600, 2048, 1);
     MESSAGE(OUR_NEXT, POOL_DESTROY, "");
     deliver();
     expect_replaced();
     expect_pool_and_buffer();
-    assert_int_equal(D.layout.width, 64); /* it was asked about */
+    assert_int_equal(D.layout.width, 500); /* it was asked about */
 }
 
 static void test_rows_that_gpus_do_not_read(void **state)
@@ -331,7 +331,20 @@ static void test_rows_that_gpus_do_not_read(void **state)
     (void)state;
     begin_with_pages(true);
     replace_pool();
-    MESSAGE(OUR_NEXT, POOL_CREATE_BUFFER, "uuuuuu", OUR_NEXT + 1, 0, 64, 64, 260, 1);
+    MESSAGE(OUR_NEXT, POOL_CREATE_BUFFER, "uuuuuu", OUR_NEXT + 1, 0, 500, 600, 2052, 1);
+    MESSAGE(OUR_NEXT, POOL_DESTROY, "");
+    deliver();
+    expect_replaced();
+    expect_pool_and_buffer();
+    assert_int_equal(D.layout.width, 0);
+}
+
+static void test_a_buffer_that_may_be_an_icon(void **state)
+{
+    (void)state;
+    begin_with_pages(true);
+    replace_pool();
+    MESSAGE(OUR_NEXT, POOL_CREATE_BUFFER, "uuuuuu", OUR_NEXT + 1, 0, 512, 512, 2048, 0);
     MESSAGE(OUR_NEXT, POOL_DESTROY, "");
     deliver();
     expect_replaced();
@@ -439,7 +452,7 @@ static void test_a_buffer_that_leaves_the_picture(void **state)
     (void)state;
     begin_with_shm(4);
     put_pool(1);
-    MESSAGE(OUR_NEXT, POOL_CREATE_BUFFER, "uuuuuu", OUR_NEXT + 1, 0, 64, 4096, 256, 0);
+    MESSAGE(OUR_NEXT, POOL_CREATE_BUFFER, "uuuuuu", OUR_NEXT + 1, 0, 64, 40960, 256, 0);
     deliver();
     expect_end("it leaves the picture");
 }
@@ -539,6 +552,7 @@ int main(void)
         TEST(test_pages_that_are_taken),
         TEST(test_pages_that_are_not_taken),
         TEST(test_rows_that_gpus_do_not_read),
+        TEST(test_a_buffer_that_may_be_an_icon),
         TEST(test_pages_in_a_pool_with_a_new_id),
         TEST(test_pages_without_a_buffer),
         TEST(test_other_memory_is_a_pool),
