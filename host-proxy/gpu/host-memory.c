@@ -8,6 +8,7 @@
 #include <drm_fourcc.h>
 
 #include "common/fd.h"
+#include "common/fourcc.h"
 #include "host-proxy/gpu/commands.h"
 #include "host-proxy/gpu/mirror.h"
 #include "host-proxy/gpu/renderer.h"
@@ -15,26 +16,26 @@
 
 /* What can be shown. virgl has more formats than virtio-gpu names, with the same numbers. */
 static const struct picture_format {
-    uint32_t format, fourcc, pixel; /* bytes */
+    uint32_t format, fourcc;
 } formats[] = {
-    {VIRTIO_GPU_FORMAT_B8G8R8A8_UNORM, DRM_FORMAT_ARGB8888, 4},
-    {VIRTIO_GPU_FORMAT_B8G8R8X8_UNORM, DRM_FORMAT_XRGB8888, 4},
-    {VIRTIO_GPU_FORMAT_A8R8G8B8_UNORM, DRM_FORMAT_BGRA8888, 4},
-    {VIRTIO_GPU_FORMAT_X8R8G8B8_UNORM, DRM_FORMAT_BGRX8888, 4},
-    {VIRTIO_GPU_FORMAT_R8G8B8A8_UNORM, DRM_FORMAT_ABGR8888, 4},
-    {VIRTIO_GPU_FORMAT_X8B8G8R8_UNORM, DRM_FORMAT_RGBX8888, 4},
-    {VIRTIO_GPU_FORMAT_A8B8G8R8_UNORM, DRM_FORMAT_RGBA8888, 4},
-    {VIRTIO_GPU_FORMAT_R8G8B8X8_UNORM, DRM_FORMAT_XBGR8888, 4},
-    {100, DRM_FORMAT_ARGB8888, 4}, /* sRGB */
-    {101, DRM_FORMAT_XRGB8888, 4},
-    {104, DRM_FORMAT_ABGR8888, 4},
-    {230, DRM_FORMAT_XBGR8888, 4},
-    {7, DRM_FORMAT_RGB565, 2},
-    {8, DRM_FORMAT_ABGR2101010, 4},
-    {131, DRM_FORMAT_ARGB2101010, 4},
-    {233, DRM_FORMAT_XRGB2101010, 4},
-    {94, DRM_FORMAT_ABGR16161616F, 8},
-    {236, DRM_FORMAT_XBGR16161616F, 8},
+    {VIRTIO_GPU_FORMAT_B8G8R8A8_UNORM, DRM_FORMAT_ARGB8888},
+    {VIRTIO_GPU_FORMAT_B8G8R8X8_UNORM, DRM_FORMAT_XRGB8888},
+    {VIRTIO_GPU_FORMAT_A8R8G8B8_UNORM, DRM_FORMAT_BGRA8888},
+    {VIRTIO_GPU_FORMAT_X8R8G8B8_UNORM, DRM_FORMAT_BGRX8888},
+    {VIRTIO_GPU_FORMAT_R8G8B8A8_UNORM, DRM_FORMAT_ABGR8888},
+    {VIRTIO_GPU_FORMAT_X8B8G8R8_UNORM, DRM_FORMAT_RGBX8888},
+    {VIRTIO_GPU_FORMAT_A8B8G8R8_UNORM, DRM_FORMAT_RGBA8888},
+    {VIRTIO_GPU_FORMAT_R8G8B8X8_UNORM, DRM_FORMAT_XBGR8888},
+    {100, DRM_FORMAT_ARGB8888}, /* sRGB */
+    {101, DRM_FORMAT_XRGB8888},
+    {104, DRM_FORMAT_ABGR8888},
+    {230, DRM_FORMAT_XBGR8888},
+    {7, DRM_FORMAT_RGB565},
+    {8, DRM_FORMAT_ABGR2101010},
+    {131, DRM_FORMAT_ARGB2101010},
+    {233, DRM_FORMAT_XRGB2101010},
+    {94, DRM_FORMAT_ABGR16161616F},
+    {236, DRM_FORMAT_XBGR16161616F},
 };
 
 static const struct picture_format *find_format(uint32_t format)
@@ -51,42 +52,16 @@ bool host_memory_is_picture(const struct resource *r)
     return r->drawn && r->drawn->is_picture && find_format(r->format);
 }
 
-/* The driver's order of the channels is its own affair (BGRA textures often are RGBA ones): who
- * reads the memory by its name sees the same colours, as long as there are as many bits of each. */
-static const struct order {
-    uint32_t with_alpha, without, bits;
-} orders[] = {
-    {DRM_FORMAT_ARGB8888, DRM_FORMAT_XRGB8888, 8888},
-    {DRM_FORMAT_ABGR8888, DRM_FORMAT_XBGR8888, 8888},
-    {DRM_FORMAT_RGBA8888, DRM_FORMAT_RGBX8888, 8888},
-    {DRM_FORMAT_BGRA8888, DRM_FORMAT_BGRX8888, 8888},
-    {DRM_FORMAT_INVALID, DRM_FORMAT_RGB565, 565},
-    {DRM_FORMAT_INVALID, DRM_FORMAT_BGR565, 565},
-    {DRM_FORMAT_ARGB2101010, DRM_FORMAT_XRGB2101010, 2101010},
-    {DRM_FORMAT_ABGR2101010, DRM_FORMAT_XBGR2101010, 2101010},
-    {DRM_FORMAT_ARGB16161616F, DRM_FORMAT_XRGB16161616F, 16161616},
-    {DRM_FORMAT_ABGR16161616F, DRM_FORMAT_XBGR16161616F, 16161616},
-};
-
-static const struct order *find_order(uint32_t fourcc)
-{
-    for (size_t i = 0; i < sizeof(orders) / sizeof(*orders); i++) {
-        if (fourcc != DRM_FORMAT_INVALID &&
-            (fourcc == orders[i].with_alpha || fourcc == orders[i].without))
-            return &orders[i];
-    }
-    return NULL;
-}
-
-/* What the driver's memory is to be read as, or 0: it cannot be what the guest means. */
+/* What the driver's memory is to be read as, or 0: it cannot be what the guest means. The driver's
+ * order of the channels is its own affair (BGRA textures often are RGBA ones): who reads the memory
+ * by its name sees the same colours, as long as there are as many bits of each. */
 static uint32_t read_as(uint32_t drivers, uint32_t guests)
 {
-    const struct order *own = find_order(drivers), *meant = find_order(guests);
-    if (!own || !meant || own->bits != meant->bits)
+    if (!fourcc_alike(drivers, guests))
         return 0;
-    if (guests == meant->without) /* what is in the driver's alpha then, nobody says */
-        return own->without;
-    return drivers == own->with_alpha ? drivers : 0;
+    if (!fourcc_has_alpha(guests)) /* what is in the driver's alpha then, nobody says */
+        return fourcc_with_alpha(drivers, false);
+    return fourcc_has_alpha(drivers) ? drivers : 0;
 }
 
 /* The renderer's word on how its memory lies, against the size that the kernel tells. */
@@ -96,13 +71,13 @@ static bool fits(const struct renderer_layout *layout, const struct resource *r,
     const struct picture_format *format = find_format(r->format);
     off_t size = lseek(fd, 0, SEEK_END);
     if (size <= 0 || !read_as(layout->fourcc, format->fourcc) || layout->n_planes != 1 ||
-        layout->stride[0] < r->width * format->pixel)
+        layout->stride[0] < r->width * fourcc_cpp(format->fourcc))
         return false;
     *ret_size = (uint64_t)size;
     /* Of a tiled one only the driver knows how much it takes. */
     return layout->modifier != DRM_FORMAT_MOD_LINEAR ||
            layout->offset[0] + (uint64_t)layout->stride[0] * (r->height - 1) +
-                   r->width * format->pixel <=
+                   r->width * fourcc_cpp(format->fourcc) <=
                *ret_size;
 }
 
@@ -132,7 +107,7 @@ int host_memory_export(struct renderer *renderer, const struct resource *r,
     buffer->reason = EXPORT_REASON_REFUSED;
     buffer->modifier = DRM_FORMAT_MOD_LINEAR;
     buffer->offset[0] = 0;
-    buffer->stride[0] = r->width * format->pixel;
+    buffer->stride[0] = r->width * fourcc_cpp(format->fourcc);
     buffer->size = (uint64_t)buffer->stride[0] * r->height;
     return -1;
 }
@@ -143,7 +118,7 @@ static bool pixels(const struct resource *r, uint64_t base, uint32_t offset, uin
 {
     if (base < offset)
         return false;
-    uint32_t pixel = find_format(r->format)->pixel;
+    uint32_t pixel = fourcc_cpp(find_format(r->format)->fourcc);
     uint64_t x = (base - offset) % stride + rect->x, y = (base - offset) / stride + rect->y;
     if (x % pixel || rect->width % pixel || x + rect->width > (uint64_t)r->width * pixel ||
         y + rect->height > r->height)
