@@ -86,7 +86,7 @@ void link_destroy_later(struct link *link)
 
 static void watch(struct link *link)
 {
-    bool read = !link->paused && !link->stopped && !link->held;
+    bool read = link->stopped ? link->awaits_end : !link->paused && !link->held;
     loop_io_set(link->io, (read ? LOOP_READ : 0) | (sendq_size(&link->out) ? LOOP_WRITE : 0));
 }
 
@@ -141,6 +141,12 @@ void link_pause(struct link *link, bool paused)
 void link_stop(struct link *link)
 {
     link->stopped = true;
+    watch(link);
+}
+
+void link_await_end(struct link *link)
+{
+    link->awaits_end = !link->told;
     watch(link);
 }
 
@@ -460,6 +466,15 @@ static void receive(struct link *link)
     closed(link, n < 0 ? -errno : 0, 0);
 }
 
+static void drop(struct link *link)
+{
+    ssize_t n = recv(link->fd, rx, READ_SIZE, MSG_DONTWAIT);
+    if (n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR)))
+        return;
+    link->stopped = link->awaits_end = false;
+    closed(link, n < 0 ? -errno : 0, 0);
+}
+
 static void ready(void *user, unsigned events)
 {
     struct link *link = user;
@@ -470,7 +485,9 @@ static void ready(void *user, unsigned events)
             return;
         }
     }
-    if (events & LOOP_READ && !link->stopped && !link->paused)
+    if (events & LOOP_READ && link->awaits_end)
+        drop(link);
+    else if (events & LOOP_READ && !link->stopped && !link->paused)
         receive(link);
 }
 

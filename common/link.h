@@ -69,9 +69,10 @@ struct link {
     bool splice;    /* the socket can splice (Unix) */
     bool streaming; /* the last frame was STREAM_DATA: read no further than the next one's head */
     bool paused, stopped, flushing;
-    bool held;   /* may_go_on() said no */
-    bool told;   /* closed() was called */
-    bool broken; /* nothing can be sent any more; the end is read yet */
+    bool held;       /* may_go_on() said no */
+    bool told;       /* closed() was called */
+    bool broken;     /* nothing can be sent any more; the end is read yet */
+    bool awaits_end; /* though stopped */
     bool
         high; /* the queue went above LINK_HIGH_WATER and has not been below LINK_LOW_WATER since */
     bool waiting;                          /* the last flush could not send everything */
@@ -108,5 +109,8 @@ void link_pause(struct link *link, bool paused);
 void link_resume(struct link *link);
 /* Nothing more is delivered; the queue still goes out with link_flush(). */
 void link_stop(struct link *link);
+/* After link_stop(): what still comes is dropped, and closed() tells when the peer has closed the
+ * connection. */
+void link_await_end(struct link *link);
 /* The sink is going away: bytes that are still due for it are dropped. */
 void link_forget_sink(struct link *link, const struct link_sink *sink);

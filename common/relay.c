@@ -71,6 +71,13 @@ static void close_local(struct relay *r)
     link_pause(r->link, false); /* it need not wait for this side any more */
 }
 
+/* What the guest's GPU has for the application belongs to the host, too, until that has handled all
+ * that was said of it: it would not find what we had destroyed before. */
+static bool is_looked_into(const struct relay *r)
+{
+    return r->side == RELAY_GUEST && r->next_import > 1 && !r->link->told;
+}
+
 /* Moves on whatever can move on after something ended or a queue went out. */
 static void settle(void *user)
 {
@@ -79,10 +86,16 @@ static void settle(void *user)
         return;
     if (r->ending) {
         link_flush(r->link);
-        if (!r->local_done && wl_socket_flush(&r->local) < 0)
+        if (!r->local_done && (wl_socket_flush(&r->local) < 0 || !sendq_size(&r->local.out)))
             close_local(r);
-        if (!sendq_size(&r->link->out) && (r->local_done || !sendq_size(&r->local.out)))
+        if (sendq_size(&r->link->out))
+            return;
+        if (is_looked_into(r) && !r->link->awaits_end) {
+            link_await_end(r->link);
+            arm(r, CLOSING_MS);
+        } else if (r->local_done && !is_looked_into(r)) {
             finish(r);
+        }
         return;
     }
     if (r->got_end && !r->local_done && !sendq_size(&r->local.out))
@@ -393,7 +406,10 @@ static void link_closed(void *user, int reason, unsigned type)
                  r->side == RELAY_GUEST ? "host" : "guest", reason ? ": " : "",
                  reason ? strerror(-reason) : "");
     } else {
-        finish(r);
+        if (r->ending)
+            relay_settle_later(r); /* the application may not have read why */
+        else
+            finish(r);
         return;
     }
     if (r->side == RELAY_GUEST && !r->local_done && !r->ending) {

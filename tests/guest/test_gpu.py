@@ -191,6 +191,17 @@ def a_file_that_shrinks(t):
 
 
 @test(timeout=200)
+def applications_that_leave_among_their_frames(t):
+    """Killed or ended for a mistake: the host does not miss buffers that went with them, and knows why they ended."""
+    vm = Vm(t, gpu=GPU)
+    leave = f"python3 {HERE}/leave.py"
+    vm.run(f"for i in 1 2 3 4; do {leave} killed; {leave} wrong >>told; done")
+    t.eq(vm.read("told").count(b"its file has been truncated"), 4, "what those who were wrong were told")
+    t.eq(vm.host.log().count("ended by the guest: error accessing SHM buffer"), 4, "their ends in the host's log")
+    t.lacks("warning: ", vm.host.log(), "the host's log")
+
+
+@test(timeout=200)
 def a_file_for_a_dmabuf(t):
     """What is no dmabuf could shrink under its reader: it is refused, and the daemon and other applications live."""
     vm = Vm(t, gpu=GPU)

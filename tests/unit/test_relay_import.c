@@ -275,8 +275,41 @@ static void test_memory_counts_as_a_descriptor(void **state)
     assert_refused("max-fds");
 }
 
+static int setup_guest(void **state)
+{
+    (void)state;
+    D.pages = -1;
+    return relays_start(true, false);
+}
+
+/* What was said of an import is still on its way to the host when the application is ended. */
+static void test_imports_are_kept_until_the_host_is_done(void **state)
+{
+    static const uint8_t late[64];
+    (void)state;
+    relay_import(R.guest, 7, SIZE);
+    relay_fail(R.guest, LINK_ERROR_WAYLAND, 1, 0, "a mistake");
+    turn_until(R.loop, error_came, NULL);
+    wire_expect(&R.client, 1, "wl_display", "error");
+    turn_until(R.loop, wire_at_end, &R.client);
+    wire_send_fds(&R.link, late, sizeof(late), NULL, 0); /* nobody looks at it any more */
+    turn_times(R.loop, 10);
+    assert_int_equal(R.ended, 0);
+    R.link.fd = fd_close(R.link.fd);
+    turn_until(R.loop, relays_over, NULL);
+}
+
+static void test_without_imports_nobody_waits_for_the_host(void **state)
+{
+    (void)state;
+    relay_fail(R.guest, LINK_ERROR_WAYLAND, 1, 0, "a mistake");
+    turn_until(R.loop, relays_over, NULL);
+    turn_until(R.loop, error_came, NULL);
+}
+
 int main(void)
 {
+#define GUEST_TEST(name) cmocka_unit_test_setup_teardown(name, setup_guest, teardown)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(test_the_compositor_gets_the_pages),
@@ -291,6 +324,8 @@ int main(void)
         TEST(test_memory_ids_count_up),
         TEST(test_memory_ids_are_the_guests),
         TEST(test_memory_counts_as_a_descriptor),
+        GUEST_TEST(test_imports_are_kept_until_the_host_is_done),
+        GUEST_TEST(test_without_imports_nobody_waits_for_the_host),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
