@@ -336,11 +336,12 @@ static void ready(void *user, unsigned events)
             wl_display_dispatch_pending(t->display);
         r = wl_display_read_events(t->display);
     }
-    if (r < 0 || wl_display_dispatch_pending(t->display) < 0) {
+    if (r >= 0 && wl_display_dispatch_pending(t->display) >= 0)
+        flush(t);
+    else if (t->n)
         give_up(t, "it ended the connection");
-        return;
-    }
-    flush(t);
+    else
+        disconnect(t); /* nobody has asked: it has ended, and the next may answer */
 }
 
 static int open_connection(struct trials *t)

@@ -302,6 +302,25 @@ static void test_a_compositor_that_ends_the_connection(void **state)
     assert_true(ask() < 0);
 }
 
+static void test_a_compositor_that_is_started_anew(void **state)
+{
+    (void)state;
+    assert_int_equal(ask(), 0);
+    bind_dmabuf();
+    tell_formats();
+    wire_send(&R.compositor, expect_trial(), PARAMS_FAILED, "");
+    turn_until(R.loop, answered, NULL);
+    R.compositor.fd = fd_close(R.compositor.fd);
+    turn_times(R.loop, 10);
+    T.no = 0;
+    assert_int_equal(ask(), 0);
+    bind_dmabuf();
+    tell_formats();
+    wire_send(&R.compositor, expect_trial(), PARAMS_CREATED, "u", WL_SERVER_ID_BASE);
+    turn_until(R.loop, answered, NULL);
+    assert_true(T.yes == 1 && T.no == 0);
+}
+
 static void test_no_compositor(void **state)
 {
     (void)state;
@@ -352,6 +371,7 @@ int main(void)
         TEST(test_a_compositor_without_dmabufs),
         TEST(test_a_compositor_without_modifiers),
         TEST(test_a_compositor_that_ends_the_connection),
+        TEST(test_a_compositor_that_is_started_anew),
         TEST(test_no_compositor),
         TEST(test_a_compositor_that_says_nothing),
         TEST(test_too_many_at_once),
