@@ -219,11 +219,6 @@ int loop_io_set(struct loop_io *io, unsigned events)
     return 0;
 }
 
-unsigned loop_io_events(const struct loop_io *io)
-{
-    return io->events;
-}
-
 void loop_io_destroy(struct loop_io *io)
 {
     if (!io)

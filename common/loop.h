@@ -23,7 +23,6 @@ struct loop_io *loop_io_create(struct loop *loop, int fd, unsigned events,
                                void (*ready)(void *user, unsigned events), void *user);
 /* Changes what is watched; no system call when nothing changes. 0 or -errno. */
 int loop_io_set(struct loop_io *io, unsigned events);
-unsigned loop_io_events(const struct loop_io *io);
 void loop_io_destroy(struct loop_io *io); /* accepts NULL */
 
 /* A one-shot timer, unarmed. */

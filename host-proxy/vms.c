@@ -30,7 +30,8 @@ static void drop_control(struct vm *vm)
     vm->control = NULL;
 }
 
-void vm_end(struct vm *vm, const char *reason)
+/* The session ends, its clients with it. */
+static void vm_end(struct vm *vm, const char *reason)
 {
     if (!vm->control)
         return;

@@ -57,7 +57,5 @@ struct vm *vms_find(struct vms *vms, const struct vm_config *config);
  * the guest's. @label: what the guest calls itself. */
 void vm_begin(struct vm *vm, struct link *link, uint32_t version, uint32_t features,
               const char *label);
-/* The session ends, its clients with it. */
-void vm_end(struct vm *vm, const char *reason);
 /* host: @bytes more of mirrored memory; false if that is over its limit. */
 bool vm_charge(struct vm *vm, uint64_t bytes);

@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "host-proxy/gpu/commands.h"
 #include "host-proxy/gpu/renderer.h"
 
 /* What a resource is, as virgl (and so gallium) numbers it. */
@@ -148,7 +147,7 @@ static bool well_shaped(const struct renderer_resource *r)
 /* About so much memory: nobody here knows all formats, but 16 bytes a pixel is the largest. */
 static uint64_t estimate(const struct renderer_resource *r)
 {
-    uint64_t pixel = r->target == BUFFER ? 1 : commands_fourcc(r->format) ? 4 : 16;
+    uint64_t pixel = r->target == BUFFER ? 1 : resource_fourcc(r->format) ? 4 : 16;
     uint64_t pixels = (uint64_t)r->width * r->height; /* at most 2^30 */
     pixels *= (uint64_t)r->depth * r->array_size;     /* 2^11 more */
     pixels *= r->nr_samples > 1 ? r->nr_samples : 1;  /* 2^5 */
@@ -178,7 +177,7 @@ static uint32_t create(struct commands_3d *c, struct resources *table,
     if (bytes > COMMANDS_3D_BYTES_MAX - c->bytes)
         return VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY;
     /* Without a use, nobody draws on it: it is memory of the guest with a shape. */
-    bool plain = want.bind == 0 && want.target == T_2D && commands_fourcc(want.format);
+    bool plain = want.bind == 0 && want.target == T_2D && resource_fourcc(want.format);
     struct resource *r = resources_create(table, want.id, plain ? RESOURCE_2D : RESOURCE_3D);
     struct drawn *drawn = r && !plain ? malloc(sizeof(*drawn)) : NULL;
     if (!r)

@@ -11,8 +11,6 @@
 #include <string.h>
 #include <sys/random.h>
 
-#include <drm_fourcc.h>
-
 #include "common/log.h"
 
 #define BLOB_FLAGS                                                                                 \
@@ -37,31 +35,7 @@ void commands_finish(struct commands *commands)
     commands->entries = NULL;
 }
 
-uint32_t commands_fourcc(uint32_t format)
-{
-    switch (format) { /* named by byte order here, by value there */
-    case VIRTIO_GPU_FORMAT_B8G8R8A8_UNORM:
-        return DRM_FORMAT_ARGB8888;
-    case VIRTIO_GPU_FORMAT_B8G8R8X8_UNORM:
-        return DRM_FORMAT_XRGB8888;
-    case VIRTIO_GPU_FORMAT_A8R8G8B8_UNORM:
-        return DRM_FORMAT_BGRA8888;
-    case VIRTIO_GPU_FORMAT_X8R8G8B8_UNORM:
-        return DRM_FORMAT_BGRX8888;
-    case VIRTIO_GPU_FORMAT_R8G8B8A8_UNORM:
-        return DRM_FORMAT_ABGR8888;
-    case VIRTIO_GPU_FORMAT_X8B8G8R8_UNORM:
-        return DRM_FORMAT_RGBX8888;
-    case VIRTIO_GPU_FORMAT_A8B8G8R8_UNORM:
-        return DRM_FORMAT_RGBA8888;
-    case VIRTIO_GPU_FORMAT_R8G8B8X8_UNORM:
-        return DRM_FORMAT_XBGR8888;
-    default:
-        return 0;
-    }
-}
-
-const char *commands_name(uint32_t type)
+static const char *name_of(uint32_t type)
 {
     switch (type) {
     case VIRTIO_GPU_CMD_GET_DISPLAY_INFO:
@@ -152,7 +126,7 @@ static uint32_t create_2d(struct commands *c, const struct virtio_gpu_resource_c
              format = le32toh(cmd->format);
     uint64_t size = (uint64_t)width * height * 4;
     if (width < 1 || width > RESOURCE_SIDE_MAX || height < 1 || height > RESOURCE_SIDE_MAX ||
-        size > RESOURCE_SIZE_MAX || !commands_fourcc(format))
+        size > RESOURCE_SIZE_MAX || !resource_fourcc(format))
         return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
     struct resource *r = resources_create(&c->table, le32toh(cmd->resource_id), RESOURCE_2D);
     if (!r)
@@ -300,7 +274,7 @@ static uint32_t set_scanout_blob(const struct commands *c,
     uint64_t bottom = (uint64_t)le32toh(cmd->r.y) + le32toh(cmd->r.height);
     if (r->kind != RESOURCE_BLOB || width < 1 || width > RESOURCE_SIDE_MAX || height < 1 ||
         height > RESOURCE_SIDE_MAX || stride < width * 4 || right > width || bottom > height ||
-        !commands_fourcc(le32toh(cmd->format)) ||
+        !resource_fourcc(le32toh(cmd->format)) ||
         offset + stride * (height - 1) + width * 4 > r->size)
         return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
     return VIRTIO_GPU_RESP_OK_NODATA;
@@ -396,7 +370,7 @@ static void log_refusal(uint32_t type, uint32_t result, size_t size)
     static struct log_subject subject; /* a guest may cause only so many lines */
     if (result >= VIRTIO_GPU_RESP_ERR_UNSPEC)
         log_line(LOG_LEVEL_DEBUG, &subject, "%s (0x%x, %zu bytes) answered with 0x%x",
-                 commands_name(type), type, size, result);
+                 name_of(type), type, size, result);
 }
 
 size_t commands_control(struct commands *c, uint8_t *request, size_t size, uint8_t *response,

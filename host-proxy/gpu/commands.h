@@ -46,7 +46,3 @@ size_t commands_control(struct commands *commands, uint8_t *request, size_t size
 /* The same for the cursor queue. Nothing is displayed. */
 size_t commands_cursor(struct commands *commands, const uint8_t *request, size_t size,
                        uint8_t *response);
-
-/* DRM_FORMAT_* of a 2D resource, or 0. */
-uint32_t commands_fourcc(uint32_t format);
-const char *commands_name(uint32_t type);

@@ -107,19 +107,20 @@ static enum export_status check_export(const struct export_client *c,
     return export_table_check(&c->table, request->resource);
 }
 
-static const char *outcome(const struct export_exported *answer)
+static void log_outcome(struct export_client *c, uint32_t resource,
+                        const struct export_exported *answer)
 {
+    const struct export_buffer *b = &answer->buffer;
     if (answer->status != EXPORT_OK)
-        return export_status_name(answer->status);
-    switch (answer->buffer.kind) {
-    case EXPORT_KIND_UDMABUF:
-        return "exported as a udmabuf";
-    case EXPORT_KIND_DMABUF:
-        return "exported as a dmabuf";
-    default:
-        return answer->buffer.memory == EXPORT_MEMORY_HOST ? "exported for reading back"
-                                                           : "exported for copies";
-    }
+        log_debug(&c->subject, "resource %u: %s", resource, export_status_name(answer->status));
+    else if (b->kind != EXPORT_KIND_NONE)
+        log_debug(&c->subject, "resource %u: exported as a %s", resource,
+                  b->kind == EXPORT_KIND_DMABUF ? "dmabuf" : "udmabuf");
+    else if (b->memory == EXPORT_MEMORY_HOST)
+        log_debug(&c->subject, "resource %u: exported for reading back", resource);
+    else
+        log_debug(&c->subject, "resource %u: exported for copies: %s", resource,
+                  export_reason_name(b->reason));
 }
 
 static void answer_export(struct export_client *c, uint32_t serial, uint32_t resource,
@@ -130,7 +131,7 @@ static void answer_export(struct export_client *c, uint32_t serial, uint32_t res
     int fd = -1;
     if (status == EXPORT_OK)
         answer.status = export_table_add(&c->table, resource, &answer.buffer, &fd);
-    log_debug(&c->subject, "resource %u: %s", resource, outcome(&answer));
+    log_outcome(c, resource, &answer);
     packets_send(c->packets, packet, export_exported_encode(packet, serial, &answer), fd);
 }
 

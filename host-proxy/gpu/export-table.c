@@ -132,7 +132,7 @@ static int describe_pages(struct export_source *s, const struct resource *r, str
     buffer->runs = r->n_runs;
     buffer->width = r->width;
     buffer->height = r->height;
-    buffer->fourcc = r->kind == RESOURCE_2D ? commands_fourcc(r->format) : 0;
+    buffer->fourcc = r->kind == RESOURCE_2D ? resource_fourcc(r->format) : 0;
     int fd = make_descriptor(s, r, &buffer->reason);
     buffer->kind = fd >= 0 ? EXPORT_KIND_UDMABUF : EXPORT_KIND_NONE;
     e->given = fd >= 0 ? r->backing_size : 0;

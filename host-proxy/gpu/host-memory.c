@@ -9,47 +9,33 @@
 
 #include "common/fd.h"
 #include "common/fourcc.h"
-#include "host-proxy/gpu/commands.h"
 #include "host-proxy/gpu/mirror.h"
 #include "host-proxy/gpu/renderer.h"
 #include "host-proxy/gpu/resources.h"
 
-/* What can be shown. virgl has more formats than virtio-gpu names, with the same numbers. */
-static const struct picture_format {
-    uint32_t format, fourcc;
-} formats[] = {
-    {VIRTIO_GPU_FORMAT_B8G8R8A8_UNORM, DRM_FORMAT_ARGB8888},
-    {VIRTIO_GPU_FORMAT_B8G8R8X8_UNORM, DRM_FORMAT_XRGB8888},
-    {VIRTIO_GPU_FORMAT_A8R8G8B8_UNORM, DRM_FORMAT_BGRA8888},
-    {VIRTIO_GPU_FORMAT_X8R8G8B8_UNORM, DRM_FORMAT_BGRX8888},
-    {VIRTIO_GPU_FORMAT_R8G8B8A8_UNORM, DRM_FORMAT_ABGR8888},
-    {VIRTIO_GPU_FORMAT_X8B8G8R8_UNORM, DRM_FORMAT_RGBX8888},
-    {VIRTIO_GPU_FORMAT_A8B8G8R8_UNORM, DRM_FORMAT_RGBA8888},
-    {VIRTIO_GPU_FORMAT_R8G8B8X8_UNORM, DRM_FORMAT_XBGR8888},
-    {100, DRM_FORMAT_ARGB8888}, /* sRGB */
-    {101, DRM_FORMAT_XRGB8888},
-    {104, DRM_FORMAT_ABGR8888},
-    {230, DRM_FORMAT_XBGR8888},
-    {7, DRM_FORMAT_RGB565},
-    {8, DRM_FORMAT_ABGR2101010},
-    {131, DRM_FORMAT_ARGB2101010},
-    {233, DRM_FORMAT_XRGB2101010},
-    {94, DRM_FORMAT_ABGR16161616F},
-    {236, DRM_FORMAT_XBGR16161616F},
-};
-
-static const struct picture_format *find_format(uint32_t format)
+/* What can be shown, or 0. virgl has more formats than virtio-gpu names. */
+static uint32_t picture_fourcc(uint32_t format)
 {
-    for (size_t i = 0; i < sizeof(formats) / sizeof(*formats); i++) {
-        if (formats[i].format == format)
-            return &formats[i];
+    static const struct {
+        uint32_t format, fourcc;
+    } more[] = {
+        /* the first four are sRGB */
+        {100, DRM_FORMAT_ARGB8888},     {101, DRM_FORMAT_XRGB8888},
+        {104, DRM_FORMAT_ABGR8888},     {230, DRM_FORMAT_XBGR8888},
+        {7, DRM_FORMAT_RGB565},         {8, DRM_FORMAT_ABGR2101010},
+        {131, DRM_FORMAT_ARGB2101010},  {233, DRM_FORMAT_XRGB2101010},
+        {94, DRM_FORMAT_ABGR16161616F}, {236, DRM_FORMAT_XBGR16161616F},
+    };
+    for (size_t i = 0; i < sizeof(more) / sizeof(*more); i++) {
+        if (more[i].format == format)
+            return more[i].fourcc;
     }
-    return NULL;
+    return resource_fourcc(format);
 }
 
 bool host_memory_is_picture(const struct resource *r)
 {
-    return r->drawn && r->drawn->is_picture && find_format(r->format);
+    return r->drawn && r->drawn->is_picture && picture_fourcc(r->format);
 }
 
 /* What the driver's memory is to be read as, or 0: it cannot be what the guest means. The driver's
@@ -68,36 +54,36 @@ static uint32_t read_as(uint32_t drivers, uint32_t guests)
 static bool fits(const struct renderer_layout *layout, const struct resource *r, int fd,
                  uint64_t *ret_size)
 {
-    const struct picture_format *format = find_format(r->format);
+    uint32_t fourcc = picture_fourcc(r->format);
     off_t size = lseek(fd, 0, SEEK_END);
-    if (size <= 0 || !read_as(layout->fourcc, format->fourcc) || layout->n_planes != 1 ||
-        layout->stride[0] < r->width * fourcc_cpp(format->fourcc))
+    if (size <= 0 || !read_as(layout->fourcc, fourcc) || layout->n_planes != 1 ||
+        layout->stride[0] < r->width * fourcc_cpp(fourcc))
         return false;
     *ret_size = (uint64_t)size;
     /* Of a tiled one only the driver knows how much it takes. */
     return layout->modifier != DRM_FORMAT_MOD_LINEAR ||
            layout->offset[0] + (uint64_t)layout->stride[0] * (r->height - 1) +
-                   r->width * fourcc_cpp(format->fourcc) <=
+                   r->width * fourcc_cpp(fourcc) <=
                *ret_size;
 }
 
 int host_memory_export(struct renderer *renderer, const struct resource *r,
                        struct export_buffer *buffer)
 {
-    const struct picture_format *format = find_format(r->format);
+    uint32_t fourcc = picture_fourcc(r->format);
     struct renderer_layout layout;
     _cleanup_(fd_closep) int fd = -1;
     buffer->memory = EXPORT_MEMORY_HOST;
     buffer->width = r->width;
     buffer->height = r->height;
-    buffer->fourcc = format->fourcc;
+    buffer->fourcc = fourcc;
     buffer->n_planes = 1;
     int made = renderer->ops->export(renderer, r->id, &layout);
     fd = made < 0 ? -1 : made;
     if (fd >= 0 && fits(&layout, r, fd, &buffer->size)) {
         buffer->kind = EXPORT_KIND_DMABUF;
         buffer->reason = EXPORT_REASON_NONE;
-        buffer->fourcc = read_as(layout.fourcc, format->fourcc);
+        buffer->fourcc = read_as(layout.fourcc, fourcc);
         buffer->modifier = layout.modifier;
         buffer->offset[0] = layout.offset[0];
         buffer->stride[0] = layout.stride[0];
@@ -107,7 +93,7 @@ int host_memory_export(struct renderer *renderer, const struct resource *r,
     buffer->reason = EXPORT_REASON_REFUSED;
     buffer->modifier = DRM_FORMAT_MOD_LINEAR;
     buffer->offset[0] = 0;
-    buffer->stride[0] = r->width * fourcc_cpp(format->fourcc);
+    buffer->stride[0] = r->width * fourcc_cpp(fourcc);
     buffer->size = (uint64_t)buffer->stride[0] * r->height;
     return -1;
 }
@@ -118,7 +104,7 @@ static bool pixels(const struct resource *r, uint64_t base, uint32_t offset, uin
 {
     if (base < offset)
         return false;
-    uint32_t pixel = fourcc_cpp(find_format(r->format)->fourcc);
+    uint32_t pixel = fourcc_cpp(picture_fourcc(r->format));
     uint64_t x = (base - offset) % stride + rect->x, y = (base - offset) / stride + rect->y;
     if (x % pixel || rect->width % pixel || x + rect->width > (uint64_t)r->width * pixel ||
         y + rect->height > r->height)

@@ -10,6 +10,9 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include <drm_fourcc.h>
+#include <linux/virtio_gpu.h>
+
 #define BUCKETS 4096u
 
 int resources_init(struct resources *table)
@@ -250,4 +253,28 @@ int resource_copy(const struct resource *resource, const struct guest_ram *ram, 
         size -= n;
     }
     return 0;
+}
+
+uint32_t resource_fourcc(uint32_t format)
+{
+    switch (format) { /* named by byte order here, by value there */
+    case VIRTIO_GPU_FORMAT_B8G8R8A8_UNORM:
+        return DRM_FORMAT_ARGB8888;
+    case VIRTIO_GPU_FORMAT_B8G8R8X8_UNORM:
+        return DRM_FORMAT_XRGB8888;
+    case VIRTIO_GPU_FORMAT_A8R8G8B8_UNORM:
+        return DRM_FORMAT_BGRA8888;
+    case VIRTIO_GPU_FORMAT_X8R8G8B8_UNORM:
+        return DRM_FORMAT_BGRX8888;
+    case VIRTIO_GPU_FORMAT_R8G8B8A8_UNORM:
+        return DRM_FORMAT_ABGR8888;
+    case VIRTIO_GPU_FORMAT_X8B8G8R8_UNORM:
+        return DRM_FORMAT_RGBX8888;
+    case VIRTIO_GPU_FORMAT_A8B8G8R8_UNORM:
+        return DRM_FORMAT_RGBA8888;
+    case VIRTIO_GPU_FORMAT_R8G8B8X8_UNORM:
+        return DRM_FORMAT_XBGR8888;
+    default:
+        return 0;
+    }
 }

@@ -57,6 +57,9 @@ struct resource_entry {
     uint32_t size;
 };
 
+/* DRM_FORMAT_* of a 2D resource's format, or 0. */
+uint32_t resource_fourcc(uint32_t format);
+
 int resources_init(struct resources *table);    /* 0 or -ENOMEM */
 void resources_finish(struct resources *table); /* destroys all of them */
 

@@ -51,7 +51,7 @@ static void test_create_2d(void **state)
     static const uint32_t formats[] = {1, 2, 3, 4, 67, 68, 121, 134};
     for (size_t i = 0; i < sizeof(formats) / sizeof(*formats); i++) {
         assert_int_equal(create_2d(w, 10 + i, 64, 32, formats[i]), OK);
-        assert_int_not_equal(commands_fourcc(formats[i]), 0);
+        assert_int_not_equal(resource_fourcc(formats[i]), 0);
         const struct resource *r = resources_find(&w->commands.table, 10 + i);
         assert_int_equal(r->width, 64);
         assert_int_equal(r->height, 32);

@@ -113,7 +113,6 @@ static void test_changing_what_is_watched(void **state)
     for (size_t i = 0; i < sizeof(masks) / sizeof(masks[0]); i++) {
         assert_int_equal(loop_io_set(f->io, masks[i]), 0);
         assert_int_equal(loop_io_set(f->io, masks[i]), 0);
-        assert_int_equal(loop_io_events(f->io), masks[i]);
         f->events = 0;
         f->count = 0;
         assert_int_equal(loop_run(f->loop), 0);
