@@ -116,9 +116,7 @@ def buffers_that_are_being_drawn(t):
     """A frame is shown when the client's GPU has drawn it, not before."""
     vm = Vm(t, gpu=GPU)
     guest = vm.boot(f"WINDOW=fenced exec python3 {HERE}/dmabuf.py 5 >drawn")
-    vm.touch("5")
-    expected = draw.ppm_pixels(1280, 720, 5)
-    t.wait(lambda: vm.compositor.grab().endswith(expected) or not guest.alive, "the picture", 60)
+    vm.picture(5, guest=guest)
     t.has(b"waits\n", vm.read("drawn"), "what the client saw")
     t.lacks(b"does not wait", vm.read("drawn"), "what the client saw")
 
@@ -184,9 +182,7 @@ def a_file_that_shrinks(t):
     """An application that truncates its pool's file is told so; the daemons and other applications live."""
     vm = Vm(t, gpu=GPU)
     guest = vm.boot(f"python3 {HERE}/truncate.py >truncated 2>&1; exec python3 {HERE}/draw.py 1 >drawn")
-    vm.touch("1")
-    expected = draw.ppm_pixels(1280, 720, 1)
-    t.wait(lambda: vm.compositor.grab().endswith(expected) or not guest.alive, "the other's picture", 60)
+    vm.picture(1, "the other's picture", guest=guest)
     t.has("truncated", vm.read("truncated").decode(), "the first one's error")
 
 
@@ -217,9 +213,7 @@ def the_device_dies(t):
     vm = Vm(t, gpu=f"sh -c 'echo $$ >{pid}; exec \"$@\"' sh {GPU}")
     guest = vm.boot(f"python3 {HERE}/draw.py 1 >before & until [ -e 2 ]; do sleep 0.1; done; "
                     f"exec python3 {HERE}/draw.py 2 >drawn")
-    vm.touch("1")
-    expected = draw.ppm_pixels(1280, 720, 1)
-    t.wait(lambda: vm.compositor.grab().endswith(expected) or not guest.alive, "the first picture", 60)
+    vm.picture(1, guest=guest)
     with open(pid) as f:
         os.kill(int(f.read()), signal.SIGKILL)
     t.wait(lambda: "the VM's GPU device is gone" in vm.host.log(), "the host's log says so")

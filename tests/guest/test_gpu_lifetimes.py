@@ -104,8 +104,7 @@ def daemons_that_crash(t):
     vm.compositor.no_windows()
     vm.picture(3, "after the guest's end", guest=guest)
     t.eq(vm.host.log().count(BOUND), 2, "bindings")
-    guest.kill()
-    t.wait(lambda: vm.host.log().count(" ended: sent ") == 2, "the clients end")
+    vm.end(guest, clients=2)
     no_pixels_crossed(t, vm, 2)
 
 
@@ -116,9 +115,7 @@ def more_buffers_than_the_gpu_gives(t):
     guest = vm.boot(f"exec python3 {HERE}/tiles.py 1 2 4")
     for generation in (1, 2, 4):        # the second may come while the host is still letting go of the first one's
         vm.picture(generation, guest=guest)
-    guest.kill()
-    t.wait(lambda: " ended: sent " in vm.host.log(), "the host counts what it received")
-    counts = counters(vm.host.log())
+    counts = counters(vm.end(guest))
     t.ok(counts["received"] < 1.5 * PIXELS and counts["copied"] > 2.5 * PIXELS, f"most went by the GPU: {counts}")
 
 

@@ -110,9 +110,7 @@ def as_if_direct(t, name, ways, **options):
         for generation, picture in enumerate(pictures, 1):
             vm.touch(str(generation))
             sway.shows(picture, f"{name}, {way}: picture {generation}", 60)
-        guest.kill()
-        t.wait(lambda: " ended: sent " in vm.host.log(), "the host counts what it received")
-        counts = counters(vm.host.log())
+        counts = counters(vm.end(guest))
         t.ok(counts["received"] < 32 << 10 < counts["copied"], f"no pixels crossed the link: {counts}")
         sway.shows(empty, "the guest's client is gone")
 

@@ -12,7 +12,6 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 from harness import main, test  # noqa: E402
 from harness.stack import TOKEN  # noqa: E402
 
-import draw  # noqa: E402
 from vm import BOOT, GPU, HERE, Vm, counters, need_gpu  # noqa: E402
 
 GUEST = os.environ.get("WAYVSOCK_GUEST", "")
@@ -72,20 +71,13 @@ def a_device_that_nobody_named(t):
            if os.path.exists(f"{run}/wayvsock-gpu") else False, "the others export")
     others[0].kill()  # its socket stays
     vm = Vm(t)
-    vm.host.kill()
-    os.unlink(vm.path("vsock_1100"))
     vm.gpu = ["-g", f"env XDG_RUNTIME_DIR={run} {GPU}"]
-    with open(vm.config, "a") as f:
-        f.write("gpu = auto\n")
-    vm.start_host()
+    vm.restart_host(lambda config: config + "gpu = auto\n")
     guest = vm.boot(f"exec python3 {HERE}/draw.py 1 >drawn")
-    vm.touch("1")
-    expected = draw.ppm_pixels(1280, 720, 1)
-    t.wait(lambda: vm.compositor.grab().endswith(expected) or not guest.alive, "the picture", 60)
-    guest.kill()
-    t.wait(lambda: " ended: sent " in vm.host.log(), "the host counts what it received")
-    t.has("the VM's device exports at", vm.host.log(), "the host's log")
-    counts = counters(vm.host.log())
+    vm.picture(1, guest=guest)
+    log = vm.end(guest)
+    t.has("the VM's device exports at", log, "the host's log")
+    counts = counters(log)
     t.ok(counts["received"] < 64 << 10, f"no pixels among the bytes received: {counts}")
 
 

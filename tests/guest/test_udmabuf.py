@@ -174,35 +174,29 @@ def screen_copies_in_many_pieces(t):
     capture(t, 1100 * PAGE)
 
 
-@test(timeout=120)
-def the_device_dies(t):
+def harm(t, what, rule):
     """The client whose pages the compositor holds ends, and its window goes; another client goes on."""
     rig = Rig(t)
     rig.picture(1)
     check = rig.bystander()
-    rig.gpu.kill()
-    t.has("(GPU rule: device)", rig.client.ended(), "the client's error")
+    what(rig)
+    t.has(f"(GPU rule: {rule})", rig.client.ended(), "the client's error")
     check()
+
+
+@test(timeout=120)
+def the_device_dies(t):
+    harm(t, lambda rig: rig.gpu.kill(), "device")
 
 
 @test(timeout=120)
 def the_driver_starts_anew(t):
-    rig = Rig(t)
-    rig.picture(1)
-    check = rig.bystander()
-    rig.vgpu.reset()
-    t.has("(GPU rule: epoch)", rig.client.ended(), "the client's error")
-    check()
+    harm(t, lambda rig: rig.vgpu.reset(), "epoch")
 
 
 @test(timeout=120)
 def the_resource_is_destroyed(t):
-    rig = Rig(t)
-    rig.picture(1)
-    check = rig.bystander()
-    rig.vgpu.unref(1)
-    t.has("(GPU rule: generation)", rig.client.ended(), "the client's error")
-    check()
+    harm(t, lambda rig: rig.vgpu.unref(1), "generation")
 
 
 @test(timeout=120)

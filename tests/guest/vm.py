@@ -110,8 +110,12 @@ title-prefix = "[vm] "
         self.guest = self.boot(drawn, guest_args=guest_args)
         for generation in generations:
             self.picture(generation, guest=self.guest)
-        self.guest.kill()
-        self.t.wait(lambda: " ended: sent " in self.host.log(), "the host counts what it received")
+        return self.end(self.guest)
+
+    def end(self, guest, clients=1):
+        """Kills the VM. Returns the host's log, in which is what so many clients sent."""
+        guest.kill()
+        self.t.wait(lambda: self.host.log().count(" ended: sent ") >= clients, "the host counts what it received")
         return self.host.log()
 
     def guest_log(self):
