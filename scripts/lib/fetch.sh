@@ -81,17 +81,25 @@ fetch_root() {
     echo "$cache/$1/$2"
 }
 
+fetch_loader() { find "$1/usr/" -maxdepth 2 -name 'ld-linux*' -path '*/lib*' | head -n 1; }
+fetch_libraries() { dirname "$(find "$1/usr/lib" -name libc.so.6 | head -n 1)"; }
+
+# fetch_gl_environment ROOT: lines of a shell that have EGL look for its drivers there.
+fetch_gl_environment() {
+    echo "__EGL_VENDOR_LIBRARY_FILENAMES=$1/usr/share/glvnd/egl_vendor.d/50_mesa.json"
+    echo "LIBGL_DRIVERS_PATH=$(fetch_libraries "$1")/dri"
+    echo 'export __EGL_VENDOR_LIBRARY_FILENAMES LIBGL_DRIVERS_PATH'
+}
+
 # fetch_command ROOT PROGRAM: makes a command of a program there, with its own libraries, and prints its
 # path.
 fetch_command() {
-    local root=$1 command=$1/$2 loader
+    local root=$1 command=$1/$2
     if [[ ! -x $command ]]; then
-        loader=$(find "$root/usr/" -maxdepth 2 -name 'ld-linux*' -path '*/lib*' | head -n 1)
         # Its keyboard layouts may be newer than the system's, too.
         printf '#!/bin/sh\n%s\nexec %q --library-path %q %q "$@"\n' \
             "XKB_CONFIG_ROOT=$root/usr/share/X11/xkb; export XKB_CONFIG_ROOT" \
-            "$loader" "$(dirname "$(find "$root/usr/lib" -name libc.so.6 | head -n 1)")" \
-            "$root/usr/bin/$2" >"$command.new"
+            "$(fetch_loader "$root")" "$(fetch_libraries "$root")" "$root/usr/bin/$2" >"$command.new"
         chmod 755 "$command.new"
         mv "$command.new" "$command"
     fi

@@ -36,6 +36,11 @@ packages_tests=(
     libvirglrenderer-dev libegl-dev libgl1-mesa-dri libegl1 libgbm1 libgles2
 )
 
+# GL of another suite, unpacked beside the system's: see newer-gl and newer-weston.
+packages_newer_gl=(
+    libegl1 libegl-mesa0 libgl1-mesa-dri libgles2 libvirglrenderer1 libevent-2.1-7t64 weston
+)
+
 packages_missing() {
     local name
     for name in "$@"; do

@@ -6,6 +6,10 @@ if [[ ! ${WAYVSOCK_GUEST_TESTS:-} ]]; then
     exit 0
 fi
 here=$(dirname "$(readlink -f "$0")")
+given=()
+for name in WAYVSOCK_GPU WAYVSOCK_NEWER_GL WAYVSOCK_NEWER_WESTON; do
+    [[ ! ${!name:-} ]] || given+=(-e "$name=${!name}")
+done
 exec "$here/../../scripts/guest" -m 2G -t "${WAYVSOCK_GUEST_LIMIT:-900}" \
-    -e "WAYVSOCK_GUEST=$WAYVSOCK_GUEST" -e "WAYVSOCK_HOST=$WAYVSOCK_HOST" ${WAYVSOCK_GPU:+-e "WAYVSOCK_GPU=$WAYVSOCK_GPU"} \
+    -e "WAYVSOCK_GUEST=$WAYVSOCK_GUEST" -e "WAYVSOCK_HOST=$WAYVSOCK_HOST" "${given[@]}" \
     -e WAYVSOCK_TRANSPORT=vsock -e WAYVSOCK_TIMEOUT_SCALE=2 -- /usr/bin/python3 "$@"
