@@ -81,11 +81,16 @@ class Client(Wire):
     def get_registry(self):
         return self.create(1, "get_registry")
 
-    def bind(self, interface, version=None, name=None, registry=None):
-        """Binds the first such global (or the named one); returns the id."""
+    def look(self):
+        """Waits until all globals are known; once. The host may keep the id of the callback for itself."""
         if self.registry is None:
             self.registry = self.get_registry()
-            self.roundtrip()
+            callback = self.create(1, "sync")
+            self.wait_for(lambda: callback in self.done, "all globals")
+
+    def bind(self, interface, version=None, name=None, registry=None):
+        """Binds the first such global (or the named one); returns the id."""
+        self.look()
         if name is None:
             for name, (known, offered) in self.globals.items():
                 if known == interface:
@@ -234,7 +239,5 @@ class Window:
 
 
 def _offered(client, interface):
-    if client.registry is None:
-        client.registry = client.get_registry()
-        client.roundtrip()
+    client.look()
     return next((v for i, v in client.globals.values() if i == interface), 1)

@@ -10,6 +10,7 @@ from .proc import wait_until
 from .tap import Failure, Skip
 
 NOBODY = 65534
+FRAMEBUFFER = 1     # what to capture of weston
 
 # Sway reads this at start; no borders or titles, so that a window is its client's pixels only.
 SWAY_CONFIG = """\
@@ -40,10 +41,10 @@ class Compositor:
 
 class Weston(Compositor):
     """parent: a display that weston shows its output on, as a window; without it, it is headless.  gl: draws with GL, in
-    software, rather than with pixman.  shell: its desktop's part of weston, "kiosk" for one without panels."""
+    software, rather than with pixman.  shell: its desktop's part of weston, "kiosk" for one without panels.  config: weston.ini."""
 
     def __init__(self, context, width=1024, height=640, args=(), parent=None, gl=False, shell="desktop",
-                 command="weston"):
+                 command="weston", config=None):
         super().__init__(context)
         context.need(command)
         run = context.mkdir("nested-weston" if parent else "weston")
@@ -53,13 +54,39 @@ class Weston(Compositor):
             backend, shell = backend + "-backend.so", shell + "-shell.so"
         self.proc = context.spawn(
             [command, f"--backend={backend}", f"--shell={shell}", *([] if gl else ["--use-pixman"]), f"--width={width}",
-             f"--height={height}", "--socket=w", "--idle-time=0", "--no-config", *args],
+             f"--height={height}", "--socket=w", "--idle-time=0", *args,
+             f"--config={context.write('weston.ini', config)}" if config else "--no-config"],
             context.env(XDG_RUNTIME_DIR=run, WAYLAND_DISPLAY=parent, LIBGL_ALWAYS_SOFTWARE="1" if gl else None), name="weston")
         self.proc.is_compositor = not parent
         self.socket = os.path.join(run, "w")
         wait_until(lambda: os.path.exists(self.socket) or not self.proc.alive, "weston's socket")
         if not self.proc.alive:
             raise Skip("weston does not run here")
+
+    def grab(self):
+        """A screenshot as the bytes of a PPM; of a weston from 12 on that was started with --debug."""
+        from .client import Client, Pool
+        with Client(self.socket) as client:
+            source = client.create(client.bind("weston_capture_v1", 1), "create", client.bind("wl_output", 1), FRAMEBUFFER)
+            fourcc, = client.wait_event("weston_capture_source_v1", "format").args
+            width, height = client.wait_event("weston_capture_source_v1", "size").args
+            pool = Pool(client, client.bind("wl_shm", 1), width * height * 4)
+            name = fourcc.to_bytes(4, "little")
+            buffer = pool.buffer(0, width, height, width * 4, {b"AR24": 0, b"XR24": 1}.get(name, fourcc))
+            said = None
+            while said != "complete":
+                start = len(client.events)
+                client.send(source, "capture", buffer)
+                said = client.wait_for(lambda: next((m.name for m in client.events[start:] if m.name in
+                                                     ("complete", "retry", "failed")), None), "weston's answer")
+                if said == "failed":
+                    raise Failure("weston takes no screenshot")
+            pixels = pool.map[:]
+            pool.close()
+        rgb = bytearray(width * height * 3)
+        for n, at in enumerate({b"R24": (2, 1, 0), b"B24": (0, 1, 2)}[name[1:]]):
+            rgb[n::3] = pixels[at::4]
+        return b"P6\n%d %d\n255\n" % (width, height) + bytes(rgb)
 
 
 class Sway(Compositor):

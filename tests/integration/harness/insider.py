@@ -149,13 +149,13 @@ class LinkClient(Client):
         self.say(memory_frame(self.memories, number, size))
         return self.memories
 
-    def buffer_of(self, shm, resource, width, height):
+    def buffer_of(self, shm, resource, width, height, form=XRGB8888, pixel=4):
         """A buffer that is a resource, as far as the host can: (buffer, memory, import)."""
-        size = width * height * 4
+        size = width * height * pixel
         number = self.import_(resource, size)
         memory = self.memory_of(number, size)
         pool = self.take(memory, shm, size)
-        buffer = self.create(pool, "create_buffer", 0, width, height, width * 4, XRGB8888)
+        buffer = self.create(pool, "create_buffer", 0, width, height, width * pixel, form)
         self.send(pool, "destroy")
         return buffer, memory, number
 

@@ -224,6 +224,17 @@ xdg_toplevel_icon_v1 1
  > destroy!
  > set_name s
  > add_buffer o i
+weston_capture_v1 1
+ > destroy!
+ > create o u n=weston_capture_source_v1
+weston_capture_source_v1 1
+ > destroy!
+ > capture o
+ < format u
+ < size i i
+ < complete
+ < retry
+ < failed s
 ext_image_capture_source_v1 1
  > destroy!
 ext_output_image_capture_source_manager_v1 1

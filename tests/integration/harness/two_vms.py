@@ -23,19 +23,19 @@ class Vms:
     """wayvsock-host with two VMs, each with a wayvsock-gpu."""
 
     def __init__(self, t, compositor, mebibytes=16, log_level="debug", names=("bad", "good"), settings="",
-                 searched=False):
-        """searched: the host has to find the devices."""
+                 searched=False, gpu=(GPU,), draws=False):
+        """searched: the host has to find the devices.  gpu: the device's command; draws: with 3D."""
         self.t = t
         self.compositor = compositor
         if not os.access(GPU, os.X_OK):
             raise Skip("WAYVSOCK_GPU must name wayvsock-gpu")
         self.gpus, self.vgpus = {}, {}
-        config, folder = "", t.mkdir("devices")
+        config, folder = "", t.mkdir(f"devices-{names[0]}")
         for seed, name in enumerate(names):
             export = os.path.join(folder, f"{seed + 1}.sock")
-            self.gpus[name] = self._start([GPU, "--socket-path", t.path(f"{name}.vhost"), "--export", export, "--log-level",
-                                           log_level], f"wayvsock-gpu-{name}")
-            self.vgpus[name] = Vgpu(t.path(f"{name}.vhost"), mebibytes, seed)
+            self.gpus[name] = self._start([*gpu, *(["--virgl"] if draws else []), "--socket-path", t.path(f"{name}.vhost"),
+                                           "--export", export, "--log-level", log_level], f"wayvsock-gpu-{name}")
+            self.vgpus[name] = Vgpu(t.path(f"{name}.vhost"), mebibytes, seed, draws)
             self.vgpus[name].create(NONCE)
             config += (f"[vm {name}]\nlisten = unix:{t.path(name)}\ngpu = {folder if searched else export}\n"
                        f"max-clients = 1000\nsecurity-context = no\n{settings}\n")
@@ -43,7 +43,7 @@ class Vms:
                                  compositor.socket, "--log-level", log_level], "wayvsock-host")
 
     def _start(self, argv, name):
-        notify = Notify(self.t.path(f"{name}.notify"))
+        notify = Notify(self.t.path(f"{len(self.t.procs)}-{name}.notify"))
         proc = self.t.spawn(argv, self.t.env(NOTIFY_SOCKET=notify.path), name=name)
         proc.is_daemon = True
         self.t.wait(lambda: notify.ready() or not proc.alive, f"{name} is ready")

@@ -25,15 +25,21 @@ GET_FEATURES, SET_FEATURES, SET_OWNER, SET_MEM_TABLE = 1, 2, 3, 5
 SET_VRING_NUM, SET_VRING_ADDR, SET_VRING_BASE, SET_VRING_KICK, SET_VRING_CALL = 8, 9, 10, 12, 13
 GET_PROTOCOL_FEATURES, SET_PROTOCOL_FEATURES, SET_VRING_ENABLE, RESET_DEVICE = 15, 16, 18, 34
 NEED_REPLY = 8
-UUID, BLOB, PROTOCOL_FEATURES, VERSION_1 = 1 << 2, 1 << 3, 1 << 30, 1 << 32
+VIRGL, UUID, BLOB, PROTOCOL_FEATURES, VERSION_1 = 1 << 0, 1 << 2, 1 << 3, 1 << 30, 1 << 32
 
 CREATE_2D, UNREF, ATTACH, DETACH, ASSIGN_UUID, CREATE_BLOB = 0x101, 0x102, 0x106, 0x107, 0x10b, 0x10c
+CTX_CREATE, CTX_ATTACH, CREATE_3D, TRANSFER_TO_HOST_3D, SUBMIT_3D = 0x200, 0x202, 0x204, 0x205, 0x207
+FENCE = 1                                               # a command's flag: the answer comes when all is drawn
 OK, OK_UUID = 0x1100, 0x1105
 GUEST_MEMORY, SHAREABLE = 1, 2                          # a blob's memory, its flag
+B8G8R8A8, B8G8R8X8, R8G8B8A8, RGB565 = 1, 2, 67, 7      # formats of pictures
+TEXTURE_2D, DRAWN_ON, SAMPLED = 2, 1 << 1, 1 << 3       # what a picture of the GPU is, and its uses
+UPSIDE_DOWN = 1                                         # its flag: the first row is the last
 
 
 class Vgpu:
-    def __init__(self, path, mebibytes=16, seed=1):
+    def __init__(self, path, mebibytes=16, seed=1, draws=False):
+        """draws: the device is to draw for the guest (3D)."""
         self.size = mebibytes << 20
         self.fd = os.memfd_create("guest-ram", os.MFD_ALLOW_SEALING | os.MFD_CLOEXEC)
         os.ftruncate(self.fd, self.size)
@@ -45,6 +51,7 @@ class Vgpu:
         random.Random(seed).shuffle(self.free_pages)    # as in a guest that has run for a while
         self.resources = {}                             # id → pages
         self.path = path
+        self.draws = draws
         self.socket = None
         self.connect()
 
@@ -76,7 +83,7 @@ class Vgpu:
         """The machine starts: a new connection, a new driver."""
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.socket.connect(self.path)
-        wanted = VERSION_1 | PROTOCOL_FEATURES | UUID | BLOB
+        wanted = VERSION_1 | PROTOCOL_FEATURES | UUID | BLOB | (VIRGL if self.draws else 0)
         if self._get(GET_FEATURES) & wanted != wanted:
             raise Failure("the device lacks features")
         self._send(SET_PROTOCOL_FEATURES, struct.pack("<Q", self._get(GET_PROTOCOL_FEATURES)))
@@ -117,9 +124,9 @@ class Vgpu:
 
     # -- the control queue
 
-    def submit(self, kind, payload):
+    def submit(self, kind, payload, context=0, flags=0):
         """Queues a command; wait() has its answer."""
-        command = struct.pack("<IIQII", kind, 0, 0, 0, 0) + payload
+        command = struct.pack("<IIQII", kind, flags, 0, context, 0) + payload
         while not self.free_slots:
             self._take_answers(20)
         slot = self.free_slots.pop()
@@ -166,8 +173,8 @@ class Vgpu:
             raise Failure("the device does not answer a command")
         return answer
 
-    def command(self, kind, payload):
-        answer = self.wait(self.submit(kind, payload))
+    def command(self, kind, payload, context=0, flags=0):
+        answer = self.wait(self.submit(kind, payload, context, flags))
         if answer not in (OK, OK_UUID):
             raise Failure(f"command {kind:#x}: answer {answer:#x}")
 
@@ -211,6 +218,32 @@ class Vgpu:
             self.command(ATTACH, struct.pack("<II", number, len(pages)) + self._entries(pages))
         if uuid:
             self.command(ASSIGN_UUID, struct.pack("<II", number, 0))
+
+    def create_picture(self, number, width, height, kind=B8G8R8X8, flags=0):
+        """What Mesa makes for a window: in the host's memory, with pages of the guest to fill it from."""
+        self.command(CREATE_3D, struct.pack("<12I", number, TEXTURE_2D, kind, DRAWN_ON | SAMPLED, width, height, 1, 1, 0, 0,
+                                            flags, 0))
+        self.resources[number] = pages = self.take_pages((width * height * 4 + PAGE - 1) // PAGE)
+        self.command(ATTACH, struct.pack("<II", number, len(pages)) + self._entries(pages))
+        self.command(ASSIGN_UUID, struct.pack("<II", number, 0))
+
+    def draw(self, number, width, height, pixels):
+        """Has all of the picture be these pixels."""
+        self.write(number, pixels)
+        self.command(TRANSFER_TO_HOST_3D, struct.pack("<6IQ4I", 0, 0, 0, width, height, 1, 0, number, 0,
+                                                      len(pixels) // height, 0))
+
+    def create_context(self, context, numbers):
+        """One that draws on these pictures."""
+        self.command(CTX_CREATE, struct.pack("<II64s", 4, 0, b"test"), context)
+        for number in numbers:
+            self.command(CTX_ATTACH, struct.pack("<II", number, 0), context)
+
+    def draw_commands(self, context, *commands):
+        """Has them carried out to the end: each is (virgl's number, its kind of object, words)."""
+        words = b"".join(struct.pack("<I", number | kind << 8 | len(payload) // 4 << 16) + payload
+                         for number, kind, payload in commands)
+        self.command(SUBMIT_3D, struct.pack("<II", len(words), 0) + words, context, FENCE)
 
     def detach(self, number):
         self.command(DETACH, struct.pack("<II", number, 0))
