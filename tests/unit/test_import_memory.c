@@ -1,85 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* Memory that is a resource of the guest's GPU: the guest's pages where the device can give them (a
  * memfd stands for a udmabuf here, since the machine that builds may make none), else a mirror. */
-#include "tests/unit/export_fake.h"
+#include "tests/unit/imports_client.h"
 
-#include "common/memory.h"
 #include "common/wl-shm.h"
-
-#define SIZE 65536u
-
-static struct {
-    struct imports imports;
-    struct memory *memory;
-    unsigned idle, back, released, failed;
-    enum import_rule rule;
-    char text[320];
-} C;
-
-static void on_idle(void *user)
-{
-    (void)user;
-    C.idle++;
-}
-
-static void on_back(void *user)
-{
-    (void)user;
-    C.back++;
-}
-
-static void on_released(void *user, uint32_t id)
-{
-    (void)user;
-    assert_int_equal(id, 1);
-    C.released++;
-}
-
-static void on_failed(void *user, enum import_rule rule, const char *text)
-{
-    (void)user;
-    C.failed++;
-    C.rule = rule;
-    snprintf(C.text, sizeof(C.text), "%s", text);
-}
-
-static const struct imports_ops ops = {
-    .idle = on_idle, .copied_back = on_back, .released = on_released, .failed = on_failed};
-
-static int setup(void **state)
-{
-    (void)state;
-    log_init("test", LOG_LEVEL_ERROR);
-    fake_start();
-    session_start();
-    session_bind();
-    memset(&C, 0, sizeof(C));
-    imports_init(&C.imports, S.handles, &ops, &C);
-    return 0;
-}
 
 static int setup_with_pages(void **state)
 {
-    int r = setup(state);
+    int r = client_start(state);
     F.pages = fd_memfd("pages", SIZE);
     return r;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    imports_stop(&C.imports);
-    memory_unref(C.memory);
-    imports_finish(&C.imports);
-    session_stop();
-    fake_stop();
-    return 0;
-}
-
-static bool is_idle(void *user)
-{
-    (void)user;
-    return !C.imports.waiting || C.failed;
 }
 
 static enum import_rule make(uint64_t size)
@@ -91,10 +21,9 @@ static enum import_rule make(uint64_t size)
 /* Import 1, of the whole resource, and memory that is it. */
 static void begin(void)
 {
-    struct link_import said = {1, 7, SIZE};
-    assert_int_equal(imports_add(&C.imports, &said, C.text, sizeof(C.text)), IMPORT_OK);
+    assert_int_equal(add(1, 7, SIZE), IMPORT_OK);
     assert_false(imports_may_go_on(&C.imports, LINK_MEM_IMPORT)); /* before the device answered */
-    turn_until(F.loop, is_idle, NULL);
+    settle();
     assert_true(imports_may_go_on(&C.imports, LINK_MEM_IMPORT));
     assert_int_equal(make(SIZE), IMPORT_OK);
     C.memory->import = 1;
@@ -168,10 +97,9 @@ static void test_pages_do_not_move(void **state)
 static void test_pages_of_another_import(void **state)
 {
     (void)state;
-    struct link_import said = {2, 7, SIZE};
     begin();
-    assert_int_equal(imports_add(&C.imports, &said, C.text, sizeof(C.text)), IMPORT_OK);
-    turn_until(F.loop, is_idle, NULL);
+    assert_int_equal(add(2, 7, SIZE), IMPORT_OK);
+    settle();
     struct link_mem_copy what = {
         .to = {.row = 16, .rows = 1, .stride = 16}, .import = 2, .source_stride = 16};
     assert_int_equal(imports_copy(&C.imports, C.memory, &what, C.text, sizeof(C.text)),
@@ -191,6 +119,7 @@ static void test_released_after_the_memory(void **state)
     C.memory = NULL;
     turn_times(F.loop, 10);
     assert_int_equal(C.released, 1);
+    assert_int_equal(C.last_released, 1);
     assert_int_equal(F.seen[EXPORT_RELEASE], 1);
 }
 
@@ -221,9 +150,8 @@ static void test_pages_that_nobody_takes(void **state)
     (void)state;
     int before = count_fds();
     for (uint32_t id = 1; id <= 200; id++) {
-        struct link_import said = {id, 7, SIZE};
-        assert_int_equal(imports_add(&C.imports, &said, C.text, sizeof(C.text)), IMPORT_OK);
-        turn_until(F.loop, is_idle, NULL);
+        assert_int_equal(add(id, 7, SIZE), IMPORT_OK);
+        settle();
     }
     assert_in_range(count_fds() - before, 1, 64);
     struct link_mem_import said = {.id = 1, .import = 200, .size = SIZE};
@@ -285,7 +213,7 @@ static void test_a_mirror_is_copied_to(void **state)
     begin();
     assert_false(C.memory->shared);
     assert_int_equal(copy(128, 128, 64, 64), IMPORT_OK);
-    turn_until(F.loop, is_idle, NULL);
+    settle();
     assert_int_equal(C.memory->map[128], 0xc0);
     assert_int_equal(C.memory->map[128 + 16], 0);
     unsigned next = S.answers + 1;
@@ -358,9 +286,8 @@ static void test_back_that_the_device_refuses(void **state)
 static void test_memory_within_the_import(void **state)
 {
     (void)state;
-    struct link_import said = {1, 7, SIZE - 4096};
-    assert_int_equal(imports_add(&C.imports, &said, C.text, sizeof(C.text)), IMPORT_OK);
-    turn_until(F.loop, is_idle, NULL);
+    assert_int_equal(add(1, 7, SIZE - 4096), IMPORT_OK);
+    settle();
     assert_int_equal(make(SIZE - 4096 + 1), IMPORT_GEOMETRY);
     assert_int_equal(make(SIZE - 4096), IMPORT_OK);
 }
@@ -379,9 +306,8 @@ static void test_memory_of_no_import(void **state)
 static void test_memory_of_a_lost_import(void **state)
 {
     (void)state;
-    struct link_import said = {1, 7, SIZE};
-    assert_int_equal(imports_add(&C.imports, &said, C.text, sizeof(C.text)), IMPORT_OK);
-    turn_until(F.loop, is_idle, NULL);
+    assert_int_equal(add(1, 7, SIZE), IMPORT_OK);
+    settle();
     unsigned next = S.answers + 1;
     fake_hang_up();
     turn_until(F.loop, session_answered, &next);
@@ -408,8 +334,8 @@ static void test_buffers(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-#define PAGES_TEST(name) cmocka_unit_test_setup_teardown(name, setup_with_pages, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, client_start, client_stop)
+#define PAGES_TEST(name) cmocka_unit_test_setup_teardown(name, setup_with_pages, client_stop)
     const struct CMUnitTest tests[] = {
         PAGES_TEST(test_pages_need_no_copy),
         PAGES_TEST(test_pages_do_not_move),

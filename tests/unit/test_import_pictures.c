@@ -1,37 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 /* Pictures that the device draws and gives as dmabufs: the compositor gets them if it takes them,
  * which this file decides in place of trials.c, else a mirror. (A memfd stands for the dmabuf.) */
-#include "tests/unit/export_fake.h"
+#include "tests/unit/imports_client.h"
 
 #include <drm_fourcc.h>
 
-#include "common/memory.h"
 #include "common/wl-shm.h"
 #include "host-proxy/trials.h"
 
-#define SIZE 65536u
-
-struct trials {
+static struct trials {
     int refuses; /* what to ask gives */
     unsigned asked, forgotten;
     struct export_buffer picture;
     void (*answer)(void *user, bool takes);
     void *user;
-};
-
-static struct {
-    struct imports imports;
-    struct trials trials;
-    struct memory *memory;
-    unsigned idle, failed;
-    enum import_rule rule;
-    char text[320];
-} C;
+} T;
 
 int trials_ask(struct trials *t, const struct export_buffer *picture, int fd,
                void (*answer)(void *user, bool takes), void *user)
 {
-    assert_ptr_equal(t, &C.trials);
+    assert_ptr_equal(t, &T);
     assert_true(fd >= 0);
     t->asked++;
     if (t->refuses)
@@ -44,44 +32,16 @@ int trials_ask(struct trials *t, const struct export_buffer *picture, int fd,
 
 void trials_forget(struct trials *t, const void *user)
 {
-    assert_ptr_equal(t, &C.trials);
+    assert_ptr_equal(t, &T);
     assert_ptr_equal(t->user, user);
     t->forgotten++;
 }
 
-static void on_idle(void *user)
-{
-    (void)user;
-    C.idle++;
-}
-
-static void on_released(void *user, uint32_t id)
-{
-    (void)user;
-    (void)id;
-}
-
-static void on_failed(void *user, enum import_rule rule, const char *text)
-{
-    (void)user;
-    C.failed++;
-    C.rule = rule;
-    snprintf(C.text, sizeof(C.text), "%s", text);
-}
-
-static const struct imports_ops ops = {
-    .idle = on_idle, .released = on_released, .failed = on_failed};
-
 static int setup(void **state)
 {
-    (void)state;
-    log_init("test", LOG_LEVEL_ERROR);
-    fake_start();
-    session_start();
-    session_bind();
-    memset(&C, 0, sizeof(C));
-    imports_init(&C.imports, S.handles, &ops, &C);
-    C.imports.trials = &C.trials;
+    client_start(state);
+    memset(&T, 0, sizeof(T));
+    C.imports.trials = &T;
     F.pages = fd_memfd("picture", SIZE);
     F.buffer.kind = EXPORT_KIND_DMABUF;
     F.buffer.memory = EXPORT_MEMORY_HOST;
@@ -93,39 +53,16 @@ static int setup(void **state)
     return 0;
 }
 
-static int teardown(void **state)
-{
-    (void)state;
-    imports_stop(&C.imports);
-    memory_unref(C.memory);
-    imports_finish(&C.imports);
-    session_stop();
-    fake_stop();
-    return 0;
-}
-
 static bool was_asked(void *user)
 {
     (void)user;
-    return C.trials.asked > 0;
-}
-
-static bool is_idle(void *user)
-{
-    (void)user;
-    return !C.imports.waiting || C.failed;
-}
-
-static void add(void)
-{
-    struct link_import said = {1, 7, SIZE};
-    assert_int_equal(imports_add(&C.imports, &said, C.text, sizeof(C.text)), IMPORT_OK);
+    return T.asked > 0;
 }
 
 static void make(void)
 {
     struct link_mem_import said = {.id = 1, .import = 1, .size = SIZE};
-    turn_until(F.loop, is_idle, NULL);
+    settle();
     assert_int_equal(imports_memory(&C.imports, &said, &C.memory, C.text, sizeof(C.text)),
                      IMPORT_OK);
     C.memory->import = 1;
@@ -133,10 +70,10 @@ static void make(void)
 
 static void begin(bool takes)
 {
-    add();
+    assert_int_equal(add(1, 7, SIZE), IMPORT_OK);
     turn_until(F.loop, was_asked, NULL);
     assert_false(imports_may_go_on(&C.imports, LINK_MEM_IMPORT)); /* before the compositor's word */
-    C.trials.answer(C.trials.user, takes);
+    T.answer(T.user, takes);
     assert_int_equal(C.idle, 1);
     make();
 }
@@ -165,7 +102,7 @@ static void test_taken(void **state)
     (void)state;
     struct stat a, b;
     begin(true);
-    assert_true(C.trials.picture.modifier == 77 && C.trials.picture.stride[0] == 1024);
+    assert_true(T.picture.modifier == 77 && T.picture.stride[0] == 1024);
     assert_true(C.memory->shared && C.memory->late);
     assert_true(fstat(C.memory->fd, &a) == 0 && fstat(F.pages, &b) == 0 && a.st_ino == b.st_ino);
     assert_true(C.memory->picture->width == 64 && C.memory->picture->modifier == 77);
@@ -182,17 +119,17 @@ static void test_refused(void **state)
     assert_false(C.memory->shared);
     assert_null(C.memory->picture);
     assert_int_equal(copy(), IMPORT_OK);
-    turn_until(F.loop, is_idle, NULL);
+    settle();
     assert_int_equal(F.seen[EXPORT_COPY], 1);
 }
 
 static void test_not_to_be_asked(void **state)
 {
     (void)state;
-    C.trials.refuses = -ENOTSUP;
-    add();
+    T.refuses = -ENOTSUP;
+    assert_int_equal(add(1, 7, SIZE), IMPORT_OK);
     make();
-    assert_int_equal(C.trials.asked, 1);
+    assert_int_equal(T.asked, 1);
     assert_null(C.memory->picture);
 }
 
@@ -200,7 +137,7 @@ static void test_a_compositor_that_is_given_none(void **state)
 {
     (void)state;
     C.imports.trials = NULL;
-    add();
+    assert_int_equal(add(1, 7, SIZE), IMPORT_OK);
     make();
     assert_null(C.memory->picture);
 }
@@ -211,9 +148,9 @@ static void test_pages_are_no_picture(void **state)
     (void)state;
     F.buffer.kind = EXPORT_KIND_UDMABUF;
     F.buffer.memory = EXPORT_MEMORY_GUEST;
-    add();
+    assert_int_equal(add(1, 7, SIZE), IMPORT_OK);
     make();
-    assert_int_equal(C.trials.asked, 0);
+    assert_int_equal(T.asked, 0);
     assert_true(C.memory->shared && !C.memory->picture && !C.memory->late);
 }
 
@@ -224,9 +161,9 @@ static void test_pages_that_may_be_given_as_they_are(void **state)
     C.imports.linear = true;
     F.buffer.kind = EXPORT_KIND_UDMABUF;
     F.buffer.memory = EXPORT_MEMORY_GUEST;
-    add();
+    assert_int_equal(add(1, 7, SIZE), IMPORT_OK);
     make();
-    assert_int_equal(C.trials.asked, 0);
+    assert_int_equal(T.asked, 0);
     assert_true(C.memory->shared && !C.memory->picture && C.memory->late);
 }
 
@@ -246,39 +183,39 @@ static void test_rules_of_a_buffer(void **state)
 static void test_the_client_ends_while_it_is_tried(void **state)
 {
     (void)state;
-    add();
+    assert_int_equal(add(1, 7, SIZE), IMPORT_OK);
     turn_until(F.loop, was_asked, NULL);
     imports_finish(&C.imports);
-    assert_int_equal(C.trials.forgotten, 1);
+    assert_int_equal(T.forgotten, 1);
 }
 
 static void test_the_device_dies_while_it_is_tried(void **state)
 {
     (void)state;
-    add();
+    assert_int_equal(add(1, 7, SIZE), IMPORT_OK);
     turn_until(F.loop, was_asked, NULL);
     fake_hang_up();
-    turn_until(F.loop, is_idle, NULL);
+    settle();
     assert_int_equal(C.failed, 1);
     assert_int_equal(C.rule, IMPORT_DEVICE);
-    assert_int_equal(C.trials.forgotten, 1);
+    assert_int_equal(T.forgotten, 1);
 }
 
 static void test_the_resource_goes_while_it_is_tried(void **state)
 {
     (void)state;
     struct link_mem_import said = {.id = 1, .import = 1, .size = SIZE};
-    add();
+    assert_int_equal(add(1, 7, SIZE), IMPORT_OK);
     turn_until(F.loop, was_asked, NULL);
     fake_event_gone(1);
     turn_times(F.loop, 10);
-    C.trials.answer(C.trials.user, true);
+    T.answer(T.user, true);
     assert_int_equal(C.idle, 1);
     assert_int_equal(imports_memory(&C.imports, &said, &C.memory, C.text, sizeof(C.text)),
                      IMPORT_GENERATION);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, client_stop)
 
 int main(void)
 {

@@ -1,78 +1,26 @@
 /* SPDX-License-Identifier: MIT */
 /* What a guest may say about its GPU's resources: a client for which every rule holds, and for each
  * rule one that breaks only it. */
-#include "tests/unit/export_fake.h"
+#include "tests/unit/imports_client.h"
 
 #include <drm_fourcc.h>
 
-#include "common/memory.h"
-
 #define ROW 16u
 #define ROWS 4u
-#define SIZE 65536u
-
-static struct {
-    struct imports imports;
-    struct memory *memory;
-    unsigned idle, released, failed;
-    uint32_t last_released;
-    enum import_rule rule;
-    char text[320];
-} C;
-
-static void on_idle(void *user)
-{
-    assert_ptr_equal(user, &C);
-    C.idle++;
-}
-
-static void on_released(void *user, uint32_t id)
-{
-    assert_ptr_equal(user, &C);
-    C.released++;
-    C.last_released = id;
-}
-
-static void on_failed(void *user, enum import_rule rule, const char *text)
-{
-    assert_ptr_equal(user, &C);
-    C.failed++;
-    C.rule = rule;
-    snprintf(C.text, sizeof(C.text), "%s", text);
-}
-
-static const struct imports_ops ops = {
-    .idle = on_idle, .released = on_released, .failed = on_failed};
 
 static int setup(void **state)
 {
-    (void)state;
-    log_init("test", LOG_LEVEL_ERROR);
-    fake_start();
-    session_start();
-    session_bind();
-    memset(&C, 0, sizeof(C));
+    client_start(state);
     C.memory = memory_create(4 * SIZE);
     assert_non_null(C.memory);
-    imports_init(&C.imports, S.handles, &ops, &C);
     return 0;
 }
 
 static int teardown(void **state)
 {
-    (void)state;
     imports_finish(&C.imports);
     assert_int_equal(C.memory->refs, 1);
-    memory_unref(C.memory);
-    session_stop();
-    fake_stop();
-    return 0;
-}
-
-static enum import_rule add(uint32_t id, uint32_t resource, uint64_t size)
-{
-    struct link_import said = {id, resource, size};
-    return imports_add(&C.imports, &said, C.text, sizeof(C.text));
+    return client_stop(state);
 }
 
 static enum import_rule copy_at(uint32_t import, uint64_t source)
@@ -83,17 +31,6 @@ static enum import_rule copy_at(uint32_t import, uint64_t source)
         .source_stride = 64,
         .source_offset = source};
     return imports_copy(&C.imports, C.memory, &copy, C.text, sizeof(C.text));
-}
-
-static bool is_idle(void *user)
-{
-    (void)user;
-    return !C.imports.waiting || C.failed;
-}
-
-static void settle(void)
-{
-    turn_until(F.loop, is_idle, NULL);
 }
 
 /* The client ended for this, once, with words that name the rule; nothing of the device was kept.
@@ -297,7 +234,7 @@ static void test_rule_session_without_device(void **state)
     (void)state;
     struct imports none;
     struct link_import said = {1, 7, SIZE};
-    imports_init(&none, NULL, &ops, &C);
+    imports_init(&none, NULL, &client_ops, &C);
     assert_refused(IMPORT_SESSION, imports_add(&none, &said, C.text, sizeof(C.text)));
     imports_finish(&none);
 }
