@@ -16,6 +16,7 @@
 #include "common/export-folder.h"
 #include "common/fd.h"
 #include "common/loop.h"
+#include "host-proxy/gpu/commands.h"
 #include "host-proxy/gpu/guest-ram.h"
 #include "host-proxy/gpu/options.h"
 #include "host-proxy/gpu/renderer.h"
@@ -109,6 +110,39 @@ static bool check_render_node(const struct gpu_options *options)
     return fd >= 0;
 }
 
+#if WITH_VIRGL
+/* With a picture like a window's. */
+static void check_dmabuf(struct renderer *renderer)
+{
+    static const struct renderer_resource picture = {
+        .id = 1,
+        .target = 2, /* 2D */
+        .format = VIRTIO_GPU_FORMAT_B8G8R8A8_UNORM,
+        .bind = 1 << 1 | 1 << 3, /* drawn on, and sampled */
+        .width = 64,
+        .height = 64,
+        .depth = 1,
+        .array_size = 1,
+    };
+    struct renderer_layout layout = {0};
+    char text[100];
+    int fd = -1;
+    if (renderer->ops->resource_create(renderer, &picture) == 0) {
+        fd = renderer->ops->export(renderer, picture.id, &layout);
+        renderer->ops->resource_destroy(renderer, picture.id);
+    }
+    if (fd < 0) {
+        checks_note("EGL gives no dmabufs, pictures are read back for the compositor (in software, "
+                    "Mesa has them from 24.1 on, with /dev/udmabuf)");
+        return;
+    }
+    snprintf(text, sizeof(text), "dmabufs of pictures (format %.4s, modifier %#llx)",
+             (const char *)&layout.fourcc, (unsigned long long)layout.modifier);
+    checks_line(true, text, "");
+    fd_close(fd);
+}
+#endif
+
 /* Starts what would draw. */
 static bool check_drawing(const struct gpu_options *options)
 {
@@ -122,8 +156,10 @@ static bool check_drawing(const struct gpu_options *options)
     snprintf(text, sizeof(text), "3D, drawn %s%s", options->render_node ? "on " : "in software",
              options->render_node ? options->render_node : "");
     checks_line(renderer != NULL, text, error);
-    if (renderer)
+    if (renderer) {
+        check_dmabuf(renderer);
         renderer->ops->destroy(renderer);
+    }
     loop_destroy(loop);
     return renderer != NULL;
 #else

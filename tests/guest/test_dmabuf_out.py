@@ -12,26 +12,18 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "integration"))
 
-from harness import Skip, link, main, test, vgpu  # noqa: E402
+from harness import link, main, test, vgpu  # noqa: E402
 from harness.client import ARGB8888, Window, XRGB8888  # noqa: E402
 from harness.insider import copy_frame  # noqa: E402
 from harness.surface import noise  # noqa: E402
 from harness.two_vms import GPU, HEIGHT, WIDTH, Vms, ppm  # noqa: E402
 
-WESTON, GL = os.environ.get("WAYVSOCK_NEWER_WESTON"), os.environ.get("WAYVSOCK_NEWER_GL")
-NOTHING = bytes((0x99, 0x66, 0x33, 0)) * (WIDTH * HEIGHT)
+from vm import BACKGROUND, newer_gl, newer_weston  # noqa: E402
+
+NOTHING = BACKGROUND * (WIDTH * HEIGHT)
 ABGR8888, RG16 = 0x34324241, 0x36314752
 # virgl's commands and objects.
 CREATE_OBJECT, SET_FRAMEBUFFER, CLEAR, COPY_REGION, SURFACE = 1, 5, 7, 17, 8
-
-
-def start_weston(t, renderer="gl"):
-    if not WESTON or not GL:
-        raise Skip("WAYVSOCK_NEWER_WESTON and WAYVSOCK_NEWER_GL do not name any")
-    if not os.access("/dev/udmabuf", os.R_OK | os.W_OK):
-        raise Skip("this kernel has no /dev/udmabuf")
-    return t.weston(width=WIDTH, height=HEIGHT, gl=True, shell="kiosk", command=WESTON,
-                    args=("--debug", f"--renderer={renderer}"), config="[shell]\nbackground-color=0xff336699\n")
 
 
 def dmabufs(proc):
@@ -54,8 +46,8 @@ class Rig:
         self.t = t
         self.name = name
         self.pixel = pixel
-        self.weston = weston or start_weston(t)
-        self.vms = Vms(t, self.weston, names=(name,), mebibytes=32, gpu=(GL, GPU), draws=True, settings=settings)
+        self.weston = weston or newer_weston(t, WIDTH, HEIGHT)
+        self.vms = Vms(t, self.weston, names=(name,), mebibytes=32, gpu=(newer_gl(), GPU), draws=True, settings=settings)
         self.vgpu, self.gpu, self.host = self.vms.vgpus[name], self.vms.gpus[name], self.vms.host
         self.vgpu.create_picture(1, WIDTH, HEIGHT, kind, flags)
         self.client = self.vms.session(name).client(label=name.encode())
@@ -156,7 +148,7 @@ def formats(t):
 
     kinds = ((vgpu.B8G8R8X8, XRGB8888, 4), (vgpu.B8G8R8A8, XRGB8888, 4), (vgpu.B8G8R8A8, ARGB8888, 4),
              (vgpu.R8G8B8A8, ABGR8888, 4), (vgpu.RGB565, RG16, 2))
-    weston, copied = start_weston(t), []
+    weston, copied = newer_weston(t, WIDTH, HEIGHT), []
     for number, kind in enumerate(kinds):
         rig, picture = shown(weston, f"copied{number}", *kind, settings="dmabuf = no")
         copied.append(picture)
@@ -165,7 +157,7 @@ def formats(t):
     t.eq(len(set(copied)), len(kinds) - 1, "different pictures: the first two are the same")
     for number, kind in enumerate(kinds):
         weston.proc.stop()
-        weston = start_weston(t)        # which may crash when a dmabuf is gone and shared memory comes
+        weston = newer_weston(t, WIDTH, HEIGHT)        # which may crash when a dmabuf is gone and shared memory comes
         rig, picture = shown(weston, f"handed{number}", *kind)
         t.ok(picture == copied[number], f"the screen with a picture of format {kind[0]}, shown as {kind[1]:#x}")
         rig.handed_over()
@@ -206,7 +198,7 @@ def memory_of_the_guest(t):
 
 @test(timeout=120)
 def a_compositor_without_dmabufs(t):
-    rig = Rig(t, start_weston(t, "pixman"))
+    rig = Rig(t, newer_weston(t, WIDTH, HEIGHT, "pixman"))
     rig.picture(1)
     rig.picture(2)
     rig.read_back(2)
@@ -238,6 +230,15 @@ def the_device_dies(t):
     rig.gpu.kill()
     t.has("(GPU rule: device)", rig.client.ended(), "the client's error")
     rig.shows(NOTHING, "the window is gone")
+
+
+@test(timeout=60)
+def what_is_told_of_it(t):
+    """--check says beforehand whether there are dmabufs."""
+    check = t.run([newer_gl(), GPU, "--check", "--virgl"])
+    t.has("dmabufs of pictures (format AB24, modifier 0)", check.log(), "with udmabuf")
+    check = t.run(["setpriv", "--reuid=65534", "--clear-groups", newer_gl(), GPU, "--check", "--virgl"])
+    t.has("EGL gives no dmabufs, pictures are read back", check.log(), "of a user who may not have udmabufs")
 
 
 if __name__ == "__main__":

@@ -9,10 +9,12 @@ import subprocess
 
 import draw
 from harness.stack import TOKEN
+from harness.tap import Skip
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 GPU = os.environ.get("WAYVSOCK_GPU", "")
 BOOT = os.path.join(HERE, "..", "..", "scripts", "guest")
+BACKGROUND = bytes((0x99, 0x66, 0x33, 0))       # a pixel of newer_weston()'s
 
 
 def counters(log):
@@ -148,3 +150,23 @@ def no_drawing():
     if not glob.glob("/usr/lib/*/dri/virtio_gpu_dri.so"):
         return "Mesa's driver for the guest is not installed: libgl1-mesa-dri"
     return None
+
+
+def newer_gl():
+    """The command that starts a program with GL that has dmabufs in software, in a kernel with udmabuf."""
+    if not os.access("/dev/udmabuf", os.R_OK | os.W_OK):
+        raise Skip("this kernel has no /dev/udmabuf")
+    command = os.environ.get("WAYVSOCK_NEWER_GL")
+    if not command:
+        raise Skip("WAYVSOCK_NEWER_GL does not name a command")
+    return command
+
+
+def newer_weston(t, width, height, renderer="gl"):
+    """A weston with such GL (or without), whose windows are as large as the screen."""
+    newer_gl()
+    command = os.environ.get("WAYVSOCK_NEWER_WESTON")
+    if not command:
+        raise Skip("WAYVSOCK_NEWER_WESTON does not name a command")
+    return t.weston(width=width, height=height, gl=True, shell="kiosk", command=command,
+                    args=("--debug", f"--renderer={renderer}"), config="[shell]\nbackground-color=0xff336699\n")
