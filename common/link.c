@@ -378,13 +378,54 @@ static ssize_t receive_hello(struct link *link, uint8_t *at, size_t size)
     return n;
 }
 
+/* The ways to receive: how many bytes came, 0: the connection is at its end, or -errno. */
+
+static ssize_t receive_rows(struct link *link)
+{
+    size_t rows;
+    ssize_t n = read_rows(link, &rows);
+    if (n < 0 && (errno == EFAULT || errno == ENOMEM)) {
+        memory_unref(link->bulk.memory);
+        link->bulk.memory = NULL;
+        return -EAGAIN; /* drops the rest with the next turn */
+    }
+    if (n <= 0)
+        return n < 0 ? -errno : 0;
+    link->received += (uint64_t)n;
+    size_t into = (size_t)n < rows ? (size_t)n : rows;
+    link->bulk.left -= into;
+    link->bulk.done += into;
+    if (!link->bulk.left) {
+        memory_unref(link->bulk.memory);
+        link->bulk.memory = NULL;
+    }
+    deliver(link, rx, (size_t)n - into);
+    return n;
+}
+
+/* -ENOTSUP: not for this stream. */
+static ssize_t receive_spliced(struct link *link)
+{
+    if (!link->bulk.left || !link->bulk.sink || !link->splice)
+        return -ENOTSUP;
+    ssize_t n = link->bulk.sink->splice(link->bulk.sink, link->fd, link->bulk.left);
+    if (n <= 0)
+        return n;
+    link->received += (uint64_t)n;
+    link->bulk.left -= (uint64_t)n;
+    if (!link->bulk.left)
+        link->bulk.sink = NULL;
+    deliver(link, NULL, 0);
+    return n;
+}
+
 /* Reads on for a large frame; delivers it when it is whole. */
-static ssize_t collect(struct link *link)
+static ssize_t receive_large(struct link *link)
 {
     ssize_t n = recv(link->fd, link->pending + link->pending_n,
                      link->pending_room - link->pending_n, MSG_DONTWAIT);
     if (n <= 0)
-        return n;
+        return n < 0 ? -errno : 0;
     link->received += (uint64_t)n;
     link->pending_n += (size_t)n;
     if (link->pending_n == link->pending_room) {
@@ -397,73 +438,38 @@ static ssize_t collect(struct link *link)
     return n;
 }
 
+static ssize_t receive_frames(struct link *link)
+{
+    size_t have = link->pending_n, size = READ_SIZE;
+    if (have) {
+        memcpy(rx, link->pending, have);
+        free(link->pending);
+        link->pending = NULL;
+        link->pending_n = 0;
+    }
+    if (link->splice && link->streaming && !link->bulk.left)
+        size = have < STREAM_HEAD ? STREAM_HEAD - have : READ_SIZE;
+    ssize_t n = link->wants_descriptor ? receive_hello(link, rx + have, size)
+                                       : recv(link->fd, rx + have, size, MSG_DONTWAIT);
+    int error = errno;
+    if (n > 0) {
+        link->received += (uint64_t)n;
+        deliver(link, rx, have + (size_t)n);
+    } else if (have && n < 0) { /* nothing new: put it back */
+        parse(link, rx, have);
+    }
+    return n < 0 ? -error : n;
+}
+
 static void receive(struct link *link)
 {
     ssize_t n;
-    if (link->bulk.left && link->bulk.memory) {
-        size_t rows;
-        n = read_rows(link, &rows);
-        if (n < 0 && (errno == EFAULT || errno == ENOMEM)) {
-            memory_unref(link->bulk.memory);
-            link->bulk.memory = NULL;
-            return; /* drops the rest with the next turn */
-        }
-        if (n > 0) {
-            link->received += (uint64_t)n;
-            size_t into = (size_t)n < rows ? (size_t)n : rows;
-            link->bulk.left -= into;
-            link->bulk.done += into;
-            if (!link->bulk.left) {
-                memory_unref(link->bulk.memory);
-                link->bulk.memory = NULL;
-            }
-            deliver(link, rx, (size_t)n - into);
-            return;
-        }
-    } else if (link->bulk.left && link->bulk.sink && link->splice &&
-               (n = link->bulk.sink->splice(link->bulk.sink, link->fd, link->bulk.left)) !=
-                   -ENOTSUP) {
-        if (n > 0) {
-            link->received += (uint64_t)n;
-            link->bulk.left -= (uint64_t)n;
-            if (!link->bulk.left)
-                link->bulk.sink = NULL;
-            deliver(link, NULL, 0);
-            return;
-        }
-        errno = n < 0 ? (int)-n : 0;
-        n = n < 0 ? -1 : 0;
-    } else if (link->pending && link->pending_room) {
-        n = collect(link);
-        if (n > 0)
-            return;
-    } else {
-        size_t have = link->pending_n;
-        if (have) {
-            memcpy(rx, link->pending, have);
-            free(link->pending);
-            link->pending = NULL;
-            link->pending_n = 0;
-        }
-        size_t size = READ_SIZE;
-        if (link->splice && link->streaming && !link->bulk.left)
-            size = have < STREAM_HEAD ? STREAM_HEAD - have : READ_SIZE;
-        n = link->wants_descriptor ? receive_hello(link, rx + have, size)
-                                   : recv(link->fd, rx + have, size, MSG_DONTWAIT);
-        if (n > 0) {
-            link->received += (uint64_t)n;
-            deliver(link, rx, have + (size_t)n);
-            return;
-        }
-        if (have && n < 0) { /* nothing new: put it back */
-            int error = errno;
-            parse(link, rx, have);
-            errno = error;
-        }
-    }
-    if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
-        return;
-    closed(link, n < 0 ? -errno : 0, 0);
+    if (link->bulk.left && link->bulk.memory)
+        n = receive_rows(link);
+    else if ((n = receive_spliced(link)) == -ENOTSUP)
+        n = link->pending && link->pending_room ? receive_large(link) : receive_frames(link);
+    if (n <= 0 && n != -EAGAIN && n != -EINTR)
+        closed(link, (int)n, 0);
 }
 
 static void drop(struct link *link)
