@@ -67,10 +67,20 @@ static enum relay_verdict hook(struct relay *r, struct wl_message *m, bool event
     return v == RELAY_PASS ? policy_hook(c->vm->config, r, m) : v;
 }
 
+/* Who may copy the screen may do so into any shared memory. */
+static bool linear_dmabufs(const struct vm *vm)
+{
+    return vm->config->dmabuf == DMABUF_LINEAR &&
+           handles_features(vm->handles) & EXPORT_FEATURE_UDMABUF &&
+           !allow_global(vm->config, "zwlr_screencopy_manager_v1") &&
+           !allow_global(vm->config, "ext_image_copy_capture_manager_v1");
+}
+
 static void hidden(struct relay *r, const struct wl_message *m, const struct wl_iface *iface)
 {
     struct client *c = r->user;
-    if (c->vm->trials)
+    const struct vm *vm = c->vm;
+    if (vm->trials && (handles_features(vm->handles) & EXPORT_FEATURE_DMABUF || linear_dmabufs(vm)))
         dmabufs_global(&c->dmabufs, m, iface);
 }
 
@@ -80,10 +90,7 @@ static bool keep_id(struct relay *r, uint32_t id)
     if (!dmabufs_keep_id(&c->dmabufs, r, id))
         return false;
     c->imports.trials = c->vm->trials;
-    /* Who may copy the screen may do so into any shared memory. */
-    c->imports.linear = c->vm->config->dmabuf == DMABUF_LINEAR &&
-                        !allow_global(c->vm->config, "zwlr_screencopy_manager_v1") &&
-                        !allow_global(c->vm->config, "ext_image_copy_capture_manager_v1");
+    c->imports.linear = linear_dmabufs(c->vm);
     return true;
 }
 

@@ -53,6 +53,7 @@ struct handles {
     struct loop_timer *retry;
     uint64_t epoch;
     uint8_t device[16]; /* the device at the other end: its process */
+    uint32_t features;  /* its */
     bool had;           /* the guest has shown that it holds that one */
     unsigned probes;
     uint8_t nonce[EXPORT_NONCE_SIZE];
@@ -135,6 +136,11 @@ void handles_destroy(struct handles *h)
 bool handles_bound(const struct handles *h)
 {
     return h && h->state == HANDLES_BOUND;
+}
+
+uint32_t handles_features(const struct handles *h)
+{
+    return handles_bound(h) ? h->features : 0;
 }
 
 void handles_join(struct handles *h, struct handles_user *user)
@@ -252,6 +258,7 @@ static void know_device(struct handles *h, const struct export_welcome *welcome)
 {
     h->had = h->had && memcmp(h->device, welcome->device, sizeof(h->device)) == 0;
     memcpy(h->device, welcome->device, sizeof(h->device));
+    h->features = welcome->features;
 }
 
 /* A nonce may get into the memory of another VM: as a picture, for instance. So a device stays with

@@ -45,6 +45,7 @@ void handles_end(struct handles *handles); /* the session is over; no callback b
 /* The guest's answer to probe(): 0: it has no (more) device to offer. -EPROTO: nobody asked. */
 int handles_probed(struct handles *handles, uint32_t resource);
 bool handles_bound(const struct handles *handles);
+uint32_t handles_features(const struct handles *handles); /* EXPORT_FEATURE_*; 0 unless bound */
 
 void handles_join(struct handles *handles, struct handles_user *user);
 void handles_leave(struct handles *handles, struct handles_user *user);

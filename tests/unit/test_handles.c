@@ -22,8 +22,10 @@ static int teardown(void **state)
 static void test_the_right_resource_binds(void **state)
 {
     (void)state;
+    assert_int_equal(handles_features(S.handles), 0);
     session_bind();
     assert_int_equal(F.seen[EXPORT_BIND], 1);
+    assert_int_equal(handles_features(S.handles), F.welcome.features);
 }
 
 static void test_each_probe_has_another_nonce(void **state)
