@@ -156,9 +156,7 @@ int host_config_parse_timeout(const char *text, uint32_t *ret_seconds, char *err
     return 0;
 }
 
-/* Whether both are the same listener: a hybrid socket's is the Unix socket PATH_PORT, however it
- * was named. */
-static bool same_listener(const struct address *a, const struct address *b)
+bool host_config_same_listener(const struct address *a, const struct address *b)
 {
     char texts[2][sizeof(a->path) + 16];
     const struct address *both[2] = {a, b};
@@ -179,7 +177,7 @@ static const struct address *find_listener(const struct address *list, size_t n,
                                            const struct address *address)
 {
     for (size_t i = 0; i < n; i++) {
-        if (same_listener(&list[i], address))
+        if (host_config_same_listener(&list[i], address))
             return &list[i];
     }
     return NULL;

@@ -95,5 +95,8 @@ int host_config_complete(struct host_config *config, char *error, size_t error_s
  * known by its CID. */
 const struct vm_config *host_config_owner(const struct host_config *config,
                                           const struct address *address);
+/* Whether both are the same listener: a hybrid socket's is the Unix socket PATH_PORT, however it
+ * was named. */
+bool host_config_same_listener(const struct address *a, const struct address *b);
 /* NULL: nothing names that CID. */
 const struct vm_config *host_config_vm_of_cid(const struct host_config *config, uint32_t cid);

@@ -32,6 +32,7 @@ struct entrance {
     struct gate *gate;
     struct entrance *next;
     struct listener *listener;
+    struct address address;
     struct vm *vm; /* whoever connects here is this VM; NULL: known by its CID */
 };
 
@@ -261,29 +262,34 @@ static void arrive(void *user, int fd)
 }
 
 /* Takes @fd. */
-static int add_entrance(struct gate *gate, int fd, struct vm *vm)
+static int add_entrance(struct gate *gate, int fd, const struct address *address, struct vm *vm)
 {
     struct entrance *e = calloc(1, sizeof(*e));
     if (!e) {
         address_unlisten(fd);
         return -ENOMEM;
     }
-    *e = (struct entrance){.gate = gate, .next = gate->entrances, .vm = vm};
+    *e = (struct entrance){.gate = gate, .next = gate->entrances, .address = *address, .vm = vm};
     gate->entrances = e;
     e->listener = listener_create(gate->loop, fd, &gate->strangers, arrive, e);
     return e->listener ? 0 : -ENOMEM;
 }
 
+/* Where systemd has not handed that socket over. */
 static int listen_on(struct gate *gate, const struct address *address, struct vm *vm, char *error,
                      size_t error_size)
 {
     char text[256];
+    for (const struct entrance *e = gate->entrances; e; e = e->next) {
+        if (host_config_same_listener(&e->address, address))
+            return 0;
+    }
     int fd = address_listen(address, error, error_size);
     if (fd < 0)
         return fd;
     log_info(vm ? &vm->subject : NULL, "listening on %s",
              address_format(address, text, sizeof(text)));
-    int r = add_entrance(gate, fd, vm);
+    int r = add_entrance(gate, fd, address, vm);
     if (r < 0)
         return error_set(r, error, error_size, "out of memory");
     return 0;
@@ -303,11 +309,11 @@ static int inherit(struct gate *gate, char *error, size_t error_size)
                 "descriptor %d, handed over by systemd, is no socket that we can listen on",
                 first + i);
         const struct vm_config *owner = host_config_owner(gate->vms->config, &address);
-        r = add_entrance(gate, first + i, owner ? vms_find(gate->vms, owner) : NULL);
+        r = add_entrance(gate, first + i, &address, owner ? vms_find(gate->vms, owner) : NULL);
         if (r < 0)
             return error_set(r, error, error_size, "out of memory");
     }
-    return n;
+    return n < 0 ? n : 0;
 }
 
 struct gate *gate_create(struct vms *vms, char *error, size_t error_size)

@@ -31,7 +31,8 @@ packages_demo=(
 
 packages_tests=(
     "${packages_demo[@]}" "${packages_guest_kernel[@]}"
-    clang llvm libclang-rt-14-dev python3 shellcheck strace systemd valgrind
+    clang llvm libclang-rt-14-dev python3 shellcheck strace valgrind
+    dbus libpam-systemd passwd systemd
     imagemagick waypipe wayland-utils wl-clipboard wtype xwayland
     libvirglrenderer-dev libegl-dev libgl1-mesa-dri libegl1 libgbm1 libgles2
 )

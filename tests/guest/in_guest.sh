@@ -1,13 +1,21 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# in_guest.sh TEST [ARG…]: runs a test program in a guest kernel; its TAP is this script's.
+# in_guest.sh [-s] TEST [ARG…]: runs a test program in a guest kernel, -s: with a systemd; its TAP is this script's.
 if [[ ! ${WAYVSOCK_GUEST_TESTS:-} ]]; then
     echo "1..0 # SKIP scripts/test runs this, it needs Debian packages of a guest kernel"
     exit 0
 fi
 here=$(dirname "$(readlink -f "$0")")
 given=()
-for name in WAYVSOCK_GPU WAYVSOCK_NEWER_GL WAYVSOCK_NEWER_WESTON; do
+if [[ $1 == -s ]]; then
+    if [[ ! -x /lib/systemd/systemd ]]; then
+        echo "1..0 # SKIP systemd is not installed"
+        exit 0
+    fi
+    given+=(-s)
+    shift
+fi
+for name in WAYVSOCK_BUILD WAYVSOCK_GPU WAYVSOCK_NEWER_GL WAYVSOCK_NEWER_WESTON; do
     [[ ! ${!name:-} ]] || given+=(-e "$name=${!name}")
 done
 exec "$here/../../scripts/guest" -m 2G -t "${WAYVSOCK_GUEST_LIMIT:-900}" \

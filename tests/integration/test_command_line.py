@@ -313,6 +313,22 @@ def socket_activation(t):
 
 
 @test(direct=False)
+def socket_activation_and_listeners(t):
+    """The host's daemon also listens where its configuration says, beside a socket that systemd made and it names, too."""
+    fake = t.fake()
+    made, own = t.path("made"), t.path("own")
+    config = t.write("host.conf", f"[vm one]\nlisten = unix:{made}\n[vm two]\nlisten = unix:{own}\n")
+    host = activated(t, "wayvsock-host", [HOST, "--config", config, "--compositor", fake.socket], listening(made), {})
+    t.wait(lambda: host.notify.ready() or not host.alive, "the host is ready")
+    for path, name in ((made, "one"), (own, "two")):
+        guest = t.spawn([GUEST, "--connect", f"unix:{path}", "--display", t.path(f"display-{name}")], name="wayvsock-guest")
+        guest.is_daemon = True
+        t.wait(lambda: f'which calls this VM "{name}"' in guest.log(), f"the VM at {path}")
+    t.eq(host.stop(), 0, "status")
+    t.eq([os.path.exists(path) for path in (made, own)], [True, False], "systemd's socket stays, the daemon's goes")
+
+
+@test(direct=False)
 def wayland_display_of_the_host(t):
     """Without --compositor the environment tells: WAYLAND_DISPLAY as a name or a path."""
     fake = t.fake()

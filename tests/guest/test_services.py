@@ -1,0 +1,335 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""The units as users have them: installed, and started by a systemd.
+
+Runs in a guest kernel whose PID 1 is systemd (scripts/guest -s), as root. It is both sides at once: CID 1 is the guest itself,
+alice has a desktop and bob's applications come to it; the VM whose GPU is a service is a program of the user vmm."""
+
+import contextlib
+import glob
+import os
+import pwd
+import re
+import shutil
+import socket
+import stat
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "integration"))
+
+from harness import Skip, main, test  # noqa: E402
+from harness.client import Window  # noqa: E402
+from harness.compositors import SWAY_CONFIG, Sway  # noqa: E402
+from harness.insider import Insider  # noqa: E402
+from harness.surface import noise  # noqa: E402
+from harness.tap import Failure  # noqa: E402
+from harness.two_vms import HEIGHT, WIDTH, ppm  # noqa: E402
+from harness.vgpu import PAGE, Vgpu  # noqa: E402
+
+SIZE = WIDTH * HEIGHT * 4
+VMM_DOC = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "docs", "vmm.md")
+GPU, GUEST, HOST = "wayvsock-gpu@work", "wayvsock-guest@bob", "wayvsock-host"
+VHOST, EXPORT = "/run/wayvsock-gpu/work.vhost", "/run/wayvsock-gpu-work/export"
+DISPLAY = "/run/wayvsock/bob/wayland-0"
+# How a session tells its services of itself.
+SESSION = 'exec "systemctl --user import-environment WAYLAND_DISPLAY && systemctl --user start desktop.target"\n'
+UNITS = {
+    "/run/systemd/user/desktop.service": f"""[Service]
+Environment=WLR_BACKENDS=headless WLR_RENDERER=pixman WLR_LIBINPUT_NO_DEVICES=1
+ExecStart={shutil.which("sway")} -c /run/desktop.config
+""",
+    "/run/systemd/user/desktop.target": "[Unit]\nBindsTo=graphical-session.target\n",
+    "/run/desktop.config": SWAY_CONFIG + SESSION,
+    "/etc/systemd/system/wayvsock-gpu@work.socket.d/user.conf": "[Socket]\nSocketUser=vmm\n",
+    "/etc/wayvsock/guest.conf": "WAYVSOCK_CONNECT=vsock:1:1100\n",
+    "/home/alice/.config/wayvsock/host.conf": f"""
+[vm bob]
+cid = 1
+title-prefix = "[vm] "
+
+[vm work]
+listen = unix:/run/user/1234/work
+gpu = {EXPORT}
+""",
+}
+
+
+def call(*argv, user=None, check=True):
+    """What the program says, as root or as a user with a session."""
+    if user:
+        entry = pwd.getpwnam(user)
+        argv = ["setpriv", f"--reuid={entry.pw_uid}", f"--regid={entry.pw_gid}", "--init-groups", "env", "-i",
+                f"HOME={entry.pw_dir}", f"USER={user}", f"XDG_RUNTIME_DIR=/run/user/{entry.pw_uid}", f"PATH={os.environ['PATH']}",
+                *argv]
+    done = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60)
+    if check and done.returncode:
+        raise Failure(f"{' '.join(argv)}: {done.returncode}: {done.stdout}")
+    return done.stdout.strip()
+
+
+@contextlib.contextmanager
+def effective(user):
+    """Files and sockets as that user."""
+    os.seteuid(pwd.getpwnam(user).pw_uid)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+def systemctl(*arguments, user=None, check=True):
+    return call("systemctl", *(["--user"] if user else []), *arguments, user=user, check=check)
+
+
+def state(unit, user=None):
+    return systemctl("is-active", unit, user=user, check=False)
+
+
+def pid(unit, user=None):
+    return int(systemctl("show", "-P", "MainPID", unit, user=user))
+
+
+def write(path, text):
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "w") as f:
+        f.write(text)
+
+
+def set_up():
+    """What an administrator does once."""
+    call("meson", "install", "-C", os.environ["WAYVSOCK_BUILD"], "--no-rebuild", "--quiet")
+    for group in ("kvm", "render"):
+        call("groupadd", "-f", "-r", group)
+    for user, number in (("alice", 1234), ("bob", 1235), ("vmm", 1236)):
+        call("useradd", "-m", "-s", "/bin/bash", "-u", str(number), user)
+    for path, text in UNITS.items():
+        write(path, text)
+    call("chown", "-R", "alice:", "/home/alice")
+    for group, device in (("kvm", "/dev/udmabuf"), *(("render", node) for node in glob.glob("/dev/dri/renderD*"))):
+        if os.path.exists(device):          # as udev's rules have it
+            shutil.chown(device, group=group)
+            os.chmod(device, 0o660)
+    systemctl("daemon-reload")
+    call("systemd-tmpfiles", "--create")
+
+
+class Desktop(Sway):
+    """Alice's session, to which the host's daemon belongs."""
+
+    def __init__(self, t):
+        t.need("sway", "swaymsg", "grim")
+        self.context, self.ipc = t, None
+        systemctl("start", "user@1234.service")
+        systemctl("enable", "-q", "wayvsock-host.socket", user="alice")
+        t.closers.append(self.stop)
+        systemctl("start", "desktop.service", user="alice")
+        self.ipc = t.wait(lambda: glob.glob("/run/user/1234/sway-ipc.*"), "sway's socket")[0]
+        t.wait(lambda: state("wayvsock-host.socket", "alice") == "active", "the session has started")
+        self.socket = "/run/user/1234/" + self.variable("WAYLAND_DISPLAY")
+
+    @staticmethod
+    def variable(name, user="alice"):
+        return dict(line.split("=", 1) for line in systemctl("show-environment", user=user).splitlines())[name]
+
+    @staticmethod
+    def stop():
+        systemctl("stop", "desktop.target", "graphical-session.target", "desktop.service", user="alice", check=False)
+        systemctl("stop", "user@1234.service")
+
+
+def frontend(t, draws=False):
+    """A VM of the user vmm connects, which starts its device."""
+    with effective("vmm"):
+        return Vgpu(VHOST, draws=draws)
+
+
+def start_gpu(t, options=""):
+    """As docs/vmm.md says."""
+    # All that is said goes to the report of a test that fails.
+    t.spawn(["journalctl", "-q", "-f", "-n", "0", "-o", "short-monotonic"], name="journal")
+    write("/etc/wayvsock/gpu-work.conf", f"WAYVSOCK_GPU_OPTIONS=--log-level debug --export-user=alice {options}\n")
+    t.closers.append(lambda: systemctl("stop", f"{GPU}.socket", f"{GPU}.service"))
+    systemctl("enable", "-q", "--now", f"{GPU}.socket")
+
+
+def said(unit):
+    """What it has logged since its last start."""
+    return call("journalctl", "-q", "-o", "cat", f"_SYSTEMD_INVOCATION_ID={systemctl('show', '-P', 'InvocationID', unit)}")
+
+
+def may_connect(path, user, kind=socket.SOCK_STREAM):
+    """Whether that user may connect to a Unix socket."""
+    try:
+        with effective(user), socket.socket(socket.AF_UNIX, kind) as s:
+            s.connect(path)
+        return True
+    except PermissionError:
+        return False
+
+
+@test(timeout=60)
+def gpu_units(t):
+    """The socket is the hypervisor's, whose connection starts the device; that is a user of its own, and ends without a trace."""
+    start_gpu(t)
+    seen = os.stat(VHOST)
+    t.eq((seen.st_uid, stat.S_IMODE(seen.st_mode)), (1236, 0o600), "the socket's owner and mode")
+    t.ok(not may_connect(VHOST, "alice"), "others may not connect")
+    t.eq(state(f"{GPU}.service"), "inactive", "the device, with nobody connected")
+    vgpu = frontend(t)
+    vgpu.create(1, 3 * PAGE)
+    t.eq(state(f"{GPU}.service"), "active", "the device, connected to")
+    t.ok(may_connect(EXPORT, "alice", socket.SOCK_SEQPACKET), "the export socket is there for others")
+    # Another VM's device is another user: neither may do anything to the other, nor have its buffers.
+    systemctl("start", "wayvsock-gpu@my-other_VM2.service")
+    t.ok(os.path.exists("/run/wayvsock-gpu-my-other_VM2/export"), "the other's export socket exists as soon as it is started")
+    status = {}
+    for unit in (GPU, "wayvsock-gpu@my-other_VM2"):
+        with open(f"/proc/{pid(f'{unit}.service')}/status") as f:
+            status[unit] = dict(line.split(":\t", 1) for line in f.read().splitlines())
+    systemctl("stop", "wayvsock-gpu@my-other_VM2.socket", "wayvsock-gpu@my-other_VM2.service")
+    users = [s["Uid"].split()[0] for s in status.values()]
+    t.ok("0" not in users and users[0] != users[1], f"the users of two devices: {users}")
+    for s in status.values():
+        t.eq((s["CapPrm"], s["CapBnd"], s["NoNewPrivs"], s["Seccomp"]), ("0" * 16, "0" * 16, "1", "2"), "what it may do")
+    for action in (["restart"], ["kill", "-s", "KILL"]):
+        systemctl(*action, f"{GPU}.service")
+        vgpu.close()
+        vgpu = frontend(t)
+        vgpu.create(1, PAGE)
+    systemctl("stop", f"{GPU}.socket")
+    t.wait(lambda: state(f"{GPU}.service") == "inactive", "the device stops with its socket")
+    t.eq([p for p in (VHOST, os.path.dirname(EXPORT)) if os.path.exists(p)], [], "what is left")
+    t.eq(systemctl("show", "-P", "Result", f"{GPU}.service"), "success", "how it ended")
+
+
+class Shown:
+    """A window on alice's desktop whose pixels are the resource 1."""
+
+    def __init__(self, t, desktop, vgpu):
+        self.t, self.desktop, self.vgpu = t, desktop, vgpu
+        systemctl("start", "wayvsock-host.service", user="alice")
+        # Its socket exists when it says that it is ready.
+        vgpu.create(2)
+        with effective("alice"):        # over a Unix socket, being this user is the proof
+            self.client = Insider("/run/user/1234/work", vgpu).bind(2).client(label=b"pages")
+        self.window = Window(self.client)
+
+    def show(self, pixels, what):
+        buffer, memory, number = self.client.buffer_of(self.window.shm, 1, WIDTH, HEIGHT)
+        self.client.copy(memory, number, SIZE)
+        self.window.show(buffer)
+        self.client.roundtrip()
+        self.desktop.shows(ppm(pixels), what)
+
+
+@test(timeout=90)
+def gpu_pixels(t):
+    """Within its sandbox the device makes descriptors of the VM's pages, which alice's daemon shows, also after a restart."""
+    desktop = Desktop(t)
+    start_gpu(t)
+    for seed in (1, 2):
+        vgpu = frontend(t)
+        vgpu.create(1, SIZE)
+        vgpu.write(1, noise(SIZE, seed))
+        Shown(t, desktop, vgpu).show(noise(SIZE, seed), f"the picture of the VM's start {seed}")
+        if os.path.exists("/dev/udmabuf"):
+            t.has("resource 1: exported as a udmabuf", said(f"{GPU}.service"), "the device's log")
+        systemctl("restart", f"{GPU}.service")
+        vgpu.close()
+
+
+def drop_in():
+    """What docs/vmm.md wants for 3D that is drawn in software."""
+    with open(VMM_DOC) as f:
+        lines = re.search(r"^\[Service\]\n(SupplementaryGroups=.*?)```", f.read(), re.S | re.M)[1].splitlines()
+    return "\n".join(["[Service]", *lines[2:]]) + "\n"
+
+
+@test(timeout=90)
+def gpu_draws(t):
+    """3D in the sandbox, with the documentation's drop-in."""
+    if "virgl" not in call(os.environ["WAYVSOCK_GPU"], "--print-capabilities"):
+        raise Skip("this build has no virglrenderer")
+    path = f"/run/systemd/system/{GPU}.service.d/3d.conf"
+    write(path, drop_in())
+    t.closers.append(lambda: (os.unlink(path), systemctl("daemon-reload")))
+    systemctl("daemon-reload")
+    desktop = Desktop(t)
+    start_gpu(t, "--virgl")
+    vgpu = frontend(t, draws=True)
+    vgpu.create_picture(1, WIDTH, HEIGHT)
+    vgpu.draw(1, WIDTH, HEIGHT, noise(SIZE, 3))
+    Shown(t, desktop, vgpu).show(noise(SIZE, 3), "what was drawn")
+
+
+@test(timeout=60)
+def gpu_devices(t):
+    """The device gets at no other device than it needs."""
+    kernel_log = ["dd", "if=/dev/kmsg", "of=/dev/null", "count=0"]
+    if subprocess.call(["systemd-run", "-q", "--wait", "-p", "DevicePolicy=closed", *kernel_log]) == 0:
+        raise Skip("this kernel has no BPF for systemd's DevicePolicy=")
+    start_gpu(t)
+    frontend(t).create(1)
+    group = systemctl("show", "-P", "ControlGroup", f"{GPU}.service")
+
+    def opens(device):
+        """Whether a process among the service's gets that device."""
+        script = 'echo $$ >"/sys/fs/cgroup$1/cgroup.procs" && exec dd if="$2" of=/dev/null count=0'
+        return subprocess.run(["sh", "-c", script, "sh", group, device], stderr=subprocess.DEVNULL).returncode == 0
+    t.ok(opens("/dev/null"), "/dev/null is there")
+    if os.path.exists("/dev/udmabuf"):
+        t.ok(opens("/dev/udmabuf"), "udmabuf is there")
+    t.ok(not opens("/dev/kmsg"), "the kernel's log is not")
+
+
+@test(timeout=120)
+def windows(t):
+    """Socket activation on both sides: bob's application appears on alice's desktop, and either daemon may be restarted."""
+    t.need("foot")
+    desktop = Desktop(t)
+    t.spawn(["journalctl", "-q", "-f", "-n", "0", "-o", "short-monotonic"], name="journal")
+    t.closers.append(lambda: systemctl("stop", f"{GUEST}.socket", f"{GUEST}.service", "user@1235.service"))
+    systemctl("enable", "-q", "--now", f"{GUEST}.socket")
+    seen = os.stat(DISPLAY)
+    t.eq((seen.st_uid, stat.S_IMODE(seen.st_mode)), (1235, 0o600), "the display's owner and mode")
+    t.eq([state(f"{GUEST}.service"), state(f"{HOST}.service", "alice")], ["inactive"] * 2, "both daemons at first")
+    systemctl("start", "user@1235.service")
+    t.eq(desktop.variable("WAYLAND_DISPLAY", "bob"), DISPLAY, "the display of bob's services")
+    t.eq(call("bash", "-lc", "echo $WAYLAND_DISPLAY", user="bob"), DISPLAY, "the display of bob's shells")
+
+    def show(what):
+        call("systemd-run", "--user", "-q", "--collect", "--unit=application", "--", "foot", "--title=bob's", "sleep", "600",
+             user="bob")
+        window = t.wait(desktop.windows, f"a window, {what}")[0]
+        t.eq(window["name"], "[vm] bob's", "its title")
+    show("both daemons started by their sockets")
+    t.eq([state(f"{GUEST}.service"), state(f"{HOST}.service", "alice")], ["active"] * 2, "both daemons")
+    for refused in ("Permission denied", "Operation not permitted"):
+        t.lacks(refused, said(f"{GUEST}.service"), "the guest's log, render nodes among it")
+    for unit, user in ((f"{GUEST}.service", None), (f"{HOST}.service", "alice")):
+        for action in (["restart"], ["kill", "-s", "KILL"]):
+            old = pid(unit, user)
+            systemctl(*action, unit, user=user)
+            desktop.no_windows()
+            t.wait(lambda: pid(unit, user) not in (0, old), f"{unit} is another process")
+            systemctl("stop", "application.service", user="bob", check=False)
+            show(f"{unit}: {action[0]}")
+            systemctl("stop", "application.service", user="bob")
+            desktop.no_windows()
+    desktop.stop()
+    desktop = Desktop(t)
+    show("after alice has logged in anew")
+    systemctl("stop", f"{GUEST}.socket", f"{GUEST}.service")
+    t.ok(not os.path.exists(DISPLAY), "no display is left")
+    work = "/run/user/1234/work"
+    t.ok(os.path.exists(work), "the host's socket")
+    systemctl("stop", f"{HOST}.socket", f"{HOST}.service", user="alice")
+    t.ok(not os.path.exists(work), "no socket of the host is left")
+    for unit, user in ((f"{GUEST}.service", None), (f"{HOST}.service", "alice")):
+        t.eq(systemctl("show", "-P", "Result", unit, user=user), "success", f"how {unit} ended")
+
+
+if __name__ == "__main__":
+    set_up()
+    main()
