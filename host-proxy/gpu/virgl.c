@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <virgl/virglrenderer.h>
@@ -227,6 +228,19 @@ static const struct renderer_ops ops = {
     .destroy = destroy,
 };
 
+/* Whether memory can be written and then executed. A driver that cannot crashes with the first
+ * picture. */
+static bool may_make_code(void)
+{
+    size_t size = (size_t)sysconf(_SC_PAGESIZE);
+    void *page = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (page == MAP_FAILED)
+        return false;
+    bool may = mprotect(page, size, PROT_READ | PROT_EXEC) == 0;
+    munmap(page, size);
+    return may;
+}
+
 static int start(const char *render_node, char *error, size_t error_size)
 {
     static struct virgl_renderer_callbacks callbacks = {
@@ -236,6 +250,13 @@ static int start(const char *render_node, char *error, size_t error_size)
         int r = -errno;
         snprintf(error, error_size, "--render-node %s: %s", render_node, strerror(-r));
         return r;
+    }
+    if (!render_node && !may_make_code()) {
+        snprintf(
+            error, error_size,
+            "3D in software compiles shaders, and this process may make no code: as a service it "
+            "needs MemoryDenyWriteExecute=no");
+        return -EPERM;
     }
     if (!render_node) {
         /* Mesa would take any GPU that it finds, and a guest reach that driver unasked. */

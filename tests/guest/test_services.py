@@ -5,6 +5,7 @@
 Runs in a guest kernel whose PID 1 is systemd (scripts/guest -s), as root. It is both sides at once: CID 1 is the guest itself,
 alice has a desktop and bob's applications come to it; the VM whose GPU is a service is a program of the user vmm."""
 
+import array
 import contextlib
 import glob
 import os
@@ -13,6 +14,7 @@ import re
 import shutil
 import socket
 import stat
+import struct
 import subprocess
 import sys
 
@@ -24,10 +26,11 @@ from harness.compositors import SWAY_CONFIG, Sway  # noqa: E402
 from harness.insider import Insider  # noqa: E402
 from harness.surface import noise  # noqa: E402
 from harness.tap import Failure  # noqa: E402
-from harness.two_vms import HEIGHT, WIDTH, ppm  # noqa: E402
-from harness.vgpu import PAGE, Vgpu  # noqa: E402
+from harness.two_vms import HEIGHT, NONCE, WIDTH, ppm  # noqa: E402
+from harness.vgpu import B8G8R8X8, PAGE, Vgpu  # noqa: E402
 
 SIZE = WIDTH * HEIGHT * 4
+BLIT, RGBA = 16, 15      # a command of virgl, and what it copies
 VMM_DOC = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "docs", "vmm.md")
 GPU, GUEST, HOST = "wayvsock-gpu@work", "wayvsock-guest@bob", "wayvsock-host"
 VHOST, EXPORT = "/run/wayvsock-gpu/work.vhost", "/run/wayvsock-gpu-work/export"
@@ -210,9 +213,9 @@ class Shown:
         self.t, self.desktop, self.vgpu = t, desktop, vgpu
         systemctl("start", "wayvsock-host.service", user="alice")
         # Its socket exists when it says that it is ready.
-        vgpu.create(2)
+        vgpu.create(NONCE)
         with effective("alice"):        # over a Unix socket, being this user is the proof
-            self.client = Insider("/run/user/1234/work", vgpu).bind(2).client(label=b"pages")
+            self.client = Insider("/run/user/1234/work", vgpu).bind(NONCE).client(label=b"pages")
         self.window = Window(self.client)
 
     def show(self, pixels, what):
@@ -248,19 +251,29 @@ def drop_in():
 
 @test(timeout=90)
 def gpu_draws(t):
-    """3D in the sandbox, with the documentation's drop-in."""
+    """3D in the sandbox, with the documentation's drop-in; without it, the log tells what is missing."""
     if "virgl" not in call(os.environ["WAYVSOCK_GPU"], "--print-capabilities"):
         raise Skip("this build has no virglrenderer")
+    start_gpu(t, "--virgl")
+    systemctl("start", f"{GPU}.service", check=False)
+    t.has("needs MemoryDenyWriteExecute=no", call("journalctl", "-q", "-o", "cat", "-u", f"{GPU}.service"), "the device's log")
     path = f"/run/systemd/system/{GPU}.service.d/3d.conf"
     write(path, drop_in())
     t.closers.append(lambda: (os.unlink(path), systemctl("daemon-reload")))
     systemctl("daemon-reload")
     desktop = Desktop(t)
-    start_gpu(t, "--virgl")
     vgpu = frontend(t, draws=True)
-    vgpu.create_picture(1, WIDTH, HEIGHT)
-    vgpu.draw(1, WIDTH, HEIGHT, noise(SIZE, 3))
-    Shown(t, desktop, vgpu).show(noise(SIZE, 3), "what was drawn")
+    pixels = noise(SIZE, 3)
+    for number in (1, 2):
+        vgpu.create_picture(number, WIDTH, HEIGHT)
+    vgpu.draw(2, WIDTH, HEIGHT, pixels)
+    # A quarter of it, twice as large, which takes a shader.
+    vgpu.create_context(1, (1, 2))
+    vgpu.draw_commands(1, (BLIT, 0, struct.pack("<21I", RGBA, 0, 0, 1, 0, B8G8R8X8, 0, 0, 0, WIDTH, HEIGHT, 1,
+                                                2, 0, B8G8R8X8, 0, 0, 0, WIDTH // 2, HEIGHT // 2, 1)))
+    words = memoryview(pixels).cast("I")
+    drawn = array.array("I", (words[y // 2 * WIDTH + x // 2] for y in range(HEIGHT) for x in range(WIDTH)))
+    Shown(t, desktop, vgpu).show(drawn.tobytes(), "what was drawn")
 
 
 @test(timeout=60)
