@@ -163,10 +163,13 @@ def newer_gl():
 
 
 def newer_weston(t, width, height, renderer="gl"):
-    """A weston with such GL (or without), whose windows are as large as the screen."""
+    """A weston with such GL (or without), whose windows are as large as the screen.
+
+    It has a seat, as weston 16's kiosk-shell forgets a window that is gone only where there is one: without, it may crash when
+    the next window comes."""
     newer_gl()
     command = os.environ.get("WAYVSOCK_NEWER_WESTON")
     if not command:
         raise Skip("WAYVSOCK_NEWER_WESTON does not name a command")
     return t.weston(width=width, height=height, gl=True, shell="kiosk", command=command,
-                    args=("--debug", f"--renderer={renderer}"), config="[shell]\nbackground-color=0xff336699\n")
+                    args=("--debug", "--fake-seat", f"--renderer={renderer}"), config="[shell]\nbackground-color=0xff336699\n")
