@@ -43,10 +43,12 @@ bool dmabufs_keep_id(struct dmabufs *d, struct relay *r, uint32_t id)
 {
     const struct wl_object *old = wl_objects_get(&r->objects, id);
     const struct wl_iface *iface = wl_iface_find(INTERFACE, strlen(INTERFACE));
-    if (d->id || !d->name || !iface || r->memories || r->next_import > 1 || !old ||
-        strcmp(old->iface->name, "wl_callback") != 0 ||
-        !wl_objects_keep(&r->objects, id, iface, d->version))
+    if (d->id || !d->name || !iface || !old || strcmp(old->iface->name, "wl_callback") != 0)
         return false;
+    if (r->memories || r->next_import > 1 || !wl_objects_keep(&r->objects, id, iface, d->version)) {
+        d->name = 0; /* the first one or none: later on, its registry may be gone */
+        return false;
+    }
     d->id = id;
     uint32_t words[9] = {d->name, sizeof(INTERFACE), [7] = d->version, [8] = id};
     memcpy(&words[2], INTERFACE, sizeof(INTERFACE));
@@ -169,10 +171,12 @@ static enum relay_verdict destroy_pool(const struct dmabufs *d, struct relay *r,
     return RELAY_PASS;
 }
 
-enum relay_verdict dmabufs_hook(const struct dmabufs *d, struct trials *trials, struct relay *r,
+enum relay_verdict dmabufs_hook(struct dmabufs *d, struct trials *trials, struct relay *r,
                                 struct wl_message *m)
 {
     uint8_t hook = m->info->hook;
+    if (hook == WL_HOOK_DESTROY_REGISTRY && m->args[0].u == d->registry)
+        d->name = 0; /* nothing can be bound with it any more */
     bool creates = hook == WL_HOOK_SHM_CREATE_POOL;
     if (!creates && hook != WL_HOOK_POOL_CREATE_BUFFER && hook != WL_HOOK_POOL_RESIZE &&
         hook != WL_HOOK_POOL_DESTROY)

@@ -25,5 +25,5 @@ enum relay_verdict dmabufs_event(const struct dmabufs *dmabufs, struct relay *re
 
 /* A request of a pool whose memory is late: tells the compositor the same in the words of
  * linux-dmabuf, where it takes that, or of wl_shm. PASS: it is to be told this message. */
-enum relay_verdict dmabufs_hook(const struct dmabufs *dmabufs, struct trials *trials,
-                                struct relay *relay, struct wl_message *message);
+enum relay_verdict dmabufs_hook(struct dmabufs *dmabufs, struct trials *trials, struct relay *relay,
+                                struct wl_message *message);

@@ -522,6 +522,46 @@ static void test_a_client_that_has_memory_keeps_its_ids(void **state)
     wire_send(&R.compositor, 1, DISPLAY_DELETE_ID, "u", SHM + 2);
     assert_int_equal(messages_to_guest(1, DISPLAY_DELETE_ID), 1);
     assert_int_equal(D.dmabufs.id, 0);
+    /* Nor later, when it has none: its registry may be gone by then. */
+    MESSAGE(SHM + 1, POOL_DESTROY, "");
+    with_id(LINK_VFD_CLOSE, 1);
+    MESSAGE(1, DISPLAY_SYNC, "u", SHM + 2);
+    deliver();
+    wire_expect(&R.compositor, SHM + 1, "wl_shm_pool", "destroy");
+    wire_expect(&R.compositor, 1, "wl_display", "sync");
+    wire_send(&R.compositor, SHM + 2, CALLBACK_DONE, "u", 1);
+    wire_send(&R.compositor, 1, DISPLAY_DELETE_ID, "u", SHM + 2);
+    assert_int_equal(messages_to_guest(1, DISPLAY_DELETE_ID), 1);
+    assert_null(R.host->memories);
+    assert_int_equal(D.dmabufs.id, 0);
+    fd_close(wire_fd(&R.compositor));
+}
+
+static void test_a_registry_that_is_gone(void **state)
+{
+    (void)state;
+    relays_start(false, true);
+    if (!wl_iface_find("wl_fixes", strlen("wl_fixes")))
+        skip(); /* this build's XML is older */
+    R.host->ops = &ops;
+    ready();
+    MESSAGE(1, DISPLAY_GET_REGISTRY, "u", REGISTRY);
+    deliver();
+    wire_expect(&R.compositor, 1, "wl_display", "get_registry");
+    wire_send(&R.compositor, REGISTRY, REGISTRY_GLOBAL, "usu", 1, "wl_fixes", 1);
+    wire_send(&R.compositor, REGISTRY, REGISTRY_GLOBAL, "usu", DMABUF_GLOBAL, DMABUF, 4);
+    turn_times(R.loop, 5);
+    MESSAGE(REGISTRY, REGISTRY_BIND, "uN", 1, "wl_fixes", 1, SHM);
+    MESSAGE(1, DISPLAY_SYNC, "u", SHM + 1);
+    MESSAGE(SHM, 1, "u", REGISTRY); /* destroy_registry */
+    deliver();
+    wire_expect(&R.compositor, REGISTRY, "wl_registry", "bind");
+    wire_expect(&R.compositor, 1, "wl_display", "sync");
+    wire_expect(&R.compositor, SHM, "wl_fixes", "destroy_registry");
+    wire_send(&R.compositor, SHM + 1, CALLBACK_DONE, "u", 1);
+    wire_send(&R.compositor, 1, DISPLAY_DELETE_ID, "u", SHM + 1);
+    assert_int_equal(messages_to_guest(1, DISPLAY_DELETE_ID), 1);
+    assert_int_equal(D.dmabufs.id, 0);
 }
 
 static void test_formats(void **state)
@@ -566,6 +606,7 @@ int main(void)
         TEST(test_a_compositor_without_dmabufs),
         TEST(test_a_compositor_of_old),
         TEST(test_a_client_that_has_memory_keeps_its_ids),
+        TEST(test_a_registry_that_is_gone),
         cmocka_unit_test(test_formats),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
