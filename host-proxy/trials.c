@@ -332,9 +332,10 @@ static void ready(void *user, unsigned events)
     struct trials *t = user;
     int r = 0;
     if (events & LOOP_READ) {
-        while (wl_display_prepare_read(t->display) < 0)
-            wl_display_dispatch_pending(t->display);
-        r = wl_display_read_events(t->display);
+        while (r >= 0 && wl_display_prepare_read(t->display) < 0)
+            r = wl_display_dispatch_pending(t->display);
+        if (r >= 0)
+            r = wl_display_read_events(t->display);
     }
     if (r >= 0 && wl_display_dispatch_pending(t->display) >= 0)
         flush(t);

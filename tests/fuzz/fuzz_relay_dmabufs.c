@@ -91,11 +91,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     fuzz_send(F.local, bytes, n, -1);
     if (!F.relay || dmabufs.id != callback)
         abort();
-    size_t step = data[0] ? data[0] * 8u : size;
-    if (step < size / 32)
-        step = size / 32;
-    for (size_t at = 1; at < size && F.relay; at += step)
-        fuzz_send(F.link, data + at, size - at < step ? size - at : step, -1);
+    fuzz_send_pieces(F.link, data[0], data + 1, size - 1);
     fuzz_stop();
     return 0;
 }

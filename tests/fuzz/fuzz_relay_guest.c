@@ -34,11 +34,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         abort();
     if (data[0] & 0x80)
         fuzz_make_objects();
-    size_t step = data[0] & 0x7f ? (data[0] & 0x7f) * 8u : size;
-    if (step < size / 32)
-        step = size / 32;
-    for (size_t at = 1; at < size && F.relay; at += step)
-        fuzz_send(F.link, data + at, size - at < step ? size - at : step, -1);
+    fuzz_send_pieces(F.link, data[0] & 0x7f, data + 1, size - 1);
     fuzz_stop();
     return 0;
 }

@@ -21,11 +21,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0)
         abort();
     fuzz_send(F.local, bytes, fuzz_message(bytes, source, 1, "s", "a/b"), ends[1]);
-    size_t step = data[0] ? data[0] * 8u : size;
-    if (step < size / 32)
-        step = size / 32;
-    for (size_t at = 1; at < size && F.relay; at += step)
-        fuzz_send(F.link, data + at, size - at < step ? size - at : step, -1);
+    fuzz_send_pieces(F.link, data[0], data + 1, size - 1);
     close(ends[0]);
     fuzz_stop();
     return 0;

@@ -127,6 +127,16 @@ static inline size_t fuzz_message(uint8_t *at, uint32_t object, uint16_t opcode,
     return n;
 }
 
+/* @data in pieces of @words words of 8 bytes (0: in one), but no more than 32 of them. */
+static inline void fuzz_send_pieces(int to, unsigned words, const uint8_t *data, size_t size)
+{
+    size_t step = words ? words * 8u : size;
+    if (step <= size / 32)
+        step = size / 32 + 1;
+    for (size_t at = 0; at < size && F.relay; at += step)
+        fuzz_send(to, data + at, size - at < step ? size - at : step, -1);
+}
+
 static inline void fuzz_send_link(const uint8_t *messages, size_t n)
 {
     uint8_t frame[4096];

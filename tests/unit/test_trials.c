@@ -4,6 +4,7 @@
 #include "tests/unit/relays.h"
 
 #include <drm_fourcc.h>
+#include <sys/resource.h>
 #include <sys/un.h>
 
 #include "host-proxy/compositor.h"
@@ -321,6 +322,23 @@ static void test_a_compositor_that_is_started_anew(void **state)
     assert_true(T.yes == 1 && T.no == 0);
 }
 
+/* The library needs a descriptor more than we do. */
+static void test_no_descriptors_left(void **state)
+{
+    (void)state;
+    struct rlimit before, none;
+    assert_int_equal(ask(), 0);
+    bind_dmabuf();
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    none = before;
+    none.rlim_cur = 3;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    tell_formats();
+    turn_until(R.loop, answered, NULL);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    assert_true(T.yes == 0 && T.no == 1);
+}
+
 static void test_no_compositor(void **state)
 {
     (void)state;
@@ -372,6 +390,7 @@ int main(void)
         TEST(test_a_compositor_without_modifiers),
         TEST(test_a_compositor_that_ends_the_connection),
         TEST(test_a_compositor_that_is_started_anew),
+        TEST(test_no_descriptors_left),
         TEST(test_no_compositor),
         TEST(test_a_compositor_that_says_nothing),
         TEST(test_too_many_at_once),
