@@ -7,8 +7,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "common/fd.h"
-#include "common/loop.h"
+#include "common/base/fd.h"
+#include "common/base/loop.h"
 
 #define DIAL_MS 10000
 

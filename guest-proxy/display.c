@@ -7,10 +7,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "common/address.h"
-#include "common/error.h"
-#include "common/fd.h"
-#include "common/listener.h"
+#include "common/transport/address.h"
+#include "common/base/error.h"
+#include "common/base/fd.h"
+#include "common/transport/listener.h"
 
 #define LISTENERS_MAX 8
 

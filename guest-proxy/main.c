@@ -8,17 +8,17 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "common/fd.h"
-#include "common/guard.h"
-#include "common/log.h"
-#include "common/loop.h"
-#include "common/sd.h"
-#include "common/token.h"
-#include "guest-proxy/check.h"
-#include "guest-proxy/client.h"
+#include "common/base/fd.h"
+#include "common/base/guard.h"
+#include "common/base/log.h"
+#include "common/base/loop.h"
+#include "common/base/sd.h"
+#include "common/transport/token.h"
+#include "guest-proxy/guest-check.h"
+#include "guest-proxy/guest-client.h"
 #include "guest-proxy/display.h"
-#include "guest-proxy/gpu.h"
-#include "guest-proxy/options.h"
+#include "guest-proxy/pixels/gpu.h"
+#include "guest-proxy/guest-options.h"
 #include "guest-proxy/uplink.h"
 
 struct daemon {

@@ -3,8 +3,8 @@
 
 #include <time.h>
 
-#include "common/link.h"
-#include "common/loop.h"
+#include "common/transport/link.h"
+#include "common/base/loop.h"
 
 #define NS 1000000000ll
 #define KEEP_MS 30000

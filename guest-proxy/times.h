@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "common/relay.h"
+#include "common/wayland/relay.h"
 
 /* host − guest, in nanoseconds, per enum link_clock; known after the first measurement. */
 struct times {

@@ -14,11 +14,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "common/fd.h"
-#include "common/link.h"
-#include "common/loop.h"
+#include "common/base/fd.h"
+#include "common/transport/link.h"
+#include "common/base/loop.h"
 #include "guest-proxy/dial.h"
-#include "guest-proxy/gpu.h"
+#include "guest-proxy/pixels/gpu.h"
 
 #define MISSED_MAX 5  /* ticks: 10 s */
 #define BINDING_MAX 2 /* ticks that clients wait for the host to look at our GPU */

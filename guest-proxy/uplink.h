@@ -5,11 +5,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "common/address.h"
-#include "common/log.h"
-#include "common/token.h"
+#include "common/transport/address.h"
+#include "common/base/log.h"
+#include "common/transport/token.h"
 #include "guest-proxy/times.h"
-#include "protocol/link.h"
+#include "protocol/frames.h"
 
 struct gpu;
 struct link;

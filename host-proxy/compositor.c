@@ -17,11 +17,11 @@
 
 #include <wayland-client.h>
 
-#include "common/address.h"
-#include "common/error.h"
-#include "common/fd.h"
-#include "common/log.h"
-#include "common/loop.h"
+#include "common/transport/address.h"
+#include "common/base/error.h"
+#include "common/base/fd.h"
+#include "common/base/log.h"
+#include "common/base/loop.h"
 #include "host-proxy/allow.h"
 #include "host-proxy/config.h"
 

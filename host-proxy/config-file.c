@@ -14,9 +14,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "common/error.h"
-#include "common/fd.h"
-#include "common/number.h"
+#include "common/base/error.h"
+#include "common/base/fd.h"
+#include "common/base/number.h"
 
 #define FILE_MAX_BYTES (1 << 20)
 #define LINE_MAX_BYTES 4096

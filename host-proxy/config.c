@@ -10,8 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/error.h"
-#include "common/number.h"
+#include "common/base/error.h"
+#include "common/base/number.h"
 
 #define NAME_MAX_BYTES 64
 #define GLOB_MAX_BYTES 128

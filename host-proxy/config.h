@@ -6,8 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "common/address.h"
-#include "common/log.h"
+#include "common/transport/address.h"
+#include "common/base/log.h"
 
 /* Which way clipboard, primary selection and drag-and-drop carry data. Bits. */
 enum clipboard_policy {

@@ -14,14 +14,14 @@
 #include <sys/socket.h>
 #include <linux/vm_sockets.h>
 
-#include "common/address.h"
-#include "common/error.h"
-#include "common/fd.h"
-#include "common/link.h"
-#include "common/listener.h"
-#include "common/log.h"
-#include "common/loop.h"
-#include "host-proxy/client.h"
+#include "common/transport/address.h"
+#include "common/base/error.h"
+#include "common/base/fd.h"
+#include "common/transport/link.h"
+#include "common/transport/listener.h"
+#include "common/base/log.h"
+#include "common/base/loop.h"
+#include "host-proxy/host-client.h"
 #include "host-proxy/refuse.h"
 #include "host-proxy/vms.h"
 

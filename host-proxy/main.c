@@ -5,13 +5,13 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "common/fd.h"
-#include "common/log.h"
-#include "common/loop.h"
-#include "common/sd.h"
-#include "host-proxy/check.h"
+#include "common/base/fd.h"
+#include "common/base/log.h"
+#include "common/base/loop.h"
+#include "common/base/sd.h"
+#include "host-proxy/host-check.h"
 #include "host-proxy/gate.h"
-#include "host-proxy/options.h"
+#include "host-proxy/host-options.h"
 #include "host-proxy/vms.h"
 
 static int run(const struct host_config *config)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /* policy: which way a VM's clipboard flows, and how its windows are marked. */
-#include "common/relay.h"
+#include "common/wayland/relay.h"
 #include "host-proxy/config.h"
 
 /* Clipboard, titles and application ids: the hooks of a client of @vm. */

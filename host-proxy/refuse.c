@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "host-proxy/refuse.h"
 
-#include "common/link.h"
-#include "common/log.h"
-#include "common/relay.h"
+#include "common/transport/link.h"
+#include "common/base/log.h"
+#include "common/wayland/relay.h"
 
 void refuse(struct link *link, struct log_subject *subject, enum link_error code, const char *text)
 {

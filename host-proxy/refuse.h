@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /* refuse: the last word on a connection that leads nowhere. */
-#include "protocol/link.h"
+#include "protocol/frames.h"
 
 struct link;
 struct log_subject;

@@ -10,13 +10,13 @@
 #include <string.h>
 #include <sys/random.h>
 
-#include "common/link.h"
-#include "common/loop.h"
-#include "common/memory.h"
-#include "common/relay.h"
-#include "host-proxy/client.h"
-#include "host-proxy/handles.h"
-#include "host-proxy/trials.h"
+#include "common/transport/link.h"
+#include "common/base/loop.h"
+#include "common/base/memory.h"
+#include "common/wayland/relay.h"
+#include "host-proxy/host-client.h"
+#include "host-proxy/pixels/handles.h"
+#include "host-proxy/pixels/trials.h"
 
 #define SILENT_TICKS 3 /* when to say so: one more than a heartbeat may be late */
 

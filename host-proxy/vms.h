@@ -4,11 +4,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "common/log.h"
-#include "common/token.h"
+#include "common/base/log.h"
+#include "common/transport/token.h"
 #include "host-proxy/compositor.h"
 #include "host-proxy/config.h"
-#include "protocol/link.h"
+#include "protocol/frames.h"
 
 struct client;
 struct handles;

@@ -11,7 +11,7 @@
 #include <string.h>
 #include <sys/random.h>
 
-#include "common/log.h"
+#include "common/base/log.h"
 
 #define BLOB_FLAGS                                                                                 \
     (VIRTIO_GPU_BLOB_FLAG_USE_MAPPABLE | VIRTIO_GPU_BLOB_FLAG_USE_SHAREABLE |                      \

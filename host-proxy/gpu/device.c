@@ -10,12 +10,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/fd.h"
-#include "common/log.h"
-#include "common/loop.h"
+#include "common/base/fd.h"
+#include "common/base/log.h"
+#include "common/base/loop.h"
 #include "host-proxy/gpu/fences.h"
 #include "host-proxy/gpu/renderer.h"
-#include "host-proxy/gpu/vhost-user.h"
+#include "common/vhost-user/vhost-user.h"
 
 #define QUEUE_CONTROL 0
 #define QUEUE_CURSOR 1

@@ -10,7 +10,7 @@
 #include <EGL/egl.h>
 #include <EGL/eglext.h>
 
-#include "common/fd.h"
+#include "common/base/fd.h"
 #include "host-proxy/gpu/renderer.h"
 
 /* EGL writes as many of each as an image has planes; no format of DRM has more. */

@@ -11,14 +11,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/address.h"
-#include "common/fd.h"
-#include "common/log.h"
-#include "common/loop.h"
-#include "common/packets.h"
+#include "common/transport/address.h"
+#include "common/base/fd.h"
+#include "common/base/log.h"
+#include "common/base/loop.h"
+#include "common/transport/packets.h"
 #include "host-proxy/gpu/device.h"
 #include "host-proxy/gpu/export-table.h"
-#include "host-proxy/gpu/udmabuf.h"
+#include "host-proxy/gpu/guest-pages.h"
 #include "protocol/export.h"
 
 /* A request that waits for the guest. */

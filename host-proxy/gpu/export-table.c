@@ -7,11 +7,11 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "common/fd.h"
+#include "common/base/fd.h"
 #include "host-proxy/gpu/device.h"
 #include "host-proxy/gpu/host-memory.h"
 #include "host-proxy/gpu/mirror.h"
-#include "host-proxy/gpu/udmabuf.h"
+#include "host-proxy/gpu/guest-pages.h"
 
 struct export_entry {
     struct export_entry *next; /* export_table::buckets */

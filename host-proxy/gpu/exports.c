@@ -9,14 +9,14 @@
 #include <sys/random.h>
 #include <unistd.h>
 
-#include "common/address.h"
-#include "common/fd.h"
-#include "common/listener.h"
-#include "common/log.h"
+#include "common/transport/address.h"
+#include "common/base/fd.h"
+#include "common/transport/listener.h"
+#include "common/base/log.h"
 #include "host-proxy/gpu/device.h"
 #include "host-proxy/gpu/export-client.h"
 #include "host-proxy/gpu/export-table.h"
-#include "host-proxy/gpu/udmabuf.h"
+#include "host-proxy/gpu/guest-pages.h"
 
 struct exports {
     struct loop *loop;

@@ -6,7 +6,7 @@
 
 #include <linux/virtio_gpu.h>
 
-#include "host-proxy/gpu/virtqueue.h"
+#include "common/vhost-user/virtqueue.h"
 
 struct renderer;
 

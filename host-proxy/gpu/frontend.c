@@ -9,11 +9,11 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "common/address.h"
-#include "common/error.h"
-#include "common/fd.h"
-#include "common/listener.h"
-#include "common/log.h"
+#include "common/transport/address.h"
+#include "common/base/error.h"
+#include "common/base/fd.h"
+#include "common/transport/listener.h"
+#include "common/base/log.h"
 #include "host-proxy/gpu/device.h"
 
 struct frontend {

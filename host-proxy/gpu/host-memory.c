@@ -7,8 +7,8 @@
 
 #include <drm_fourcc.h>
 
-#include "common/fd.h"
-#include "common/fourcc.h"
+#include "common/base/fd.h"
+#include "common/base/fourcc.h"
 #include "host-proxy/gpu/mirror.h"
 #include "host-proxy/gpu/renderer.h"
 #include "host-proxy/gpu/resources.h"

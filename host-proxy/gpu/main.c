@@ -7,18 +7,18 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 
-#include "common/address.h"
-#include "common/export-folder.h"
-#include "common/fd.h"
-#include "common/log.h"
-#include "common/loop.h"
-#include "common/options.h"
-#include "common/sd.h"
-#include "host-proxy/gpu/check.h"
+#include "common/transport/address.h"
+#include "common/transport/export-folder.h"
+#include "common/base/fd.h"
+#include "common/base/log.h"
+#include "common/base/loop.h"
+#include "common/base/options.h"
+#include "common/base/sd.h"
+#include "host-proxy/gpu/gpu-check.h"
 #include "host-proxy/gpu/device.h"
 #include "host-proxy/gpu/exports.h"
 #include "host-proxy/gpu/frontend.h"
-#include "host-proxy/gpu/options.h"
+#include "host-proxy/gpu/gpu-options.h"
 #include "host-proxy/gpu/renderer.h"
 #include "host-proxy/gpu/virgl.h"
 

@@ -5,7 +5,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
-#include "common/fd.h"
+#include "common/base/fd.h"
 #include "host-proxy/gpu/resources.h"
 
 void mirror_finish(struct mirror *mirror)

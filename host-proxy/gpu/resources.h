@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <sys/uio.h>
 
-#include "host-proxy/gpu/guest-ram.h"
+#include "common/vhost-user/guest-ram.h"
 
 #define RESOURCES_MAX 65536u
 #define RESOURCE_ENTRIES_MAX                                                                       \

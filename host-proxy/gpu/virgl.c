@@ -15,8 +15,8 @@
 
 #include <virgl/virglrenderer.h>
 
-#include "common/log.h"
-#include "common/loop.h"
+#include "common/base/log.h"
+#include "common/base/loop.h"
 #include "host-proxy/gpu/egl.h"
 #include "host-proxy/gpu/renderer.h"
 

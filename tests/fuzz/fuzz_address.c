@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/address.h"
+#include "common/transport/address.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

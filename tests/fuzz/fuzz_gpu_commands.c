@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/fd.h"
+#include "common/base/fd.h"
 #include "host-proxy/gpu/commands.h"
-#include "tests/unit/renderer_fake.h"
+#include "tests/unit/gpu/renderer_fake.h"
 
 #define PAGES 64u
 #define PAGE 4096u

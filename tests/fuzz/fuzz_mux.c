@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <sys/types.h>
 
-#include "common/address.h"
+#include "common/transport/address.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -6,8 +6,8 @@
 
 #include <drm_fourcc.h>
 
-#include "host-proxy/dmabufs.h"
-#include "host-proxy/trials.h"
+#include "host-proxy/pixels/dmabufs.h"
+#include "host-proxy/pixels/trials.h"
 #include "protocol/export.h"
 
 #define DMABUF "zwp_linux_dmabuf_v1"

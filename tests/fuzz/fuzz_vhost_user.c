@@ -9,11 +9,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "common/fd.h"
-#include "common/log.h"
-#include "common/loop.h"
+#include "common/base/fd.h"
+#include "common/base/log.h"
+#include "common/base/loop.h"
 #include "host-proxy/gpu/device.h"
-#include "host-proxy/gpu/vhost-user.h"
+#include "common/vhost-user/vhost-user.h"
 
 #define RAM_SIZE (64u * 4096)
 

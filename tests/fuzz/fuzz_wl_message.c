@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/wl-message.h"
+#include "common/wayland/wl-message.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

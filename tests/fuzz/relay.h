@@ -12,12 +12,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "common/fd.h"
-#include "common/loop.h"
-#include "common/memory.h"
-#include "common/relay.h"
-#include "common/vfd-file.h"
-#include "guest-proxy/surfaces.h"
+#include "common/base/fd.h"
+#include "common/base/loop.h"
+#include "common/base/memory.h"
+#include "common/wayland/relay.h"
+#include "common/carrier/vfd-file.h"
+#include "guest-proxy/pixels/surfaces.h"
 
 static struct {
     struct loop *loop;

@@ -13,7 +13,7 @@ from harness.client import Client, Pool
 from harness.trace import Trace
 
 GUEST = os.environ.get("WAYVSOCK_GUEST", "")
-TICK = 2        # seconds between heartbeats, in protocol/link.h
+TICK = 2        # seconds between heartbeats, in protocol/frames.h
 
 
 def gets_disconnected(client):

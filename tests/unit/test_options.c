@@ -8,8 +8,8 @@
 #include <string.h>
 #include <linux/vm_sockets.h>
 
-#include "guest-proxy/options.h"
-#include "host-proxy/options.h"
+#include "guest-proxy/guest-options.h"
+#include "host-proxy/host-options.h"
 
 #define ARGS_MAX 32
 

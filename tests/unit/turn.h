@@ -10,7 +10,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "common/loop.h"
+#include "common/base/loop.h"
 
 struct turn {
     struct loop *loop;

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The link's frames from Python, to play either daemon's attacker: protocol/link.h is the reference."""
+"""The link's frames from Python, to play either daemon's attacker: protocol/frames.h is the reference."""
 
 import array
 import select

@@ -12,7 +12,7 @@ _WAKE = re.compile(r"epoll_p?wait2?\b.*\) += (?:[1-9]|-1 EINTR)")
 _EXPIRY = re.compile(r"read\(\d+<anon_inode:\[timerfd\]>")
 _ALARM = re.compile(r"timerfd_settime\(.*it_value=\{tv_sec=(\d+), tv_nsec=(\d+)\}")
 _REFUSAL = re.compile(r"accept4?\b.*= -1 E[MN]FILE")
-_PING = re.compile(r'send\w+\(.*"\\x08\\x00\\x00\\x00\\x04\\x00\\x00\\x00')     # protocol/link.h: its size and type
+_PING = re.compile(r'send\w+\(.*"\\x08\\x00\\x00\\x00\\x04\\x00\\x00\\x00')     # protocol/frames.h: its size and type
 _CALLS = "/^(epoll_p?wait2?|read|timerfd_settime|accept4?|send(to|msg))$"
 
 

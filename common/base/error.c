@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: MIT */
+#include "common/base/error.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+int error_set(int result, char *error, size_t error_size, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    vsnprintf(error, error_size, format, args);
+    va_end(args);
+    return result;
+}

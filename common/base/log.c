@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: MIT */
+/* log: composes one line in a fixed buffer and writes it with one write(2), so that lines of
+ * several processes do not mix. Texts quote peers (titles, app ids, error texts of the other side),
+ * so whatever is no printable UTF-8 is escaped. A line that a peer can cause costs its subject's
+ * budget, and its parents' larger ones, so that neither one client nor a crowd of them floods the
+ * journal. */
+#include "common/base/log.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define LINE_MAX_BYTES 2048
+#define WINDOW_MS 10000
+#define WINDOW_LINES 20
+#define PARENT_LINES 200
+
+static const struct {
+    const char *name, *label, *sd_prefix;
+} levels[] = {
+    [LOG_LEVEL_ERROR] = {"error", "error: ", "<3>"},
+    [LOG_LEVEL_WARN] = {"warn", "warning: ", "<4>"},
+    [LOG_LEVEL_INFO] = {"info", "", "<6>"},
+    [LOG_LEVEL_DEBUG] = {"debug", "debug: ", "<7>"},
+};
+
+static const char *program_name = "wayvsock";
+static enum log_level level_max = LOG_LEVEL_INFO;
+static bool to_journal;
+
+/* systemd names the socket that it made for our stderr, so a redirected stderr keeps plain lines.
+ */
+static bool stderr_is_journal(void)
+{
+    const char *text = getenv("JOURNAL_STREAM");
+    unsigned long long dev, ino;
+    struct stat st;
+    return text && sscanf(text, "%llu:%llu", &dev, &ino) == 2 && fstat(STDERR_FILENO, &st) == 0 &&
+           st.st_dev == dev && st.st_ino == ino;
+}
+
+void log_init(const char *program, enum log_level level)
+{
+    program_name = program;
+    level_max = level;
+    to_journal = stderr_is_journal();
+}
+
+int log_level_parse(const char *text, enum log_level *ret_level)
+{
+    for (size_t i = 0; i < sizeof(levels) / sizeof(levels[0]); i++) {
+        if (strcmp(text, levels[i].name) == 0) {
+            *ret_level = (enum log_level)i;
+            return 0;
+        }
+    }
+    return -EINVAL;
+}
+
+bool log_enabled(enum log_level level)
+{
+    return level <= level_max;
+}
+
+static int64_t now_ms(void)
+{
+    struct timespec ts;
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+struct line {
+    char bytes[LINE_MAX_BYTES];
+    size_t n;
+};
+
+/* Keeps room for the ellipsis and the newline. */
+static bool line_append(struct line *line, const char *text, size_t n)
+{
+    if (n > sizeof(line->bytes) - 4 - line->n)
+        return false;
+    memcpy(line->bytes + line->n, text, n);
+    line->n += n;
+    return true;
+}
+
+/* The length of the UTF-8 character at @s if it may be shown as it is, or 0. */
+static size_t printable_length(const unsigned char *s)
+{
+    if (s[0] < 0x80)
+        return s[0] >= 0x20 && s[0] != 0x7f;
+    size_t n = s[0] >= 0xf0 ? 4 : s[0] >= 0xe0 ? 3 : 2;
+    if (s[0] < 0xc2 || s[0] > 0xf4)
+        return 0;
+    uint32_t c = s[0] & (0xffu >> (n + 1));
+    for (size_t i = 1; i < n; i++) {
+        if ((s[i] & 0xc0) != 0x80)
+            return 0;
+        c = c << 6 | (s[i] & 0x3f);
+    }
+    bool overlong = (n == 3 && c < 0x800) || (n == 4 && c < 0x10000);
+    bool surrogate = c >= 0xd800 && c < 0xe000;
+    /* C1 controls move cursors like C0; the bidirectional and line controls reorder what a reader
+     * sees. */
+    bool control = c < 0xa0 || (c >= 0x2028 && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069);
+    return overlong || surrogate || control || c > 0x10ffff ? 0 : n;
+}
+
+static void line_append_escaped(struct line *line, const char *text)
+{
+    const unsigned char *s = (const unsigned char *)text;
+    while (*s) {
+        size_t n = printable_length(s);
+        char escaped[8];
+        bool fits;
+        if (n > 0) {
+            fits = line_append(line, (const char *)s, n);
+        } else {
+            n = 1;
+            int length = *s == '\n'   ? snprintf(escaped, sizeof(escaped), "\\n")
+                         : *s == '\t' ? snprintf(escaped, sizeof(escaped), "\\t")
+                                      : snprintf(escaped, sizeof(escaped), "\\x%02x", *s);
+            fits = line_append(line, escaped, (size_t)length);
+        }
+        if (!fits) {
+            memcpy(line->bytes + line->n, "…", 3);
+            line->n += 3;
+            return;
+        }
+        s += n;
+    }
+}
+
+static void append_subject(struct line *line, const struct log_subject *subject)
+{
+    if (subject->parent) {
+        append_subject(line, subject->parent);
+        line_append(line, " ", 1);
+    }
+    line_append_escaped(line, subject->name ? subject->name : "?");
+}
+
+static void write_line(enum log_level level, const struct log_subject *subject, const char *text)
+{
+    struct line line = {.n = 0};
+    if (to_journal) {
+        line_append(&line, levels[level].sd_prefix, strlen(levels[level].sd_prefix));
+    } else {
+        line_append(&line, program_name, strlen(program_name));
+        line_append(&line, ": ", 2);
+        line_append(&line, levels[level].label, strlen(levels[level].label));
+    }
+    if (subject) {
+        append_subject(&line, subject);
+        line_append(&line, ": ", 2);
+    }
+    line_append_escaped(&line, text);
+    line.bytes[line.n++] = '\n';
+    size_t done = 0;
+    while (done < line.n) {
+        ssize_t n = write(STDERR_FILENO, line.bytes + done, line.n - done);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return; /* nobody to tell */
+        done += (size_t)n;
+    }
+}
+
+/* Whether @subject may write one more line; says so where lines begin or cease to be left out. */
+static bool charge(struct log_subject *subject, unsigned budget, int64_t now)
+{
+    char text[80];
+    if (subject->in_window == 0 || now - subject->window_start_ms >= WINDOW_MS) {
+        unsigned suppressed = subject->suppressed;
+        subject->window_start_ms = now;
+        subject->in_window = 0;
+        subject->suppressed = 0;
+        if (suppressed > 0) {
+            snprintf(text, sizeof(text), "%u more lines were left out", suppressed);
+            write_line(LOG_LEVEL_WARN, subject, text);
+        }
+    }
+    if (subject->in_window < budget) {
+        subject->in_window++;
+        return true;
+    }
+    if (subject->suppressed++ == 0) {
+        snprintf(text, sizeof(text), "too many lines; counting instead of writing for %d s",
+                 WINDOW_MS / 1000);
+        write_line(LOG_LEVEL_WARN, subject, text);
+    }
+    return false;
+}
+
+void log_line(enum log_level level, struct log_subject *subject, const char *format, ...)
+{
+    if (!log_enabled(level))
+        return;
+    int saved_errno = errno;
+    bool allowed = true;
+    if (subject && level != LOG_LEVEL_DEBUG) {
+        int64_t now = now_ms();
+        unsigned budget = WINDOW_LINES;
+        for (struct log_subject *s = subject; s && allowed; s = s->parent) {
+            allowed = charge(s, budget, now);
+            budget = PARENT_LINES;
+        }
+    }
+    if (allowed) {
+        char text[LINE_MAX_BYTES];
+        va_list args;
+        va_start(args, format);
+        vsnprintf(text, sizeof(text), format, args);
+        va_end(args);
+        write_line(level, subject, text);
+    }
+    errno = saved_errno;
+}

@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: MIT */
+/* A client may shrink its file at any time, so its mapping is only handed to system calls, which
+ * fail with EFAULT where a load would raise SIGBUS, and to guard_copy(). A mirror is sealed and may
+ * be touched. */
+#include "common/base/memory.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include "common/base/fd.h"
+
+static struct memory *memory_new(int fd, uint64_t size)
+{
+    struct memory *m = calloc(1, sizeof(*m));
+    if (!m) {
+        fd_close(fd);
+        errno = ENOMEM;
+        return NULL;
+    }
+    m->refs = 1;
+    m->fd = fd;
+    m->size = size;
+    return m;
+}
+
+struct memory *memory_create(uint64_t size)
+{
+    int fd = fd_memfd("wayvsock", size);
+    if (fd < 0) {
+        errno = -fd;
+        return NULL;
+    }
+    struct memory *m = memory_new(fd, size);
+    if (!m)
+        return NULL;
+    m->ours = m->writable = true;
+    if (fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK) < 0)
+        goto fail;
+    if (size) {
+        m->map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+        if (m->map == MAP_FAILED) {
+            m->map = NULL;
+            goto fail;
+        }
+    }
+    return m;
+fail:;
+    int error = errno;
+    memory_unref(m);
+    errno = error;
+    return NULL;
+}
+
+struct memory *memory_import(int fd, uint64_t size, bool writable, uint64_t dev, uint64_t ino)
+{
+    struct memory *m = memory_new(fd, size);
+    if (!m)
+        return NULL;
+    m->dev = dev;
+    m->ino = ino;
+    m->writable = writable;
+    void *map = MAP_FAILED;
+    if (writable)
+        map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (map == MAP_FAILED) { /* a write seal forbids the writable mapping, not the other */
+        m->writable = false;
+        map = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
+    }
+    if (map == MAP_FAILED) {
+        int error = errno;
+        memory_unref(m);
+        errno = error;
+        return NULL;
+    }
+    m->map = map;
+    return m;
+}
+
+struct memory *memory_part(struct memory *file, uint64_t base, uint64_t size)
+{
+    struct memory *m = memory_new(-1, size);
+    if (m) {
+        m->file = memory_ref(file);
+        m->base = base;
+    }
+    return m;
+}
+
+struct memory *memory_share(int fd, uint64_t size)
+{
+    struct memory *m = memory_new(fd, size);
+    if (m)
+        m->shared = true;
+    return m;
+}
+
+uint8_t *memory_map(const struct memory *m)
+{
+    return m->file ? m->file->map + m->base : m->map;
+}
+
+struct memory *memory_ref(struct memory *m)
+{
+    m->refs++;
+    return m;
+}
+
+void memory_unref(struct memory *m)
+{
+    if (!m || --m->refs)
+        return;
+    if (m->gone)
+        m->gone(m->user, m);
+    if (m->damage)
+        m->damage_destroy(m->damage);
+    memory_unref(m->file);
+    if (m->map)
+        munmap(m->map, m->size);
+    fd_close(m->fd);
+    free(m);
+}
+
+void memory_make_writable(struct memory *m, int fd)
+{
+    void *map = mmap(NULL, m->size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (map == MAP_FAILED) {
+        fd_close(fd);
+        return;
+    }
+    munmap(m->map, m->size);
+    fd_close(m->fd);
+    m->map = map;
+    m->fd = fd;
+    m->writable = true;
+}
+
+int memory_grow(struct memory *m, uint64_t size)
+{
+    if (size <= m->size)
+        return 0;
+    if (m->shared || m->file)
+        return -EINVAL;
+    if (m->ours && ftruncate(m->fd, (off_t)size) < 0)
+        return -errno;
+    void *map;
+    if (m->map)
+        map = mremap(m->map, m->size, size, MREMAP_MAYMOVE);
+    else
+        map = mmap(NULL, size, PROT_READ | (m->writable ? PROT_WRITE : 0), MAP_SHARED, m->fd, 0);
+    if (map == MAP_FAILED)
+        return -errno;
+    m->map = map;
+    m->size = size;
+    return 0;
+}
+
+int memory_store(struct memory *m, uint64_t offset, const void *bytes, size_t size)
+{
+    if (m->file)
+        return memory_store(m->file, m->base + offset, bytes, size);
+    if (m->ours) {
+        memcpy(m->map + offset, bytes, size);
+        return 0;
+    }
+    if (memory_truncated(m, offset + size)) /* writing would make the client's file grow */
+        return -EFAULT;
+    while (size) {
+        ssize_t n = pwrite(m->fd, bytes, size, (off_t)offset);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return n < 0 ? -errno : -EIO;
+        bytes = (const uint8_t *)bytes + n;
+        offset += (uint64_t)n;
+        size -= (size_t)n;
+    }
+    return 0;
+}
+
+void memory_punch(struct memory *m, uint64_t offset, uint64_t length)
+{
+    uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+    uint64_t end = offset + length;
+    /* The page in which the file ends goes only if the hole covers all of it. */
+    end = end < m->size ? end / page * page : (m->size + page - 1) / page * page;
+    offset = (offset + page - 1) / page * page;
+    if (offset < end)
+        fallocate(m->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset,
+                  (off_t)(end - offset));
+}
+
+uint64_t memory_allocated(const struct memory *m)
+{
+    struct stat st;
+    return fstat(m->fd, &st) < 0 ? m->size : (uint64_t)st.st_blocks * 512;
+}
+
+bool memory_truncated(const struct memory *m, uint64_t end)
+{
+    struct stat st;
+    if (m->file)
+        return memory_truncated(m->file, m->base + end);
+    return fstat(m->fd, &st) < 0 || (uint64_t)st.st_size < end;
+}

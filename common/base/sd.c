@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+/* sd: one datagram per message, as sd_notify(3) describes; libsystemd is not needed for it. */
+#include "common/base/sd.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include "common/base/fd.h"
+#include "common/base/loop.h"
+
+static int notify(const char *message)
+{
+    const char *path = getenv("NOTIFY_SOCKET");
+    struct sockaddr_un sun = {.sun_family = AF_UNIX};
+    size_t n = path ? strlen(path) : 0;
+    if (n == 0)
+        return 0;
+    if (path[0] != '/' && path[0] != '@')
+        return -EAFNOSUPPORT; /* a VM's supervisor over vsock, not our service manager */
+    if (n < 2 || n >= sizeof(sun.sun_path))
+        return -EINVAL;
+    memcpy(sun.sun_path, path, n);
+    if (path[0] == '@')
+        sun.sun_path[0] = '\0'; /* abstract: its length ends it */
+    _cleanup_(fd_closep) int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return -errno;
+    socklen_t length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n);
+    if (sendto(fd, message, strlen(message), MSG_NOSIGNAL, (struct sockaddr *)&sun, length) < 0)
+        return -errno;
+    return 1;
+}
+
+int sd_notify_ready(void)
+{
+    return notify("READY=1");
+}
+
+int sd_notify_status(const char *status)
+{
+    char message[512];
+    snprintf(message, sizeof(message), "STATUS=%s", status);
+    for (char *c = message; *c; c++) {
+        if (*c == '\n') /* would begin another field */
+            *c = ' ';
+    }
+    return notify(message);
+}
+
+int sd_notify_stopping(void)
+{
+    return notify("STOPPING=1");
+}
+
+static void terminate(void *user, int signo)
+{
+    (void)signo;
+    loop_stop(user);
+}
+
+int sd_run(struct loop *loop)
+{
+    int r = loop_signal(loop, SIGTERM, terminate, loop);
+    if (r == 0)
+        r = loop_signal(loop, SIGINT, terminate, loop);
+    if (r < 0)
+        return r;
+    sd_notify_ready();
+    r = loop_run(loop);
+    sd_notify_stopping();
+    return r;
+}

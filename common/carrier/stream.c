@@ -1,0 +1,459 @@
+/* SPDX-License-Identifier: MIT */
+#include "common/carrier/stream.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+#include "common/base/fd.h"
+#include "common/transport/link.h"
+#include "common/base/loop.h"
+#include "common/base/waiters.h"
+
+#define CREDIT_STEP (LINK_STREAM_WINDOW / 4)
+#define READ_SIZE (64u << 10)
+#define PIPE_SIZE (256 << 10)
+
+struct copy_job {
+    int from, to;
+};
+
+/* True after EAGAIN or EINTR, when it is worth another try: the application made its end
+ * non-blocking. False when @to, which has a reader of its own, lost it. */
+static bool again(int from, int to, bool writing)
+{
+    struct pollfd p[2] = {{.fd = writing ? -1 : from, .events = POLLIN},
+                          {.fd = to, .events = writing ? POLLOUT : 0}};
+    if (errno == EINTR)
+        return true;
+    return errno == EAGAIN && (poll(p, 2, -1) >= 0 || errno == EINTR) && !(p[1].revents & POLLERR);
+}
+
+/* Files can make their reader or writer wait for a disk, a server or another program (FUSE): a
+ * thread waits instead of the loop. It ends when either side does. */
+static void copy_all(void *user)
+{
+    struct copy_job job = *(struct copy_job *)user;
+    free(user);
+    static _Thread_local char buffer[16 << 10];
+    for (;;) {
+        ssize_t n = read(job.from, buffer, sizeof(buffer));
+        if (n < 0 && again(job.from, job.to, false))
+            continue;
+        if (n <= 0)
+            break;
+        for (ssize_t at = 0; at < n;) {
+            ssize_t w = write(job.to, buffer + at, (size_t)(n - at));
+            if (w < 0 && again(job.from, job.to, true))
+                continue;
+            if (w <= 0)
+                goto out;
+            at += w;
+        }
+    }
+out:
+    fd_close(job.from);
+    fd_close(job.to);
+}
+
+/* Takes @fd; returns our non-blocking end of a pipe whose other end a thread copies from or to @fd,
+ * or -errno. */
+static int with_thread(struct waiters *waiters, int fd, bool out)
+{
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC) < 0) {
+        fd_close(fd);
+        return -EMFILE;
+    }
+    int ours = out ? ends[0] : ends[1], theirs = out ? ends[1] : ends[0];
+    struct copy_job *job = malloc(sizeof(*job));
+    if (job)
+        *job = out ? (struct copy_job){fd, theirs} : (struct copy_job){theirs, fd};
+    int e = job ? waiters_start(waiters, copy_all, job) : -ENOMEM;
+    if (e < 0) {
+        free(job);
+        fd_close(fd);
+        fd_close(ends[0]);
+        fd_close(ends[1]);
+        return e;
+    }
+    fd_set_nonblock(ours);
+    return ours;
+}
+
+/* Makes a descriptor that others hold too usable without blocking and without touching its flags.
+ */
+static int usable(struct waiters *waiters, int fd, bool out, bool *ret_pipe)
+{
+    struct fd_info info;
+    int r = fd_inspect(fd, &info);
+    if (r < 0 || !(out ? info.readable : info.writable)) {
+        fd_close(fd);
+        return r < 0 ? r : -EBADF;
+    }
+    *ret_pipe = info.kind == FD_KIND_PIPE;
+    if (info.kind == FD_KIND_SOCKET)
+        return fd;
+    if (info.kind == FD_KIND_PIPE) {
+        int again = fd_reopen(fd, (out ? O_RDONLY : O_WRONLY) | O_NONBLOCK);
+        if (again >= 0 || again == -ENXIO) { /* ENXIO: its reader has gone already */
+            fd_close(fd);
+            return again == -ENXIO ? -EPIPE : again;
+        }
+    }
+    *ret_pipe = true;
+    return with_thread(waiters, fd, out);
+}
+
+static void io_ready(void *user, unsigned events);
+
+static void watch(struct stream *s)
+{
+    unsigned events = 0;
+    if (s->fd < 0)
+        return;
+    if (s->out)
+        events = s->over || s->in_queue || !s->credit || s->link->high ? 0 : LOOP_READ;
+    else /* a pipe's writing end becomes "readable" when its reader leaves */
+        events =
+            (s->buffer_n || s->spill_n ? LOOP_WRITE : 0) | (s->pipe && !s->over ? LOOP_READ : 0);
+    loop_io_set(s->io, events);
+}
+
+static void spill_close(struct stream *s)
+{
+    s->spill[0] = fd_close(s->spill[0]);
+    s->spill[1] = fd_close(s->spill[1]);
+    s->spill_n = 0;
+}
+
+static void end(struct stream *s)
+{
+    s->over = true;
+    if (s->in_queue)
+        return; /* its pipe is still being sent */
+    loop_io_destroy(s->io);
+    s->io = NULL;
+    s->fd = fd_close(s->fd);
+    s->ended(s->user, s);
+}
+
+static void feed(struct link_sink *sink, const uint8_t *bytes, size_t size);
+static ssize_t splice_in(struct link_sink *sink, int socket, uint64_t size);
+
+struct stream *stream_create(struct loop *loop, struct link *link, uint32_t id, int fd, bool out,
+                             struct waiters *waiters,
+                             void (*ended)(void *user, struct stream *stream), void *user)
+{
+    struct stream *s = calloc(1, sizeof(*s));
+    if (!s) {
+        fd_close(fd);
+        errno = ENOMEM;
+        return NULL;
+    }
+    s->pipe = true;
+    s->spill[0] = s->spill[1] = -1;
+    if (waiters)
+        fd = usable(waiters, fd, out, &s->pipe);
+    else
+        fcntl(fd, F_SETPIPE_SZ, PIPE_SIZE); /* best effort: fewer wake-ups */
+    s->sink = (struct link_sink){feed, splice_in};
+    s->id = id;
+    s->fd = fd < 0 ? -1 : fd;
+    s->out = out;
+    s->link = link;
+    s->credit = LINK_STREAM_WINDOW;
+    s->ended = ended;
+    s->user = user;
+    if (fd >= 0)
+        s->io = loop_io_create(loop, fd, 0, io_ready, s);
+    if (!s->io) {
+        int error = fd < 0 ? -fd : ENOMEM;
+        fd_close(s->fd);
+        free(s);
+        errno = error;
+        return NULL;
+    }
+    watch(s);
+    return s;
+}
+
+void stream_destroy(struct stream *s)
+{
+    if (!s)
+        return;
+    if (s->link)
+        link_forget_sink(s->link, &s->sink);
+    loop_io_destroy(s->io);
+    fd_close(s->fd);
+    spill_close(s);
+    free(s->buffer);
+    free(s);
+}
+
+/* in: the descriptor takes no more. */
+static void reader_left(struct stream *s)
+{
+    if (!s->peer_done)
+        link_queue(s->link, link_id_encode, LINK_VFD_CLOSE, s->id);
+    s->buffer_n = 0;
+    spill_close(s);
+    end(s);
+}
+
+static void give_credit(struct stream *s, size_t size)
+{
+    s->total += size;
+    s->owed += size;
+    if (s->owed < CREDIT_STEP || s->peer_done)
+        return;
+    link_queue(s->link, link_stream_credit_encode, s->id, (uint32_t)s->owed);
+    s->credit += s->owed;
+    s->owed = 0;
+}
+
+/* Returns bytes written, 0 when the descriptor is full, negative when nobody reads it any more. */
+static ssize_t put(struct stream *s, const uint8_t *bytes, size_t size)
+{
+    for (;;) {
+        ssize_t n = s->pipe ? write(s->fd, bytes, size)
+                            : send(s->fd, bytes, size, MSG_DONTWAIT | MSG_NOSIGNAL);
+        if (n >= 0)
+            return n;
+        if (errno == EAGAIN || errno == EWOULDBLOCK)
+            return 0;
+        if (errno != EINTR)
+            return -errno;
+    }
+}
+
+static void feed(struct link_sink *sink, const uint8_t *bytes, size_t size)
+{
+    struct stream *s = (struct stream *)sink;
+    while (size && !s->over && !s->buffer_n && !s->spill_n) {
+        ssize_t n = put(s, bytes, size);
+        if (n < 0) {
+            reader_left(s);
+            return;
+        }
+        if (n == 0)
+            break;
+        give_credit(s, (size_t)n);
+        bytes += n;
+        size -= (size_t)n;
+    }
+    if (!size || s->over)
+        return;
+    if (s->buffer_room - s->buffer_first - s->buffer_n < size) {
+        if (s->buffer_first) {
+            memmove(s->buffer, s->buffer + s->buffer_first, s->buffer_n);
+            s->buffer_first = 0;
+        }
+        if (s->buffer_room - s->buffer_n < size) {
+            size_t room = s->buffer_n + size < READ_SIZE ? READ_SIZE : LINK_STREAM_WINDOW;
+            uint8_t *grown = realloc(s->buffer, room);
+            if (!grown) {
+                reader_left(s);
+                return;
+            }
+            s->buffer = grown;
+            s->buffer_room = room;
+        }
+    }
+    memcpy(s->buffer + s->buffer_first + s->buffer_n, bytes, size);
+    s->buffer_n += size;
+    watch(s);
+}
+
+/* Whether there are bytes in @socket: when splice() found nothing to do, it is the pipe that is
+ * full. */
+static bool socket_waits(int socket)
+{
+    int waiting = 0;
+    return ioctl(socket, FIONREAD, &waiting) < 0 || waiting > 0;
+}
+
+/* The link must not wait for a slow reader, and its bytes need not be copied for that: a second
+ * pipe takes them. */
+static ssize_t spill(struct stream *s, int socket, uint64_t size)
+{
+    if (s->spill[0] < 0) {
+        if (pipe2(s->spill, O_CLOEXEC | O_NONBLOCK) < 0) {
+            s->spill[0] = s->spill[1] = -1;
+            return -ENOTSUP;
+        }
+        fcntl(s->spill[0], F_SETPIPE_SZ,
+              LINK_STREAM_WINDOW); /* as far as we may: the buffer takes the rest */
+    }
+    ssize_t n = splice(socket, NULL, s->spill[1], NULL, size, SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
+    if (n > 0) {
+        s->spill_n += (size_t)n;
+        watch(s);
+        return n;
+    }
+    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        return socket_waits(socket) ? -ENOTSUP : -EAGAIN;
+    return n == 0 ? 0 : -ENOTSUP;
+}
+
+static ssize_t splice_in(struct link_sink *sink, int socket, uint64_t size)
+{
+    struct stream *s = (struct stream *)sink;
+    if (s->over || !s->pipe || s->buffer_n)
+        return -ENOTSUP;
+    if (s->spill_n)
+        return spill(s, socket, size);
+    ssize_t n = splice(socket, NULL, s->fd, NULL, size, SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
+    if (n > 0) {
+        give_credit(s, (size_t)n);
+        return n;
+    }
+    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        return socket_waits(socket) ? spill(s, socket, size) : -EAGAIN;
+    return n == 0 ? 0 : -ENOTSUP; /* reading and feeding shows the error */
+}
+
+bool stream_take_credit(struct stream *s, size_t size)
+{
+    if (size > s->credit)
+        return false;
+    s->credit -= size;
+    return true;
+}
+
+void stream_end(struct stream *s)
+{
+    s->peer_done = true;
+    if (!s->buffer_n && !s->spill_n && !s->over)
+        end(s);
+}
+
+static void drain(struct stream *s)
+{
+    while (s->spill_n) {
+        ssize_t n =
+            splice(s->spill[0], NULL, s->fd, NULL, s->spill_n, SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
+        if (n < 0 && errno == EAGAIN)
+            return;
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0) {
+            reader_left(s);
+            return;
+        }
+        s->spill_n -= (size_t)n;
+        give_credit(s, (size_t)n);
+    }
+    spill_close(s);
+    while (s->buffer_n) {
+        ssize_t n = put(s, s->buffer + s->buffer_first, s->buffer_n);
+        if (n < 0) {
+            reader_left(s);
+            return;
+        }
+        if (n == 0)
+            return;
+        s->buffer_first += (size_t)n;
+        s->buffer_n -= (size_t)n;
+        give_credit(s, (size_t)n);
+    }
+    free(s->buffer);
+    s->buffer = NULL;
+    s->buffer_first = s->buffer_room = 0;
+    if (s->peer_done)
+        end(s);
+}
+
+/* out: one chunk from the descriptor into the link's queue. Returns false when there is nothing to
+ * send now. */
+static bool take(struct stream *s)
+{
+    int waiting = 0;
+    if (s->pipe && ioctl(s->fd, FIONREAD, &waiting) == 0 && waiting > 0) {
+        size_t size = (size_t)waiting;
+        if (size > LINK_STREAM_MAX)
+            size = LINK_STREAM_MAX;
+        if (size > s->credit)
+            size = s->credit;
+        link_queue(s->link, link_stream_data_encode, s->id, size);
+        sendq_pipe(&s->link->out, s->fd, size, &s->in_queue);
+        s->credit -= size;
+        s->total += size;
+        return true;
+    }
+    uint8_t buffer[4096];
+    size_t size = sizeof(buffer) < s->credit ? sizeof(buffer) : s->credit;
+    ssize_t n = s->pipe ? read(s->fd, buffer, size) : recv(s->fd, buffer, size, MSG_DONTWAIT);
+    if (n > 0) {
+        link_queue(s->link, link_stream_data_encode, s->id, (size_t)n);
+        sendq_copy(&s->link->out, buffer, (size_t)n);
+        s->credit -= (size_t)n;
+        s->total += (size_t)n;
+        return true;
+    }
+    if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
+        return false;
+    link_queue(s->link, link_id_encode, LINK_STREAM_END, s->id);
+    end(s);
+    return false;
+}
+
+static void pump(struct stream *s)
+{
+    for (int i = 0; i < 4 && !s->over && s->credit && !s->in_queue && !s->link->high; i++) {
+        if (!take(s))
+            break;
+        link_flush(s->link);
+    }
+}
+
+static void io_ready(void *user, unsigned events)
+{
+    struct stream *s = user;
+    struct link *link = s->link;
+    if (s->out) {
+        pump(s);
+    } else {
+        if (events & LOOP_WRITE && (s->buffer_n || s->spill_n))
+            drain(s);
+        if (events & LOOP_READ && !s->over) {
+            struct pollfd p = {.fd = s->fd};
+            if (poll(&p, 1, 0) > 0 && p.revents & (POLLERR | POLLNVAL))
+                reader_left(s);
+        }
+    }
+    if (!s->over)
+        watch(s);
+    link_flush(link);
+}
+
+bool stream_add_credit(struct stream *s, uint32_t bytes)
+{
+    if (bytes > LINK_STREAM_WINDOW - s->credit || s->credit > LINK_STREAM_WINDOW)
+        return false;
+    s->credit += bytes;
+    if (!s->over)
+        watch(s);
+    return true;
+}
+
+void stream_reader_gone(struct stream *s)
+{
+    if (!s->over)
+        end(s);
+}
+
+void stream_resume(struct stream *s)
+{
+    if (!s->out || s->fd < 0)
+        return;
+    if (s->over) {
+        end(s); /* waited for its pipe's bytes to go out */
+        return;
+    }
+    watch(s);
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+/* stream: one end of a pipe (or socket, or file) that goes on at the other proxy: bytes with
+ * credit, end, and a reader that may leave early. The slow end stalls only its own stream. */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "common/transport/link.h"
+
+struct loop;
+struct loop_io;
+struct waiters;
+
+struct stream {
+    struct link_sink sink; /* in: what the link feeds */
+    uint32_t id;
+    int fd;         /* owned, non-blocking or only used in ways that do not block */
+    bool out;       /* our fd → link; otherwise link → our fd */
+    bool pipe;      /* fd is a pipe: can splice */
+    bool over;      /* nothing more will happen but the end of what is queued */
+    bool peer_done; /* in: STREAM_END came */
+    struct loop_io *io;
+    struct link *link;
+    uint64_t credit; /* out: bytes that may still be sent; in: bytes that the peer may still send */
+    uint64_t owed;   /* in: bytes taken, credit for which was not given yet */
+    unsigned in_queue; /* out: segments of our pipe in the link's queue */
+    int spill[2]; /* in: a pipe of ours for what came while the descriptor's pipe was full; -1: none
+                   */
+    size_t spill_n;
+    uint8_t *buffer; /* in: what the descriptor did not take yet, after the spill */
+    size_t buffer_first, buffer_n, buffer_room;
+    void (*ended)(void *user, struct stream *stream); /* may be destroyed, from loop_later() */
+    void *user;
+    uint64_t total; /* bytes carried */
+};
+
+/* Takes @fd. A blocking descriptor that somebody else holds too is opened anew or handed to a
+ * thread of @waiters, so that neither its flags change nor the loop waits for it. @waiters NULL: it
+ * is a pipe end of our own, non-blocking. NULL: errno. */
+struct stream *stream_create(struct loop *loop, struct link *link, uint32_t id, int fd, bool out,
+                             struct waiters *waiters,
+                             void (*ended)(void *user, struct stream *stream), void *user);
+void stream_destroy(struct stream *stream); /* accepts NULL */
+
+/* in: false if the peer sends more than it has credit for. */
+bool stream_take_credit(struct stream *stream, size_t size);
+/* in: the writer at the other side is done. */
+void stream_end(struct stream *stream);
+/* out: credit came. false if it overflows the window. */
+bool stream_add_credit(struct stream *stream, uint32_t bytes);
+/* out: the reader at the other side is gone. */
+void stream_reader_gone(struct stream *stream);
+/* out: the link's queue has room again. */
+void stream_resume(struct stream *stream);

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+/* vhost-user: one connection of a frontend: the VM's memory, its queues, and when they run. */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/vhost-user/guest-ram.h"
+#include "common/vhost-user/vhost-user-message.h"
+#include "common/vhost-user/virtqueue.h"
+
+struct loop;
+struct loop_io;
+struct vhost_user;
+
+#define VHOST_USER_QUEUES 2
+
+struct vhost_user_ops {
+    /* The driver accepted these. */
+    void (*features)(void *user, uint64_t features);
+    /* There may be requests in the queue, which runs. */
+    void (*kick)(void *user, unsigned queue);
+    /* The queue stops after this call: whatever was taken from it is given back now. */
+    void (*stopping)(void *user, unsigned queue);
+    /* The driver starts anew; no queue runs. */
+    void (*reset)(void *user);
+    /* The memory was replaced; the queues are found in it again. @before is unmapped after this
+     * call. */
+    void (*memory)(void *user, const struct guest_ram *before);
+    /* Copies the configuration space into @bytes (zeroed, @size from @offset on). */
+    void (*config)(void *user, uint32_t offset, void *bytes, uint32_t size);
+    /* The frontend is gone: 0 or -errno. The last call; vhost_user_destroy() not from within. */
+    void (*closed)(void *user, int reason);
+};
+
+struct vhost_user_queue {
+    struct virtqueue vring;
+    struct loop_io *kick_io;
+    int kick, error; /* owned */
+    uint16_t base;
+    bool started; /* the frontend gave a kick descriptor and has not asked for the base since */
+    bool enabled;
+    bool touched; /* requests have been taken since the last reset */
+};
+
+struct vhost_user {
+    struct loop *loop;
+    const struct vhost_user_ops *ops;
+    void *user;
+    uint64_t offered; /* device features */
+    int fd;           /* owned */
+    struct loop_io *io;
+    int display, backend_req; /* owned; held because frontends want them open */
+    uint64_t features, protocol_features;
+    bool has_protocol_features;
+    struct guest_ram ram;
+    struct vhost_user_queue queues[VHOST_USER_QUEUES];
+    struct vhost_user_message message;
+    bool ended;
+};
+
+/* Takes @fd (connected). @features: of the device, beside those of the transport. NULL: errno. */
+struct vhost_user *vhost_user_create(struct loop *loop, int fd, uint64_t features,
+                                     const struct vhost_user_ops *ops, void *user);
+void vhost_user_destroy(struct vhost_user *vu); /* accepts NULL */
+
+/* The queue, if it runs. */
+struct virtqueue *vhost_user_running(struct vhost_user *vu, unsigned queue);
+/* The guest's ring makes no sense: tells the frontend. */
+void vhost_user_queue_broken(struct vhost_user *vu, unsigned queue);
+/* Handles one whole message (used by the tests). Takes the descriptors that it wants. 0 or -errno:
+ * the connection ends. */
+int vhost_user_handle(struct vhost_user *vu, struct vhost_user_message *message);

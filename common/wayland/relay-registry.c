@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: MIT */
+/* Which globals a client may see and bind. A global whose interface the tables lack, whose messages
+ * cannot be carried, or that policy forbids does not exist for the client: neither its arrival nor
+ * its removal, and it cannot be bound by guessing. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/wayland/relay-private.h"
+
+#define GLOBALS_MAX 4096
+
+static struct relay_global *find(struct relay *r, uint32_t name)
+{
+    for (size_t i = 0; i < r->globals_n; i++)
+        if (r->globals[i].name == name)
+            return &r->globals[i];
+    return NULL;
+}
+
+static struct relay_global *add(struct relay *r, uint32_t name)
+{
+    if (r->globals_n == r->globals_room) {
+        /* Names that went away long ago make room first: a bind of theirs would be too late anyway.
+         */
+        for (size_t i = 0; r->globals_n >= GLOBALS_MAX && i < r->globals_n; i++)
+            if (r->globals[i].removed) {
+                r->globals[i] = r->globals[--r->globals_n];
+                break;
+            }
+        if (r->globals_n >= GLOBALS_MAX)
+            return NULL;
+        size_t room = r->globals_room ? 2 * r->globals_room : 32;
+        if (r->globals_n == r->globals_room) {
+            struct relay_global *grown = realloc(r->globals, room * sizeof(*grown));
+            if (!grown)
+                return NULL;
+            r->globals = grown;
+            r->globals_room = room;
+        }
+    }
+    r->globals[r->globals_n] = (struct relay_global){.name = name};
+    return &r->globals[r->globals_n++];
+}
+
+/* wl_registry.global(name, interface, version) */
+enum relay_verdict relay_registry_global(struct relay *r, struct wl_message *m)
+{
+    const struct wl_iface *iface = wl_iface_find(m->args[1].s.text, m->args[1].s.length);
+    uint32_t version = m->args[2].u;
+    if (!iface || version == 0)
+        return RELAY_DROP;
+    if (!iface->carried) {
+        if (r->ops->hidden)
+            r->ops->hidden(r, m, iface);
+        return RELAY_DROP;
+    }
+    if (version > iface->version)
+        version = iface->version;
+    if (r->ops->global)
+        version = r->ops->global(r, iface, version);
+    if (!version)
+        return RELAY_DROP;
+    struct relay_global *global =
+        find(r, m->args[0].u); /* each registry of the client hears of it */
+    if (!global)
+        global = add(r, m->args[0].u);
+    if (!global)
+        return RELAY_DROP;
+    global->iface = iface;
+    global->version = version;
+    global->removed = false;
+    if (version != m->args[2].u)
+        wl_message_poke(m, m->size - 4u, version);
+    return RELAY_PASS;
+}
+
+bool relay_invent_global(struct relay *r, uint32_t registry, const struct wl_iface *iface,
+                         uint32_t version)
+{
+    struct relay_global *global = NULL;
+    for (size_t i = 0; i < r->globals_n && !global; i++) /* for another registry */
+        if (r->globals[i].iface == iface)
+            global = &r->globals[i];
+    if (!global) {
+        uint32_t name = UINT32_MAX;
+        while (find(r, name))
+            name--;
+        global = add(r, name);
+        if (!global)
+            return false;
+        global->iface = iface;
+        global->version = version;
+    }
+    /* wl_registry.global(name, interface, version) */
+    uint8_t message[128] = {0};
+    uint32_t n = (uint32_t)strlen(iface->name) + 1, padded = (n + 3) & ~3u,
+             size = WL_HEADER_SIZE + 12 + padded;
+    uint32_t head[4] = {registry, size << 16, global->name, n};
+    if (size > sizeof(message))
+        return false;
+    memcpy(message, head, sizeof(head));
+    memcpy(message + 16, iface->name, n);
+    memcpy(message + 16 + padded, &global->version, 4);
+    relay_inject_local(r, message, size);
+    return true;
+}
+
+enum relay_verdict relay_registry_remove(struct relay *r, struct wl_message *m)
+{
+    struct relay_global *global = find(r, m->args[0].u);
+    if (!global)
+        return RELAY_DROP;
+    global->removed = true; /* binds that crossed the removal are the compositor's to answer */
+    return RELAY_PASS;
+}
+
+/* wl_registry.bind(name, interface, version, new id) */
+const struct relay_global *relay_registry_bind(struct relay *r, const struct wl_message *m)
+{
+    const struct relay_global *global = find(r, m->args[0].u);
+    const char *interface = m->args[1].n.interface;
+    uint32_t version = m->args[1].n.version;
+    if (!global)
+        relay_fail(r, LINK_ERROR_WAYLAND, m->object, WL_DISPLAY_INVALID_OBJECT,
+                   "wl_registry.bind: there is no global %u (%s)", m->args[0].u, interface);
+    else if (strcmp(global->iface->name, interface) != 0)
+        relay_fail(r, LINK_ERROR_WAYLAND, m->object, WL_DISPLAY_INVALID_OBJECT,
+                   "wl_registry.bind: global %u is a %s, not a %s", m->args[0].u,
+                   global->iface->name, interface);
+    else if (version == 0 || version > global->version)
+        relay_fail(r, LINK_ERROR_WAYLAND, m->object, WL_DISPLAY_INVALID_OBJECT,
+                   "wl_registry.bind: %s is offered up to version %u, not %u", interface,
+                   global->version, version);
+    else
+        return global;
+    return NULL;
+}

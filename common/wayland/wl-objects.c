@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: MIT */
+/* As in libwayland, ids of either side are handed out densely, so two arrays do, and a peer cannot
+ * make us allocate more than it has objects. A client's id is free again after delete_id; a
+ * server's when the client destroyed it. */
+#include "common/wayland/wl-objects.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+int wl_objects_init(struct wl_objects *o)
+{
+    *o = (struct wl_objects){0};
+    return wl_objects_add(o, false, 1, wl_iface_find("wl_display", 10), 1) == WL_OBJECTS_OK
+               ? 0
+               : -ENOMEM;
+}
+
+static void drop_data(struct wl_object *object)
+{
+    struct wl_data *data = object->data;
+    object->data = NULL;
+    if (data && data->destroy)
+        data->destroy(data);
+}
+
+void wl_objects_finish(struct wl_objects *o)
+{
+    for (int side = 0; side < 2; side++) {
+        for (uint32_t i = 0; i < o->side[side].n; i++)
+            drop_data(&o->side[side].at[i]);
+        free(o->side[side].at);
+    }
+    *o = (struct wl_objects){0};
+}
+
+static uint32_t index_of(uint32_t id, int *ret_side)
+{
+    *ret_side = id >= WL_SERVER_ID_BASE;
+    return *ret_side ? id - WL_SERVER_ID_BASE : id - 1;
+}
+
+struct wl_object *wl_objects_get(struct wl_objects *o, uint32_t id)
+{
+    int side;
+    uint32_t i = index_of(id, &side);
+    if (id == 0 || i >= o->side[side].n || !o->side[side].at[i].iface)
+        return NULL;
+    return &o->side[side].at[i];
+}
+
+int wl_objects_add(struct wl_objects *o, bool by_server, uint32_t id, const struct wl_iface *iface,
+                   uint32_t version)
+{
+    int side;
+    uint32_t i = index_of(id, &side), predecessors = 0;
+    if (id == 0 || side != (int)by_server || i > o->side[side].n)
+        return WL_OBJECTS_E_RANGE;
+    if (i >= WL_OBJECTS_MAX)
+        return WL_OBJECTS_E_FULL;
+    if (i == o->side[side].n) {
+        if (o->side[side].n == o->side[side].room) {
+            uint32_t room = o->side[side].room ? 2 * o->side[side].room : 16;
+            struct wl_object *grown = realloc(o->side[side].at, room * sizeof(*grown));
+            if (!grown)
+                return WL_OBJECTS_E_FULL;
+            o->side[side].at = grown;
+            o->side[side].room = room;
+        }
+        o->side[side].n++;
+    } else if (o->side[side].at[i].iface) {
+        struct wl_object *old = &o->side[side].at[i];
+        if (!old->zombie || (!by_server && old->iface->n_events))
+            return WL_OBJECTS_E_USED;
+        predecessors = by_server ? 0 : old->predecessors + 1;
+        drop_data(old);
+    }
+    o->side[side].at[i] =
+        (struct wl_object){.iface = iface, .version = version, .predecessors = predecessors};
+    return WL_OBJECTS_OK;
+}
+
+void wl_objects_retire(struct wl_objects *o, uint32_t id)
+{
+    struct wl_object *object = wl_objects_get(o, id);
+    if (!object)
+        return;
+    object->zombie = true;
+    if (!object->data || !object->data->lingers)
+        drop_data(object);
+}
+
+bool wl_objects_delete(struct wl_objects *o, uint32_t id)
+{
+    struct wl_object *object = wl_objects_get(o, id);
+    if (!object || id == 1)
+        return true;
+    if (object->predecessors) {
+        object->predecessors--;
+        return false;
+    }
+    drop_data(object);
+    *object = (struct wl_object){0};
+    return true;
+}
+
+bool wl_objects_keep(struct wl_objects *o, uint32_t id, const struct wl_iface *iface,
+                     uint32_t version)
+{
+    struct wl_object *object = wl_objects_get(o, id);
+    if (!object || !object->zombie || object->predecessors)
+        return false;
+    drop_data(object);
+    *object = (struct wl_object){.iface = iface, .version = version, .zombie = true, .ours = true};
+    return true;
+}
+
+const char *wl_objects_error_name(int error)
+{
+    static const char *const names[] = {"ok", "id out of range", "id already in use",
+                                        "too many objects"};
+    return error >= 0 && error < (int)(sizeof(names) / sizeof(*names)) ? names[error]
+                                                                       : "unknown error";
+}

@@ -1,8 +1,0 @@
-/* SPDX-License-Identifier: MIT */
-#pragma once
-/* check: tells line by line whether applications would work, and what to do where not. */
-#include "guest-proxy/options.h"
-#include "guest-proxy/uplink.h"
-
-/* Prints to stdout. 0: they would; 1: not. */
-int check_run(const struct guest_options *options, const struct uplink_config *config);

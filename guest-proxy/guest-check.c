@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: MIT */
+#include "guest-proxy/guest-check.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <linux/vm_sockets.h>
+
+#include "common/base/checks.h"
+#include "common/base/fd.h"
+#include "common/base/loop.h"
+#include "common/wayland/wl-message.h"
+#include "guest-proxy/guest-client.h"
+#include "guest-proxy/pixels/gpu.h"
+
+#define CHECK_MS 15000
+
+/* One application of our own: asks for the globals, and for an answer after them. */
+struct probe {
+    struct loop *loop;
+    struct uplink *uplink;
+    struct clients clients;
+    int fd;
+    struct loop_io *io;
+    struct loop_timer *timer;
+    uint8_t buffer[64 << 10];
+    size_t n;
+    unsigned globals;
+    bool compositor, shm, shell, seat, reached, answered;
+    char problem[512];
+};
+
+static void probe_message(struct probe *p, struct wl_message *m)
+{
+    const struct wl_iface *registry = wl_iface_find("wl_registry", 11),
+                          *display = wl_iface_find("wl_display", 10);
+    if (m->object == 2 && m->opcode == 0 &&
+        wl_message_arguments(m, &registry->events[0]) == WL_MESSAGE_OK) {
+        const char *name = m->args[1].s.text;
+        p->globals++;
+        p->compositor |= strcmp(name, "wl_compositor") == 0;
+        p->shm |= strcmp(name, "wl_shm") == 0;
+        p->shell |= strcmp(name, "xdg_wm_base") == 0;
+        p->seat |= strcmp(name, "wl_seat") == 0;
+    } else if (m->object == 3) {
+        p->answered = true;
+        loop_stop(p->loop);
+    } else if (m->object == 1 && m->opcode == 0 &&
+               wl_message_arguments(m, &display->events[0]) == WL_MESSAGE_OK) {
+        snprintf(p->problem, sizeof(p->problem), "%s", m->args[2].s.text);
+        loop_stop(p->loop);
+    }
+}
+
+static void probe_ready(void *user, unsigned events)
+{
+    struct probe *p = user;
+    (void)events;
+    ssize_t n = recv(p->fd, p->buffer + p->n, sizeof(p->buffer) - p->n, MSG_DONTWAIT);
+    if (n <= 0) {
+        if (n < 0 && errno == EAGAIN)
+            return;
+        if (!*p->problem)
+            snprintf(p->problem, sizeof(p->problem), "the connection was closed without a reason");
+        loop_stop(p->loop);
+        return;
+    }
+    p->n += (size_t)n;
+    size_t at = 0;
+    struct wl_message m;
+    while (wl_message_header(p->buffer + at, p->n - at, &m) == WL_MESSAGE_OK) {
+        probe_message(p, &m);
+        at += m.size;
+    }
+    p->n -= at;
+    memmove(p->buffer, p->buffer + at, p->n);
+}
+
+static void ready(void *user)
+{
+    struct probe *p = user;
+    int ends[2];
+    p->reached = true;
+    /* wl_display.get_registry(2), wl_display.sync(3) */
+    uint32_t requests[] = {1, 12u << 16 | 1, 2, 1, 12u << 16 | 0, 3};
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) < 0 ||
+        send(ends[0], requests, sizeof(requests), MSG_NOSIGNAL) != sizeof(requests)) {
+        snprintf(p->problem, sizeof(p->problem), "%s", strerror(errno));
+        loop_stop(p->loop);
+        return;
+    }
+    p->fd = ends[0];
+    p->io = loop_io_create(p->loop, p->fd, LOOP_READ, probe_ready, p);
+    clients_accept(&p->clients, ends[1]);
+}
+
+static void failed(void *user, const char *reason)
+{
+    struct probe *p = user;
+    snprintf(p->problem, sizeof(p->problem), "%s", reason);
+    loop_stop(p->loop);
+}
+
+static void expired(void *user)
+{
+    struct probe *p = user;
+    snprintf(p->problem, sizeof(p->problem), "no answer within %d s", CHECK_MS / 1000);
+    loop_stop(p->loop);
+}
+
+static const struct uplink_ops uplink_ops = {.ready = ready, .lost = failed, .failed = failed};
+
+static bool check_vsock(const struct address *address, const struct token *token)
+{
+    unsigned cid = 0;
+    int fd = open("/dev/vsock", O_RDONLY | O_CLOEXEC);
+    bool have = fd >= 0 && ioctl(fd, IOCTL_VM_SOCKETS_GET_LOCAL_CID, &cid) == 0;
+    if (!have && fd < 0 && errno == EACCES)
+        checks_note("/dev/vsock may not be opened by this user; its CID is not shown");
+    else
+        checks_line(
+            have, "AF_VSOCK",
+            "no /dev/vsock: give the VM a vsock device and load vmw_vsock_virtio_transport");
+    if (have && cid != VMADDR_CID_ANY) {
+        checks_note("this machine's CID is %u", cid);
+    }
+    fd_close(fd);
+    char error[256];
+    fd = address_connect(address, true, error, sizeof(error));
+    if (fd == -EACCES && !token)
+        checks_line(
+            false, "proof for the host",
+            "neither CAP_NET_BIND_SERVICE (run as the system service, or with setcap) nor a "
+            "--token");
+    else
+        checks_line(true,
+                    fd == -EACCES ? "proof for the host: the token"
+                                  : "proof for the host: a privileged source port",
+                    "");
+    bool proof = fd != -EACCES || token;
+    fd_close(fd);
+    return proof;
+}
+
+static int report(const struct probe *p)
+{
+    if (uplink_busy(p->uplink)) {
+        checks_line(true, "the host's daemon answers and knows this VM", "");
+        checks_note(
+            "a daemon of this VM is connected, and stays so; stop it to have the rest looked at");
+        return 0;
+    }
+    checks_line(p->reached, "the host's daemon answers and knows this VM", p->problem);
+    if (!p->reached)
+        return 1;
+    const struct gpu *gpu = uplink_gpu(p->uplink);
+    if (gpu_device(gpu))
+        checks_note("the host looks into %s (%s): pixels do not cross the link; %s",
+                    virtgpu_path(gpu_device(gpu)),
+                    virtgpu_has_blobs(gpu_device(gpu)) ? "guest blobs" : "2D resources",
+                    gpu_how(gpu));
+    else
+        checks_note("pixels go over the link as bytes: %s", gpu->why);
+    checks_note("the host calls this VM \"%s\"", uplink_vm_name(p->uplink));
+    checks_line(p->answered, "the host's compositor answers", p->problem);
+    if (!p->answered)
+        return 1;
+    checks_note("%u globals are offered", p->globals);
+    checks_line(p->compositor, "wl_compositor", "the host's policy or compositor withholds it");
+    checks_line(p->shm, "wl_shm", "the host's policy or compositor withholds it");
+    checks_line(p->shell, "xdg_wm_base",
+                "the host's policy or compositor withholds it: no windows");
+    if (!p->seat)
+        checks_note("wl_seat is not offered: no keyboard, no pointer");
+    return p->compositor && p->shm && p->shell ? 0 : 1;
+}
+
+static void check_node(void *user, const char *path)
+{
+    unsigned *n = user;
+    char text[300], advice[512];
+    int fd = checks_open(path, advice, sizeof(advice));
+    fd_close(fd);
+    if (fd < 0) {
+        checks_note("a GPU that cannot be looked at: %s", advice);
+        return;
+    }
+    struct virtgpu *gpu = virtgpu_open(path, advice, sizeof(advice));
+    if (!gpu) /* another kind of GPU */
+        return;
+    snprintf(text, sizeof(text), "%s is a virtio-gpu that gives memory as %s", path,
+             virtgpu_has_blobs(gpu) ? "guest blobs" : "2D resources");
+    checks_line(true, text, "");
+    virtgpu_close(gpu);
+    ++*n;
+}
+
+/* Whether the host looks into one of them is told later, when it has said so. */
+static void check_gpus(const char *choice)
+{
+    unsigned n = 0;
+    if (strcmp(choice, "off") == 0)
+        return;
+    if (strcmp(choice, "auto") == 0)
+        virtgpu_each_node(check_node, &n);
+    else
+        check_node(&n, choice);
+    if (n == 0)
+        checks_note("no virtio-gpu here: the VM wants one that wayvsock-gpu serves on the host");
+}
+
+static void check_display(const struct guest_options *options)
+{
+    char path[sizeof(((struct address *)0)->path)], error[256];
+    if (options->command)
+        return;
+    if (address_display_path(options->display ? options->display : "wayland-0", path, sizeof(path),
+                             error, sizeof(error)) < 0)
+        checks_note("%s", error);
+    else if (access(path, F_OK) == 0)
+        checks_note("the display %s exists: a daemon serves it, or systemd does, or it is left "
+                    "over",
+                    path);
+    else
+        checks_note("the display will be %s", path);
+}
+
+int check_run(const struct guest_options *options, const struct uplink_config *config)
+{
+    static struct probe probe;
+    struct probe *p = &probe;
+    char text[256];
+    p->fd = -1;
+    p->loop = loop_create();
+    if (!p->loop)
+        return 1;
+    checks_note("connecting to %s", address_format(config->address, text, sizeof(text)));
+    bool proof = config->address->kind != ADDRESS_VSOCK || config->no_auth ||
+                 check_vsock(config->address, config->token);
+    if (config->address->kind == ADDRESS_VSOCK_MUX && !config->token && !config->no_auth) {
+        checks_line(false, "proof for the host",
+                    "hybrid sockets need a --token, the same as on the host");
+        proof = false;
+    }
+    check_gpus(options->gpu);
+    check_display(options);
+    p->timer = loop_timer_create(p->loop, expired, p);
+    struct uplink_config trial = *config;
+    trial.trial = true;
+    p->uplink = uplink_create(p->loop, &trial, &uplink_ops, p);
+    int result = 1;
+    if (p->timer && p->uplink) {
+        p->clients =
+            (struct clients){.loop = p->loop, .uplink = p->uplink, .subject = {.name = "display"}};
+        loop_timer_arm(p->timer, CHECK_MS);
+        loop_run(p->loop);
+        result = report(p) || !proof;
+    }
+    loop_io_destroy(p->io);
+    fd_close(p->fd);
+    clients_finish(&p->clients);
+    uplink_destroy(p->uplink);
+    loop_timer_destroy(p->timer);
+    loop_destroy(p->loop);
+    puts(result == 0 ? "Applications would work." : "Applications would not work.");
+    return result;
+}

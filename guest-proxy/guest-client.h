@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+/* client: one application of the guest, from its connection to its end. */
+#include "common/base/log.h"
+
+struct address;
+struct loop;
+struct uplink;
+
+struct clients {
+    struct loop *loop;
+    struct uplink *uplink;
+    struct client *first;
+    unsigned n;
+    unsigned long serial;
+    struct log_subject subject;  /* all of them: how much they may make us write */
+    void (*changed)(void *user); /* one more or less */
+    void *user;
+};
+
+/* A connection that was accepted (takes @fd): waits for the host if need be. */
+void clients_accept(struct clients *clients, int fd);
+/* The host can be talked to: those who waited go on. */
+void clients_connect(struct clients *clients);
+/* Every client that depends on the host is told that it is gone. */
+void clients_disconnect(struct clients *clients, const char *reason);
+void clients_finish(struct clients *clients);

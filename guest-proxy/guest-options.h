@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+/* options: the guest daemon's command line. */
+#include <stdbool.h>
+
+#include "common/transport/address.h"
+#include "common/base/log.h"
+#include "common/base/options.h"
+
+/* Strings are borrowed from argv and the environment. */
+struct guest_options {
+    struct address connect; /* --connect, WAYVSOCK_CONNECT, or vsock:2:1100 */
+    const char *display;    /* NULL: none was named */
+    const char *token_file; /* NULL: see token_default() */
+    const char *gpu;        /* "auto", "off", or a render node */
+    bool no_auth, check;
+    enum log_level log_level;
+    char **command; /* NULL-terminated; NULL: none */
+};
+
+/* 0: go on. OPTIONS_DONE: --help or --version was answered, exit with 0. -EINVAL: said on stderr,
+ * exit with 2. */
+int guest_options_parse(int argc, char **argv, struct guest_options *ret_options);

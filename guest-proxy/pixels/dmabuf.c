@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: MIT */
+/* Three ways to the pixels of a dmabuf, the best that works: the host reads the client's pages,
+ * since the GPU's driver has (or makes) a resource of them; they are copied from a mapping into a
+ * resource of our own; or they go over the link. */
+#include "guest-proxy/pixels/dmabuf.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <drm_fourcc.h>
+#include <linux/dma-buf.h>
+
+#include "common/base/fd.h"
+#include "common/base/log.h"
+#include "common/base/loop.h"
+#include "common/base/memory.h"
+#include "common/wayland/relay.h"
+#include "guest-proxy/pixels/damage.h"
+#include "guest-proxy/pixels/shadows.h"
+
+#define FENCE_MS 2000 /* that a client's GPU may take for what it has committed */
+
+struct source {
+    struct dmabuf_plane plane;
+    struct shadow *shadow; /* NULL: none (any more) */
+    const uint8_t *map;    /* NULL: the shadow is the client's own memory */
+};
+
+struct dmabuf {
+    struct relay *relay;
+    unsigned n;
+    struct source source[DMABUF_PLANES_MAX];
+    struct loop_io *fence; /* waits */
+    struct loop_timer *timer;
+    bool impatient;
+};
+
+static const struct dmabuf_format formats[] = {
+    {DRM_FORMAT_ARGB8888, 0, 1, {4, 0}},
+    {DRM_FORMAT_XRGB8888, 1, 1, {4, 0}},
+    {DRM_FORMAT_ABGR8888, DRM_FORMAT_ABGR8888, 1, {4, 0}},
+    {DRM_FORMAT_XBGR8888, DRM_FORMAT_XBGR8888, 1, {4, 0}},
+    {DRM_FORMAT_RGBA8888, DRM_FORMAT_RGBA8888, 1, {4, 0}},
+    {DRM_FORMAT_RGBX8888, DRM_FORMAT_RGBX8888, 1, {4, 0}},
+    {DRM_FORMAT_BGRA8888, DRM_FORMAT_BGRA8888, 1, {4, 0}},
+    {DRM_FORMAT_BGRX8888, DRM_FORMAT_BGRX8888, 1, {4, 0}},
+    {DRM_FORMAT_RGB565, DRM_FORMAT_RGB565, 1, {2, 0}},
+    {DRM_FORMAT_ARGB2101010, DRM_FORMAT_ARGB2101010, 1, {4, 0}},
+    {DRM_FORMAT_XRGB2101010, DRM_FORMAT_XRGB2101010, 1, {4, 0}},
+    {DRM_FORMAT_ABGR2101010, DRM_FORMAT_ABGR2101010, 1, {4, 0}},
+    {DRM_FORMAT_XBGR2101010, DRM_FORMAT_XBGR2101010, 1, {4, 0}},
+    {DRM_FORMAT_ABGR16161616F, DRM_FORMAT_ABGR16161616F, 1, {8, 0}},
+    {DRM_FORMAT_XBGR16161616F, DRM_FORMAT_XBGR16161616F, 1, {8, 0}},
+    {DRM_FORMAT_NV12, DRM_FORMAT_NV12, 2, {1, 2}},
+    {DRM_FORMAT_P010, DRM_FORMAT_P010, 2, {2, 4}},
+};
+
+const struct dmabuf_format *dmabuf_format(uint32_t fourcc)
+{
+    for (size_t i = 0; i < sizeof(formats) / sizeof(*formats); i++)
+        if (formats[i].fourcc == fourcc)
+            return &formats[i];
+    return NULL;
+}
+
+const struct dmabuf_format *dmabuf_format_of_shm(uint32_t shm)
+{
+    for (size_t i = 0; i < sizeof(formats) / sizeof(*formats); i++)
+        if (formats[i].shm == shm)
+            return &formats[i];
+    return NULL;
+}
+
+static void wait_over(struct dmabuf *d)
+{
+    loop_io_destroy(d->fence);
+    loop_timer_destroy(d->timer);
+    d->fence = NULL;
+    d->timer = NULL;
+}
+
+static void dmabuf_drop(void *dmabuf)
+{
+    struct dmabuf *d = dmabuf;
+    wait_over(d);
+    for (unsigned i = 0; i < d->n; i++) {
+        struct source *s = &d->source[i];
+        if (s->shadow)
+            shadow_drop(s->shadow);
+        if (s->map)
+            munmap((void *)s->map, s->plane.size);
+        fd_close(s->plane.fd);
+    }
+    free(d);
+}
+
+bool dmabuf_is(const struct memory_buffer *b)
+{
+    return b->shadow && b->shadow_drop == dmabuf_drop;
+}
+
+/* A mapping of anything else could be made shorter while we read it, or make us wait for a file
+ * system that is a client's; so could asking it. What /proc tells comes from the kernel alone, and
+ * dmabufs only have an exporter. */
+uint64_t dmabuf_size(int fd)
+{
+    char path[64], text[1024];
+    snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+    _cleanup_(fd_closep) int info = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = info < 0 ? -1 : read(info, text, sizeof(text) - 1);
+    text[n < 0 ? 0 : n] = 0;
+    const char *size = strstr(text, "\nsize:");
+    return size && strstr(text, "\nexp_name:") ? strtoull(size + strlen("\nsize:"), NULL, 10) : 0;
+}
+
+/* Makes the plane readable here. */
+static bool map_plane(struct source *s)
+{
+    if (s->map)
+        return true;
+    void *map = mmap(NULL, s->plane.size, PROT_READ, MAP_SHARED, s->plane.fd, 0);
+    s->map = map == MAP_FAILED ? NULL : map;
+    return s->map != NULL;
+}
+
+int dmabuf_create(struct shadows *w, struct relay *r, struct dmabuf_plane *planes,
+                  unsigned n_planes, struct memory_buffer *layout)
+{
+    struct dmabuf *d = calloc(1, sizeof(*d));
+    if (!d)
+        return -ENOMEM;
+    d->relay = r;
+    for (; d->n < n_planes; d->n++) {
+        struct source *s = &d->source[d->n];
+        s->plane = planes[d->n];
+        s->plane.fd = fd_steal(&planes[d->n].fd);
+        s->shadow = shadow_import(w, r, s->plane.fd, s->plane.size);
+        if (!s->shadow && !map_plane(s)) {
+            d->n++;
+            dmabuf_drop(d);
+            return -ENOTSUP;
+        }
+        if (!s->shadow)
+            s->shadow = shadow_create(w, r, s->plane.size);
+    }
+    /* Compositors want the last row to be as long as the others. */
+    bool whole = planes[0].offset + layout->extent <= planes[0].size;
+    struct shadow *only = n_planes == 1 && whole ? d->source[0].shadow : NULL;
+    if (only && shadow_become_memory(only, NULL, 0) == 0) {
+        layout->memory = only->memory;
+        layout->offset = planes[0].offset;
+    }
+    layout->shadow = d;
+    layout->shadow_drop = dmabuf_drop;
+    return 0;
+}
+
+/* Brings rows of the plane to where the host can have them. */
+static void copy_rows(struct source *s, uint8_t *to, uint64_t from, const struct damage_rect *rect,
+                      uint32_t from_stride)
+{
+    struct dma_buf_sync sync = {.flags = DMA_BUF_SYNC_START | DMA_BUF_SYNC_READ};
+    ioctl(s->plane.fd, DMA_BUF_IOCTL_SYNC, &sync);
+    for (uint64_t y = 0; y < rect->rows; y++)
+        memcpy(to + y * rect->stride, s->map + from + y * from_stride, rect->row);
+    sync.flags = DMA_BUF_SYNC_END | DMA_BUF_SYNC_READ;
+    ioctl(s->plane.fd, DMA_BUF_IOCTL_SYNC, &sync);
+}
+
+/* @from: where the first row of @rect (in the buffer's memory) is in the plane's dmabuf. */
+static int send_rows(const struct dmabuf *d, struct memory *memory, struct source *s,
+                     const struct damage_rect *rect, uint64_t from, uint32_t from_stride)
+{
+    struct link_mem_write rows = {
+        .offset = rect->offset, .row = rect->row, .rows = rect->rows, .stride = rect->stride};
+    if (s->shadow && !shadow_serves(s->shadow)) {
+        shadow_drop(s->shadow);
+        s->shadow = NULL;
+    }
+    if (s->shadow && !s->map) {
+        relay_copy_rows(d->relay, memory, rows, s->shadow->import, from, from_stride);
+        return 0;
+    }
+    if (!map_plane(s)) /* it could be read when it was new */
+        return -EFAULT;
+    if (s->shadow) {
+        struct damage_rect same = *rect;
+        same.stride = from_stride;
+        copy_rows(s, s->shadow->gpu.map + from, from, &same, from_stride);
+        relay_copy_rows(d->relay, memory, rows, s->shadow->import, from, from_stride);
+        return 0;
+    }
+    copy_rows(s, memory->map + rect->offset, from, rect, from_stride);
+    relay_send_rows(d->relay, memory, rows, 0);
+    return 0;
+}
+
+int dmabuf_send(struct memory_buffer *b, const struct damage_rect *rect)
+{
+    struct dmabuf *d = b->shadow;
+    int e = 0;
+    if (d->n == 1) { /* the memory has the client's layout */
+        struct source *s = &d->source[0];
+        uint64_t from = s->plane.offset + (rect->offset - b->offset);
+        return send_rows(d, b->memory, s, rect, from, rect->stride);
+    }
+    for (unsigned i = 0; i < d->n && e == 0; i++) {
+        struct source *s = &d->source[i];
+        struct damage_rect all = {.offset = s->plane.to,
+                                  .row = s->plane.row,
+                                  .rows = s->plane.rows,
+                                  .stride = s->plane.to_stride};
+        e = send_rows(d, b->memory, s, &all, s->plane.offset, s->plane.stride);
+    }
+    return e;
+}
+
+void dmabuf_captured(struct memory_buffer *b)
+{
+    struct dmabuf *d = b->shadow;
+    struct source *s = &d->source[0];
+    const struct dmabuf_plane *p = &s->plane;
+    bool shared = s->shadow && s->shadow->memory == b->memory;
+    if (d->n != 1 || (shared && !s->map)) /* the host wrote into the client's own pages */
+        return;
+    const uint8_t *from = shared ? s->shadow->gpu.map + p->offset : b->memory->map + b->offset;
+    uint8_t *to = mmap(NULL, p->size, PROT_READ | PROT_WRITE, MAP_SHARED, p->fd, 0);
+    if (to == MAP_FAILED) {
+        log_warn(d->relay->subject, "a screen copy is lost: its dmabuf cannot be written: %s",
+                 strerror(errno));
+        return;
+    }
+    struct dma_buf_sync sync = {.flags = DMA_BUF_SYNC_START | DMA_BUF_SYNC_WRITE};
+    ioctl(p->fd, DMA_BUF_IOCTL_SYNC, &sync);
+    for (uint64_t y = 0; y < p->rows; y++)
+        memcpy(to + p->offset + y * p->stride, from + y * p->stride, p->row);
+    sync.flags = DMA_BUF_SYNC_END | DMA_BUF_SYNC_WRITE;
+    ioctl(p->fd, DMA_BUF_IOCTL_SYNC, &sync);
+    munmap(to, p->size);
+}
+
+static void fence_signalled(void *user, unsigned events)
+{
+    struct dmabuf *d = user;
+    (void)events;
+    wait_over(d);
+    relay_wait_over(d->relay);
+}
+
+static void fence_late(void *user)
+{
+    struct dmabuf *d = user;
+    log_warn(d->relay->subject, "a buffer was not drawn within %d s; it is shown as it is",
+             FENCE_MS / 1000);
+    d->impatient = true;
+    wait_over(d);
+    relay_wait_over(d->relay);
+}
+
+bool dmabuf_wait(struct memory_buffer *b)
+{
+    struct dmabuf *d = dmabuf_is(b) ? b->shadow : NULL;
+    if (!d || d->impatient) {
+        if (d)
+            d->impatient = false; /* the next frame has its own time */
+        return false;
+    }
+    for (unsigned i = 0; i < d->n; i++) {
+        struct pollfd fence = {.fd = d->source[i].plane.fd, .events = POLLIN};
+        if (poll(&fence, 1, 0) != 0)
+            continue;
+        d->fence = loop_io_create(d->relay->loop, fence.fd, LOOP_READ, fence_signalled, d);
+        d->timer = loop_timer_create(d->relay->loop, fence_late, d);
+        if (!d->fence || !d->timer) {
+            wait_over(d);
+            return false;
+        }
+        loop_timer_arm(d->timer, FENCE_MS);
+        relay_wait(d->relay);
+        return true;
+    }
+    return false;
+}

@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: MIT */
+/* What the device does without is a note: udmabufs, a GPU of the host. */
+#include "host-proxy/gpu/gpu-check.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "common/transport/address.h"
+#include "common/base/checks.h"
+#include "common/transport/export-folder.h"
+#include "common/base/fd.h"
+#include "common/base/loop.h"
+#include "host-proxy/gpu/commands.h"
+#include "common/vhost-user/guest-ram.h"
+#include "host-proxy/gpu/gpu-options.h"
+#include "host-proxy/gpu/renderer.h"
+#include "host-proxy/gpu/guest-pages.h"
+#include "host-proxy/gpu/virgl.h"
+
+static bool check_socket(const char *what, const char *path, int type)
+{
+    char text[PATH_MAX + 64], error[512];
+    int fd = address_listen_path(path, type, 0600, error, sizeof(error));
+    if (fd == -EADDRINUSE) {
+        checks_note("%s (a running wayvsock-gpu, perhaps)", error);
+        return true;
+    }
+    snprintf(text, sizeof(text), "%s %s", what, path);
+    checks_line(fd >= 0, text, error);
+    if (fd >= 0)
+        address_unlisten(fd);
+    return fd >= 0;
+}
+
+static bool check_export(const struct gpu_options *options)
+{
+    char path[4096], error[512];
+    if (options->export_path)
+        return check_socket("exporting at", options->export_path, SOCK_SEQPACKET);
+    if (export_folder_prepare(path, sizeof(path), error, sizeof(error)) < 0) {
+        checks_line(false, "exporting", error);
+        return false;
+    }
+    bool good = check_socket("exporting at", path, SOCK_SEQPACKET);
+    *strrchr(path, '/') = '\0';
+    checks_note("the number is that of the process; wayvsock-host --gpu auto looks into %s", path);
+    return good;
+}
+
+/* One page, sealed as hypervisors seal a VM's memory. 0 or -errno. */
+static int try_udmabuf(int device)
+{
+    struct guest_ram ram = {0};
+    struct guest_run page = {.size = GUEST_RAM_PAGE};
+    int memory = memfd_create("check", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (memory < 0 || ftruncate(memory, GUEST_RAM_PAGE) < 0 ||
+        fcntl(memory, F_ADD_SEALS, F_SEAL_SHRINK) < 0) {
+        int r = -errno;
+        fd_close(memory);
+        return r;
+    }
+    int r = guest_ram_add(&ram, 0, GUEST_RAM_PAGE, 0, 0, memory);
+    int fd = r < 0 ? r : udmabuf_of_runs(device, &ram, &page, 1);
+    guest_ram_finish(&ram);
+    fd_close(fd);
+    return fd < 0 ? fd : 0;
+}
+
+static void check_udmabuf(void)
+{
+    char text[600];
+    struct udmabuf_limits limits;
+    int fd = checks_open("/dev/udmabuf", text, sizeof(text));
+    if (fd == -ENOENT)
+        checks_note("no /dev/udmabuf: buffers are copied on the host (a kernel with CONFIG_UDMABUF "
+                    "has it, after \"modprobe udmabuf\" where it is a module)");
+    else if (fd < 0)
+        checks_note("no udmabufs, buffers are copied on the host: %s", text);
+    if (fd < 0)
+        return;
+    int r = try_udmabuf(fd);
+    fd_close(fd);
+    if (r < 0) {
+        checks_note("/dev/udmabuf refuses, buffers are copied on the host: %s", strerror(-r));
+        return;
+    }
+    checks_line(true, "/dev/udmabuf makes descriptors of memory", "");
+    udmabuf_read_limits(&limits);
+    checks_udmabuf_limits(limits.list, limits.size, text, sizeof(text));
+    checks_note("udmabuf: %s", text);
+}
+
+static bool check_render_node(const struct gpu_options *options)
+{
+    char text[300], advice[512];
+    if (!options->virgl)
+        checks_note("nothing is drawn for the guest: no --virgl");
+    if (!options->render_node)
+        return true;
+    int fd = checks_open(options->render_node, advice, sizeof(advice));
+    snprintf(text, sizeof(text), "the render node %s", options->render_node);
+    checks_line(fd >= 0, text, advice);
+    fd_close(fd);
+    return fd >= 0;
+}
+
+#if WITH_VIRGL
+/* With a picture like a window's. */
+static void check_dmabuf(struct renderer *renderer)
+{
+    static const struct renderer_resource picture = {
+        .id = 1,
+        .target = 2, /* 2D */
+        .format = VIRTIO_GPU_FORMAT_B8G8R8A8_UNORM,
+        .bind = 1 << 1 | 1 << 3, /* drawn on, and sampled */
+        .width = 64,
+        .height = 64,
+        .depth = 1,
+        .array_size = 1,
+    };
+    struct renderer_layout layout = {0};
+    char text[100];
+    int fd = -1;
+    if (renderer->ops->resource_create(renderer, &picture) == 0) {
+        fd = renderer->ops->export(renderer, picture.id, &layout);
+        renderer->ops->resource_destroy(renderer, picture.id);
+    }
+    if (fd < 0) {
+        checks_note("EGL gives no dmabufs, pictures are read back for the compositor (in software, "
+                    "Mesa has them from 24.1 on, with /dev/udmabuf)");
+        return;
+    }
+    snprintf(text, sizeof(text), "dmabufs of pictures (format %.4s, modifier %#llx)",
+             (const char *)&layout.fourcc, (unsigned long long)layout.modifier);
+    checks_line(true, text, "");
+    fd_close(fd);
+}
+#endif
+
+/* Starts what would draw. */
+static bool check_drawing(const struct gpu_options *options)
+{
+#if WITH_VIRGL
+    char text[300], error[512] = "out of memory";
+    struct loop *loop = options->virgl ? loop_create() : NULL;
+    if (!options->virgl)
+        return true;
+    struct renderer *renderer =
+        loop ? virgl_create(loop, options->render_node, error, sizeof(error)) : NULL;
+    snprintf(text, sizeof(text), "3D, drawn %s%s", options->render_node ? "on " : "in software",
+             options->render_node ? options->render_node : "");
+    checks_line(renderer != NULL, text, error);
+    if (renderer) {
+        check_dmabuf(renderer);
+        renderer->ops->destroy(renderer);
+    }
+    loop_destroy(loop);
+    return renderer != NULL;
+#else
+    (void)options;
+    return true;
+#endif
+}
+
+int gpu_check_run(const struct gpu_options *options)
+{
+    bool good = check_export(options);
+    if (options->socket_path)
+        good &= check_socket("waiting for the hypervisor at", options->socket_path, SOCK_STREAM);
+    check_udmabuf();
+    good &= check_render_node(options) && check_drawing(options);
+    checks_note("whether a VM's GPU is this one shows when its guest's daemon is there "
+                "(wayvsock-guest --check)");
+    puts(good ? "The device would serve." : "The device would not serve.");
+    return good ? 0 : 1;
+}

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: MIT */
+#include "host-proxy/host-check.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "common/base/checks.h"
+#include "common/transport/export-folder.h"
+#include "common/base/fd.h"
+#include "common/transport/token.h"
+#include "host-proxy/allow.h"
+#include "host-proxy/compositor.h"
+#include "host-proxy/pixels/handles.h"
+#include "common/wayland/wl-tables.h"
+
+struct seen {
+    const struct vm_config *vm;
+    unsigned shown, hidden, unknown;
+    bool compositor, shm, shell, seat, context;
+    uint32_t dmabuf; /* its version */
+};
+
+static void saw(void *user, const char *interface, uint32_t version)
+{
+    struct seen *s = user;
+    const struct wl_iface *iface = wl_iface_find(interface, strlen(interface));
+    s->context |= strcmp(interface, "wp_security_context_manager_v1") == 0;
+    if (strcmp(interface, "zwp_linux_dmabuf_v1") == 0)
+        s->dmabuf = version;
+    if (!iface || !iface->carried) {
+        s->unknown++;
+        return;
+    }
+    if (!allow_global(s->vm, interface)) {
+        s->hidden++;
+        return;
+    }
+    s->shown++;
+    s->compositor |= strcmp(interface, "wl_compositor") == 0;
+    s->shm |= strcmp(interface, "wl_shm") == 0;
+    s->shell |= strcmp(interface, "xdg_wm_base") == 0;
+    s->seat |= strcmp(interface, "wl_seat") == 0;
+}
+
+/* What clients of @vm would see, in the VM's context where there is one. */
+static bool check_vm(const struct host_config *config, const struct vm_config *vm)
+{
+    struct compositor_context context;
+    struct seen direct = {.vm = vm}, seen = {.vm = vm};
+    char error[256], text[256];
+    bool good = true;
+    int fd = address_connect_display(config->compositor, 2000, error, sizeof(error));
+    int r = fd < 0 ? fd : compositor_globals(fd, saw, &direct);
+    snprintf(text, sizeof(text), "vm %s: the compositor answers", vm->name);
+    checks_line(r == 0, text, fd < 0 ? error : strerror(-r));
+    if (r < 0)
+        return false;
+    compositor_context_init(&context, config->compositor, vm, NULL);
+    fd = compositor_connect(&context, error, sizeof(error));
+    r = fd < 0 ? fd : compositor_globals(fd, saw, &seen);
+    if (r < 0) {
+        checks_line(false, "its clients reach the compositor", fd < 0 ? error : strerror(-r));
+        good = false;
+    } else {
+        checks_note("vm %s: %u globals shown, %u hidden by policy, %u that cannot be carried%s",
+                    vm->name, seen.shown, seen.hidden, seen.unknown,
+                    context.made ? ", tagged by a security context" : "");
+        if (seen.shown < direct.shown)
+            checks_note("vm %s: the compositor withholds %u allowed globals from clients in a "
+                        "security context; they are named above, and "
+                        "security-context = no would show them",
+                        vm->name, direct.shown - seen.shown);
+        if (vm->security_context && !direct.context)
+            checks_note("vm %s: the compositor has no wp_security_context_v1, so it cannot tell "
+                        "the VM's windows from others",
+                        vm->name);
+        checks_line(seen.compositor, "wl_compositor", "withheld by policy or compositor");
+        checks_line(seen.shm, "wl_shm", "withheld by policy or compositor");
+        checks_line(seen.shell, "xdg_wm_base", "withheld by policy or compositor: no windows");
+        if (vm->gpu)
+            checks_note("vm %s: pictures that its GPU draws (wayvsock-gpu --virgl) are %s",
+                        vm->name,
+                        vm->dmabuf == DMABUF_NO ? "read back (dmabuf = no)"
+                        : seen.dmabuf >= 3      ? "handed to the compositor where it takes them"
+                                                : "read back: the compositor takes no dmabufs");
+        if (!seen.seat)
+            checks_note("wl_seat is not shown: no keyboard, no pointer");
+        good = seen.compositor && seen.shm && seen.shell;
+    }
+    compositor_context_finish(&context);
+    return good;
+}
+
+static bool check_token(const struct vm_config *vm)
+{
+    struct token token;
+    char error[512], text[128];
+    if (!vm->token_file)
+        return true;
+    snprintf(text, sizeof(text), "vm %s: the token", vm->name);
+    int r = token_read(vm->token_file, &token, error, sizeof(error));
+    checks_line(r == 0, text, error);
+    if (r == 0)
+        token_finish(&token);
+    return r == 0;
+}
+
+static bool check_device(const char *vm, const char *path)
+{
+    struct export_welcome welcome;
+    char error[512], text[600];
+    if (handles_check(path, &welcome, error, sizeof(error)) < 0) {
+        checks_note("vm %s: the GPU device: %s", vm, error);
+        return false;
+    }
+    snprintf(text, sizeof(text), "vm %s: the GPU device at %s", vm, path);
+    checks_line(true, text, "");
+    checks_note("vm %s: its guest's driver is %s", vm,
+                welcome.driver ? "there" : "not there (yet)");
+    if (welcome.features & EXPORT_FEATURE_UDMABUF) {
+        checks_udmabuf_limits(welcome.udmabuf_list_limit, welcome.udmabuf_size_limit, text,
+                              sizeof(text));
+        checks_note("vm %s: udmabuf: %s", vm, text);
+    } else {
+        checks_note("vm %s: no udmabuf: the device copies what changed (as its user, "
+                    "\"wayvsock-gpu --check\" says why)",
+                    vm);
+    }
+    return true;
+}
+
+/* A missing device is no failure: pixels go over the link then. */
+static void check_gpu(const struct vm_config *vm)
+{
+    struct export_folder list;
+    size_t there = 0;
+    if (!vm->gpu) {
+        checks_note("vm %s: no GPU device is named (gpu = PATH): pixels go over the link",
+                    vm->name);
+        return;
+    }
+    int r = export_folder_list(vm->gpu, &list);
+    if (r == 0) {
+        for (size_t i = 0; i < list.n; i++)
+            there += check_device(vm->name, list.paths[i]);
+        checks_note(
+            "vm %s: %zu GPU devices export in %s; the guest's daemon shows which is its own",
+            vm->name, there, vm->gpu);
+    } else if (r == -ENOTDIR) {
+        there = check_device(vm->name, vm->gpu);
+    } else {
+        checks_note("vm %s: the GPU device: %s: %s", vm->name, vm->gpu, strerror(-r));
+    }
+    if (there == 0)
+        checks_note("vm %s: while it is not there, pixels go over the link", vm->name);
+}
+
+static bool check_listen(const struct address *address, const struct vm_config *vm)
+{
+    char where[256], error[320], text[300];
+    int fd = address_listen(address, error, sizeof(error));
+    snprintf(text, sizeof(text), "listening on %s", address_format(address, where, sizeof(where)));
+    if (fd == -EADDRINUSE) {
+        checks_note("%s (a running wayvsock-host, perhaps)", error);
+        return true;
+    }
+    checks_line(fd >= 0, text, error);
+    if (fd >= 0)
+        address_unlisten(fd);
+    if (address->kind == ADDRESS_VSOCK_MUX && vm && !vm->token_file)
+        printf("FAIL  vm %s: a hybrid socket tells nothing about who connects: it needs a token\n",
+               vm->name);
+    return fd >= 0 && !(address->kind == ADDRESS_VSOCK_MUX && vm && !vm->token_file);
+}
+
+int check_run(const struct host_config *config)
+{
+    bool good = true, addresses = config->n_listen > 0;
+    struct rlimit files;
+    for (size_t i = 0; i < config->n_listen; i++)
+        good &= check_listen(&config->listen[i], NULL);
+    for (size_t v = 0; v < config->n_vms; v++) {
+        const struct vm_config *vm = &config->vms[v];
+        for (size_t i = 0; i < vm->n_listen; i++)
+            good &= check_listen(&vm->listen[i], config->no_auth ? NULL : vm);
+        addresses |= vm->n_listen > 0;
+        if (config->n_listen && !vm->has_cid && !vm->n_listen)
+            checks_note("vm %s has neither a CID nor an address of its own: nobody can be it",
+                        vm->name);
+        good &= check_token(vm);
+        check_gpu(vm);
+    }
+    if (!addresses)
+        checks_note("no address to listen on was named: only systemd's socket activation would do");
+    checks_line(config->n_vms > 0, "a VM is named", "add --vm NAME:CID, or a [vm NAME] section");
+    good &= config->n_vms > 0;
+    for (size_t v = 0; v < config->n_vms; v++)
+        good &= check_vm(config, &config->vms[v]);
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_max < 4096)
+        checks_note("only %llu open files are allowed; many clients need more (LimitNOFILE)",
+                    (unsigned long long)files.rlim_max);
+    puts(good ? "Applications would work." : "Applications would not work.");
+    return good ? 0 : 1;
+}

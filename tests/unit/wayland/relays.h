@@ -1,0 +1,352 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+/* relays: relays for the tests of relays: the guest's, the host's or both, with raw ends where
+ * there is none: an application, a compositor, the other proxy. */
+#include "tests/unit/turn.h"
+
+#include <errno.h>
+#include <sys/stat.h>
+
+#include "common/base/fd.h"
+#include "common/transport/link.h"
+#include "common/base/memory.h"
+#include "common/wayland/relay.h"
+#include "guest-proxy/pixels/surfaces.h"
+
+/* A raw end: what came, and a way to answer. */
+struct wire {
+    int fd;
+    uint8_t in[4 << 20];
+    size_t first, n;
+    int fds[2048];
+    size_t fds_first, fds_n;
+    bool eof;
+};
+
+static struct relays {
+    struct loop *loop;
+    struct relay *guest, *host;
+    struct wire client, compositor, link; /* link: in place of the relay that is missing */
+    struct log_subject guest_subject, host_subject;
+    unsigned ended;
+    int before;
+    uint64_t charged, quota;
+    const char *hidden; /* an interface that the host's policy hides */
+    uint32_t cap;       /* no version above it; 0: none */
+} R;
+
+/* --- raw ends --- */
+
+static inline void wire_receive(struct wire *w)
+{
+    while (w->fd >= 0 && !w->eof && w->first + w->n < sizeof(w->in)) {
+        union {
+            struct cmsghdr header;
+            char space[CMSG_SPACE(253 * sizeof(int))];
+        } control;
+        struct iovec iov = {w->in + w->first + w->n, sizeof(w->in) - w->first - w->n};
+        struct msghdr message = {.msg_iov = &iov,
+                                 .msg_iovlen = 1,
+                                 .msg_control = &control,
+                                 .msg_controllen = sizeof(control)};
+        ssize_t n = recvmsg(w->fd, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+        if (n == 0 || (n < 0 && errno != EAGAIN))
+            w->eof = true;
+        if (n <= 0)
+            return;
+        w->n += (size_t)n;
+        for (struct cmsghdr *c = CMSG_FIRSTHDR(&message); c; c = CMSG_NXTHDR(&message, c)) {
+            size_t fds = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+            assert_true(fds <= 28); /* as libwayland's buffer requires */
+            assert_true(w->fds_first + w->fds_n + fds <= 2048);
+            memcpy(w->fds + w->fds_first + w->fds_n, CMSG_DATA(c), fds * sizeof(int));
+            w->fds_n += fds;
+        }
+    }
+}
+
+static inline bool wire_has_message(void *user)
+{
+    struct wire *w = user;
+    struct wl_message m;
+    wire_receive(w);
+    return w->eof || wl_message_header(w->in + w->first, w->n, &m) != WL_MESSAGE_E_PARTIAL;
+}
+
+static inline bool wire_at_end(void *user)
+{
+    struct wire *w = user;
+    wire_receive(w);
+    return w->eof;
+}
+
+/* The next message, with its arguments as @interface's table has them. It must be to @object, with
+ * @opcode. */
+static inline struct wl_message wire_expect(struct wire *w, uint32_t object, const char *interface,
+                                            const char *name)
+{
+    turn_until(R.loop, wire_has_message, w);
+    struct wl_message m;
+    if (wl_message_header(w->in + w->first, w->n, &m) != WL_MESSAGE_OK)
+        fail_msg("the connection ended instead of a %s.%s", interface, name);
+    const struct wl_iface *iface = wl_iface_find(interface, strlen(interface));
+    assert_non_null(iface);
+    bool event = w == &R.client;
+    if (m.object == 1 && event && m.opcode == 0 && strcmp(name, "error") != 0)
+        fail_msg("instead of a %s.%s: %s", interface, name, (const char *)m.bytes + 20);
+    assert_int_equal(m.object, object);
+    assert_true(m.opcode < (event ? iface->n_events : iface->n_requests));
+    const struct wl_msg_info *info = (event ? iface->events : iface->requests) + m.opcode;
+    assert_string_equal(info->name, name);
+    assert_int_equal(wl_message_arguments(&m, info), WL_MESSAGE_OK);
+    w->first += m.size;
+    w->n -= m.size;
+    return m;
+}
+
+static inline void wire_expect_nothing(struct wire *w)
+{
+    turn_times(R.loop, 10);
+    wire_receive(w);
+    assert_int_equal(w->n, 0);
+}
+
+static inline int wire_fd(struct wire *w)
+{
+    assert_true(w->fds_n > 0);
+    w->fds_n--;
+    return w->fds[w->fds_first++];
+}
+
+/* Sends @n bytes and (takes) @fds with the first of them. */
+static inline void wire_send_fds(struct wire *w, const void *bytes, size_t n, const int *fds,
+                                 size_t n_fds)
+{
+    union {
+        struct cmsghdr header;
+        char space[CMSG_SPACE(253 * sizeof(int))];
+    } control;
+    while (n) {
+        struct iovec iov = {(void *)bytes, n};
+        struct msghdr message = {.msg_iov = &iov, .msg_iovlen = 1};
+        if (n_fds) {
+            message.msg_control = &control;
+            message.msg_controllen = CMSG_SPACE(n_fds * sizeof(int));
+            memset(&control, 0, sizeof(control));
+            control.header.cmsg_level = SOL_SOCKET;
+            control.header.cmsg_type = SCM_RIGHTS;
+            control.header.cmsg_len = CMSG_LEN(n_fds * sizeof(int));
+            memcpy(CMSG_DATA(&control.header), fds, n_fds * sizeof(int));
+        }
+        ssize_t sent = sendmsg(w->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (sent < 0 && errno == EAGAIN) {
+            turn_times(R.loop, 1);
+            continue;
+        }
+        for (; n_fds; n_fds--)
+            fd_close(fds[n_fds - 1]);
+        if (sent < 0)
+            return; /* it has been disconnected */
+        bytes = (const uint8_t *)bytes + sent;
+        n -= (size_t)sent;
+    }
+}
+
+/* Appends a message to @at: one letter per argument: u (also i, o, n), s, N (string, version, id).
+ * Returns its size. */
+static inline size_t put_message(uint8_t *at, uint32_t object, uint16_t opcode,
+                                 const char *signature, ...)
+{
+    size_t n = 8;
+    va_list args;
+    va_start(args, signature);
+    for (const char *s = signature; *s; s++) {
+        if (*s == 's' || *s == 'N') {
+            const char *text = va_arg(args, const char *);
+            uint32_t length = (uint32_t)strlen(text) + 1;
+            memcpy(at + n, &length, 4);
+            memset(at + n + 4, 0, (length + 3) & ~3u);
+            memcpy(at + n + 4, text, length);
+            n += 4 + ((length + 3) & ~3u);
+        }
+        for (int words = *s == 'N' ? 2 : *s == 'u'; words > 0; words--) {
+            uint32_t word = va_arg(args, uint32_t);
+            memcpy(at + n, &word, 4);
+            n += 4;
+        }
+    }
+    va_end(args);
+    uint32_t head[2] = {object, (uint32_t)n << 16 | opcode};
+    memcpy(at, head, 8);
+    return n;
+}
+
+#define wire_send(wire, ...)                                                                       \
+    do {                                                                                           \
+        uint8_t message_[1024];                                                                    \
+        wire_send_fds(wire, message_, put_message(message_, __VA_ARGS__), NULL, 0);                \
+    } while (0)
+#define wire_send_fd(wire, fd, ...)                                                                \
+    do {                                                                                           \
+        uint8_t message_[1024];                                                                    \
+        wire_send_fds(wire, message_, put_message(message_, __VA_ARGS__), &(int){fd}, 1);          \
+    } while (0)
+
+/* Opcodes that the tests send. */
+enum {
+    DISPLAY_SYNC = 0,
+    DISPLAY_GET_REGISTRY = 1,
+    DISPLAY_ERROR = 0,
+    DISPLAY_DELETE_ID = 1,
+    REGISTRY_BIND = 0,
+    REGISTRY_GLOBAL = 0,
+    REGISTRY_GLOBAL_REMOVE = 1,
+    CALLBACK_DONE = 0,
+    COMPOSITOR_CREATE_SURFACE = 0,
+    SHM_CREATE_POOL = 0,
+    POOL_CREATE_BUFFER = 0,
+    POOL_DESTROY = 1,
+    POOL_RESIZE = 2,
+    BUFFER_DESTROY = 0,
+    BUFFER_RELEASE = 0,
+    SURFACE_DESTROY = 0,
+    SURFACE_ATTACH = 1,
+    SURFACE_DAMAGE = 2,
+    SURFACE_COMMIT = 6,
+    SEAT_GET_KEYBOARD = 1,
+    KEYBOARD_KEYMAP = 0,
+    KEYBOARD_REPEAT_INFO = 5,
+    MANAGER_CREATE_SOURCE = 0,
+    MANAGER_GET_DEVICE = 1,
+    SOURCE_OFFER = 0,
+    SOURCE_DESTROY = 1,
+    SOURCE_SEND = 1,
+    DEVICE_DATA_OFFER = 0,
+    DEVICE_SELECTION = 5,
+    OFFER_RECEIVE = 1,
+    OFFER_DESTROY = 2,
+    OFFER_OFFER = 0,
+};
+
+/* --- relays --- */
+
+static inline uint32_t relays_global(struct relay *r, const struct wl_iface *iface,
+                                     uint32_t version)
+{
+    (void)r;
+    if (R.hidden && strcmp(iface->name, R.hidden) == 0)
+        return 0;
+    return R.cap && version > R.cap ? R.cap : version;
+}
+
+static inline bool relays_charge(struct relay *r, uint64_t bytes)
+{
+    (void)r;
+    R.charged += bytes;
+    return !R.quota || R.charged <= R.quota;
+}
+
+static inline enum relay_verdict relays_guest_hook(struct relay *r, struct wl_message *m,
+                                                   bool event)
+{
+    (void)event;
+    return surfaces_hook(r, NULL, m);
+}
+
+static inline void relays_punched(struct relay *r, struct memory *memory, uint64_t offset,
+                                  uint64_t length)
+{
+    (void)r;
+    surfaces_forget(memory, offset, length);
+}
+
+static inline void relays_ended(struct relay *r)
+{
+    assert_ptr_equal(r->user, &R);
+    R.ended++;
+    if (r == R.guest)
+        R.guest = NULL;
+    else
+        R.host = NULL;
+    relay_destroy(r);
+}
+
+static const struct relay_ops relays_guest_ops = {
+    .hook = relays_guest_hook, .punched = relays_punched, .ended = relays_ended};
+static const struct relay_ops relays_host_ops = {
+    .global = relays_global, .charge = relays_charge, .ended = relays_ended};
+static const struct link_ops relays_no_ops;
+static struct relay_limits relays_limits;
+
+static inline struct relay *relays_make(enum relay_side side, int local, int link_fd)
+{
+    struct link *link = link_create(R.loop, link_fd, true, &relays_no_ops, NULL);
+    assert_non_null(link);
+    struct relay *r = relay_create(R.loop, side, local, link, &relays_limits,
+                                   side == RELAY_GUEST ? &relays_guest_ops : &relays_host_ops, &R,
+                                   side == RELAY_GUEST ? &R.guest_subject : &R.host_subject);
+    assert_non_null(r);
+    return r;
+}
+
+/* @guest, @host: which of the two there are. */
+static inline int relays_start(bool guest, bool host)
+{
+    int client[2], compositor[2], link[2];
+    memset(&R, 0, sizeof(R));
+    signal(SIGPIPE, SIG_IGN);
+    log_init("test", getenv("TEST_LOG") ? LOG_LEVEL_DEBUG : LOG_LEVEL_ERROR);
+    R.guest_subject.name = "guest";
+    R.host_subject.name = "host";
+    R.before = count_fds();
+    R.loop = loop_create();
+    R.client.fd = R.compositor.fd = R.link.fd = -1;
+    relays_limits = (struct relay_limits){.vfds = 256, .queue = 8 << 20};
+    make_sockets(link, 0);
+    if (guest) {
+        make_sockets(client, 0);
+        R.client.fd = client[0];
+        R.guest = relays_make(RELAY_GUEST, client[1], link[0]);
+    } else {
+        R.link.fd = link[0];
+    }
+    if (host) {
+        make_sockets(compositor, 0);
+        R.compositor.fd = compositor[0];
+        R.host = relays_make(RELAY_HOST, compositor[1], link[1]);
+    } else {
+        R.link.fd = link[1];
+    }
+    return 0;
+}
+
+static inline void wire_finish(struct wire *w)
+{
+    w->fd = fd_close(w->fd);
+    for (; w->fds_n; w->fds_n--)
+        fd_close(w->fds[w->fds_first++]);
+}
+
+static inline int relays_stop(void **state)
+{
+    (void)state;
+    wire_finish(&R.client);
+    wire_finish(&R.compositor);
+    wire_finish(&R.link);
+    relay_destroy(R.guest);
+    relay_destroy(R.host);
+    R.guest = R.host = NULL;
+    turn_times(R.loop, 2);
+    loop_destroy(R.loop);
+    for (int tries = 0; tries < 5000 && count_fds() != R.before; tries++)
+        usleep(1000); /* for threads that close theirs */
+    if (count_fds() != R.before)
+        fprintf(stderr, "descriptors: %d before, %d now\n", R.before, count_fds());
+    return count_fds() == R.before ? 0 : -1;
+}
+
+static inline bool relays_over(void *user)
+{
+    (void)user;
+    return !R.guest && !R.host;
+}

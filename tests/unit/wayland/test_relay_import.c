@@ -1,0 +1,331 @@
+/* SPDX-License-Identifier: MIT */
+/* Memory that is a resource of the guest's GPU, as the relays carry it: what the compositor is
+ * given, how long it is kept, and pools that are made anew. */
+#include "tests/unit/wayland/attacker.h"
+
+#define SIZE 65536u
+
+/* The host's owner: its device gives the same pages for every import. */
+static struct {
+    int pages;
+    unsigned imports, copies, gone;
+} D;
+
+static int on_import(struct relay *r, const struct link_import *import)
+{
+    (void)r;
+    (void)import;
+    D.imports++;
+    return 0;
+}
+
+static int on_release(struct relay *r, uint32_t id)
+{
+    relay_import_released(r, id);
+    return 0;
+}
+
+static int on_copy(struct relay *r, struct memory *memory, const struct link_mem_copy *copy)
+{
+    (void)r;
+    (void)memory;
+    (void)copy;
+    D.copies++;
+    return 0;
+}
+
+static void on_gone(void *user, struct memory *memory)
+{
+    (void)user;
+    (void)memory;
+    D.gone++;
+}
+
+static struct memory *on_memory(struct relay *r, const struct link_mem_import *import)
+{
+    (void)r;
+    struct memory *m = memory_share(dup(D.pages), import->size);
+    m->gone = on_gone;
+    return m;
+}
+
+static const struct relay_ops gpu_ops = {.global = relays_global,
+                                         .charge = relays_charge,
+                                         .import = on_import,
+                                         .import_release = on_release,
+                                         .copy = on_copy,
+                                         .import_memory = on_memory,
+                                         .ended = relays_ended};
+
+static int setup(void **state)
+{
+    (void)state;
+    memset(&D, 0, sizeof(D));
+    D.pages = -1;
+    start_host();
+    R.host->ops = &gpu_ops;
+    D.pages = fd_memfd("pages", SIZE);
+    R.before++;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    int r = relays_stop(state);
+    fd_close(D.pages);
+    return r;
+}
+
+static void import_memory(uint32_t import, uint32_t id)
+{
+    n_bytes += link_import_encode(bytes + n_bytes, &(struct link_import){import, 7, SIZE});
+    n_bytes += link_mem_import_encode(bytes + n_bytes, &(struct link_mem_import){id, import, SIZE});
+}
+
+/* Import 1, memory 1 that it is, a pool and a buffer of it. */
+static void show_pages(void)
+{
+    import_memory(1, 1);
+    memory(1, SIZE);
+    create_pool(SIZE);
+    MESSAGE(NEXT, POOL_CREATE_BUFFER, "uuuuuu", NEXT + 1, 0, 64, 64, 256, 0);
+    deliver();
+    wire_expect(&R.compositor, SHM, "wl_shm", "create_pool");
+    wire_expect(&R.compositor, NEXT, "wl_shm_pool", "create_buffer");
+}
+
+static void assert_refused(const char *why)
+{
+    deliver();
+    turn_until(R.loop, error_came, NULL);
+    if (!strstr(reason, why))
+        fail_msg("refused with \"%s\", not \"%s\"", reason, why);
+}
+
+static void test_the_compositor_gets_the_pages(void **state)
+{
+    (void)state;
+    struct stat a, b;
+    show_pages();
+    int fd = wire_fd(&R.compositor);
+    assert_true(fstat(fd, &a) == 0 && fstat(D.pages, &b) == 0 && a.st_ino == b.st_ino);
+    fd_close(fd);
+    struct link_mem_copy copy = {
+        .to = {.id = 1, .row = 16, .rows = 2, .stride = 256}, .import = 1, .source_stride = 256};
+    n_bytes += link_mem_copy_encode(bytes + n_bytes, &copy);
+    deliver();
+    turn_times(R.loop, 5);
+    assert_int_equal(D.copies, 1);
+    assert_true(R.host->counted_shared == 32 && R.host->counted_copies == 0);
+}
+
+/* The compositor may read the pages until it has said that the buffer's id is free. */
+static void test_pages_are_kept_until_the_buffer_is_gone(void **state)
+{
+    (void)state;
+    show_pages();
+    MESSAGE(NEXT, POOL_DESTROY, "");
+    with_id(LINK_VFD_CLOSE, 1);
+    with_id(LINK_IMPORT_RELEASE, 1);
+    deliver();
+    wire_expect(&R.compositor, NEXT, "wl_shm_pool", "destroy");
+    MESSAGE(NEXT + 1, BUFFER_DESTROY, "");
+    deliver();
+    wire_expect(&R.compositor, NEXT + 1, "wl_buffer", "destroy");
+    turn_times(R.loop, 5);
+    assert_int_equal(D.gone, 0);
+    wire_send(&R.compositor, 1, DISPLAY_DELETE_ID, "u", NEXT);
+    turn_times(R.loop, 5);
+    assert_int_equal(D.gone, 0);
+    wire_send(&R.compositor, 1, DISPLAY_DELETE_ID, "u", NEXT + 1);
+    turn_times(R.loop, 5);
+    assert_int_equal(D.gone, 1);
+}
+
+static unsigned deleted; /* id */
+
+static bool delete_id_came(void *user)
+{
+    struct link_header header;
+    const uint8_t *payload;
+    struct wl_message m;
+    (void)user;
+    while (next_frame(&header, &payload)) {
+        if (header.type != LINK_WAYLAND)
+            continue;
+        assert_int_equal(wl_message_header(payload, header.size, &m), WL_MESSAGE_OK);
+        if (m.object != 1 || m.opcode != DISPLAY_DELETE_ID)
+            continue;
+        memcpy(&deleted, m.bytes + 8, 4);
+        return true;
+    }
+    return false;
+}
+
+/* One delete_id per pool comes from the compositor; the guest hears of the last. */
+static void test_a_pool_made_anew(void **state)
+{
+    (void)state;
+    memory(1, SIZE);
+    create_pool(SIZE);
+    for (uint32_t i = 0; i < 3; i++) {
+        MESSAGE(NEXT, POOL_DESTROY, "");
+        memory(1, SIZE);
+        create_pool(SIZE);
+    }
+    MESSAGE(NEXT, POOL_CREATE_BUFFER, "uuuuuu", NEXT + 1, 0, 64, 64, 256, 0);
+    deliver();
+    for (int i = 0; i < 3; i++) {
+        wire_expect(&R.compositor, SHM, "wl_shm", "create_pool");
+        wire_expect(&R.compositor, NEXT, "wl_shm_pool", "destroy");
+        wire_send(&R.compositor, 1, DISPLAY_DELETE_ID, "u", NEXT);
+    }
+    wire_expect(&R.compositor, SHM, "wl_shm", "create_pool");
+    wire_expect(&R.compositor, NEXT, "wl_shm_pool", "create_buffer");
+    MESSAGE(NEXT, POOL_DESTROY, "");
+    MESSAGE(NEXT + 1, BUFFER_DESTROY, "");
+    deliver();
+    wire_expect(&R.compositor, NEXT, "wl_shm_pool", "destroy");
+    wire_expect(&R.compositor, NEXT + 1, "wl_buffer", "destroy");
+    wire_send(&R.compositor, 1, DISPLAY_DELETE_ID, "u", NEXT + 1);
+    turn_until(R.loop, delete_id_came, NULL);
+    assert_int_equal(deleted, NEXT + 1); /* none of the pools' before */
+    wire_send(&R.compositor, 1, DISPLAY_DELETE_ID, "u", NEXT);
+    turn_until(R.loop, delete_id_came, NULL);
+    assert_int_equal(deleted, NEXT);
+}
+
+static void test_an_id_is_not_made_anew_while_it_lives(void **state)
+{
+    (void)state;
+    memory(1, SIZE);
+    create_pool(SIZE);
+    memory(1, SIZE);
+    create_pool(SIZE);
+    assert_refused("id already in use");
+}
+
+static void test_an_object_with_events_is_not_made_anew(void **state)
+{
+    (void)state;
+    memory(1, SIZE);
+    create_pool(SIZE);
+    MESSAGE(NEXT, POOL_CREATE_BUFFER, "uuuuuu", NEXT + 1, 0, 64, 64, 256, 0);
+    MESSAGE(NEXT + 1, BUFFER_DESTROY, "");
+    MESSAGE(NEXT, POOL_CREATE_BUFFER, "uuuuuu", NEXT + 1, 0, 64, 64, 256, 0);
+    assert_refused("id already in use");
+}
+
+static void test_nobody_else_writes_to_pages(void **state)
+{
+    (void)state;
+    show_pages();
+    mem_write(1, 0, 4, 1, 4);
+    assert_refused("MEM_WRITE to memory of the guest's own");
+}
+
+static void test_nobody_punches_pages(void **state)
+{
+    (void)state;
+    show_pages();
+    punch(1, 0, 4096);
+    assert_refused("MEM_PUNCH of memory of the guest's own");
+}
+
+static void test_pages_do_not_grow(void **state)
+{
+    (void)state;
+    show_pages();
+    mem_size(1, 2 * SIZE);
+    assert_refused("Invalid argument");
+}
+
+static void test_pages_do_not_grow_by_another_vfd(void **state)
+{
+    (void)state;
+    show_pages();
+    memory(1, 2 * SIZE);
+    assert_refused("Invalid argument");
+}
+
+static void test_memory_ids_count_up(void **state)
+{
+    (void)state;
+    import_memory(1, 2);
+    assert_refused("VFD ids must count up");
+}
+
+static void test_memory_ids_are_the_guests(void **state)
+{
+    (void)state;
+    import_memory(1, LINK_HOST_ID | 1);
+    assert_refused("VFD ids must count up");
+}
+
+static void test_memory_counts_as_a_descriptor(void **state)
+{
+    (void)state;
+    for (uint32_t i = 1; i <= 256; i++)
+        import_memory(i, i);
+    deliver();
+    turn_times(R.loop, 5);
+    assert_int_equal(D.imports, 256);
+    assert_false(R.link.eof);
+    import_memory(257, 257);
+    assert_refused("max-fds");
+}
+
+static int setup_guest(void **state)
+{
+    (void)state;
+    D.pages = -1;
+    return relays_start(true, false);
+}
+
+/* What was said of an import is still on its way to the host when the application is ended. */
+static void test_imports_are_kept_until_the_host_is_done(void **state)
+{
+    static const uint8_t late[64];
+    (void)state;
+    relay_import(R.guest, 7, SIZE);
+    relay_fail(R.guest, LINK_ERROR_WAYLAND, 1, 0, "a mistake");
+    turn_until(R.loop, error_came, NULL);
+    wire_expect(&R.client, 1, "wl_display", "error");
+    turn_until(R.loop, wire_at_end, &R.client);
+    wire_send_fds(&R.link, late, sizeof(late), NULL, 0); /* nobody looks at it any more */
+    turn_times(R.loop, 10);
+    assert_int_equal(R.ended, 0);
+    R.link.fd = fd_close(R.link.fd);
+    turn_until(R.loop, relays_over, NULL);
+}
+
+static void test_without_imports_nobody_waits_for_the_host(void **state)
+{
+    (void)state;
+    relay_fail(R.guest, LINK_ERROR_WAYLAND, 1, 0, "a mistake");
+    turn_until(R.loop, relays_over, NULL);
+    turn_until(R.loop, error_came, NULL);
+}
+
+int main(void)
+{
+#define GUEST_TEST(name) cmocka_unit_test_setup_teardown(name, setup_guest, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(test_the_compositor_gets_the_pages),
+        TEST(test_pages_are_kept_until_the_buffer_is_gone),
+        TEST(test_a_pool_made_anew),
+        TEST(test_an_id_is_not_made_anew_while_it_lives),
+        TEST(test_an_object_with_events_is_not_made_anew),
+        TEST(test_nobody_else_writes_to_pages),
+        TEST(test_nobody_punches_pages),
+        TEST(test_pages_do_not_grow),
+        TEST(test_pages_do_not_grow_by_another_vfd),
+        TEST(test_memory_ids_count_up),
+        TEST(test_memory_ids_are_the_guests),
+        TEST(test_memory_counts_as_a_descriptor),
+        GUEST_TEST(test_imports_are_kept_until_the_host_is_done),
+        GUEST_TEST(test_without_imports_nobody_waits_for_the_host),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: MIT */
+/* The host's relay when the guest proxy breaks no rule, but is late, slow or gone. */
+#include "tests/unit/wayland/attacker.h"
+
+static void late_close(void)
+{
+    source(1);
+    with_id(LINK_STREAM_END, 1);
+    sink(2);
+    with_id(LINK_VFD_CLOSE, 2);
+    with_id(LINK_VFD_CLOSE, 2);
+}
+static void late_credit(void)
+{
+    sink(1);
+    with_id(LINK_VFD_CLOSE, 1);
+    credit(1, 100);
+}
+static void late_data(void)
+{
+    source(1);
+    with_id(LINK_STREAM_END, 1);
+    data(1, 100);
+    with_id(LINK_STREAM_END, 1);
+}
+static void late_write(void)
+{
+    memory(1, 4096);
+    with_id(LINK_VFD_CLOSE, 1);
+    mem_write(1, 0, 100, 1, 100);
+    mem_write(1, 1 << 20, 9, 1, 9);
+}
+static void close_twice(void)
+{
+    memory(1, 4096);
+    with_id(LINK_VFD_CLOSE, 1);
+    with_id(LINK_VFD_CLOSE, 1);
+}
+static void close_before_the_pool(void)
+{
+    memory(1, 4096);
+    with_id(LINK_VFD_CLOSE, 1);
+    create_pool(4096);
+    MESSAGE(NEXT, POOL_DESTROY, "");
+}
+static void smaller_size(void)
+{
+    memory(1, 8192);
+    mem_size(1, 4096);
+    mem_write(1, 8191, 1, 1, 1);
+}
+static void memory_again(void)
+{
+    memory(1, 4096);
+    memory(1, 8192);
+    create_pool(8192);
+}
+
+static void test_what_comes_late_is_harmless(void **state)
+{
+    static const struct {
+        const char *name;
+        void (*build)(void);
+    } cases[] = {
+        {"close twice", late_close},
+        {"credit after the close", late_credit},
+        {"data after the end", late_data},
+        {"write after the close", late_write},
+        {"memory closed twice", close_twice},
+        {"closed before its pool is made", close_before_the_pool},
+        {"a size below what it has", smaller_size},
+        {"the same memory for another pool", memory_again},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        start_host();
+        cases[i].build();
+        uint32_t id = wl_objects_get(&R.host->objects, NEXT) ? NEXT + 1 : NEXT;
+        deliver();
+        turn_times(R.loop, 5);
+        id = wl_objects_get(&R.host->objects, NEXT) ? NEXT + 1 : id;
+        MESSAGE(1, DISPLAY_SYNC, "u", id);
+        deliver();
+        struct wl_message m;
+        do {
+            turn_until(R.loop, wire_has_message, &R.compositor);
+            if (R.compositor.eof)
+                fail_msg("%s: %s", cases[i].name, error_came(NULL) ? reason : "?");
+            assert_int_equal(
+                wl_message_header(R.compositor.in + R.compositor.first, R.compositor.n, &m),
+                WL_MESSAGE_OK);
+            R.compositor.first += m.size;
+            R.compositor.n -= m.size;
+        } while (m.object != 1);
+        if (relays_stop(state) != 0)
+            fail_msg("%s: leaks a descriptor", cases[i].name);
+    }
+}
+
+static void test_the_others_error(void **state)
+{
+    (void)state;
+    start_host();
+    n_bytes += link_error_encode(bytes, LINK_ERROR_WAYLAND, 3, 1, "it broke");
+    deliver();
+    turn_until(R.loop, wire_at_end, &R.compositor);
+    turn_until(R.loop, relays_over, NULL);
+}
+
+static void test_the_link_ends_amid_pixels(void **state)
+{
+    (void)state;
+    start_host();
+    memory(1, 1 << 20);
+    mem_write(1, 0, 1 << 20, 1, 1 << 20);
+    n_bytes -= 1000;
+    deliver();
+    R.link.fd = fd_close(R.link.fd);
+    turn_until(R.loop, wire_at_end, &R.compositor);
+    turn_until(R.loop, relays_over, NULL);
+}
+
+static void test_a_guest_that_does_not_read(void **state)
+{
+    (void)state;
+    static uint8_t events[64 << 10];
+    size_t n = 0;
+    start_host();
+    R.host->limits.queue = 1 << 20;
+    while (n + 16 < sizeof(events))
+        n += put_message(events + n, SEAT, 0, "u", 3);
+    for (int i = 0; i < 500 && R.host && !R.host->ending; i++) {
+        wire_send_fds(&R.compositor, events, n, NULL, 0);
+        turn_times(R.loop, 2);
+    }
+    turn_until(R.loop, error_came, NULL);
+    assert_non_null(strstr(reason, "queue limit: the guest does not read"));
+    turn_until(R.loop, relays_over, NULL);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_what_comes_late_is_harmless),
+        cmocka_unit_test_teardown(test_the_others_error, relays_stop),
+        cmocka_unit_test_teardown(test_the_link_ends_amid_pixels, relays_stop),
+        cmocka_unit_test_teardown(test_a_guest_that_does_not_read, relays_stop),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
