@@ -24,11 +24,6 @@
 #include "common/base/fd.h"
 #include "common/base/log.h"
 
-struct later {
-    void (*run)(void *user); /* NULL: cancelled */
-    void *user;
-};
-
 struct loop_signal_watch {
     struct loop_signal_watch *next;
     struct loop *loop;
@@ -46,8 +41,7 @@ struct loop {
     int64_t timer_at; /* when it fires, ns; INT64_MAX: not set. May be too early after a disarm */
     unsigned timer_turn; /* counts expiries: what is armed in one waits for the next */
     struct event timer_event;
-    struct later *later; /* a list that is emptied from its start */
-    size_t later_first, later_end, later_capacity;
+    struct loop_job *jobs, **last_job; /* postponed, in order */
     struct loop_signal_watch *signals;
     bool stopping;
 };
@@ -108,6 +102,7 @@ struct loop *loop_create(void)
         return NULL;
     }
     TAILQ_INIT(&loop->timers);
+    loop->last_job = &loop->jobs;
     loop->timer_at = INT64_MAX;
     loop->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
     if (loop->timer_fd < 0 ||
@@ -137,18 +132,16 @@ void loop_destroy(struct loop *loop)
     event_del(&loop->timer_event);
     fd_close(loop->timer_fd);
     event_base_free(loop->base);
-    free(loop->later);
     free(loop);
 }
 
 static void run_later(struct loop *loop)
 {
-    while (loop->later_first < loop->later_end) {
-        struct later later = loop->later[loop->later_first++];
-        if (later.run)
-            later.run(later.user);
+    while (loop->jobs) {
+        struct loop_job *job = loop->jobs;
+        loop_later_cancel(loop, job);
+        job->run(job->user);
     }
-    loop->later_first = loop->later_end = 0;
 }
 
 int loop_run(struct loop *loop)
@@ -246,8 +239,7 @@ static void timers_set(struct loop *loop, int64_t at)
 static struct loop_timer *timers_first(struct loop *loop, bool all)
 {
     struct loop_timer *timer, *first = NULL;
-    TAILQ_FOREACH(timer, &loop->timers, entry)
-    {
+    TAILQ_FOREACH (timer, &loop->timers, entry) {
         if ((all || timer->turn != loop->timer_turn) && (!first || timer->at < first->at))
             first = timer;
     }
@@ -315,36 +307,26 @@ void loop_timer_destroy(struct loop_timer *timer)
     free(timer);
 }
 
-int loop_later(struct loop *loop, void (*run)(void *user), void *user)
+void loop_later(struct loop *loop, struct loop_job *job)
 {
-    for (size_t i = loop->later_first; i < loop->later_end; i++) {
-        if (loop->later[i].run == run && loop->later[i].user == user)
-            return 0;
-    }
-    if (loop->later_end == loop->later_capacity && loop->later_first > loop->later_capacity / 2) {
-        loop->later_end -= loop->later_first;
-        memcpy(loop->later, loop->later + loop->later_first,
-               loop->later_end * sizeof(*loop->later));
-        loop->later_first = 0;
-    }
-    if (loop->later_end == loop->later_capacity) {
-        size_t capacity = loop->later_capacity ? loop->later_capacity * 2 : 16;
-        struct later *grown = reallocarray(loop->later, capacity, sizeof(*grown));
-        if (!grown)
-            return -ENOMEM;
-        loop->later = grown;
-        loop->later_capacity = capacity;
-    }
-    loop->later[loop->later_end++] = (struct later){.run = run, .user = user};
-    return 0;
+    if (job->at) /* in the list already */
+        return;
+    job->next = NULL;
+    job->at = loop->last_job;
+    *loop->last_job = job;
+    loop->last_job = &job->next;
 }
 
-void loop_later_cancel(struct loop *loop, void *user)
+void loop_later_cancel(struct loop *loop, struct loop_job *job)
 {
-    for (size_t i = loop->later_first; i < loop->later_end; i++) {
-        if (loop->later[i].user == user)
-            loop->later[i].run = NULL;
-    }
+    if (!job->at)
+        return;
+    *job->at = job->next;
+    if (job->next)
+        job->next->at = job->at;
+    else
+        loop->last_job = job->at;
+    job->at = NULL;
 }
 
 static void signal_trampoline(evutil_socket_t signo, short what, void *user)

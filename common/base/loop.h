@@ -32,11 +32,17 @@ void loop_timer_arm(struct loop_timer *timer, uint64_t ms);
 void loop_timer_disarm(struct loop_timer *timer);  /* accepts NULL */
 void loop_timer_destroy(struct loop_timer *timer); /* accepts NULL */
 
-/* Calls @run(@user) once (however often it was asked), after the current callback has returned and
- * before any other: for teardown that must not happen under the feet of the caller. 0 or -ENOMEM.
- * loop_later_cancel() drops every pending call for @user. */
-int loop_later(struct loop *loop, void (*run)(void *user), void *user);
-void loop_later_cancel(struct loop *loop, void *user);
+/* A postponed call: @run(@user) after the current callback has returned and before any other, for
+ * what must not happen under the feet of the caller. Embedded in what it is about, so that asking
+ * for it cannot fail; { .run = …, .user = … } says what is to be called. */
+struct loop_job {
+    void (*run)(void *user);
+    void *user;
+    struct loop_job *next, **at; /* of the loop; @at NULL: nobody asked */
+};
+/* Once, however often it was asked; @job stays until it has run or was cancelled. */
+void loop_later(struct loop *loop, struct loop_job *job);
+void loop_later_cancel(struct loop *loop, struct loop_job *job);
 
 /* Calls @caught from the loop when signal @signo arrives. It is caught, not blocked: programs that
  * we start get it as usual. 0 or -errno. */

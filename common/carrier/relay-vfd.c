@@ -106,11 +106,6 @@ bool relay_vfd_room(struct relay *r, const char *what)
     return false;
 }
 
-static void destroy_stream_later(void *stream)
-{
-    stream_destroy(stream);
-}
-
 static void stream_ended(void *user, struct stream *s)
 {
     struct relay *r = user;
@@ -123,7 +118,7 @@ static void stream_ended(void *user, struct stream *s)
     s->link = NULL;
     if (s->out)
         r->counted_streams += s->total;
-    loop_later(r->loop, destroy_stream_later, s);
+    stream_destroy_later(s);
     if (r->local_done && !r->streams_n)
         relay_settle_later(r);
 }

@@ -144,6 +144,7 @@ static void end(struct stream *s)
 
 static void feed(struct link_sink *sink, const uint8_t *bytes, size_t size);
 static ssize_t splice_in(struct link_sink *sink, int socket, uint64_t size);
+static void destroy(void *stream);
 
 struct stream *stream_create(struct loop *loop, struct link *link, uint32_t id, int fd, bool out,
                              struct waiters *waiters,
@@ -161,6 +162,8 @@ struct stream *stream_create(struct loop *loop, struct link *link, uint32_t id, 
         fd = usable(waiters, fd, out, &s->pipe);
     else
         fcntl(fd, F_SETPIPE_SZ, PIPE_SIZE); /* best effort: fewer wake-ups */
+    s->loop = loop;
+    s->destroy_job = (struct loop_job){.run = destroy, .user = s};
     s->sink = (struct link_sink){feed, splice_in};
     s->id = id;
     s->fd = fd < 0 ? -1 : fd;
@@ -188,11 +191,22 @@ void stream_destroy(struct stream *s)
         return;
     if (s->link)
         link_forget_sink(s->link, &s->sink);
+    loop_later_cancel(s->loop, &s->destroy_job);
     loop_io_destroy(s->io);
     fd_close(s->fd);
     spill_close(s);
     free(s->buffer);
     free(s);
+}
+
+static void destroy(void *stream)
+{
+    stream_destroy(stream);
+}
+
+void stream_destroy_later(struct stream *s)
+{
+    loop_later(s->loop, &s->destroy_job);
 }
 
 /* in: the descriptor takes no more. */

@@ -7,10 +7,9 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "common/base/loop.h"
 #include "common/transport/link.h"
 
-struct loop;
-struct loop_io;
 struct waiters;
 
 struct stream {
@@ -21,6 +20,7 @@ struct stream {
     bool pipe;      /* fd is a pipe: can splice */
     bool over;      /* nothing more will happen but the end of what is queued */
     bool peer_done; /* in: STREAM_END came */
+    struct loop *loop;
     struct loop_io *io;
     struct link *link;
     uint64_t credit; /* out: bytes that may still be sent; in: bytes that the peer may still send */
@@ -34,6 +34,7 @@ struct stream {
     void (*ended)(void *user, struct stream *stream); /* may be destroyed, from loop_later() */
     void *user;
     uint64_t total; /* bytes carried */
+    struct loop_job destroy_job;
 };
 
 /* Takes @fd. A blocking descriptor that somebody else holds too is opened anew or handed to a
@@ -43,6 +44,8 @@ struct stream *stream_create(struct loop *loop, struct link *link, uint32_t id, 
                              struct waiters *waiters,
                              void (*ended)(void *user, struct stream *stream), void *user);
 void stream_destroy(struct stream *stream); /* accepts NULL */
+/* The same once the current callback has returned. */
+void stream_destroy_later(struct stream *stream);
 
 /* in: false if the peer sends more than it has credit for. */
 bool stream_take_credit(struct stream *stream, size_t size);

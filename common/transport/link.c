@@ -25,6 +25,8 @@
 static uint8_t rx[FRAME_MAX + READ_SIZE];
 
 static void ready(void *user, unsigned events);
+static void resume(void *link);
+static void destroy(void *link);
 
 struct link *link_create(struct loop *loop, int fd, bool splice, const struct link_ops *ops,
                          void *user)
@@ -39,6 +41,8 @@ struct link *link_create(struct loop *loop, int fd, bool splice, const struct li
         return NULL;
     }
     link->loop = loop;
+    link->resume_job = (struct loop_job){.run = resume, .user = link};
+    link->destroy_job = (struct loop_job){.run = destroy, .user = link};
     link->fd = fd;
     link->splice = splice;
     link_adopt(link, ops, user);
@@ -64,7 +68,8 @@ void link_destroy(struct link *link)
 {
     if (!link)
         return;
-    loop_later_cancel(link->loop, link);
+    loop_later_cancel(link->loop, &link->resume_job);
+    loop_later_cancel(link->loop, &link->destroy_job);
     loop_io_destroy(link->io);
     sendq_finish(&link->out);
     memory_unref(link->bulk.memory);
@@ -80,8 +85,7 @@ static void destroy(void *link)
 
 void link_destroy_later(struct link *link)
 {
-    if (loop_later(link->loop, destroy, link) < 0)
-        log_error(NULL, "out of memory");
+    loop_later(link->loop, &link->destroy_job);
 }
 
 static void watch(struct link *link)
@@ -326,8 +330,8 @@ static void resume(void *user)
 
 void link_resume(struct link *link)
 {
-    if (link->held && !link->stopped && loop_later(link->loop, resume, link) < 0)
-        closed(link, -ENOMEM, 0);
+    if (link->held && !link->stopped)
+        loop_later(link->loop, &link->resume_job);
 }
 
 /* Reads rows into their memory, and what follows them into the buffer. */

@@ -7,11 +7,10 @@
 #include <sys/types.h>
 
 #include "common/base/log.h"
+#include "common/base/loop.h"
 #include "common/transport/sendq.h"
 #include "protocol/frames.h"
 
-struct loop;
-struct loop_io;
 struct memory;
 
 /* Where the bytes of a STREAM_DATA frame go; embedded first in what takes them. */
@@ -78,6 +77,7 @@ struct link {
     bool waiting;                          /* the last flush could not send everything */
     bool wants_descriptor, got_descriptor; /* a HELLO over a Unix socket may carry one, as proof */
     uint64_t received;                     /* bytes, for the owner's accounts and the log */
+    struct loop_job resume_job, destroy_job;
 };
 
 /* Takes @fd (non-blocking, connected, stream). @splice: it is a Unix socket. NULL: errno. */

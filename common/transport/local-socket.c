@@ -11,14 +11,14 @@
 
 #define READ_SIZE (64u << 10)
 #define KEPT_MAX (64u << 10) /* what the owner may have kept: an incomplete message */
-#define SCM_FDS_MAX 253 /* SCM_MAX_FD, net/core/scm.c */
+#define SCM_FDS_MAX 253      /* SCM_MAX_FD, net/core/scm.c */
 
 /* One buffer for all: what is not consumed is kept by the socket. Room for an incomplete message
  * and a read. */
 static uint8_t rx[KEPT_MAX + READ_SIZE];
 
 int local_socket_init(struct local_socket *ws, struct loop *loop, int fd,
-                   void (*ready)(void *user, unsigned events), void *user)
+                      void (*ready)(void *user, unsigned events), void *user)
 {
     *ws = (struct local_socket){.fd = fd};
     sendq_init(&ws->out, NULL, NULL);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
-/* local-socket: the connection to an application or a compositor: bytes and descriptors both ways. */
+/* local-socket: the connection to an application or a compositor: bytes and descriptors both ways.
+ */
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -11,7 +12,7 @@
 struct loop;
 struct loop_io;
 
-#define LOCAL_SOCKET_FDS_MAX                                                                          \
+#define LOCAL_SOCKET_FDS_MAX                                                                       \
     1020 /* descriptors received and not claimed yet; libwayland's ring holds 1023 */
 
 struct local_socket {
@@ -28,7 +29,7 @@ struct local_socket {
 
 /* Takes @fd (non-blocking). @ready is called from the loop. 0 or -errno. */
 int local_socket_init(struct local_socket *ws, struct loop *loop, int fd,
-                   void (*ready)(void *user, unsigned events), void *user);
+                      void (*ready)(void *user, unsigned events), void *user);
 void local_socket_finish(
     struct local_socket *ws); /* closes what was not claimed; safe on a zeroed struct */
 

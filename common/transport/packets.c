@@ -33,6 +33,7 @@ struct packets {
     size_t queued;
     int failed; /* -errno; closed() is due */
     bool stopped;
+    struct loop_job report, destroy;
 };
 
 static void report_closed(void *user)
@@ -49,8 +50,7 @@ static void fail(struct packets *p, int reason)
     if (p->failed || p->stopped)
         return;
     p->failed = reason;
-    if (loop_later(p->loop, report_closed, p) < 0)
-        report_closed(p);
+    loop_later(p->loop, &p->report);
 }
 
 static ssize_t send_one(int socket, const void *bytes, size_t size, int fd)
@@ -165,6 +165,16 @@ static void ready(void *user, unsigned events)
     }
 }
 
+static void destroy(void *packets)
+{
+    packets_destroy(packets);
+}
+
+void packets_destroy_later(struct packets *p)
+{
+    loop_later(p->loop, &p->destroy);
+}
+
 struct packets *packets_create(struct loop *loop, int fd, size_t packet_max, size_t queue_max,
                                const struct packets_ops *ops, void *user)
 {
@@ -179,7 +189,9 @@ struct packets *packets_create(struct loop *loop, int fd, size_t packet_max, siz
                           .ops = ops,
                           .user = user,
                           .packet_max = packet_max,
-                          .queue_max = queue_max};
+                          .queue_max = queue_max,
+                          .report = {.run = report_closed, .user = p},
+                          .destroy = {.run = destroy, .user = p}};
     p->last = &p->first;
     p->buffer = malloc(packet_max);
     if (p->buffer)
@@ -197,7 +209,8 @@ void packets_destroy(struct packets *p)
     if (!p)
         return;
     packets_stop(p);
-    loop_later_cancel(p->loop, p);
+    loop_later_cancel(p->loop, &p->report);
+    loop_later_cancel(p->loop, &p->destroy);
     while (p->first) {
         struct packet *packet = p->first;
         p->first = packet->next;

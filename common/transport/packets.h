@@ -22,6 +22,8 @@ struct packets_ops {
 struct packets *packets_create(struct loop *loop, int fd, size_t packet_max, size_t queue_max,
                                const struct packets_ops *ops, void *user);
 void packets_destroy(struct packets *packets); /* accepts NULL */
+/* The same once the current callback has returned: for the connection's own callbacks. */
+void packets_destroy_later(struct packets *packets);
 
 /* Sends a packet, now or when the peer reads. Takes @fd (-1: none). A failure ends the connection,
  * from the loop. */

@@ -44,8 +44,7 @@ static void finish(struct relay *r)
               (unsigned long long)r->counted_wayland, (unsigned long long)r->counted_memory,
               (unsigned long long)r->counted_streams, (unsigned long long)r->counted_copies,
               (unsigned long long)r->counted_shared, (unsigned long long)r->link->received);
-    if (loop_later(r->loop, ended_later, r) < 0)
-        log_error(r->subject, "out of memory");
+    loop_later(r->loop, &r->ended_job);
 }
 
 static void expired(void *user)
@@ -116,7 +115,7 @@ static void settle(void *user)
 
 void relay_settle_later(struct relay *r)
 {
-    loop_later(r->loop, settle, r);
+    loop_later(r->loop, &r->settle_job);
 }
 
 /* Nothing more comes in; the queues have a little time to go out. */
@@ -217,7 +216,7 @@ static void flush_link(struct relay *r)
     /* Only a file that is being read, or a GPU, keeps the compositor waiting. */
     if (!r->local_done)
         local_socket_pause(&r->local,
-                        r->file.job || r->waiting || (r->side == RELAY_GUEST && r->link->high));
+                           r->file.job || r->waiting || (r->side == RELAY_GUEST && r->link->high));
     if (too_much(r))
         relay_fail(r, LINK_ERROR_LIMIT, 0, WL_DISPLAY_NO_MEMORY,
                    "queue limit: the %s does not read: more than %llu bytes wait for it",
@@ -378,7 +377,7 @@ static void link_drained(void *user)
     struct relay *r = user;
     relay_vfd_drained(r);
     if (r->crowded)
-        loop_later(r->loop, resume_local, r);
+        loop_later(r->loop, &r->resume_job);
     if (r->side == RELAY_GUEST && !r->local_done && !r->ending && !r->file.job && !r->waiting)
         local_socket_pause(&r->local, false);
     if (r->ending || r->local_done)
@@ -453,6 +452,9 @@ struct relay *relay_create(struct loop *loop, enum relay_side side, int local_fd
         return NULL;
     }
     r->side = side;
+    r->settle_job = (struct loop_job){.run = settle, .user = r};
+    r->resume_job = (struct loop_job){.run = resume_local, .user = r};
+    r->ended_job = (struct loop_job){.run = ended_later, .user = r};
     r->loop = loop;
     r->link = link;
     r->ops = ops;
@@ -480,7 +482,9 @@ void relay_destroy(struct relay *r)
 {
     if (!r)
         return;
-    loop_later_cancel(r->loop, r);
+    loop_later_cancel(r->loop, &r->ended_job);
+    loop_later_cancel(r->loop, &r->settle_job);
+    loop_later_cancel(r->loop, &r->resume_job);
     loop_timer_destroy(r->timer);
     r->finished = true;
     wl_objects_finish(&r->objects);

@@ -9,14 +9,13 @@
 
 #include "common/transport/link.h"
 #include "common/base/log.h"
+#include "common/base/loop.h"
 #include "common/wayland/wl-ids.h"
 #include "common/wayland/wl-message.h"
 #include "common/wayland/wl-objects.h"
 #include "common/wayland/wl-shm.h"
 #include "common/transport/local-socket.h"
 
-struct loop;
-struct loop_timer;
 struct memory;
 struct relay;
 struct relay_range;
@@ -146,6 +145,7 @@ struct relay {
 
     struct waiters *waiters; /* threads for files that make their reader wait; NULL: none yet */
 
+    struct loop_job settle_job, resume_job, ended_job;
     bool waiting;    /* a message of the local side waits for relay_wait_over() */
     bool crowded;    /* messages of the local side wait for the link to take what is queued */
     bool local_done; /* the local side is closed */

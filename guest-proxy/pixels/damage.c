@@ -315,9 +315,9 @@ static struct piece *surface_find(struct damage_surface *surface, const struct d
 {
     struct piece *piece;
 
-    TAILQ_FOREACH(piece, &surface->pieces, in_surface)
-    if (piece->file == file && damage_layout_equal(&piece->layout, layout))
-        return piece;
+    TAILQ_FOREACH (piece, &surface->pieces, in_surface)
+        if (piece->file == file && damage_layout_equal(&piece->layout, layout))
+            return piece;
     return NULL;
 }
 
@@ -373,8 +373,8 @@ int damage_commit(struct damage_surface *surface, struct damage_file *file,
                         &damage);
     damaged = pixman_region32_not_empty(&damage);
     if (damaged)
-        TAILQ_FOREACH(piece, &surface->pieces, in_surface)
-    region_unite(&piece->stale, &damage);
+        TAILQ_FOREACH (piece, &surface->pieces, in_surface)
+            region_unite(&piece->stale, &damage);
     pixman_region32_fini(&damage);
     if (!attached && !damaged)
         return 0;

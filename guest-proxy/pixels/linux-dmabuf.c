@@ -173,7 +173,7 @@ static void add_format(struct linux_dmabuf *d, struct relay *r, const struct bou
     uint64_t all[MODIFIERS_MAX];
     for (unsigned i = 0, n = modifiers(d, all); b->version == 3 && i < n; i++)
         TO_LOCAL(r, m->object, DMABUF_MODIFIER,
-                  WORDS(format->fourcc, (uint32_t)(all[i] >> 32), (uint32_t)all[i]));
+                 WORDS(format->fourcc, (uint32_t)(all[i] >> 32), (uint32_t)all[i]));
     for (size_t i = 0; i < d->n; i++)
         if (d->formats[i] == format)
             return;

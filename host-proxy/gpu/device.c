@@ -38,6 +38,7 @@ struct device {
     void *user;
     struct commands commands;
     struct vhost_user *frontend;
+    struct loop_job frontend_job; /* destroys it */
     void (*closed)(void *user, int reason);
     void *closed_user;
     struct loop_timer *timer; /* of the doomed */
@@ -336,8 +337,7 @@ static void on_closed(void *user, int reason)
     d->frontend = NULL;
     reset(d, "the frontend is gone");
     d->frontend = frontend;
-    if (loop_later(d->loop, destroy_frontend, d) < 0)
-        log_error(NULL, "out of memory");
+    loop_later(d->loop, &d->frontend_job);
     d->closed(d->closed_user, reason);
 }
 
@@ -359,6 +359,7 @@ struct device *device_create(struct loop *loop, unsigned unref_ms)
     d->loop = loop;
     d->unref_ms = unref_ms;
     d->epoch = 1;
+    d->frontend_job = (struct loop_job){.run = destroy_frontend, .user = d};
     d->request = malloc(COMMANDS_REQUEST_MAX);
     d->timer = loop_timer_create(loop, doomed_expired, d);
     d->more = loop_timer_create(loop, process_more, d);
@@ -376,7 +377,7 @@ void device_destroy(struct device *d)
         return;
     if (d->ops)
         complete_all(d);
-    loop_later_cancel(d->loop, d);
+    loop_later_cancel(d->loop, &d->frontend_job);
     vhost_user_destroy(d->frontend);
     loop_timer_destroy(d->timer);
     loop_timer_destroy(d->more);

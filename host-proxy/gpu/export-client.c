@@ -42,6 +42,7 @@ struct export_client {
     struct pending *pending;
     unsigned n_pending;
     struct loop_timer *timer; /* of the pending requests */
+    struct loop_job end_job;
     void (*ended)(void *user, struct export_client *client);
     void *user;
     char name[32];
@@ -72,8 +73,7 @@ static void tell_end(void *user)
 static void end(struct export_client *c)
 {
     packets_stop(c->packets);
-    if (loop_later(c->loop, tell_end, c) < 0)
-        log_error(&c->subject, "out of memory");
+    loop_later(c->loop, &c->end_job);
 }
 
 /* Kinds of refusal that time may heal: the guest's commands are on their way. */
@@ -344,6 +344,7 @@ struct export_client *export_client_create(struct loop *loop, int fd, struct exp
     snprintf(c->name, sizeof(c->name), "export client %u", peer.pid);
     c->subject.name = c->name;
     c->loop = loop;
+    c->end_job = (struct loop_job){.run = tell_end, .user = c};
     c->device = source->device;
     c->device_id = device_id;
     c->ended = ended;
@@ -363,7 +364,7 @@ void export_client_destroy(struct export_client *c)
 {
     if (!c)
         return;
-    loop_later_cancel(c->loop, c);
+    loop_later_cancel(c->loop, &c->end_job);
     packets_destroy(c->packets);
     loop_timer_destroy(c->timer);
     export_table_finish(&c->table);

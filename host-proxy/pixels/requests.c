@@ -71,17 +71,11 @@ void requests_finish(struct requests *q)
     q->timer = NULL;
 }
 
-static void destroy_packets_later(void *packets)
-{
-    packets_destroy(packets);
-}
-
 void requests_drop(struct requests *q)
 {
     if (q->packets) {
         packets_stop(q->packets);
-        if (loop_later(q->loop, destroy_packets_later, q->packets) < 0)
-            log_error(q->subject, "out of memory");
+        packets_destroy_later(q->packets);
     }
     q->packets = NULL;
     q->greeting = false;

@@ -22,7 +22,12 @@ struct fixture {
     char log[256]; /* what was called, in order */
     unsigned events;
     int count, limit;
+    struct loop_job first, second, stop;
 };
+
+static void stop(void *user);
+static void later_first(void *user);
+static void later_second(void *user);
 
 static int setup(void **state)
 {
@@ -32,6 +37,9 @@ static int setup(void **state)
     assert_non_null(f->loop);
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, f->ends),
                      0);
+    f->first = (struct loop_job){.run = later_first, .user = f};
+    f->second = (struct loop_job){.run = later_second, .user = f};
+    f->stop = (struct loop_job){.run = stop, .user = f};
     *state = f;
     return 0;
 }
@@ -289,7 +297,7 @@ static void later_first(void *user)
 {
     struct fixture *f = user;
     note(f, "first");
-    assert_int_equal(loop_later(f->loop, later_second, f), 0);
+    loop_later(f->loop, &f->second);
 }
 
 static void postpone(void *user, unsigned events)
@@ -297,8 +305,8 @@ static void postpone(void *user, unsigned events)
     struct fixture *f = user;
     (void)events;
     note(f, "begin");
-    assert_int_equal(loop_later(f->loop, later_first, f), 0);
-    assert_int_equal(loop_later(f->loop, later_first, f), 0); /* asked twice, called once */
+    loop_later(f->loop, &f->first);
+    loop_later(f->loop, &f->first); /* asked twice, called once */
     note(f, "end");
     if (++f->count == 2)
         loop_stop(f->loop);
@@ -316,20 +324,22 @@ static void test_later_runs_after_the_callback_and_before_others(void **state)
 static void test_later_before_the_loop_runs(void **state)
 {
     struct fixture *f = *state;
-    assert_int_equal(loop_later(f->loop, later_second, f), 0);
+    loop_later(f->loop, &f->second);
     assert_string_equal(f->log, "");
-    assert_int_equal(loop_later(f->loop, stop, f), 0);
+    loop_later(f->loop, &f->stop);
     assert_int_equal(loop_run(f->loop), 0);
     assert_string_equal(f->log, "second ");
 }
 
 static void test_later_cancelled(void **state)
 {
-    struct fixture *f = *state, other = {.log = ""};
-    assert_int_equal(loop_later(f->loop, later_second, f), 0);
-    assert_int_equal(loop_later(f->loop, later_second, &other), 0);
-    assert_int_equal(loop_later(f->loop, later_first, f), 0);
-    loop_later_cancel(f->loop, f);
+    struct fixture *f = *state, other = {.second = {.run = later_second, .user = &other}};
+    loop_later(f->loop, &f->second);
+    loop_later(f->loop, &other.second);
+    loop_later(f->loop, &f->first);
+    loop_later_cancel(f->loop, &f->first);
+    loop_later_cancel(f->loop, &f->second);
+    loop_later_cancel(f->loop, &f->second); /* of one that nobody asked for */
     run_for(f, 10);
     assert_string_equal(f->log, "");
     assert_string_equal(other.log, "second ");
@@ -338,22 +348,25 @@ static void test_later_cancelled(void **state)
 struct again {
     struct fixture *f;
     unsigned left;
+    struct loop_job job;
 };
 
 static void call_again(void *user)
 {
     struct again *again = user;
     if (again->left--)
-        assert_int_equal(loop_later(again->f->loop, call_again, again), 0);
+        loop_later(again->f->loop, &again->job);
 }
 
 /* However long those that ask for others go on. */
 static void test_later_calls_of_later_calls_take_no_room(void **state)
 {
     struct fixture *f = *state;
-    struct again again[3] = {{f, 200000}, {f, 200000}, {f, 200000}};
-    for (int i = 0; i < 3; i++)
-        assert_int_equal(loop_later(f->loop, call_again, &again[i]), 0);
+    struct again again[3];
+    for (int i = 0; i < 3; i++) {
+        again[i] = (struct again){f, 200000, {.run = call_again, .user = &again[i]}};
+        loop_later(f->loop, &again[i].job);
+    }
     struct mallinfo2 before = mallinfo2();
     loop_stop(f->loop);
     assert_int_equal(loop_run(f->loop), 0);
@@ -367,8 +380,10 @@ static void test_many_later_calls(void **state)
 {
     struct fixture *f = *state;
     static struct fixture each[300];
-    for (size_t i = 0; i < 300; i++)
-        assert_int_equal(loop_later(f->loop, later_second, &each[i]), 0);
+    for (size_t i = 0; i < 300; i++) {
+        each[i].second = (struct loop_job){.run = later_second, .user = &each[i]};
+        loop_later(f->loop, &each[i].second);
+    }
     run_for(f, 1);
     for (size_t i = 0; i < 300; i++)
         assert_string_equal(each[i].log, "second ");

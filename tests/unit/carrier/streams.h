@@ -34,7 +34,8 @@ static inline void on_ended(void *user, struct stream *s)
     side->ended++;
     link_forget_sink(side->link, &s->sink);
     s->link = NULL;
-    loop_later(loop, (void (*)(void *))stream_destroy, s);
+    (void)loop;
+    stream_destroy_later(s);
 }
 
 static inline int on_frame(void *user, enum link_type type, const uint8_t *payload, size_t size)
