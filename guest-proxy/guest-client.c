@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* guest-client: owns the clients: each waits for the host, dials it, and then is a relay. */
 #include "guest-proxy/guest-client.h"
 
 #include <errno.h>
@@ -12,9 +13,10 @@
 
 #include "common/base/fd.h"
 #include "common/base/loop.h"
-#include "common/wayland/relay.h"
+#include "common/wayland/relay-life.h"
 #include "guest-proxy/dial.h"
 #include "guest-proxy/pixels/linux-dmabuf.h"
+#include "guest-proxy/pixels/pixels.h"
 #include "guest-proxy/pixels/pools.h"
 #include "guest-proxy/pixels/surfaces.h"
 #include "guest-proxy/times.h"
@@ -34,8 +36,7 @@ struct client {
     struct dial *dial;
     struct loop_timer *wait;
     struct relay *relay;
-    struct shadows shadows;
-    struct linux_dmabuf dmabuf;
+    struct pixels pixels;
     uint32_t clock; /* that wp_presentation announced */
 };
 
@@ -50,8 +51,7 @@ static void client_destroy(struct client *c)
         c->next->prev = c->prev;
     owner->n--;
     relay_destroy(c->relay);
-    linux_dmabuf_finish(&c->dmabuf);
-    shadows_finish(&c->shadows);
+    pixels_finish(&c->pixels);
     dial_cancel(c->dial);
     loop_timer_destroy(c->wait);
     fd_close(c->fd);
@@ -60,38 +60,54 @@ static void client_destroy(struct client *c)
         owner->changed(owner->user);
 }
 
-static enum relay_verdict hook(struct relay *r, struct wl_message *m, bool event)
+/* --- times --- */
+
+static const struct times *times_of(const struct relay *r)
+{
+    const struct client *c = r->user;
+    return uplink_times(c->owner->uplink);
+}
+
+static enum relay_verdict clock_id(struct relay *r, struct wl_message *m)
 {
     struct client *c = r->user;
-    (void)event;
-    switch (m->info->hook) {
-    case WL_HOOK_CLOCK_ID:
-        c->clock = m->args[0].u;
-        return RELAY_PASS;
-    case WL_HOOK_TIME_PRESENTED:
-    case WL_HOOK_TIME_COMMIT:
-        times_convert(uplink_times(c->owner->uplink), m, c->clock);
-        return RELAY_PASS;
-    case WL_HOOK_TIME_INPUT:
-        times_convert(uplink_times(c->owner->uplink), m, CLOCK_MONOTONIC);
-        return RELAY_PASS;
-    case WL_HOOK_SHM_RELEASE: /* the host's pools are made anew with it as long as there are any */
-        return RELAY_DROP;
-    case WL_HOOK_REGISTRY_GLOBAL:
-    case WL_HOOK_REGISTRY_BIND:
-    case WL_HOOK_DMABUF_DESTROY:
-    case WL_HOOK_DMABUF_CREATE_PARAMS:
-    case WL_HOOK_DMABUF_FEEDBACK:
-    case WL_HOOK_DMABUF_FEEDBACK_DESTROY:
-    case WL_HOOK_PARAMS_DESTROY:
-    case WL_HOOK_PARAMS_ADD:
-    case WL_HOOK_PARAMS_CREATE:
-    case WL_HOOK_PARAMS_CREATE_IMMED:
-        return linux_dmabuf_hook(&c->dmabuf, r, m);
-    default:
-        return surfaces_hook(r, &c->shadows, m);
-    }
+    c->clock = m->args[0].u;
+    return RELAY_PASS;
 }
+
+static enum relay_verdict time_presented(struct relay *r, struct wl_message *m)
+{
+    const struct client *c = r->user;
+    times_convert(times_of(r), m, c->clock, TIMES_TO_GUEST);
+    return RELAY_PASS;
+}
+
+static enum relay_verdict time_commit(struct relay *r, struct wl_message *m)
+{
+    const struct client *c = r->user;
+    times_convert(times_of(r), m, c->clock, TIMES_TO_HOST);
+    return RELAY_PASS;
+}
+
+static enum relay_verdict time_input(struct relay *r, struct wl_message *m)
+{
+    times_convert(times_of(r), m, CLOCK_MONOTONIC, TIMES_TO_GUEST);
+    return RELAY_PASS;
+}
+
+relay_hook *const guest_hooks[_WL_HOOK_N] = {
+    [WL_HOOK_CLOCK_ID] = clock_id,
+    [WL_HOOK_TIME_PRESENTED] = time_presented,
+    [WL_HOOK_TIME_COMMIT] = time_commit,
+    [WL_HOOK_TIME_INPUT] = time_input,
+    SURFACES_HOOKS,
+    POOLS_HOOKS,
+    LINUX_DMABUF_HOOKS,
+};
+
+static const struct own_global *const own_globals[] = {&linux_dmabuf_global, NULL};
+
+/* --- what the relay asks --- */
 
 static void punched(struct relay *r, struct memory *memory, uint64_t offset, uint64_t length)
 {
@@ -99,35 +115,21 @@ static void punched(struct relay *r, struct memory *memory, uint64_t offset, uin
     surfaces_forget(memory, offset, length);
 }
 
-static enum relay_verdict place(struct relay *r, struct wl_message *m, struct shm_pool *pool,
-                                struct memory_buffer *layout)
-{
-    struct client *c = r->user;
-    return pools_place(&c->shadows, r, m, pool, layout);
-}
-
 static void batch(struct relay *r)
 {
-    struct client *c = r->user;
-    shadows_sweep(&c->shadows);
+    shadows_sweep(&r->pixels->shadows);
 }
 
-static bool intercept(struct relay *r, const struct wl_message *m)
+static int import_released(void *user, uint32_t import)
 {
-    struct client *c = r->user;
-    return linux_dmabuf_intercept(&c->dmabuf, r, m);
+    struct relay *r = user;
+    shadows_released(&r->pixels->shadows, import);
+    return 0;
 }
 
-static void import_released(struct relay *r, uint32_t import)
+static int copied_back(void *user, struct memory *memory, const struct link_mem_copy *copy)
 {
-    struct client *c = r->user;
-    shadows_released(&c->shadows, import);
-}
-
-static int copied_back(struct relay *r, struct memory *memory, const struct link_mem_copy *copy)
-{
-    struct client *c = r->user;
-    pools_copied_back(&c->shadows, memory, copy);
+    pools_copied_back(user, memory, copy);
     return 0;
 }
 
@@ -136,14 +138,15 @@ static void ended(struct relay *r)
     client_destroy(r->user);
 }
 
-static const struct relay_ops relay_ops = {.hook = hook,
-                                           .place = place,
+static const struct gpu_memory_ops gpu_ops = {.released = import_released,
+                                              .copied_back = copied_back};
+static const struct relay_ops relay_ops = {.hooks = guest_hooks,
+                                           .own_globals = own_globals,
                                            .batch = batch,
                                            .punched = punched,
-                                           .intercept = intercept,
-                                           .import_released = import_released,
-                                           .copied_back = copied_back,
-                                           .ended = ended};
+                                           .ended = ended,
+                                           .gpu = &gpu_ops,
+                                           .place = pools_place};
 static const struct link_ops no_ops; /* until the relay adopts the link, in the same call */
 
 /* Tells an application that has no relay (yet) why it is disconnected. */
@@ -182,9 +185,9 @@ static void dialled(void *user, int fd, const void *bytes, size_t n, const char 
         return;
     }
     uplink_client_hello(owner->uplink, link, c->name);
-    struct relay_limits limits = {.vfds = VFDS_MAX, .queue = QUEUE_MAX};
-    c->relay = relay_create(owner->loop, RELAY_GUEST, fd_steal(&c->fd), link, &limits, &relay_ops,
-                            c, &c->subject);
+    struct carrier_limits limits = {.vfds = VFDS_MAX, .queue = QUEUE_MAX};
+    c->relay = relay_create(owner->loop, CARRIER_GUEST, fd_steal(&c->fd), link, &limits, &relay_ops,
+                            c, &c->pixels, &c->subject);
     if (!c->relay) {
         client_destroy(c);
         return;
@@ -261,8 +264,7 @@ void clients_accept(struct clients *owner, int fd)
     c->owner = owner;
     c->fd = fd;
     c->clock = CLOCK_MONOTONIC;
-    shadows_init(&c->shadows, uplink_gpu(owner->uplink));
-    linux_dmabuf_init(&c->dmabuf, &c->shadows);
+    pixels_init(&c->pixels, uplink_gpu(owner->uplink));
     c->next = owner->first;
     if (c->next)
         c->next->prev = c;

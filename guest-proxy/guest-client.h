@@ -2,6 +2,7 @@
 #pragma once
 /* client: one application of the guest, from its connection to its end. */
 #include "common/base/log.h"
+#include "common/wayland/relay.h"
 
 struct address;
 struct loop;
@@ -25,3 +26,6 @@ void clients_connect(struct clients *clients);
 /* Every client that depends on the host is told that it is gone. */
 void clients_disconnect(struct clients *clients, const char *reason);
 void clients_finish(struct clients *clients);
+
+/* What is done with messages here, by enum wl_hook. */
+extern relay_hook *const guest_hooks[_WL_HOOK_N];

@@ -51,8 +51,8 @@ static int clock_index(uint32_t clock)
     }
 }
 
-/* All three messages begin with tv_sec_hi, tv_sec_lo, tv_nsec. */
-void times_convert(const struct times *times, struct wl_message *m, uint32_t clock)
+void times_convert(const struct times *times, struct wl_message *m, uint32_t clock,
+                   enum times_direction direction)
 {
     uint64_t sec = (uint64_t)m->args[0].u << 32 | m->args[1].u;
     uint32_t nsec = m->args[2].u;
@@ -60,10 +60,8 @@ void times_convert(const struct times *times, struct wl_message *m, uint32_t clo
     if (!times->known || nsec >= NS || sec > INT64_MAX / NS - 1)
         return;
     int64_t t = (int64_t)sec * NS + nsec, converted;
-    bool to_host =
-        m->info->hook == WL_HOOK_TIME_COMMIT; /* a request; events come from the host's clock */
-    if (to_host ? __builtin_add_overflow(t, offset, &converted)
-                : __builtin_sub_overflow(t, offset, &converted))
+    if (direction == TIMES_TO_HOST ? __builtin_add_overflow(t, offset, &converted)
+                                   : __builtin_sub_overflow(t, offset, &converted))
         return;
     if (converted < 0)
         return;

@@ -5,7 +5,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "common/wayland/relay.h"
+#include "common/wayland/wl-message.h"
+#include "protocol/frames.h"
 
 /* host − guest, in nanoseconds, per enum link_clock; known after the first measurement. */
 struct times {
@@ -22,6 +23,8 @@ struct times {
 void times_ping(struct times *times, uint64_t serial);
 void times_pong(struct times *times, const struct link_pong *pong);
 
-/* Converts the time in a message with a TIME hook, in place. @clock: a CLOCK_ constant that
- * wp_presentation announced. */
-void times_convert(const struct times *times, struct wl_message *message, uint32_t clock);
+/* Converts the time in a message that begins with tv_sec_hi, tv_sec_lo, tv_nsec, in place. @clock:
+ * a CLOCK_ constant that wp_presentation announced. */
+enum times_direction { TIMES_TO_GUEST, TIMES_TO_HOST };
+void times_convert(const struct times *times, struct wl_message *message, uint32_t clock,
+                   enum times_direction direction);

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: MIT */
+/* host-client: owns the applications of VMs, each a relay to a connection of its own to the
+ * compositor, with what its GPU buffers are. */
 #include "host-proxy/host-client.h"
 
 #include <errno.h>
@@ -9,17 +11,21 @@
 #include "common/base/fd.h"
 #include "common/base/loop.h"
 #include "common/base/memory.h"
-#include "common/wayland/relay.h"
+#include "common/carrier/vfd-kinds.h"
+#include "common/carrier/vfd-memory.h"
+#include "common/wayland/relay-life.h"
+#include "common/wayland/wl-shm.h"
 #include "host-proxy/allow.h"
 #include "host-proxy/pixels/dmabufs.h"
+#include "host-proxy/pixels/import-copies.h"
 #include "host-proxy/pixels/imports.h"
 #include "host-proxy/policy.h"
 #include "host-proxy/refuse.h"
 #include "host-proxy/vms.h"
 
 struct client {
+    struct vm_client of_vm;
     struct vm *vm;
-    struct client *prev, *next;
     struct log_subject subject;
     char name[LINK_LABEL_MAX + 32];
     struct relay *relay;
@@ -29,13 +35,7 @@ struct client {
 
 static void client_destroy(struct client *c)
 {
-    if (c->prev)
-        c->prev->next = c->next;
-    else
-        c->vm->clients = c->next;
-    if (c->next)
-        c->next->prev = c->prev;
-    c->vm->clients_n--;
+    vm_leave(c->vm, &c->of_vm);
     imports_stop(&c->imports);
     relay_destroy(
         c->relay); /* the compositor lets go of the guest's pages before the device does */
@@ -43,29 +43,81 @@ static void client_destroy(struct client *c)
     free(c);
 }
 
-static int import_failed(struct client *c, enum import_rule rule, const char *text)
+/* --- hooks --- */
+
+static int import_failed(struct relay *r, int rule, const struct refusal *why)
 {
     if (rule == IMPORT_OK)
         return 0;
-    relay_fail(c->relay, rule == IMPORT_DEVICE ? LINK_ERROR_INTERNAL : LINK_ERROR_REFUSED, 0,
-               WL_DISPLAY_IMPLEMENTATION, "%s", text);
-    return -EPROTO;
+    return relay_fail(r, rule == IMPORT_DEVICE ? LINK_ERROR_INTERNAL : LINK_ERROR_REFUSED, 0,
+                      WL_DISPLAY_IMPLEMENTATION, "%s", why->text);
 }
 
-static enum relay_verdict hook(struct relay *r, struct wl_message *m, bool event)
+static struct dmabufs *dmabufs_of(const struct relay *r)
 {
     struct client *c = r->user;
-    char text[320];
-    (void)event;
-    if (m->info->hook == WL_HOOK_POOL_CREATE_BUFFER) {
-        const struct memory_buffer *b = relay_data(r, m->args[0].u, WL_DATA_BUFFER);
-        if (b && b->memory->import &&
-            import_failed(c, imports_buffer(b, text, sizeof(text)), text) < 0)
-            return RELAY_END;
-    }
-    enum relay_verdict v = dmabufs_hook(&c->dmabufs, c->vm->trials, r, m);
-    return v == RELAY_PASS ? policy_hook(c->vm->config, r, m) : v;
+    return &c->dmabufs;
 }
+
+static enum relay_verdict create_pool(struct relay *r, struct wl_message *m)
+{
+    return dmabufs_create_pool(dmabufs_of(r), r, m);
+}
+
+static enum relay_verdict create_buffer(struct relay *r, struct wl_message *m)
+{
+    const struct client *c = r->user;
+    const struct memory_buffer *b = relay_data(r, m->args[0].u, &shm_buffer_type);
+    uint32_t import = b ? vfd_memory(b->memory)->import : 0;
+    struct refusal why;
+    if (import && import_failed(r, imports_buffer(b, import, &why), &why) < 0)
+        return RELAY_END;
+    return dmabufs_create_buffer(dmabufs_of(r), c->vm->trials, r, m);
+}
+
+static enum relay_verdict destroy_pool(struct relay *r, struct wl_message *m)
+{
+    return dmabufs_destroy_pool(dmabufs_of(r), r, m);
+}
+
+static enum relay_verdict destroy_registry(struct relay *r, struct wl_message *m)
+{
+    dmabufs_destroy_registry(dmabufs_of(r), m);
+    return RELAY_PASS;
+}
+
+/* What policy.c does, for the client's VM. */
+#define POLICY(name)                                                                               \
+    static enum relay_verdict name(struct relay *r, struct wl_message *m)                          \
+    {                                                                                              \
+        const struct client *c = r->user;                                                          \
+        return policy_##name(c->vm->config, r, m);                                                 \
+    }
+POLICY(new_toplevel)
+POLICY(set_title)
+POLICY(set_app_id)
+POLICY(capture_dmabuf)
+POLICY(offer)
+POLICY(set_selection)
+POLICY(start_drag)
+
+relay_hook *const host_hooks[_WL_HOOK_N] = {
+    [WL_HOOK_SHM_CREATE_POOL] = create_pool,
+    [WL_HOOK_POOL_CREATE_BUFFER] = create_buffer,
+    [WL_HOOK_POOL_RESIZE] = dmabufs_resize_pool,
+    [WL_HOOK_POOL_DESTROY] = destroy_pool,
+    [WL_HOOK_DESTROY_REGISTRY] = destroy_registry,
+    [WL_HOOK_NEW_TOPLEVEL] = new_toplevel,
+    [WL_HOOK_SET_TITLE] = set_title,
+    [WL_HOOK_SET_APP_ID] = set_app_id,
+    [WL_HOOK_CAPTURE_DMABUF] = capture_dmabuf,
+    [WL_HOOK_OFFER_MIME] = offer,
+    [WL_HOOK_OFFER_RECEIVE] = offer,
+    [WL_HOOK_SET_SELECTION] = set_selection,
+    [WL_HOOK_START_DRAG] = start_drag,
+};
+
+/* --- what the relay asks --- */
 
 /* Who may copy the screen may do so into any shared memory. */
 static bool linear_dmabufs(const struct vm *vm)
@@ -112,41 +164,53 @@ static bool charge(struct relay *r, uint64_t bytes)
     return vm_charge(c->vm, bytes);
 }
 
-static int import(struct relay *r, const struct link_import *import)
+static int import(void *user, const struct link_import *import)
 {
+    struct relay *r = user;
     struct client *c = r->user;
-    char text[320];
-    return import_failed(c, imports_add(&c->imports, import, text, sizeof(text)), text);
+    struct refusal why;
+    return import_failed(r, imports_add(&c->imports, import, &why), &why);
 }
 
-static int import_release(struct relay *r, uint32_t id)
+static int import_release(void *user, uint32_t id)
 {
+    struct relay *r = user;
     struct client *c = r->user;
-    char text[320];
-    return import_failed(c, imports_release(&c->imports, id, text, sizeof(text)), text);
+    struct refusal why;
+    return import_failed(r, imports_release(&c->imports, id, &why), &why);
 }
 
-static int copy(struct relay *r, struct memory *memory, const struct link_mem_copy *copy)
+static int copy(void *user, struct memory *memory, const struct link_mem_copy *copy)
 {
+    struct relay *r = user;
     struct client *c = r->user;
-    char text[320];
-    return import_failed(c, imports_copy(&c->imports, memory, copy, text, sizeof(text)), text);
+    struct refusal why;
+    return import_failed(r, imports_copy(&c->imports, memory, copy, &why), &why);
 }
 
-static struct memory *import_memory(struct relay *r, const struct link_mem_import *said)
+static struct memory *import_memory(void *user, const struct link_mem_import *said)
 {
+    struct relay *r = user;
     struct client *c = r->user;
     struct memory *memory = NULL;
-    char text[320];
-    import_failed(c, imports_memory(&c->imports, said, &memory, text, sizeof(text)), text);
+    struct refusal why;
+    import_failed(r, imports_memory(&c->imports, said, &memory, &why), &why);
     return memory;
+}
+
+static bool may_go_on(void *user, enum link_type type)
+{
+    const struct relay *r = user;
+    const struct client *c = r->user;
+    return imports_may_go_on(&c->imports, type);
 }
 
 static enum relay_verdict copy_back(struct relay *r, struct memory *memory,
                                     const struct link_mem_write *rows)
 {
     struct client *c = r->user;
-    switch (imports_copy_back(&c->imports, memory, rows)) {
+    struct refusal why;
+    switch (imports_copy_back(&c->imports, vfd_memory(memory)->import, memory, rows)) {
     case IMPORTS_BACK:
         return RELAY_PASS;
     case IMPORTS_BACK_SOON:
@@ -155,39 +219,34 @@ static enum relay_verdict copy_back(struct relay *r, struct memory *memory,
     case IMPORTS_BACK_NOT:
         return RELAY_DROP;
     default:
-        import_failed(c, IMPORT_GENERATION, "a screen copy into memory that the guest took away");
+        refusal_set(&why, IMPORT_GENERATION, "a screen copy into memory that the guest took away");
+        import_failed(r, why.rule, &why);
         return RELAY_END;
     }
-}
-
-static bool may_go_on(struct relay *r, enum link_type type)
-{
-    const struct client *c = r->user;
-    return imports_may_go_on(&c->imports, type);
 }
 
 static void imports_idle(void *user)
 {
     const struct client *c = user;
-    link_resume(c->relay->link);
+    link_resume(c->relay->carrier.ends.link);
 }
 
 static void imports_copied_back(void *user)
 {
     const struct client *c = user;
-    if (c->relay->waiting)
-        relay_wait_over(c->relay);
+    relay_wait_over(c->relay);
 }
 
 static void import_released(void *user, uint32_t id)
 {
     const struct client *c = user;
-    relay_import_released(c->relay, id);
+    gpu_memory_released(&c->relay->carrier.gpu, id);
 }
 
-static void imports_failed(void *user, enum import_rule rule, const char *text)
+static void imports_failed(void *user, const struct refusal *why)
 {
-    import_failed(user, rule, text);
+    const struct client *c = user;
+    import_failed(c->relay, why->rule, why);
 }
 
 static const struct imports_ops imports_ops = {.idle = imports_idle,
@@ -200,21 +259,48 @@ static void ended(struct relay *r)
     client_destroy(r->user);
 }
 
-static const struct relay_ops relay_ops = {
-    .hook = hook,
-    .global = global,
-    .charge = charge,
+static const struct gpu_memory_ops gpu_ops = {
     .import = import,
-    .import_release = import_release,
+    .release = import_release,
+    .memory = import_memory,
     .copy = copy,
-    .import_memory = import_memory,
-    .copy_back = copy_back,
     .may_go_on = may_go_on,
+};
+
+static const struct relay_ops relay_ops = {
+    .hooks = host_hooks,
+    .global = global,
     .hidden = hidden,
     .keep_id = keep_id,
     .own_event = own_event,
+    .charge = charge,
     .ended = ended,
+    .gpu = &gpu_ops,
+    .copy_back = copy_back,
 };
+
+/* --- what the VM asks --- */
+
+static void client_disconnect(struct vm_client *client, const char *reason)
+{
+    const struct client *c = (struct client *)client;
+    relay_fail(c->relay, LINK_ERROR_REFUSED, 0, WL_DISPLAY_IMPLEMENTATION,
+               "the VM's session ended: %s", reason);
+}
+
+static void client_end(struct vm_client *client)
+{
+    client_destroy((struct client *)client);
+}
+
+static uint64_t client_cost(const struct vm_client *client)
+{
+    const struct client *c = (const struct client *)client;
+    return vfds_cost(&c->relay->carrier.vfds);
+}
+
+static const struct vm_client_ops vm_client_ops = {
+    .disconnect = client_disconnect, .destroy = client_end, .cost = client_cost};
 
 void client_begin(struct vm *vm, struct link *link, const char *label)
 {
@@ -237,56 +323,22 @@ void client_begin(struct vm *vm, struct link *link, const char *label)
         refuse(link, &vm->subject, LINK_ERROR_INTERNAL, "out of memory");
         return;
     }
+    c->of_vm.ops = &vm_client_ops;
     c->vm = vm;
     /* The guest's own words about its client come last, marked as such by our number before them.
      */
     snprintf(c->name, sizeof(c->name), "client %lu \"%s\"", ++vm->serial, label);
     c->subject = (struct log_subject){.name = c->name, .parent = &vm->subject};
     imports_init(&c->imports, vm->handles, &imports_ops, c);
-    struct relay_limits limits = {.vfds = vm->config->limits.vfds,
-                                  .queue = vm->config->limits.queue};
-    c->relay =
-        relay_create(vm->vms->loop, RELAY_HOST, fd, link, &limits, &relay_ops, c, &c->subject);
+    struct carrier_limits limits = {.vfds = vm->config->limits.vfds,
+                                    .queue = vm->config->limits.queue};
+    c->relay = relay_create(vm->vms->loop, CARRIER_HOST, fd, link, &limits, &relay_ops, c, NULL,
+                            &c->subject);
     if (!c->relay) {
         imports_finish(&c->imports);
         free(c);
         return;
     }
-    c->next = vm->clients;
-    if (c->next)
-        c->next->prev = c;
-    vm->clients = c;
-    vm->clients_n++;
+    vm_join(vm, &c->of_vm);
     log_debug(&c->subject, "connected");
-}
-
-void clients_disconnect(struct vm *vm, const char *reason)
-{
-    for (struct client *c = vm->clients, *next; c; c = next) {
-        next = c->next;
-        relay_fail(c->relay, LINK_ERROR_REFUSED, 0, WL_DISPLAY_IMPLEMENTATION,
-                   "the VM's session ended: %s", reason);
-    }
-}
-
-void clients_finish(struct vm *vm)
-{
-    while (vm->clients)
-        client_destroy(vm->clients);
-}
-
-uint64_t clients_memory(const struct vm *vm)
-{
-    uint64_t sum = 0;
-    for (const struct client *c = vm->clients; c; c = c->next) {
-        for (const struct memory *m = c->relay->memories; m; m = m->next) {
-            uint64_t has = memory_allocated(m), may = m->covered < m->size ? m->covered : m->size;
-            sum += has > may ? has : may;
-        }
-        for (size_t i = 0; i < c->relay->arrived_n; i++) {
-            const struct memory *m = c->relay->arrived[c->relay->arrived_first + i].memory;
-            sum += m ? m->size : 0;
-        }
-    }
-    return sum;
 }

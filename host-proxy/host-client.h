@@ -1,17 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
-/* client: one application of a VM, as the compositor's client. */
-#include <stdint.h>
+/* host-client: one application of a VM, as the compositor's client. */
+#include "common/wayland/relay.h"
 
 struct link;
 struct vm;
 
 /* A connection with the session's key (takes @link, from one of its callbacks): connects to the
- * compositor. */
+ * compositor, and joins the VM. */
 void client_begin(struct vm *vm, struct link *link, const char *label);
-/* The VM is gone: so are its clients. */
-void clients_disconnect(struct vm *vm, const char *reason);
-void clients_finish(struct vm *vm);
-/* Bytes that the mirrors of all the VM's clients have allocated, or may make the compositor
- * allocate. */
-uint64_t clients_memory(const struct vm *vm);
+
+/* What is done with messages here, by enum wl_hook. */
+extern relay_hook *const host_hooks[_WL_HOOK_N];

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: MIT */
+/* policy: owns nothing; what a VM may do with the clipboard, and how its windows are marked, before
+ * the compositor hears of it. */
 #include "host-proxy/policy.h"
 
 #include <stdio.h>
@@ -48,7 +50,7 @@ static void set_prefixed(struct relay *r, uint32_t object, int opcode, const cha
 }
 
 /* Windows are marked before their application says anything about them. */
-static enum relay_verdict new_toplevel(const struct vm_config *vm, struct relay *r,
+enum relay_verdict policy_new_toplevel(const struct vm_config *vm, struct relay *r,
                                        struct wl_message *m)
 {
     uint32_t id = m->args[0].u;
@@ -74,31 +76,50 @@ static enum relay_verdict prefixed(struct relay *r, const struct wl_message *m, 
     return RELAY_DROP;
 }
 
-enum relay_verdict policy_hook(const struct vm_config *vm, struct relay *r, struct wl_message *m)
+enum relay_verdict policy_set_title(const struct vm_config *vm, struct relay *r,
+                                    struct wl_message *m)
 {
-    switch (m->info->hook) {
-    case WL_HOOK_NEW_TOPLEVEL:
-        return new_toplevel(vm, r, m);
-    case WL_HOOK_SET_TITLE:
-        return prefixed(r, m, vm->title_prefix);
-    case WL_HOOK_SET_APP_ID:
-        return prefixed(r, m, vm->app_id_prefix);
-    case WL_HOOK_CAPTURE_DMABUF:
-        return RELAY_DROP; /* of the host's GPU, with which a guest's buffers have nothing to do */
-    case WL_HOOK_OFFER_MIME:
-    case WL_HOOK_OFFER_RECEIVE:
-        /* An offer without types, whose content is empty, looks to an application like an empty
-         * clipboard. */
-        return vm->clipboard & CLIPBOARD_TO_VM ? RELAY_PASS : RELAY_DROP;
-    case WL_HOOK_SET_SELECTION:
-    case WL_HOOK_START_DRAG:
-        if (vm->clipboard & CLIPBOARD_FROM_VM ||
-            (m->info->hook == WL_HOOK_START_DRAG && !m->args[0].u))
-            return RELAY_PASS; /* a drag without a source stays within its application */
-        if (m->args[0].u)
-            cancel_source(r, m->args[0].u);
-        return RELAY_DROP;
-    default:
+    return prefixed(r, m, vm->title_prefix);
+}
+
+enum relay_verdict policy_set_app_id(const struct vm_config *vm, struct relay *r,
+                                     struct wl_message *m)
+{
+    return prefixed(r, m, vm->app_id_prefix);
+}
+
+enum relay_verdict policy_capture_dmabuf(const struct vm_config *vm, struct relay *r,
+                                         struct wl_message *m)
+{
+    (void)vm;
+    (void)r;
+    (void)m;
+    return RELAY_DROP; /* of the host's GPU, with which a guest's buffers have nothing to do */
+}
+
+enum relay_verdict policy_offer(const struct vm_config *vm, struct relay *r, struct wl_message *m)
+{
+    (void)r;
+    (void)m;
+    /* An offer without types, whose content is empty, looks to an application like an empty
+     * clipboard. */
+    return vm->clipboard & CLIPBOARD_TO_VM ? RELAY_PASS : RELAY_DROP;
+}
+
+enum relay_verdict policy_set_selection(const struct vm_config *vm, struct relay *r,
+                                        struct wl_message *m)
+{
+    if (vm->clipboard & CLIPBOARD_FROM_VM)
         return RELAY_PASS;
-    }
+    if (m->args[0].u)
+        cancel_source(r, m->args[0].u);
+    return RELAY_DROP;
+}
+
+enum relay_verdict policy_start_drag(const struct vm_config *vm, struct relay *r,
+                                     struct wl_message *m)
+{
+    if (!m->args[0].u) /* a drag without a source stays within its application */
+        return RELAY_PASS;
+    return policy_set_selection(vm, r, m);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* A guest daemon that is silent may be suspended, so its clients' windows stay, within its quotas,
- * until it speaks again, or a reset, the end of the connection, a new control connection of the
- * same VM, or --peer-timeout says that it will not. */
+/* vms: owns the sessions. A guest daemon that is silent may be suspended, so its clients' windows
+ * stay, within its quotas, until it speaks again, or a reset, the end of the connection, a new
+ * control connection of the same VM, or --peer-timeout says that it will not. */
 #include "host-proxy/vms.h"
 
 #include <errno.h>
@@ -12,9 +12,6 @@
 
 #include "common/transport/link.h"
 #include "common/base/loop.h"
-#include "common/base/memory.h"
-#include "common/wayland/relay.h"
-#include "host-proxy/host-client.h"
 #include "host-proxy/pixels/handles.h"
 #include "host-proxy/pixels/trials.h"
 
@@ -39,7 +36,10 @@ static void vm_end(struct vm *vm, const char *reason)
     drop_control(vm);
     explicit_bzero(vm->key, sizeof(vm->key));
     loop_timer_disarm(vm->tick);
-    clients_disconnect(vm, reason);
+    for (struct vm_client *c = vm->clients, *next; c; c = next) {
+        next = c->next;
+        c->ops->disconnect(c, reason);
+    }
     if (vm->handles)
         handles_end(vm->handles);
 }
@@ -163,8 +163,30 @@ bool vm_charge(struct vm *vm, uint64_t bytes)
     if (vm->charged <= limit)
         return true;
     /* The estimate counts every byte written; what is allocated now is what matters. */
-    vm->charged = clients_memory(vm) + bytes;
+    vm->charged = bytes;
+    for (const struct vm_client *c = vm->clients; c; c = c->next)
+        vm->charged += c->ops->cost(c);
     return vm->charged <= limit;
+}
+
+void vm_join(struct vm *vm, struct vm_client *c)
+{
+    c->next = vm->clients;
+    if (c->next)
+        c->next->prev = c;
+    vm->clients = c;
+    vm->clients_n++;
+}
+
+void vm_leave(struct vm *vm, struct vm_client *c)
+{
+    if (c->prev)
+        c->prev->next = c->next;
+    else
+        vm->clients = c->next;
+    if (c->next)
+        c->next->prev = c->prev;
+    vm->clients_n--;
 }
 
 struct vm *vms_find(struct vms *vms, const struct vm_config *config)
@@ -173,6 +195,12 @@ struct vm *vms_find(struct vms *vms, const struct vm_config *config)
         if (vms->at[i].config == config)
             return &vms->at[i];
     return NULL;
+}
+
+static int connect_trial(void *user, char *error, size_t error_size)
+{
+    struct vm *vm = user;
+    return compositor_connect(&vm->context, error, error_size);
 }
 
 int vms_init(struct vms *vms, struct loop *loop, const struct host_config *config)
@@ -199,7 +227,7 @@ int vms_init(struct vms *vms, struct loop *loop, const struct host_config *confi
             return -ENOMEM;
         compositor_context_init(&vm->context, config->compositor, vm->config, &vm->subject);
         if (vm->handles && vm->config->dmabuf != DMABUF_NO &&
-            !(vm->trials = trials_create(loop, &vm->context, &vm->subject)))
+            !(vm->trials = trials_create(loop, connect_trial, vm, &vm->subject)))
             return -ENOMEM;
         if (vm->config->token_file) {
             int r = token_read(vm->config->token_file, &vm->token, error, sizeof(error));
@@ -219,7 +247,8 @@ void vms_finish(struct vms *vms)
         struct vm *vm = &vms->at[i];
         if (vm->control)
             link_destroy(vm->control);
-        clients_finish(vm);
+        while (vm->clients)
+            vm->clients->ops->destroy(vm->clients);
         trials_destroy(vm->trials);
         handles_destroy(vm->handles);
         loop_timer_destroy(vm->tick);

@@ -10,12 +10,22 @@
 #include "host-proxy/config.h"
 #include "protocol/frames.h"
 
-struct client;
 struct handles;
 struct link;
 struct loop;
 struct loop_timer;
 struct trials;
+
+/* One application's connection, as its VM sees it; embedded first in who has it. */
+struct vm_client {
+    const struct vm_client_ops {
+        void (*disconnect)(struct vm_client *client, const char *reason); /* the VM is gone */
+        void (*destroy)(struct vm_client *client);
+        /* Bytes that its mirrors have allocated, or may make the compositor allocate. */
+        uint64_t (*cost)(const struct vm_client *client);
+    } * ops;
+    struct vm_client *prev, *next;
+};
 
 struct vm {
     struct vms *vms;
@@ -31,7 +41,7 @@ struct vm {
     unsigned missed; /* ticks without a word */
     bool heard, silent;
     unsigned silent_max; /* ticks after which it is dropped */
-    struct client *clients;
+    struct vm_client *clients;
     unsigned clients_n;
     unsigned long serial;
     uint64_t charged; /* upper estimate of its mirrored bytes */
@@ -57,5 +67,8 @@ struct vm *vms_find(struct vms *vms, const struct vm_config *config);
  * the guest's. @label: what the guest calls itself. */
 void vm_begin(struct vm *vm, struct link *link, uint32_t version, uint32_t features,
               const char *label);
-/* host: @bytes more of mirrored memory; false if that is over its limit. */
+/* @client has its ops, and leaves before it goes. */
+void vm_join(struct vm *vm, struct vm_client *client);
+void vm_leave(struct vm *vm, struct vm_client *client);
+/* @bytes more of mirrored memory; false if that is over its limit. */
 bool vm_charge(struct vm *vm, uint64_t bytes);

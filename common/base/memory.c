@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* A client may shrink its file at any time, so its mapping is only handed to system calls, which
- * fail with EFAULT where a load would raise SIGBUS, and to guard_copy(). A mirror is sealed and may
- * be touched. */
+/* memory: owns the file and its mapping, as long as anybody refers to it. A client may shrink its
+ * file at any time, so its mapping is only handed to system calls, which fail with EFAULT where a
+ * load would raise SIGBUS, and to guard_copy(). A mirror is sealed and may be touched. */
 #include "common/base/memory.h"
 
 #include <errno.h>
@@ -13,7 +13,9 @@
 
 #include "common/base/fd.h"
 
-static struct memory *memory_new(int fd, uint64_t size)
+static const struct memory_backing mirror, client_file, part, foreign;
+
+static struct memory *memory_new(const struct memory_backing *backing, int fd, uint64_t size)
 {
     struct memory *m = calloc(1, sizeof(*m));
     if (!m) {
@@ -22,6 +24,7 @@ static struct memory *memory_new(int fd, uint64_t size)
         return NULL;
     }
     m->refs = 1;
+    m->backing = backing;
     m->fd = fd;
     m->size = size;
     return m;
@@ -34,10 +37,10 @@ struct memory *memory_create(uint64_t size)
         errno = -fd;
         return NULL;
     }
-    struct memory *m = memory_new(fd, size);
+    struct memory *m = memory_new(&mirror, fd, size);
     if (!m)
         return NULL;
-    m->ours = m->writable = true;
+    m->writable = true;
     if (fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK) < 0)
         goto fail;
     if (size) {
@@ -57,7 +60,7 @@ fail:;
 
 struct memory *memory_import(int fd, uint64_t size, bool writable, uint64_t dev, uint64_t ino)
 {
-    struct memory *m = memory_new(fd, size);
+    struct memory *m = memory_new(&client_file, fd, size);
     if (!m)
         return NULL;
     m->dev = dev;
@@ -82,7 +85,7 @@ struct memory *memory_import(int fd, uint64_t size, bool writable, uint64_t dev,
 
 struct memory *memory_part(struct memory *file, uint64_t base, uint64_t size)
 {
-    struct memory *m = memory_new(-1, size);
+    struct memory *m = memory_new(&part, -1, size);
     if (m) {
         m->file = memory_ref(file);
         m->base = base;
@@ -92,10 +95,7 @@ struct memory *memory_part(struct memory *file, uint64_t base, uint64_t size)
 
 struct memory *memory_share(int fd, uint64_t size)
 {
-    struct memory *m = memory_new(fd, size);
-    if (m)
-        m->shared = true;
-    return m;
+    return memory_new(&foreign, fd, size);
 }
 
 uint8_t *memory_map(const struct memory *m)
@@ -113,10 +113,12 @@ void memory_unref(struct memory *m)
 {
     if (!m || --m->refs)
         return;
-    if (m->gone)
-        m->gone(m->user, m);
-    if (m->damage)
-        m->damage_destroy(m->damage);
+    while (m->notes) {
+        struct memory_note *note = m->notes;
+        m->notes = note->next;
+        if (note->type->destroy)
+            note->type->destroy(note);
+    }
     memory_unref(m->file);
     if (m->map)
         munmap(m->map, m->size);
@@ -138,14 +140,57 @@ void memory_make_writable(struct memory *m, int fd)
     m->writable = true;
 }
 
+struct memory_note *memory_note(const struct memory *m, const struct memory_note_type *type)
+{
+    struct memory_note *note = m->notes;
+    while (note && note->type != type)
+        note = note->next;
+    return note;
+}
+
+void memory_attach(struct memory *m, struct memory_note *note)
+{
+    note->next = m->notes;
+    m->notes = note;
+}
+
+void memory_detach(struct memory *m, struct memory_note *note)
+{
+    struct memory_note **at = &m->notes;
+    while (*at != note)
+        at = &(*at)->next;
+    *at = note->next;
+}
+
+bool memory_is_mirror(const struct memory *m)
+{
+    return m->backing == &mirror;
+}
+
+bool memory_is_foreign(const struct memory *m)
+{
+    return m->backing == &foreign;
+}
+
 int memory_grow(struct memory *m, uint64_t size)
 {
-    if (size <= m->size)
-        return 0;
-    if (m->shared || m->file)
-        return -EINVAL;
-    if (m->ours && ftruncate(m->fd, (off_t)size) < 0)
-        return -errno;
+    return size <= m->size ? 0 : m->backing->grow(m, size);
+}
+
+int memory_store(struct memory *m, uint64_t offset, const void *bytes, size_t size)
+{
+    return m->backing->store(m, offset, bytes, size);
+}
+
+bool memory_truncated(const struct memory *m, uint64_t end)
+{
+    return m->backing->truncated(m, end);
+}
+
+/* --- files: a mirror's, a client's --- */
+
+static int map_more(struct memory *m, uint64_t size)
+{
     void *map;
     if (m->map)
         map = mremap(m->map, m->size, size, MREMAP_MAYMOVE);
@@ -158,15 +203,28 @@ int memory_grow(struct memory *m, uint64_t size)
     return 0;
 }
 
-int memory_store(struct memory *m, uint64_t offset, const void *bytes, size_t size)
+static bool file_truncated(const struct memory *m, uint64_t end)
 {
-    if (m->file)
-        return memory_store(m->file, m->base + offset, bytes, size);
-    if (m->ours) {
-        memcpy(m->map + offset, bytes, size);
-        return 0;
-    }
-    if (memory_truncated(m, offset + size)) /* writing would make the client's file grow */
+    struct stat st;
+    return fstat(m->fd, &st) < 0 || (uint64_t)st.st_size < end;
+}
+
+static int mirror_grow(struct memory *m, uint64_t size)
+{
+    return ftruncate(m->fd, (off_t)size) < 0 ? -errno : map_more(m, size);
+}
+
+static int mirror_store(struct memory *m, uint64_t offset, const void *bytes, size_t size)
+{
+    memcpy(m->map + offset, bytes, size);
+    return 0;
+}
+
+static const struct memory_backing mirror = {"mirror", mirror_grow, mirror_store, file_truncated};
+
+static int client_file_store(struct memory *m, uint64_t offset, const void *bytes, size_t size)
+{
+    if (file_truncated(m, offset + size)) /* writing would make the client's file grow */
         return -EFAULT;
     while (size) {
         ssize_t n = pwrite(m->fd, bytes, size, (off_t)offset);
@@ -180,6 +238,43 @@ int memory_store(struct memory *m, uint64_t offset, const void *bytes, size_t si
     }
     return 0;
 }
+
+static const struct memory_backing client_file = {"client's file", map_more, client_file_store,
+                                                  file_truncated};
+
+/* --- what has a size of its own for good --- */
+
+static int cannot_grow(struct memory *m, uint64_t size)
+{
+    (void)m;
+    (void)size;
+    return -EINVAL;
+}
+
+static int part_store(struct memory *m, uint64_t offset, const void *bytes, size_t size)
+{
+    return memory_store(m->file, m->base + offset, bytes, size);
+}
+
+static bool part_truncated(const struct memory *m, uint64_t end)
+{
+    return memory_truncated(m->file, m->base + end);
+}
+
+static const struct memory_backing part = {"part of a file", cannot_grow, part_store,
+                                           part_truncated};
+
+static int foreign_store(struct memory *m, uint64_t offset, const void *bytes, size_t size)
+{
+    (void)m;
+    (void)offset;
+    (void)bytes;
+    (void)size;
+    return -EINVAL;
+}
+
+static const struct memory_backing foreign = {"guest's pages", cannot_grow, foreign_store,
+                                              file_truncated};
 
 void memory_punch(struct memory *m, uint64_t offset, uint64_t length)
 {
@@ -197,12 +292,4 @@ uint64_t memory_allocated(const struct memory *m)
 {
     struct stat st;
     return fstat(m->fd, &st) < 0 ? m->size : (uint64_t)st.st_blocks * 512;
-}
-
-bool memory_truncated(const struct memory *m, uint64_t end)
-{
-    struct stat st;
-    if (m->file)
-        return memory_truncated(m->file, m->base + end);
-    return fstat(m->fd, &st) < 0 || (uint64_t)st.st_size < end;
 }

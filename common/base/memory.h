@@ -1,40 +1,41 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
-/* memory: a file whose bytes are shared with an application: a client's pool, or our mirror of one.
- */
+/* memory: bytes of a file that are shared with somebody: a mirror of our own, a client's file, a
+ * part of one, or pages of the guest. Who backs it decides what may be done with it. */
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-struct damage_file;
-struct export_buffer;
-struct memory_buffer;
+struct memory;
+
+/* Who has the bytes: one of memory.c's. */
+struct memory_backing {
+    const char *name;
+    int (*grow)(struct memory *memory, uint64_t size);
+    int (*store)(struct memory *memory, uint64_t offset, const void *bytes, size_t size);
+    bool (*truncated)(const struct memory *memory, uint64_t end);
+};
+
+/* What one module keeps with a memory, embedded first in its own struct; told apart by @type. */
+struct memory_note {
+    const struct memory_note_type {
+        const char *name;
+        void (*destroy)(struct memory_note *note); /* the memory is going; NULL: nothing to do */
+    } * type;
+    struct memory_note *next;
+};
 
 struct memory {
     unsigned refs;
-    unsigned users;   /* wl_shm_pools and wl_buffers on it */
-    uint64_t covered; /* bytes of its live buffers, summed up */
-    int fd;           /* owned */
-    uint32_t id;      /* on the link */
-    uint8_t *map;     /* all of @size; our own code reads it with guard_copy() only, unless @ours */
-    uint64_t size;
-    bool ours;           /* a memfd of ours, sealed against shrinking: safe to touch */
+    const struct memory_backing *backing;
+    int fd;              /* owned; -1: a part has none */
+    uint8_t *map;        /* all of @size, NULL where it is not mapped here; see memory_map() */
+    uint64_t size;       /* bytes */
     bool writable;       /* the other side may write into it (screen copies) */
-    struct memory *file; /* guest: the client's file that this is a part of (a reference); */
-    uint64_t base;       /* it begins there, and has no descriptor or mapping of its own */
-    uint32_t import;     /* the resource of the guest's GPU that these bytes are; 0: none */
-    bool shared;         /* host: @fd is the guest's own memory, and not mapped here */
-    const struct export_buffer *picture; /* host: then: no pool for the compositor, but the dmabuf
-                                            of one buffer, which lies so (borrowed) */
-    bool late; /* host: then: the owner's hook tells the compositor of its pools */
-    void (*gone)(void *user, struct memory *memory); /* with the last reference; may be NULL */
-    void *user;
-    uint64_t dev, ino;          /* which file, for pools that share one */
-    uint64_t filled;            /* FILE: bytes written from the start, without a gap */
-    struct damage_file *damage; /* guest-proxy: what the host holds, and how to forget it */
-    void (*damage_destroy)(struct damage_file *damage);
-    struct memory_buffer *buffers; /* live wl_buffers in it */
-    struct memory *next;           /* owner's list */
+    struct memory *file; /* a part: of this one (a reference), */
+    uint64_t base;       /* from there on */
+    uint64_t dev, ino;   /* a client's file: which */
+    struct memory_note *notes;
 };
 
 /* A mirror: a new memfd of @size bytes, sealed against shrinking, mapped. NULL: errno. */
@@ -44,17 +45,29 @@ struct memory *memory_create(uint64_t size);
 struct memory *memory_import(int fd, uint64_t size, bool writable, uint64_t dev, uint64_t ino);
 /* @size bytes of @file from @base on, which has to reach so far. NULL: out of memory. */
 struct memory *memory_part(struct memory *file, uint64_t base, uint64_t size);
-/* Memory of the guest (takes @fd, a dmabuf), not mapped here. NULL: errno. */
+/* Pages of the guest (takes @fd, a dmabuf), not mapped here. NULL: errno. */
 struct memory *memory_share(int fd, uint64_t size);
 struct memory *memory_ref(struct memory *memory);
 void memory_unref(struct memory *memory); /* accepts NULL */
 
-/* Where its byte 0 is mapped; see @map for who may touch it. */
+/* The note of that type, or NULL. */
+struct memory_note *memory_note(const struct memory *memory, const struct memory_note_type *type);
+/* Takes @note, which has its type; there is none of it yet. */
+void memory_attach(struct memory *memory, struct memory_note *note);
+/* Its destroy is not called. */
+void memory_detach(struct memory *memory, struct memory_note *note);
+
+/* A mirror is sealed, and its mapping safe to touch. A client's file is not: its mapping is for
+ * system calls and guard_copy(). */
+bool memory_is_mirror(const struct memory *memory);
+/* Pages of the guest: nothing is written to them here. */
+bool memory_is_foreign(const struct memory *memory);
+/* Where its byte 0 is mapped. */
 uint8_t *memory_map(const struct memory *memory);
 /* Another descriptor of the same imported file (taken) that may be written through: screen copies
  * can come in from now on. Keeps what it had where the kernel refuses. */
 void memory_make_writable(struct memory *memory, int fd);
-/* Maps more of it; a mirror's file grows too. 0 or -errno; -EINVAL: it is the guest's own. */
+/* Maps more of it; a mirror's file grows too. 0 or -errno; -EINVAL: it is a part, or foreign. */
 int memory_grow(struct memory *memory, uint64_t size);
 /* Puts @size bytes at @offset (bounds checked by the caller against @memory->size), never dying of
  * a file that shrank. 0 or -errno; -EFAULT: the file is shorter now. */

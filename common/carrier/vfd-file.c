@@ -1,165 +1,178 @@
 /* SPDX-License-Identifier: MIT */
+/* vfd-file: owns the file that is being read for a message, if one is (vfds.file): at most one,
+ * since the message holds the local side. The content goes ahead of its message, as one MEM_WRITE.
+ */
 #include "common/carrier/vfd-file.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 
-#include "common/base/fd.h"
-#include "common/base/loop.h"
 #include "common/base/memory.h"
-#include "common/base/waiters.h"
+#include "common/carrier/ends.h"
+#include "common/carrier/file-reader.h"
 
-#define SHARED_N 8
-#define SEALS (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
-
-/* The last few contents: every client of a seat gets the same keymap. */
-static struct {
-    int fd;
-    uint64_t size;
-    const void *map;
-} shared[SHARED_N];
-static unsigned shared_next;
-
-static int seal(struct memory *m)
+static int problem(struct vfd_offer *o, int kind, const char *text)
 {
-    if (m->map) {
-        munmap(m->map, m->size); /* a write seal needs that nobody can write */
-        m->map = NULL;
+    snprintf(o->problem, sizeof(o->problem), "%s", text);
+    return kind;
+}
+
+static bool is_null_device(int fd)
+{
+    struct stat st;
+    return fstat(fd, &st) == 0 && S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 3);
+}
+
+static bool file_classify(struct vfd_offer *o)
+{
+    const struct fd_info *info = &o->info;
+    if (info->readable && (info->kind == FD_KIND_SHMEM || info->kind == FD_KIND_FILE))
+        return true;
+    if (info->kind == FD_KIND_OTHER && is_null_device(o->fd)) /* "no keymap" */
+        return true;
+    snprintf(o->problem, sizeof(o->problem), "a readable file is needed, not %s",
+             fd_kind_name(info->kind));
+    return false;
+}
+
+/* @bytes, or what is in @fd. */
+static void send_content(struct vfds *v, const void *bytes, int fd, uint64_t size)
+{
+    struct sendq *out = &v->ends->link->out;
+    struct link_vfd vfd = {.id = vfds_new_id(v), .kind = LINK_VFD_FILE, .size = size};
+    link_queue(v->ends->link, link_vfd_encode, &vfd);
+    if (!size)
+        return;
+    struct link_mem_write write = {
+        .id = vfd.id, .row = (uint32_t)size, .rows = 1, .stride = (uint32_t)size};
+    link_queue(v->ends->link, link_mem_write_encode, &write);
+    v->ends->sent.memory += size;
+    if (bytes) {
+        sendq_copy(out, bytes, size);
+        return;
     }
-    if (fcntl(m->fd, F_ADD_SEALS, SEALS) < 0)
-        return -errno;
+    uint8_t *at = sendq_reserve(out, size);
+    for (uint64_t have = 0; at && have < size;) {
+        ssize_t n = pread(fd, at + have, size - have, (off_t)have);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0) { /* it shrank: zeros, as a mapping would have shown or worse */
+            memset(at + have, 0, size - have);
+            break;
+        }
+        have += (uint64_t)n;
+    }
+}
+
+static void was_read(void *user, const void *bytes, size_t size, int error)
+{
+    struct vfds *v = user;
+    v->file.job = NULL;
+    v->file.state = VFD_FILE_READ;
+    v->file.error = error;
+    v->file.size = size;
+    v->file.bytes = size ? malloc(size) : NULL;
+    if (v->file.bytes)
+        memcpy(v->file.bytes, bytes, size);
+    else if (size)
+        v->file.error = -ENOMEM;
+    ends_resume(v->ends, CARRIER_HOLD_FILE);
+}
+
+int vfd_file_send_content(struct vfds *v, struct vfd_offer *o)
+{
+    int e = v->file.error;
+    v->file.state = VFD_FILE_NONE;
+    if (e == 0 && (uint64_t)o->announced > v->file.size)
+        e = -ENODATA;
+    if (e == 0)
+        send_content(v, v->file.bytes, -1, v->file.size);
+    free(v->file.bytes);
+    v->file.bytes = NULL;
+    return e == 0 ? 0 : problem(o, VFD_UNFIT, strerror(-e));
+}
+
+static int file_send(struct vfds *v, struct vfd_offer *o)
+{
+    _cleanup_(fd_closep) int fd = fd_steal(&o->fd);
+    if (o->info.kind == FD_KIND_OTHER) {
+        send_content(v, NULL, -1, 0);
+        return 0;
+    }
+    if (o->info.kind == FD_KIND_SHMEM) {
+        if (o->info.size > LINK_FILE_MAX)
+            return problem(o, VFD_UNFIT, "the file is larger than 32 MiB");
+        if ((uint64_t)o->announced > o->info.size)
+            return problem(o, VFD_UNFIT, "the file is shorter than the message says");
+        send_content(v, NULL, fd, o->info.size);
+        return 0;
+    }
+    struct waiters *waiters = vfds_waiters(v);
+    if (!waiters)
+        return problem(o, VFD_SCARCE, strerror(ENOMEM));
+    v->file.job = file_read(v->ends->loop, waiters, fd_steal(&fd), LINK_FILE_MAX, was_read, v);
+    if (!v->file.job)
+        return problem(o, VFD_SCARCE, errno == EMFILE ? too_many_waiters : strerror(errno));
+    v->file.state = VFD_FILE_READING;
+    ends_hold(v->ends, CARRIER_HOLD_FILE);
+    return VFD_WAIT;
+}
+
+static int file_frame(struct vfds *v, const struct link_vfd *said)
+{
+    int e = vfds_peer_id(v, said->id);
+    if (e == 0)
+        e = ends_charge(v->ends, said->size);
+    if (e < 0)
+        return e;
+    struct vfd vfd = {
+        .kind = LINK_VFD_FILE, .id = said->id, .fd = -1, .memory = memory_create(said->size)};
+    if (!vfd.memory)
+        return ends_failf(v->ends, LINK_ERROR_INTERNAL, "no memory of %llu bytes: %s",
+                          (unsigned long long)said->size, strerror(errno));
+    return vfds_arrive(v, vfd);
+}
+
+int vfd_file_write(struct vfds *v, const struct link_mem_write *w, struct memory **ret_memory)
+{
+    struct vfd *vfd = vfds_arrived(v, LINK_VFD_FILE, w->id);
+    if (!vfd)
+        return -ENOENT;
+    if (w->rows != 1 || w->offset != vfd->filled || w->offset + w->row > vfd->memory->size)
+        return ends_broken(v->ends, "a file must be written once, from its start to its end",
+                           w->id);
+    vfd->filled = w->offset + w->row;
+    *ret_memory = vfd->memory;
     return 0;
 }
 
-int vfd_file_share(struct memory *m)
+static int file_take(struct vfds *v, struct vfd *vfd)
 {
-    for (unsigned i = 0; i < SHARED_N; i++)
-        if (shared[i].map && shared[i].size == m->size &&
-            memcmp(shared[i].map, m->map, m->size) == 0)
-            return fd_reopen(shared[i].fd, O_RDONLY);
-    int r = seal(m);
-    if (r < 0)
-        return r;
-    int fd = fd_reopen(m->fd, O_RDONLY);
-    if (fd < 0 || m->size == 0)
-        return fd;
-    int keep = fcntl(m->fd, F_DUPFD_CLOEXEC, 0);
-    void *map = keep < 0 ? MAP_FAILED : mmap(NULL, m->size, PROT_READ, MAP_SHARED, keep, 0);
-    if (map == MAP_FAILED) { /* no sharing, then */
-        fd_close(keep);
-        return fd;
-    }
-    unsigned slot = shared_next++ % SHARED_N;
-    if (shared[slot].map) {
-        munmap((void *)shared[slot].map, shared[slot].size);
-        fd_close(shared[slot].fd);
-    }
-    shared[slot].fd = keep;
-    shared[slot].size = m->size;
-    shared[slot].map = map;
-    return fd;
+    if (vfd->filled != vfd->memory->size)
+        return ends_broken(v->ends, "a file is incomplete", vfd->id);
+    return file_share(vfd->memory);
 }
 
-struct vfd_file_job {
-    int fd;
-    size_t max, size;
-    uint8_t *bytes;
-    int error;
-    int wake[2]; /* the thread closes its end when it is done */
-    struct loop_io *io;
-    void (*done)(void *user, const void *bytes, size_t size, int error);
-    void *user;
-    atomic_int owners; /* the loop's side and the thread */
-};
-
-static void job_release(struct vfd_file_job *job)
+static uint64_t file_charge(const struct vfd *vfd)
 {
-    if (atomic_fetch_sub(&job->owners, 1) > 1)
-        return;
-    fd_close(job->fd);
-    free(job->bytes);
-    free(job);
+    return vfd->memory->size;
 }
 
-static void job_run(void *user)
-{
-    struct vfd_file_job *job = user;
-    size_t room = 0;
-    while (!job->error) {
-        if (job->size == room) {
-            room = room ? 2 * room : 64 << 10;
-            uint8_t *grown = realloc(job->bytes, room);
-            if (!grown) {
-                job->error = -ENOMEM;
-                break;
-            }
-            job->bytes = grown;
-        }
-        ssize_t n = pread(job->fd, job->bytes + job->size, room - job->size, (off_t)job->size);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            job->error = -errno;
-        if (n <= 0)
-            break;
-        job->size += (size_t)n;
-        if (job->size > job->max)
-            job->error = -EFBIG;
-    }
-    fd_close(job->wake[1]); /* publishes the result: the loop reads end of file */
-    job_release(job);
-}
+const struct vfd_kind vfd_kind_file = {.name = "file",
+                                       .classify = file_classify,
+                                       .send = file_send,
+                                       .frame = file_frame,
+                                       .take = file_take,
+                                       .charge = file_charge};
 
-static void job_ready(void *user, unsigned events)
+void vfd_file_finish(struct vfds *v)
 {
-    (void)events;
-    struct vfd_file_job *job = user;
-    loop_io_destroy(job->io);
-    fd_close(job->wake[0]);
-    job->done(job->user, job->bytes, job->size, job->error);
-    job_release(job);
-}
-
-struct vfd_file_job *
-vfd_file_read(struct loop *loop, struct waiters *waiters, int fd, size_t max,
-              void (*done)(void *user, const void *bytes, size_t size, int error), void *user)
-{
-    struct vfd_file_job *job = calloc(1, sizeof(*job));
-    if (!job || pipe2(job->wake, O_CLOEXEC) < 0) {
-        int error = job ? errno : ENOMEM;
-        free(job);
-        fd_close(fd);
-        errno = error;
-        return NULL;
-    }
-    job->fd = fd;
-    job->max = max;
-    job->done = done;
-    job->user = user;
-    atomic_store(&job->owners, 2);
-    job->io = loop_io_create(loop, job->wake[0], LOOP_READ, job_ready, job);
-    int e = job->io ? waiters_start(waiters, job_run, job) : -ENOMEM;
-    if (e < 0) {
-        loop_io_destroy(job->io);
-        fd_close(job->wake[0]);
-        fd_close(job->wake[1]);
-        atomic_store(&job->owners, 1);
-        job_release(job);
-        errno = -e;
-        return NULL;
-    }
-    return job;
-}
-
-void vfd_file_cancel(struct vfd_file_job *job)
-{
-    if (!job)
-        return;
-    loop_io_destroy(job->io);
-    fd_close(job->wake[0]);
-    job_release(job);
+    file_cancel(v->file.job);
+    free(v->file.bytes);
+    v->file.job = NULL;
+    v->file.bytes = NULL;
 }

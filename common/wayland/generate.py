@@ -151,6 +151,12 @@ def read_hooks(path):
         return set(re.findall(r"^WL_HOOK\((\w+)\)", file.read(), re.MULTILINE))
 
 
+def read_named(path):
+    """[(name, interface, message)]"""
+    with open(path, encoding="utf-8") as file:
+        return re.findall(r"^WL_NAMED\((\w+), (\w+), (\w+)\)", file.read(), re.MULTILINE)
+
+
 def apply_rules(path, hooks, interfaces):
     """Merges messages.rules; returns the rules of known interfaces that lack the message."""
     unused = []
@@ -243,7 +249,18 @@ def c_message(message):
     return wrapped([f"{{{fields[0]}"] + fields[1:-1] + [f"{fields[-1]}}},"], "    ", "     ") + "\n"
 
 
-def c_tables(interfaces):
+def c_named(interfaces, named):
+    """The messages that are known by name; those that the XML lacks stay empty."""
+    text = ["\nconst struct wl_named_message wl_named[_WL_NAMED_N] = {\n"]
+    for name, interface, message in named:
+        for kind in ("requests", "events"):
+            messages = getattr(interfaces.get(interface), kind, [])
+            text += [f"    [MSG_{name}] = {{&{kind}_{interface}[{opcode}], {opcode}}},\n"
+                     for opcode, m in enumerate(messages) if m.name == message]
+    return "".join(text) + "};\n"
+
+
+def c_tables(interfaces, named):
     text = ["/* Made by common/wayland/generate.py from protocol XML. */\n",
             '#include "common/wayland/wl-tables.h"\n\n',
             "static const struct wl_iface *const no_types[WL_ARGS_MAX];\n\n"]
@@ -266,6 +283,7 @@ def c_tables(interfaces):
     text.append("\nconst struct wl_iface *const wl_ifaces[] = {\n")
     text += [f"    &iface_{name},\n" for name in interfaces]
     text.append("};\nconst size_t wl_ifaces_n = sizeof(wl_ifaces) / sizeof(wl_ifaces[0]);\n")
+    text.append(c_named(interfaces, named))
     return "".join(text)
 
 
@@ -287,6 +305,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--rules", default=os.path.join(here, "messages.rules"))
     parser.add_argument("--hooks", default=os.path.join(here, "hooks.def"))
+    parser.add_argument("--named", default=os.path.join(here, "named.def"))
     parser.add_argument("--output", help="write the tables to this C file")
     parser.add_argument("--depfile", help="write what the tables depend on, as a make rule")
     parser.add_argument("--summary", action="store_true", help="print what the tables know")
@@ -298,14 +317,15 @@ def main():
     interfaces = pick(read_protocols(paths, notes))
     if "wl_display" not in interfaces:
         die(f"no wayland.xml below {', '.join(options.folders)}")
+    named = read_named(options.named)
     unused = apply_rules(options.rules, read_hooks(options.hooks), interfaces)
     find_obstacles(interfaces)
 
     if options.output:
         with open(options.output, "w", encoding="utf-8") as file:
-            file.write(c_tables(interfaces))
+            file.write(c_tables(interfaces, named))
     if options.depfile:
-        inputs = [p.replace(" ", "\\ ") for p in [options.rules, options.hooks] + paths]
+        inputs = [p.replace(" ", "\\ ") for p in [options.rules, options.hooks, options.named] + paths]
         with open(options.depfile, "w", encoding="utf-8") as file:
             file.write(f"{options.output}: {' '.join(inputs)}\n")
     if options.summary:

@@ -1,48 +1,29 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
-/* inject: messages of our own, of whole words, to Wayland objects on either side of a relay. */
+/* inject: Wayland messages of our own, to whoever is at either end of a relay. A message is named
+ * (MSG_…); its signature says what follows, and which of it are ids:
+ *
+ *   i u f o O n   uint32_t (or int32_t)
+ *   s             const char *, terminated
+ *   N             const char *interface, uint32_t version, uint32_t id
+ *   a             uint32_t bytes, const void *
+ *   h             nothing: the descriptor is queued before */
 #include <stddef.h>
 #include <stdint.h>
-#include <string.h>
 
 #include "common/wayland/relay.h"
 
-/* Opcodes of what we say, and of what stands for something else at the host. */
-enum { REGISTRY_BIND = 0, DISPLAY_SYNC = 0, DISPLAY_DELETE_ID = 1 };
-enum { SHM_CREATE_POOL = 0, SHM_FORMAT = 0 };
-enum { POOL_CREATE_BUFFER = 0, POOL_DESTROY = 1, POOL_RESIZE = 2 };
-enum { DMABUF_CREATE_PARAMS = 1, DMABUF_FORMAT = 0, DMABUF_MODIFIER = 1 };
-enum { PARAMS_DESTROY = 0, PARAMS_ADD = 1, PARAMS_CREATE_IMMED = 3 };
-enum { PARAMS_CREATED = 0, PARAMS_FAILED = 1 };
+#define INJECT_MAX 640 /* bytes of one message */
 
-#define INJECT_WORDS_MAX 24
-
-/* @at has room for INJECT_WORDS_MAX words and the header. Returns the message's size in bytes. */
-static inline size_t inject_message(uint32_t *at, uint32_t object, uint16_t opcode, size_t n,
-                                    const uint32_t *words)
-{
-    at[0] = object;
-    at[1] = (uint32_t)(WL_HEADER_SIZE + 4 * n) << 16 | opcode;
-    if (n)
-        memcpy(at + 2, words, 4 * n);
-    return WL_HEADER_SIZE + 4 * n;
-}
-
-#define WORDS(...)                                                                                 \
-    (sizeof((uint32_t[]){__VA_ARGS__}) / 4), (const uint32_t[])                                    \
-    {                                                                                              \
-        __VA_ARGS__                                                                                \
-    }
-/* guest: @object is named as the application does, ids among the words as the host does. */
-#define TO_HOST(r, object, opcode, ...)                                                            \
-    do {                                                                                           \
-        uint32_t message_[2 + INJECT_WORDS_MAX];                                                   \
-        relay_inject_link(                                                                         \
-            r, message_, inject_message(message_, relay_host_id(r, object), opcode, __VA_ARGS__)); \
-    } while (0)
-/* To whoever is at this end: the guest's client, the host's compositor. */
-#define TO_LOCAL(r, object, opcode, ...)                                                           \
-    do {                                                                                           \
-        uint32_t message_[2 + INJECT_WORDS_MAX];                                                   \
-        relay_inject_local(r, message_, inject_message(message_, object, opcode, __VA_ARGS__));    \
-    } while (0)
+/* To the application or compositor at this end. Ids are the ones that are known here. */
+void inject_local(struct relay *relay, uint32_t object, enum wl_named what, ...);
+/* guest: to the host's compositor. Ids are those that the application knows: they become the
+ * host's. */
+void inject_host(struct relay *relay, uint32_t object, enum wl_named what, ...);
+/* The same at @at, for several in one frame (relay_inject_link()). Returns the bytes that it took.
+ */
+size_t inject_build_host(struct relay *relay, uint8_t at[INJECT_MAX], uint32_t object,
+                         enum wl_named what, ...);
+/* True if @message, whose object is of the interface that has it, and in the right direction, is
+ * that one. */
+bool message_is(const struct wl_message *message, enum wl_named what);

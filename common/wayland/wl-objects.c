@@ -19,8 +19,8 @@ static void drop_data(struct wl_object *object)
 {
     struct wl_data *data = object->data;
     object->data = NULL;
-    if (data && data->destroy)
-        data->destroy(data);
+    if (data && data->type->destroy)
+        data->type->destroy(data);
 }
 
 void wl_objects_finish(struct wl_objects *o)

@@ -8,12 +8,23 @@
 
 #include "common/wayland/wl-tables.h"
 
+struct relay;
+struct wl_message;
+
 #define WL_OBJECTS_MAX (1u << 18) /* per side and connection */
 
-/* Data that a proxy keeps with an object; embedded first in the owner's struct. */
+/* Data that a proxy keeps with an object, embedded first in the owner's struct; told apart by
+ * @type. */
 struct wl_data {
-    int kind;
-    void (*destroy)(struct wl_data *data); /* the object is gone */
+    const struct wl_data_type {
+        const char *name;
+        void (*destroy)(struct wl_data *data); /* the object is gone; may be NULL */
+        /* guest, for objects that are another at the host: what the host says to that one (without
+         * its arguments). NULL: nothing that matters. */
+        void (*event)(struct relay *relay, struct wl_data *data, const struct wl_message *message);
+        /* The other one's id is free. True: the application is not to hear of it (yet). */
+        bool (*freed)(struct relay *relay, struct wl_data *data);
+    } * type;
     bool lingers; /* not gone before its id is free, which says that the compositor knows */
 };
 

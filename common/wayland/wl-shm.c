@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: MIT */
+/* wl-shm: owns the list of live buffers of each memory (a note on it). What a buffer may make a
+ * reader look at is reserved in its memory as long as it lives. */
 #include "common/wayland/wl-shm.h"
 
 #include <stdlib.h>
@@ -6,6 +8,7 @@
 #include <drm_fourcc.h>
 
 #include "common/base/memory.h"
+#include "common/carrier/vfd-memory.h"
 
 uint32_t shm_format_fourcc(uint32_t format)
 {
@@ -124,26 +127,70 @@ bool shm_layout(struct memory_buffer *ret, uint64_t pool_size, int32_t offset, i
     return true;
 }
 
+/* A memory's live buffers. */
+struct buffers_note {
+    struct memory_note note;
+    struct memory_buffer *first;
+};
+
+static void buffers_destroy(struct memory_note *note)
+{
+    free(note);
+}
+
+static const struct memory_note_type buffers_type = {"wl_buffers", buffers_destroy};
+
+static struct buffers_note *buffers_of(const struct memory *memory)
+{
+    return (struct buffers_note *)memory_note(memory, &buffers_type);
+}
+
+struct memory_buffer *shm_buffers(const struct memory *memory)
+{
+    const struct buffers_note *note = buffers_of(memory);
+    return note ? note->first : NULL;
+}
+
+static void buffer_object_gone(struct wl_data *data)
+{
+    struct memory_buffer *b = (struct memory_buffer *)data;
+    b->id = 0;
+    shm_buffer_unref(b);
+}
+
+const struct wl_data_type shm_buffer_type = {.name = "wl_buffer", .destroy = buffer_object_gone};
+
 struct memory_buffer *shm_buffer_create(struct memory *memory, const struct memory_buffer *layout,
                                         uint32_t id,
                                         void (*released)(void *user, struct memory_buffer *buffer),
                                         void *user)
 {
+    struct buffers_note *note = buffers_of(memory);
     struct memory_buffer *b = malloc(sizeof(*b));
-    if (!b)
+    if (b && !note) {
+        note = malloc(sizeof(*note));
+        if (note) {
+            *note = (struct buffers_note){.note.type = &buffers_type};
+            memory_attach(memory, &note->note);
+        }
+    }
+    if (!b || !note) {
+        free(b);
         return NULL;
+    }
     *b = *layout;
+    b->data.type = &shm_buffer_type;
     b->refs = 1;
     b->id = id;
     b->memory = memory;
     b->released = released;
     b->user = user;
     b->prev = NULL;
-    b->next = memory->buffers;
+    b->next = note->first;
     if (b->next)
         b->next->prev = b;
-    memory->buffers = b;
-    memory->covered += b->extent;
+    note->first = b;
+    vfd_memory(memory)->reserved += b->extent;
     return b;
 }
 
@@ -160,12 +207,12 @@ void shm_buffer_unref(struct memory_buffer *b)
     if (b->prev)
         b->prev->next = b->next;
     else
-        b->memory->buffers = b->next;
+        buffers_of(b->memory)->first = b->next;
     if (b->next)
         b->next->prev = b->prev;
-    b->memory->covered -= b->extent;
-    if (b->shadow)
-        b->shadow_drop(b->shadow);
+    vfd_memory(b->memory)->reserved -= b->extent;
+    if (b->backing)
+        b->backing->ops->drop(b->backing);
     b->released(b->user, b);
     free(b);
 }

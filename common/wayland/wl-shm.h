@@ -1,29 +1,34 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
-/* wl-shm: the pools, buffers and screen copies of one Wayland connection, as both proxies keep
- * them. */
+/* wl-shm: the buffers of shared memory of one Wayland connection, as both proxies keep them, and
+ * wl_shm's formats. */
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "common/wayland/wl-objects.h"
+#include "protocol/frames.h"
 
 struct memory;
+struct memory_buffer;
 struct relay;
 
-enum wl_data_kind { WL_DATA_POOL = 1, WL_DATA_BUFFER, WL_DATA_CAPTURE, _WL_DATA_SHARED_N };
-
-struct shm_pool {
-    struct wl_data data;
-    struct relay *relay;
-    struct memory *memory;
-    int32_t size;
-    uint32_t shm;   /* the wl_shm that made it */
-    bool elsewhere; /* guest: the host's pool of this id is of a buffer's own memory now */
-    bool untold;    /* host: the compositor does not know it yet */
-    bool spent;     /* host: it is a dmabuf there, of which a buffer was made */
+/* guest: where a buffer's pixels are besides its memory; embedded first in who has them. */
+struct buffer_backing {
+    const struct buffer_backing_ops {
+        const char *name;
+        /* The host is to have these rows of the buffer's memory. 0; -ENOTSUP: they have to go as
+         * bytes; -ESTALE: not from here any more; -EFAULT: the client's file is shorter. */
+        int (*send)(struct buffer_backing *backing, struct memory_buffer *buffer,
+                    const struct link_mem_write *rows);
+        /* True: somebody is still drawing, and relay_wait() was said. NULL: nobody is. */
+        bool (*wait)(struct buffer_backing *backing);
+        /* A screen copy is in the buffer's memory. NULL: that is all. */
+        void (*captured)(struct buffer_backing *backing, struct memory_buffer *buffer);
+        void (*drop)(struct buffer_backing *backing); /* the buffer is gone */
+    } * ops;
 };
 
-/* A wl_buffer on a pool. It outlives its object while something shows it. */
+/* A wl_buffer in shared memory. It outlives its object while something shows it. */
 struct memory_buffer {
     struct wl_data data;
     unsigned refs;
@@ -37,28 +42,26 @@ struct memory_buffer {
     struct memory_buffer *prev, *next; /* memory's list */
     void (*released)(void *user, struct memory_buffer *buffer);
     void *user;
-    void *shadow; /* guest-proxy: its copy in a resource of the GPU */
-    void (*shadow_drop)(void *shadow);
-};
-
-/* A screen copy: the frame object, and the buffer it fills. */
-struct shm_capture {
-    struct wl_data data;
-    struct memory_buffer *buffer;
+    struct buffer_backing *backing; /* owned; NULL: none */
 };
 
 /* A layout that lies within @pool_size, as libwayland's server requires; false otherwise (the
  * compositor answers it). */
 bool shm_layout(struct memory_buffer *ret, uint64_t pool_size, int32_t offset, int32_t width,
                 int32_t height, int32_t stride, uint32_t format);
-/* On @memory, in its list; one reference. NULL: out of memory. @released is called when the last
- * reference goes, with the buffer out of the list already. */
+/* In @memory (which has a VFD), in its list; one reference. NULL: out of memory. @released is
+ * called when the last reference goes, with the buffer out of the list already. */
 struct memory_buffer *shm_buffer_create(struct memory *memory, const struct memory_buffer *layout,
                                         uint32_t id,
                                         void (*released)(void *user, struct memory_buffer *buffer),
                                         void *user);
 struct memory_buffer *shm_buffer_ref(struct memory_buffer *buffer);
 void shm_buffer_unref(struct memory_buffer *buffer); /* accepts NULL */
+/* The live buffers in @memory: the first of a list. */
+struct memory_buffer *shm_buffers(const struct memory *memory);
+/* For struct memory_buffer's data. */
+extern const struct wl_data_type shm_buffer_type;
+
 /* The same format's DRM_FORMAT_*. */
 uint32_t shm_format_fourcc(uint32_t format);
 /* Bytes per pixel of a wl_shm format, 0 if it is unknown or has planes; *ret_planes_percent: what

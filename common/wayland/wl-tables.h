@@ -31,6 +31,14 @@ enum wl_hook {
     _WL_HOOK_N,
 };
 
+/* Messages that are known by name (common/wayland/named.def). */
+enum wl_named {
+#define WL_NAMED(name, interface, message) MSG_##name,
+#include "common/wayland/named.def"
+#undef WL_NAMED
+    _WL_NAMED_N,
+};
+
 struct wl_iface;
 
 struct wl_msg_info {
@@ -61,6 +69,12 @@ struct wl_iface {
     bool carried; /* false: it or an interface reachable from it has a message that cannot be
                      carried */
 };
+
+struct wl_named_message {
+    const struct wl_msg_info *info; /* NULL: the XML lacks it */
+    uint16_t opcode;
+};
+extern const struct wl_named_message wl_named[_WL_NAMED_N];
 
 /* The interface named by the @len bytes at @name, or NULL. */
 const struct wl_iface *wl_iface_find(const char *name, size_t len);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Three ways to the pixels of a dmabuf, the best that works: the host reads the client's pages,
- * since the GPU's driver has (or makes) a resource of them; they are copied from a mapping into a
- * resource of our own; or they go over the link. */
+/* dmabuf: owns a client's planes as long as its wl_buffer is shown. Three ways to the pixels of a
+ * dmabuf, the best that works: the host reads the client's pages, since the GPU's driver has (or
+ * makes) a resource of them; they are copied from a mapping into a resource of our own; or they go
+ * over the link. */
 #include "guest-proxy/pixels/dmabuf.h"
 
 #include <errno.h>
@@ -21,9 +22,9 @@
 #include "common/base/log.h"
 #include "common/base/loop.h"
 #include "common/base/memory.h"
+#include "common/carrier/vfd-memory.h"
 #include "common/wayland/relay.h"
-#include "guest-proxy/pixels/damage.h"
-#include "guest-proxy/pixels/shadows.h"
+#include "guest-proxy/pixels/pixels.h"
 
 #define FENCE_MS 2000 /* that a client's GPU may take for what it has committed */
 
@@ -34,6 +35,7 @@ struct source {
 };
 
 struct dmabuf {
+    struct buffer_backing backing;
     struct relay *relay;
     unsigned n;
     struct source source[DMABUF_PLANES_MAX];
@@ -86,9 +88,9 @@ static void wait_over(struct dmabuf *d)
     d->timer = NULL;
 }
 
-static void dmabuf_drop(void *dmabuf)
+static void dmabuf_drop(struct buffer_backing *backing)
 {
-    struct dmabuf *d = dmabuf;
+    struct dmabuf *d = (struct dmabuf *)backing;
     wait_over(d);
     for (unsigned i = 0; i < d->n; i++) {
         struct source *s = &d->source[i];
@@ -99,11 +101,6 @@ static void dmabuf_drop(void *dmabuf)
         fd_close(s->plane.fd);
     }
     free(d);
-}
-
-bool dmabuf_is(const struct memory_buffer *b)
-{
-    return b->shadow && b->shadow_drop == dmabuf_drop;
 }
 
 /* A mapping of anything else could be made shorter while we read it, or make us wait for a file
@@ -130,12 +127,16 @@ static bool map_plane(struct source *s)
     return s->map != NULL;
 }
 
-int dmabuf_create(struct shadows *w, struct relay *r, struct dmabuf_plane *planes,
-                  unsigned n_planes, struct memory_buffer *layout)
+static const struct buffer_backing_ops dmabuf_ops;
+
+int dmabuf_create(struct relay *r, struct dmabuf_plane *planes, unsigned n_planes,
+                  struct memory_buffer *layout)
 {
+    struct shadows *w = &r->pixels->shadows;
     struct dmabuf *d = calloc(1, sizeof(*d));
     if (!d)
         return -ENOMEM;
+    d->backing.ops = &dmabuf_ops;
     d->relay = r;
     for (; d->n < n_planes; d->n++) {
         struct source *s = &d->source[d->n];
@@ -144,7 +145,7 @@ int dmabuf_create(struct shadows *w, struct relay *r, struct dmabuf_plane *plane
         s->shadow = shadow_import(w, r, s->plane.fd, s->plane.size);
         if (!s->shadow && !map_plane(s)) {
             d->n++;
-            dmabuf_drop(d);
+            dmabuf_drop(&d->backing);
             return -ENOTSUP;
         }
         if (!s->shadow)
@@ -157,14 +158,13 @@ int dmabuf_create(struct shadows *w, struct relay *r, struct dmabuf_plane *plane
         layout->memory = only->memory;
         layout->offset = planes[0].offset;
     }
-    layout->shadow = d;
-    layout->shadow_drop = dmabuf_drop;
+    layout->backing = &d->backing;
     return 0;
 }
 
 /* Brings rows of the plane to where the host can have them. */
-static void copy_rows(struct source *s, uint8_t *to, uint64_t from, const struct damage_rect *rect,
-                      uint32_t from_stride)
+static void copy_rows(struct source *s, uint8_t *to, uint64_t from,
+                      const struct link_mem_write *rect, uint32_t from_stride)
 {
     struct dma_buf_sync sync = {.flags = DMA_BUF_SYNC_START | DMA_BUF_SYNC_READ};
     ioctl(s->plane.fd, DMA_BUF_IOCTL_SYNC, &sync);
@@ -176,35 +176,36 @@ static void copy_rows(struct source *s, uint8_t *to, uint64_t from, const struct
 
 /* @from: where the first row of @rect (in the buffer's memory) is in the plane's dmabuf. */
 static int send_rows(const struct dmabuf *d, struct memory *memory, struct source *s,
-                     const struct damage_rect *rect, uint64_t from, uint32_t from_stride)
+                     const struct link_mem_write *rect, uint64_t from, uint32_t from_stride)
 {
-    struct link_mem_write rows = {
-        .offset = rect->offset, .row = rect->row, .rows = rect->rows, .stride = rect->stride};
     if (s->shadow && !shadow_serves(s->shadow)) {
         shadow_drop(s->shadow);
         s->shadow = NULL;
     }
     if (s->shadow && !s->map) {
-        relay_copy_rows(d->relay, memory, rows, s->shadow->import, from, from_stride);
+        gpu_memory_copy(&d->relay->carrier.gpu, memory, *rect, s->shadow->import, from,
+                        from_stride);
         return 0;
     }
     if (!map_plane(s)) /* it could be read when it was new */
         return -EFAULT;
     if (s->shadow) {
-        struct damage_rect same = *rect;
+        struct link_mem_write same = *rect;
         same.stride = from_stride;
         copy_rows(s, s->shadow->gpu.map + from, from, &same, from_stride);
-        relay_copy_rows(d->relay, memory, rows, s->shadow->import, from, from_stride);
+        gpu_memory_copy(&d->relay->carrier.gpu, memory, *rect, s->shadow->import, from,
+                        from_stride);
         return 0;
     }
     copy_rows(s, memory->map + rect->offset, from, rect, from_stride);
-    relay_send_rows(d->relay, memory, rows, 0);
+    vfd_memory_send(&d->relay->carrier.vfds, memory, *rect, 0);
     return 0;
 }
 
-int dmabuf_send(struct memory_buffer *b, const struct damage_rect *rect)
+static int dmabuf_send(struct buffer_backing *backing, struct memory_buffer *b,
+                       const struct link_mem_write *rect)
 {
-    struct dmabuf *d = b->shadow;
+    struct dmabuf *d = (struct dmabuf *)backing;
     int e = 0;
     if (d->n == 1) { /* the memory has the client's layout */
         struct source *s = &d->source[0];
@@ -213,18 +214,18 @@ int dmabuf_send(struct memory_buffer *b, const struct damage_rect *rect)
     }
     for (unsigned i = 0; i < d->n && e == 0; i++) {
         struct source *s = &d->source[i];
-        struct damage_rect all = {.offset = s->plane.to,
-                                  .row = s->plane.row,
-                                  .rows = s->plane.rows,
-                                  .stride = s->plane.to_stride};
+        struct link_mem_write all = {.offset = s->plane.to,
+                                     .row = s->plane.row,
+                                     .rows = s->plane.rows,
+                                     .stride = s->plane.to_stride};
         e = send_rows(d, b->memory, s, &all, s->plane.offset, s->plane.stride);
     }
     return e;
 }
 
-void dmabuf_captured(struct memory_buffer *b)
+static void dmabuf_captured(struct buffer_backing *backing, struct memory_buffer *b)
 {
-    struct dmabuf *d = b->shadow;
+    struct dmabuf *d = (struct dmabuf *)backing;
     struct source *s = &d->source[0];
     const struct dmabuf_plane *p = &s->plane;
     bool shared = s->shadow && s->shadow->memory == b->memory;
@@ -233,8 +234,8 @@ void dmabuf_captured(struct memory_buffer *b)
     const uint8_t *from = shared ? s->shadow->gpu.map + p->offset : b->memory->map + b->offset;
     uint8_t *to = mmap(NULL, p->size, PROT_READ | PROT_WRITE, MAP_SHARED, p->fd, 0);
     if (to == MAP_FAILED) {
-        log_warn(d->relay->subject, "a screen copy is lost: its dmabuf cannot be written: %s",
-                 strerror(errno));
+        log_warn(d->relay->carrier.ends.subject,
+                 "a screen copy is lost: its dmabuf cannot be written: %s", strerror(errno));
         return;
     }
     struct dma_buf_sync sync = {.flags = DMA_BUF_SYNC_START | DMA_BUF_SYNC_WRITE};
@@ -257,27 +258,27 @@ static void fence_signalled(void *user, unsigned events)
 static void fence_late(void *user)
 {
     struct dmabuf *d = user;
-    log_warn(d->relay->subject, "a buffer was not drawn within %d s; it is shown as it is",
-             FENCE_MS / 1000);
+    log_warn(d->relay->carrier.ends.subject,
+             "a buffer was not drawn within %d s; it is shown as it is", FENCE_MS / 1000);
     d->impatient = true;
     wait_over(d);
     relay_wait_over(d->relay);
 }
 
-bool dmabuf_wait(struct memory_buffer *b)
+static bool dmabuf_wait(struct buffer_backing *backing)
 {
-    struct dmabuf *d = dmabuf_is(b) ? b->shadow : NULL;
-    if (!d || d->impatient) {
-        if (d)
-            d->impatient = false; /* the next frame has its own time */
+    struct dmabuf *d = (struct dmabuf *)backing;
+    if (d->impatient) {
+        d->impatient = false; /* the next frame has its own time */
         return false;
     }
     for (unsigned i = 0; i < d->n; i++) {
         struct pollfd fence = {.fd = d->source[i].plane.fd, .events = POLLIN};
         if (poll(&fence, 1, 0) != 0)
             continue;
-        d->fence = loop_io_create(d->relay->loop, fence.fd, LOOP_READ, fence_signalled, d);
-        d->timer = loop_timer_create(d->relay->loop, fence_late, d);
+        d->fence =
+            loop_io_create(d->relay->carrier.ends.loop, fence.fd, LOOP_READ, fence_signalled, d);
+        d->timer = loop_timer_create(d->relay->carrier.ends.loop, fence_late, d);
         if (!d->fence || !d->timer) {
             wait_over(d);
             return false;
@@ -288,3 +289,9 @@ bool dmabuf_wait(struct memory_buffer *b)
     }
     return false;
 }
+
+static const struct buffer_backing_ops dmabuf_ops = {.name = "dmabuf",
+                                                     .send = dmabuf_send,
+                                                     .wait = dmabuf_wait,
+                                                     .captured = dmabuf_captured,
+                                                     .drop = dmabuf_drop};

@@ -1,30 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /* linux-dmabuf: zwp_linux_dmabuf_v1 for one client, offered by us on top of the host's wl_shm. */
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "common/wayland/registry.h"
 
-#include "common/wayland/relay.h"
+/* A row for relay_ops.own_globals; for relays that have pixels. */
+extern const struct own_global linux_dmabuf_global;
 
-struct shadows;
-
-#define LINUX_DMABUF_FORMATS_MAX 32
-
-struct linux_dmabuf {
-    struct shadows *shadows;
-    const struct dmabuf_format
-        *formats[LINUX_DMABUF_FORMATS_MAX]; /* that the compositor's wl_shm has, too */
-    size_t n;
-    int table; /* for feedback; -1: not made yet */
-    size_t table_n;
-};
-
-void linux_dmabuf_init(struct linux_dmabuf *dmabuf, struct shadows *shadows);
-void linux_dmabuf_finish(struct linux_dmabuf *dmabuf);
-/* Hooks of its interfaces, of wl_registry.global (to offer it) and of bind. */
-enum relay_verdict linux_dmabuf_hook(struct linux_dmabuf *dmabuf, struct relay *relay,
-                                     struct wl_message *message);
-/* The host's messages to objects that are something else there. */
-bool linux_dmabuf_intercept(struct linux_dmabuf *dmabuf, struct relay *relay,
-                            const struct wl_message *message);
+relay_hook linux_dmabuf_destroy, linux_dmabuf_create_params, linux_dmabuf_feedback,
+    linux_dmabuf_feedback_destroy, linux_dmabuf_params_destroy, linux_dmabuf_add_plane,
+    linux_dmabuf_create, linux_dmabuf_create_immed;
+#define LINUX_DMABUF_HOOKS                                                                         \
+    [WL_HOOK_DMABUF_DESTROY] = linux_dmabuf_destroy,                                               \
+    [WL_HOOK_DMABUF_CREATE_PARAMS] = linux_dmabuf_create_params,                                   \
+    [WL_HOOK_DMABUF_FEEDBACK] = linux_dmabuf_feedback,                                             \
+    [WL_HOOK_DMABUF_FEEDBACK_DESTROY] = linux_dmabuf_feedback_destroy,                             \
+    [WL_HOOK_PARAMS_DESTROY] = linux_dmabuf_params_destroy,                                        \
+    [WL_HOOK_PARAMS_ADD] = linux_dmabuf_add_plane, [WL_HOOK_PARAMS_CREATE] = linux_dmabuf_create,  \
+    [WL_HOOK_PARAMS_CREATE_IMMED] = linux_dmabuf_create_immed

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* One resource per wl_buffer, since a pool grows and a resource cannot. Where the client has sealed
+/* pools: decides where a buffer's pixels are, and brings damage there. One resource per wl_buffer,
+ * since a pool grows and a resource cannot. Where the client has sealed
  * its memfd against shrinking and the GPU's driver takes it, the resource is the client's own
  * memory, and nothing is copied but the few bytes in its last, incomplete page. Otherwise it is a
  * copy, to which a commit brings its damage; a client may shrink its file meanwhile (guard).
@@ -14,17 +15,23 @@
 
 #include "common/base/guard.h"
 #include "common/base/memory.h"
-#include "guest-proxy/pixels/damage.h"
-#include "guest-proxy/pixels/dmabuf.h"
+#include "common/carrier/vfd-memory.h"
 #include "common/wayland/inject.h"
+#include "common/wayland/shm-pools.h"
+#include "guest-proxy/pixels/pixels.h"
 
 /* So much is copied here before the host is told, so that it copies one part while we copy the
  * next. What it has left to do at the end is one part, but telling takes time too. */
 #define PART (2u << 20)
 
-static void retire(void *shadow)
+enum { POOL_IN_PLACE, POOL_ELSEWHERE }; /* shm_pool.told: whose memory the host's pool has */
+
+static const struct buffer_backing_ops shadow_ops;
+
+void pools_back(struct memory_buffer *b, struct shadow *s)
 {
-    shadow_retire(shadow);
+    s->backing.ops = &shadow_ops;
+    b->backing = &s->backing;
 }
 
 /* The best there is. NULL: the pool's own memory has to do. */
@@ -47,41 +54,52 @@ static struct shadow *shadow_for(struct shadows *w, struct relay *r, struct memo
 void pools_swap(struct relay *r, uint32_t shm, uint32_t pool, const struct memory *memory,
                 uint64_t size)
 {
-    uint32_t messages[2 * (2 + INJECT_WORDS_MAX)], id = relay_host_id(r, pool);
-    relay_memory_hand_out(r, memory);
+    uint8_t messages[2 * INJECT_MAX];
+    vfd_memory_hand_out(&r->carrier.vfds, memory);
     /* In one frame: the host knows by the second that the compositor's delete_id, which may come at
      * once, is not the client's to hear. */
-    size_t n = inject_message(messages, id, POOL_DESTROY, 0, NULL);
-    n += inject_message(messages + n / 4, relay_host_id(r, shm), SHM_CREATE_POOL,
-                        WORDS(id, (uint32_t)size));
+    size_t n = inject_build_host(r, messages, pool, MSG_POOL_DESTROY);
+    n += inject_build_host(r, messages + n, shm, MSG_SHM_CREATE_POOL, pool, (uint32_t)size);
     relay_inject_link(r, messages, n);
 }
 
-enum relay_verdict pools_place(struct shadows *w, struct relay *r, struct wl_message *m,
-                               struct shm_pool *pool, struct memory_buffer *layout)
+enum relay_verdict pools_place(struct relay *r, struct wl_message *m, struct shm_pool *pool,
+                               struct memory_buffer *layout)
 {
     unsigned percent = 100;
     bool known =
         layout && (shm_format_cpp(layout->format, &percent) ? layout->cpp > 0 : percent > 100);
-    struct shadow *s = known ? shadow_for(w, r, pool->memory, layout) : NULL;
+    struct shadow *s = known ? shadow_for(&r->pixels->shadows, r, pool->memory, layout) : NULL;
     if (s) {
         pools_swap(r, pool->shm, m->object, s->memory, s->memory->size);
-        pool->elsewhere = true;
+        pool->told = POOL_ELSEWHERE;
         layout->memory = s->memory;
         layout->offset = s->start;
-        layout->shadow = s;
-        layout->shadow_drop = retire;
+        pools_back(layout, s);
         wl_message_poke(m, WL_HEADER_SIZE + 4, (uint32_t)s->start);
-    } else if (pool->elsewhere) {
+    } else if (pool->told == POOL_ELSEWHERE) {
         pools_swap(r, pool->shm, m->object, pool->memory, (uint64_t)(uint32_t)pool->size);
-        pool->elsewhere = false;
+        pool->told = POOL_IN_PLACE;
     }
     return RELAY_PASS;
 }
 
+enum relay_verdict pools_resize(struct relay *r, struct wl_message *m)
+{
+    const struct shm_pool *pool = relay_data(r, m->object, &shm_pool_type);
+    return pool && pool->told == POOL_ELSEWHERE ? RELAY_DROP : RELAY_PASS;
+}
+
+enum relay_verdict pools_shm_release(struct relay *r, struct wl_message *m)
+{
+    (void)r;
+    (void)m;
+    return RELAY_DROP; /* the host's pools are made anew with it as long as there are any */
+}
+
 /* The rows, with what lies between them where that costs less than copying row by row. */
 static int fill(const struct shadow *s, const struct memory_buffer *b,
-                const struct damage_rect *rect)
+                const struct link_mem_write *rect)
 {
     const struct memory *file = b->memory->file ? b->memory->file : b->memory;
     uint64_t from = b->memory->base + rect->offset, size = rect->row;
@@ -105,7 +123,7 @@ static int fill(const struct shadow *s, const struct memory_buffer *b,
 /* What of @rect is in the page in which the client's file ends, which is not part of the resource.
  * The file is sealed. */
 static void fill_tail(const struct shadow *s, const struct memory_buffer *b,
-                      const struct damage_rect *rect)
+                      const struct link_mem_write *rect)
 {
     uint64_t end = rect->offset + (uint64_t)(rect->rows - 1) * rect->stride + rect->row;
     uint64_t from = rect->offset > s->tail_at ? rect->offset : s->tail_at;
@@ -115,9 +133,9 @@ static void fill_tail(const struct shadow *s, const struct memory_buffer *b,
 
 /* Takes about @size bytes from the front of @left: whole rows of a buffer with @stride, also where
  * @left calls them one, as there is nothing between them. */
-static struct damage_rect take_part(struct damage_rect *left, uint32_t stride, uint32_t size)
+static struct link_mem_write take_part(struct link_mem_write *left, uint32_t stride, uint32_t size)
 {
-    struct damage_rect part = *left;
+    struct link_mem_write part = *left;
     uint64_t rows = 1 + (size - 1) / stride, bytes = rows * stride;
     if (left->rows > 1) {
         part.rows = left->rows < rows ? left->rows : (uint32_t)rows;
@@ -132,43 +150,58 @@ static struct damage_rect take_part(struct damage_rect *left, uint32_t stride, u
     return part;
 }
 
-int pools_send(struct shadows *w, struct relay *r, struct memory_buffer *b,
-               const struct damage_rect *rect)
+static int shadow_send(struct buffer_backing *backing, struct memory_buffer *b,
+                       const struct link_mem_write *rect)
 {
-    if (dmabuf_is(b))
-        return dmabuf_send(b, rect);
-    struct shadow *s = b->shadow;
-    if (s && !shadow_serves(s)) {
-        shadow_drop(s);
-        b->shadow = s = NULL;
-    }
-    if (!s) { /* the buffer is older than the binding: its memory is filled from a resource */
-        b->shadow = s = shadow_create(w, r, b->extent);
-        b->shadow_drop = retire;
-    }
+    struct shadow *s = (struct shadow *)backing;
+    struct relay *r = s->relay;
+    if (!shadow_serves(s))
+        return -ESTALE;
     uint64_t end = rect->offset + (uint64_t)(rect->rows - 1) * rect->stride + rect->row;
-    if (!s || rect->offset < b->offset || end > b->offset + b->extent)
+    if (rect->offset < b->offset || end > b->offset + b->extent)
         return -ENOTSUP;
     if (s->tail)
         fill_tail(s, b, rect);
-    for (struct damage_rect left = *rect; left.rows > 0;) {
-        struct damage_rect part = take_part(&left, b->stride, s->gpu.map ? PART : UINT32_MAX);
+    for (struct link_mem_write left = *rect; left.rows > 0;) {
+        struct link_mem_write part = take_part(&left, b->stride, s->gpu.map ? PART : UINT32_MAX);
         if (s->gpu.map && fill(s, b, &part) < 0)
             return -EFAULT;
-        struct link_mem_write to = {
-            .offset = part.offset, .row = part.row, .rows = part.rows, .stride = part.stride};
-        relay_copy_rows(r, b->memory, to, s->import, s->start + (part.offset - b->offset),
-                        part.stride);
+        gpu_memory_copy(&r->carrier.gpu, b->memory, part, s->import,
+                        s->start + (part.offset - b->offset), part.stride);
         if (left.rows > 0) /* the last goes with what follows */
-            link_flush(r->link);
+            link_flush(r->carrier.ends.link);
     }
     return 0;
 }
 
-void pools_copied_back(struct shadows *w, struct memory *memory, const struct link_mem_copy *copy)
+static void shadow_gone(struct buffer_backing *backing)
+{
+    shadow_retire((struct shadow *)backing);
+}
+
+static const struct buffer_backing_ops shadow_ops = {
+    .name = "resource of ours", .send = shadow_send, .drop = shadow_gone};
+
+int pools_send(struct relay *r, struct memory_buffer *b, const struct link_mem_write *rows)
+{
+    int e = b->backing ? b->backing->ops->send(b->backing, b, rows) : -ESTALE;
+    if (e != -ESTALE)
+        return e;
+    /* The buffer is older than the binding to the GPU: its memory is filled from a new resource. */
+    if (b->backing)
+        b->backing->ops->drop(b->backing);
+    struct shadow *s = r->pixels ? shadow_create(&r->pixels->shadows, r, b->extent) : NULL;
+    b->backing = NULL;
+    if (!s)
+        return -ENOTSUP;
+    pools_back(b, s);
+    return shadow_send(b->backing, b, rows);
+}
+
+void pools_copied_back(struct relay *r, struct memory *memory, const struct link_mem_copy *copy)
 {
     const struct link_mem_write *to = &copy->to;
-    const struct shadow *s = w->first;
+    const struct shadow *s = r->pixels->shadows.first;
     while (s && (s->released || s->import != copy->import))
         s = s->next;
     uint64_t end = to->offset + (uint64_t)(to->rows - 1) * to->stride + to->row;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A resource stays until the host has said that it looks no more, or the connection has ended.
+/* shadows: owns the resources of one client. A resource stays until the host has said that it looks
+ * no more, or the connection has ended.
  *
  * Some clients make a new wl_buffer for each frame at the same place of a pool. To make a resource
  * for each would cost more than the frame, so the last few are kept, with what the host holds of
@@ -17,7 +18,9 @@
 #include "common/base/fd.h"
 #include "common/base/log.h"
 #include "common/base/memory.h"
+#include "common/carrier/vfd-memory.h"
 #include "common/wayland/relay.h"
+#include "common/wayland/uncovered.h"
 #include "guest-proxy/pixels/gpu.h"
 #include "guest-proxy/pixels/file-udmabuf.h"
 
@@ -49,6 +52,7 @@ static void shadow_free(struct shadow *s)
     if (s->tail)
         munmap(s->tail, (size_t)sysconf(_SC_PAGESIZE));
     memory_unref(s->memory);
+    memory_unref(s->file);
     free(s);
 }
 
@@ -68,16 +72,18 @@ void shadow_drop(struct shadow *s)
     if (s->memory)
         relay_memory_unuse(s->relay, s->memory);
     s->memory = NULL;
-    if (!s->relay->finished)
-        relay_import_release(s->relay, s->import);
+    memory_unref(s->file);
+    s->file = NULL;
+    if (s->relay->carrier.state != CARRIER_FINISHED)
+        gpu_memory_release(&s->relay->carrier.gpu, s->import);
 }
 
 void shadow_retire(struct shadow *s)
 {
     struct shadows *w = s->owner;
-    const struct memory *file = s->memory ? s->memory->file : NULL;
     /* The client's own pages may be others by then: it may punch out what no buffer has. */
-    if (s->relay->finished || !file || !file->users || !s->gpu.map || !shadow_serves(s)) {
+    if (s->relay->carrier.state == CARRIER_FINISHED || !s->file || !vfd_memory(s->file)->uses ||
+        !s->gpu.map || !shadow_serves(s)) {
         shadow_drop(s);
         return;
     }
@@ -94,7 +100,7 @@ void shadow_retire(struct shadow *s)
 void shadows_sweep(struct shadows *w)
 {
     for (struct shadow *s = w->idle_n ? w->first : NULL; s; s = s->next)
-        if (s->idle && (!s->memory->file->users || !shadow_serves(s)))
+        if (s->idle && (!vfd_memory(s->file)->uses || !shadow_serves(s)))
             shadow_drop(s);
 }
 
@@ -138,8 +144,8 @@ static struct shadow *shadow_add(struct shadows *w, struct relay *r, struct virt
     w->n++;
     if (s->gpu.map)
         w->bytes += s->gpu.size;
-    s->import = relay_import(r, s->gpu.resource, s->gpu.size);
-    log_debug(r->subject, "import %u: %llu bytes in resource %u, %s", s->import,
+    s->import = gpu_memory_import(&r->carrier.gpu, s->gpu.resource, s->gpu.size);
+    log_debug(r->carrier.ends.subject, "import %u: %llu bytes in resource %u, %s", s->import,
               (unsigned long long)s->gpu.size, s->gpu.resource, what);
     return s;
 }
@@ -154,7 +160,7 @@ struct shadow *shadow_create(struct shadows *w, struct relay *r, uint64_t size)
     if (e == 0)
         return shadow_add(w, r, &buffer, "a copy of the client's");
     if (!w->complained)
-        log_warn(r->subject,
+        log_warn(r->carrier.ends.subject,
                  "a buffer of %llu bytes goes over the link: the GPU gives no memory: %s",
                  (unsigned long long)size, strerror(-e));
     w->complained = true;
@@ -170,7 +176,7 @@ struct shadow *shadow_import(struct shadows *w, struct relay *r, int fd, uint64_
     int e = virtgpu_buffer_import(device, fd, size, &buffer);
     if (e == 0)
         return shadow_add(w, r, &buffer, "the client's own");
-    log_debug(r->subject, "a dmabuf is no resource of the GPU: %s", strerror(-e));
+    log_debug(r->carrier.ends.subject, "a dmabuf is no resource of the GPU: %s", strerror(-e));
     return NULL;
 }
 
@@ -214,7 +220,10 @@ struct shadow *shadow_share(struct shadows *w, struct relay *r, const struct mem
 int shadow_become_memory(struct shadow *s, struct memory *file, uint64_t base)
 {
     /* The host finds byte 0 of the resource at byte 0 of the memory. */
-    s->memory = relay_memory_import(s->relay, s->import, s->gpu.size, file, base - s->start);
+    s->memory =
+        gpu_memory_make(&s->relay->carrier.gpu, s->import, s->gpu.size, file, base - s->start);
+    if (s->memory && file)
+        s->file = memory_ref(file);
     return s->memory ? 0 : -ENOMEM;
 }
 
@@ -223,7 +232,7 @@ struct shadow *shadow_find(struct shadows *w, const struct memory *file, uint64_
 {
     for (struct shadow *s = w->idle_n ? w->first : NULL; s; s = s->next) {
         const struct memory *m = s->idle ? s->memory : NULL;
-        if (m && m->file->dev == file->dev && m->file->ino == file->ino &&
+        if (m && s->file->dev == file->dev && s->file->ino == file->ino &&
             m->base + s->start == base && s->start + size <= m->size &&
             m->size - s->start - size < (uint64_t)sysconf(_SC_PAGESIZE) && shadow_serves(s)) {
             s->idle = false;

@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/wayland/wl-shm.h"
 #include "guest-proxy/pixels/virtgpu.h"
 
 struct gpu;
@@ -12,6 +13,7 @@ struct relay;
 struct shadows;
 
 struct shadow {
+    struct buffer_backing backing; /* of the wl_buffer that has it (shadow_ops) */
     struct shadows *owner;
     struct relay *relay;
     struct shadow *prev, *next;
@@ -19,6 +21,7 @@ struct shadow {
     unsigned long serial;      /* of the binding */
     uint32_t import;
     struct memory *memory; /* what it is for the host (one use of it); NULL: only copied from */
+    struct memory *file;   /* then: the client's file that has the bytes (a reference); NULL */
     uint64_t start;        /* where the buffer begins in it */
     uint8_t *tail;    /* a page of ours in place of the one in which the client's file ends; NULL */
     uint64_t tail_at; /* where that is */

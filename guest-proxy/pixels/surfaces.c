@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: MIT */
-/* State is double-buffered as in the protocol: requests change what is pending, a commit applies
- * it. */
+/* surfaces: owns what each surface shows and what is pending: state is double-buffered as in the
+ * protocol, requests change what is pending, a commit applies it. Before a commit passes, the
+ * pixels that the host lacks have been queued. */
 #include "guest-proxy/pixels/surfaces.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
 #include "common/base/memory.h"
+#include "common/carrier/vfd-memory.h"
+#include "common/wayland/shm-captures.h"
+#include "common/wayland/wl-shm.h"
 #include "guest-proxy/pixels/damage.h"
-#include "guest-proxy/pixels/dmabuf.h"
 #include "guest-proxy/pixels/pools.h"
-
-enum { WL_DATA_SURFACE = _WL_DATA_SHARED_N, WL_DATA_VIEWPORT };
 
 struct viewport;
 
@@ -51,11 +52,9 @@ static void viewport_destroy(struct wl_data *data)
     free(v);
 }
 
-static enum relay_verdict out_of_memory(struct relay *r)
-{
-    relay_fail(r, LINK_ERROR_INTERNAL, 0, WL_DISPLAY_NO_MEMORY, "out of memory");
-    return RELAY_END;
-}
+static const struct wl_data_type surface_type = {.name = "wl_surface", .destroy = surface_destroy};
+static const struct wl_data_type viewport_type = {.name = "wp_viewport",
+                                                  .destroy = viewport_destroy};
 
 static enum relay_verdict create_surface(struct relay *r, uint32_t id)
 {
@@ -64,9 +63,9 @@ static enum relay_verdict create_surface(struct relay *r, uint32_t id)
         s->damage = damage_surface_create();
     if (!s || !s->damage) {
         free(s);
-        return out_of_memory(r);
+        return relay_out_of_memory(r);
     }
-    s->data = (struct wl_data){.kind = WL_DATA_SURFACE, .destroy = surface_destroy};
+    s->data = (struct wl_data){.type = &surface_type};
     s->mapping.scale = 1;
     relay_attach(r, id, &s->data);
     return RELAY_PASS;
@@ -74,11 +73,11 @@ static enum relay_verdict create_surface(struct relay *r, uint32_t id)
 
 static enum relay_verdict create_viewport(struct relay *r, uint32_t id, uint32_t surface)
 {
-    struct surface *s = relay_data(r, surface, WL_DATA_SURFACE);
+    struct surface *s = relay_data(r, surface, &surface_type);
     struct viewport *v = calloc(1, sizeof(*v));
     if (!v)
-        return out_of_memory(r);
-    v->data = (struct wl_data){.kind = WL_DATA_VIEWPORT, .destroy = viewport_destroy};
+        return relay_out_of_memory(r);
+    v->data = (struct wl_data){.type = &viewport_type};
     if (s && !s->viewport) { /* a second one is an error that the compositor answers */
         v->surface = s;
         s->viewport = v;
@@ -98,18 +97,40 @@ static struct damage_layout layout_of(const struct memory_buffer *b)
                                   .extent = b->extent};
 }
 
+/* What the host holds of a memory. */
+struct damage_note {
+    struct memory_note note;
+    struct damage_file *file;
+};
+
+static void damage_note_destroy(struct memory_note *note)
+{
+    struct damage_note *n = (struct damage_note *)note;
+    damage_file_destroy(n->file);
+    free(n);
+}
+
+static const struct memory_note_type damage_type = {"damage", damage_note_destroy};
+
+/* NULL: out of memory. */
 static struct damage_file *file_of(struct memory *m)
 {
-    if (!m->damage) {
-        m->damage = damage_file_create();
-        m->damage_destroy = damage_file_destroy;
+    struct damage_note *n = (struct damage_note *)memory_note(m, &damage_type);
+    if (n)
+        return n->file;
+    n = malloc(sizeof(*n));
+    struct damage_file *file = n ? damage_file_create() : NULL;
+    if (!file) {
+        free(n);
+        return NULL;
     }
-    return m->damage;
+    *n = (struct damage_note){.note.type = &damage_type, .file = file};
+    memory_attach(m, &n->note);
+    return file;
 }
 
 struct sending {
     struct relay *relay;
-    struct shadows *shadows;
     struct memory_buffer *buffer;
     bool truncated;
 };
@@ -117,33 +138,46 @@ struct sending {
 static void send_rect(void *user, const struct damage_rect *rect)
 {
     struct sending *to = user;
-    int e = to->truncated ? -EFAULT : pools_send(to->shadows, to->relay, to->buffer, rect);
-    if (e != -ENOTSUP) {
-        to->truncated |= e < 0;
-        return;
-    }
     struct link_mem_write rows = {
         .offset = rect->offset, .row = rect->row, .rows = rect->rows, .stride = rect->stride};
-    relay_send_rows(to->relay, to->buffer->memory, rows, to->buffer->id);
+    int e = to->truncated ? -EFAULT : pools_send(to->relay, to->buffer, &rows);
+    if (e == -ENOTSUP)
+        vfd_memory_send(&to->relay->carrier.vfds, to->buffer->memory, rows, to->buffer->id);
+    else if (e < 0)
+        to->truncated = true;
 }
 
 /* What became of damage_…(): 0 or an error. */
 static enum relay_verdict sent(const struct sending *to, int e)
 {
     if (e < 0)
-        return out_of_memory(to->relay);
+        return relay_out_of_memory(to->relay);
     if (!to->truncated)
         return RELAY_PASS;
-    relay_fail(to->relay, LINK_ERROR_WAYLAND, to->buffer->id, WL_SHM_INVALID_FD,
-               "error accessing SHM buffer: its file has been truncated");
-    return RELAY_END;
+    return relay_fail(to->relay, LINK_ERROR_WAYLAND, to->buffer->id, WL_SHM_INVALID_FD,
+                      "error accessing SHM buffer: its file has been truncated");
 }
 
-static enum relay_verdict commit(struct relay *r, struct shadows *shadows, struct surface *s)
+/* What may hold a commit back, with what it would show (NULL: nothing). True: it has to wait, and
+ * relay_wait() was said. */
+typedef bool commit_gate(const struct surface *surface, const struct memory_buffer *shown);
+
+/* Whoever has the pixels is still drawing. */
+static bool backing_gate(const struct surface *surface, const struct memory_buffer *shown)
 {
-    const bool shown = s->attached ? s->pending != NULL : s->current != NULL;
-    if (shown && dmabuf_wait(s->attached ? s->pending : s->current))
-        return RELAY_WAIT;
+    struct buffer_backing *backing = shown ? shown->backing : NULL;
+    (void)surface;
+    return backing && backing->ops->wait && backing->ops->wait(backing);
+}
+
+static commit_gate *const commit_gates[] = {backing_gate};
+
+static enum relay_verdict commit(struct relay *r, struct surface *s)
+{
+    const struct memory_buffer *shown = s->attached ? s->pending : s->current;
+    for (size_t i = 0; i < sizeof(commit_gates) / sizeof(*commit_gates); i++)
+        if (commit_gates[i](s, shown))
+            return RELAY_WAIT;
     if (s->attached) {
         shm_buffer_unref(s->current);
         s->current = s->pending;
@@ -152,119 +186,157 @@ static enum relay_verdict commit(struct relay *r, struct shadows *shadows, struc
     struct memory_buffer *b = s->current;
     struct damage_file *file = b ? file_of(b->memory) : NULL;
     if (b && !file)
-        return out_of_memory(r);
+        return relay_out_of_memory(r);
     struct damage_layout layout = b ? layout_of(b) : (struct damage_layout){0};
-    struct sending to = {.relay = r, .shadows = shadows, .buffer = b};
+    struct sending to = {.relay = r, .buffer = b};
     int e = damage_commit(s->damage, file, b ? &layout : NULL, &s->mapping, s->attached, s->moved,
                           send_rect, &to);
     s->attached = s->moved = false;
     return sent(&to, e);
 }
 
-/* A reader that has no surface: an icon. */
-static enum relay_verdict read_buffer(struct relay *r, struct shadows *shadows, uint32_t id)
+void surfaces_forget(struct memory *memory, uint64_t offset, uint64_t length)
 {
-    struct memory_buffer *b = relay_data(r, id, WL_DATA_BUFFER);
+    const struct damage_note *n = (struct damage_note *)memory_note(memory, &damage_type);
+    if (n)
+        damage_forget(n->file, offset, length);
+}
+
+/* --- hooks --- */
+
+enum relay_verdict surfaces_create(struct relay *r, struct wl_message *m)
+{
+    return create_surface(r, m->args[0].u);
+}
+
+enum relay_verdict surfaces_get_viewport(struct relay *r, struct wl_message *m)
+{
+    return create_viewport(r, m->args[0].u, m->args[1].u);
+}
+
+/* A reader that has no surface: an icon. */
+enum relay_verdict surfaces_buffer_read(struct relay *r, struct wl_message *m)
+{
+    struct memory_buffer *b = relay_data(r, m->args[0].u, &shm_buffer_type);
     if (!b)
         return RELAY_PASS;
     struct damage_file *file = file_of(b->memory);
     struct damage_layout layout = layout_of(b);
-    struct sending to = {.relay = r, .shadows = shadows, .buffer = b};
-    return file ? sent(&to, damage_whole(file, &layout, send_rect, &to)) : out_of_memory(r);
+    struct sending to = {.relay = r, .buffer = b};
+    return file ? sent(&to, damage_whole(file, &layout, send_rect, &to)) : relay_out_of_memory(r);
 }
 
 /* A screen copy came in: what the host holds there is what it wrote, not what we sent. */
-static void captured(struct relay *r, uint32_t frame)
+enum relay_verdict surfaces_capture_ready(struct relay *r, struct wl_message *m)
 {
-    struct shm_capture *c = relay_data(r, frame, WL_DATA_CAPTURE);
+    struct shm_capture *c = relay_data(r, m->object, &shm_capture_type);
     if (!c)
-        return;
-    if (dmabuf_is(c->buffer))
-        dmabuf_captured(c->buffer);
-    surfaces_forget(c->buffer->memory, c->buffer->offset, c->buffer->extent);
-}
-
-void surfaces_forget(struct memory *memory, uint64_t offset, uint64_t length)
-{
-    if (memory->damage)
-        damage_forget(memory->damage, offset, length);
-}
-
-static enum relay_verdict surface_request(struct relay *r, struct shadows *shadows,
-                                          struct surface *s, const struct wl_message *m)
-{
-    const union wl_arg *a = m->args;
-    switch (m->info->hook) {
-    case WL_HOOK_SURFACE_ATTACH: {
-        struct memory_buffer *b = a[0].u ? relay_data(r, a[0].u, WL_DATA_BUFFER) : NULL;
-        shm_buffer_unref(s->pending);
-        s->pending = b ? shm_buffer_ref(b) : NULL;
-        s->attached = true;
-        s->moved |= a[1].i || a[2].i;
-        break;
-    }
-    case WL_HOOK_SURFACE_OFFSET:
-        s->moved |= a[0].i || a[1].i;
-        break;
-    case WL_HOOK_SURFACE_DAMAGE:
-        damage_surface_add(s->damage, a[0].i, a[1].i, a[2].i, a[3].i);
-        break;
-    case WL_HOOK_SURFACE_DAMAGE_BUFFER:
-        damage_surface_add_buffer(s->damage, a[0].i, a[1].i, a[2].i, a[3].i);
-        break;
-    case WL_HOOK_SURFACE_TRANSFORM: /* values out of range are errors that the compositor answers */
-        if (a[0].i >= 0 && a[0].i <= 7)
-            s->mapping.transform = a[0].i;
-        break;
-    case WL_HOOK_SURFACE_SCALE:
-        if (a[0].i > 0)
-            s->mapping.scale = a[0].i;
-        break;
-    case WL_HOOK_SURFACE_COMMIT:
-        return commit(r, shadows, s);
-    }
+        return RELAY_PASS;
+    struct memory_buffer *b = c->buffer;
+    if (b->backing && b->backing->ops->captured)
+        b->backing->ops->captured(b->backing, b);
+    surfaces_forget(b->memory, b->offset, b->extent);
     return RELAY_PASS;
 }
 
-static void viewport_request(struct surface *s, const struct wl_message *m)
+static struct surface *surface_of(struct relay *r, const struct wl_message *m)
 {
-    const union wl_arg *a = m->args;
-    struct damage_mapping *to = &s->mapping;
-    if (m->info->hook == WL_HOOK_VIEWPORT_SOURCE) { /* four times -1.0 unsets it */
-        to->has_source = a[2].i > 0 && a[3].i > 0;
-        to->source_x = a[0].i;
-        to->source_y = a[1].i;
-        to->source_width = a[2].i;
-        to->source_height = a[3].i;
-    } else {
-        to->has_destination = a[0].i > 0 && a[1].i > 0;
-        to->width = a[0].i;
-        to->height = a[1].i;
-    }
+    return relay_data(r, m->object, &surface_type);
 }
 
-enum relay_verdict surfaces_hook(struct relay *r, struct shadows *shadows, struct wl_message *m)
+enum relay_verdict surfaces_attach(struct relay *r, struct wl_message *m)
 {
-    struct surface *s;
-    struct viewport *v;
-    switch (m->info->hook) {
-    case WL_HOOK_CREATE_SURFACE:
-        return create_surface(r, m->args[0].u);
-    case WL_HOOK_GET_VIEWPORT:
-        return create_viewport(r, m->args[0].u, m->args[1].u);
-    case WL_HOOK_VIEWPORT_SOURCE:
-    case WL_HOOK_VIEWPORT_DESTINATION:
-        v = relay_data(r, m->object, WL_DATA_VIEWPORT);
-        if (v && v->surface)
-            viewport_request(v->surface, m);
+    struct surface *s = surface_of(r, m);
+    const union wl_arg *a = m->args;
+    if (!s)
         return RELAY_PASS;
-    case WL_HOOK_BUFFER_READ:
-        return read_buffer(r, shadows, m->args[0].u);
-    case WL_HOOK_CAPTURE_READY:
-        captured(r, m->object);
+    struct memory_buffer *b = a[0].u ? relay_data(r, a[0].u, &shm_buffer_type) : NULL;
+    shm_buffer_unref(s->pending);
+    s->pending = b ? shm_buffer_ref(b) : NULL;
+    s->attached = true;
+    s->moved |= a[1].i || a[2].i;
+    return RELAY_PASS;
+}
+
+enum relay_verdict surfaces_offset(struct relay *r, struct wl_message *m)
+{
+    struct surface *s = surface_of(r, m);
+    if (s)
+        s->moved |= m->args[0].i || m->args[1].i;
+    return RELAY_PASS;
+}
+
+enum relay_verdict surfaces_damage(struct relay *r, struct wl_message *m)
+{
+    struct surface *s = surface_of(r, m);
+    const union wl_arg *a = m->args;
+    if (s)
+        damage_surface_add(s->damage, a[0].i, a[1].i, a[2].i, a[3].i);
+    return RELAY_PASS;
+}
+
+enum relay_verdict surfaces_damage_buffer(struct relay *r, struct wl_message *m)
+{
+    struct surface *s = surface_of(r, m);
+    const union wl_arg *a = m->args;
+    if (s)
+        damage_surface_add_buffer(s->damage, a[0].i, a[1].i, a[2].i, a[3].i);
+    return RELAY_PASS;
+}
+
+/* Values out of range are errors that the compositor answers. */
+
+enum relay_verdict surfaces_transform(struct relay *r, struct wl_message *m)
+{
+    struct surface *s = surface_of(r, m);
+    int32_t transform = m->args[0].i;
+    if (s && transform >= 0 && transform <= 7)
+        s->mapping.transform = transform;
+    return RELAY_PASS;
+}
+
+enum relay_verdict surfaces_scale(struct relay *r, struct wl_message *m)
+{
+    struct surface *s = surface_of(r, m);
+    if (s && m->args[0].i > 0)
+        s->mapping.scale = m->args[0].i;
+    return RELAY_PASS;
+}
+
+enum relay_verdict surfaces_commit(struct relay *r, struct wl_message *m)
+{
+    struct surface *s = surface_of(r, m);
+    return s ? commit(r, s) : RELAY_PASS;
+}
+
+static struct damage_mapping *viewport_mapping(struct relay *r, const struct wl_message *m)
+{
+    const struct viewport *v = relay_data(r, m->object, &viewport_type);
+    return v && v->surface ? &v->surface->mapping : NULL;
+}
+
+enum relay_verdict surfaces_viewport_source(struct relay *r, struct wl_message *m)
+{
+    struct damage_mapping *to = viewport_mapping(r, m);
+    const union wl_arg *a = m->args;
+    if (!to)
         return RELAY_PASS;
-    default:
-        s = relay_data(r, m->object, WL_DATA_SURFACE);
-        return s ? surface_request(r, shadows, s, m) : RELAY_PASS;
-    }
+    to->has_source = a[2].i > 0 && a[3].i > 0; /* four times -1.0 unsets it */
+    to->source_x = a[0].i;
+    to->source_y = a[1].i;
+    to->source_width = a[2].i;
+    to->source_height = a[3].i;
+    return RELAY_PASS;
+}
+
+enum relay_verdict surfaces_viewport_destination(struct relay *r, struct wl_message *m)
+{
+    struct damage_mapping *to = viewport_mapping(r, m);
+    const union wl_arg *a = m->args;
+    if (!to)
+        return RELAY_PASS;
+    to->has_destination = a[0].i > 0 && a[1].i > 0;
+    to->width = a[0].i;
+    to->height = a[1].i;
+    return RELAY_PASS;
 }

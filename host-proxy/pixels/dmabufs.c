@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* A pool is a zwp_linux_buffer_params_v1 with the same id here: it makes one buffer, as a pool on
- * an import does, and its own events are for us. A picture's is so from the start. What the guest's
- * memory is shows with the buffer, whose layout matters; a layout that was not tried before is, for
- * the next one, and this one is a pool.
+/* dmabufs: owns nothing but the id of its one object. A pool is a zwp_linux_buffer_params_v1 with
+ * the same id here: it makes one buffer, as a pool on an import does, and its own events are for
+ * us. A picture's is so from the start. What the guest's memory is shows with the buffer, whose
+ * layout matters; a layout that was not tried before is, for the next one, and this one is a pool.
  *
  * What makes it is an object of ours, and ids have to be dense. So we take one that the client has
  * used and the compositor has freed: the client is not told, and does not use it again. That is the
@@ -17,10 +17,17 @@
 #include <drm_fourcc.h>
 
 #include "common/base/fourcc.h"
-#include "common/wayland/inject.h"
 #include "common/base/memory.h"
+#include "common/carrier/vfd-memory.h"
+#include "common/wayland/inject.h"
+#include "common/wayland/shm-pools.h"
+#include "host-proxy/pixels/import-note.h"
 #include "host-proxy/pixels/trials.h"
 #include "protocol/export.h"
+
+/* shm_pool.told: the compositor knows it as a pool, does not know it yet, or knows it as what a
+ * buffer was made of. */
+enum { POOL_TOLD, POOL_UNTOLD, POOL_SPENT };
 
 #define INTERFACE "zwp_linux_dmabuf_v1"
 #define VERSION_MIN 2 /* has create_immed */
@@ -45,14 +52,13 @@ bool dmabufs_keep_id(struct dmabufs *d, struct relay *r, uint32_t id)
     const struct wl_iface *iface = wl_iface_find(INTERFACE, strlen(INTERFACE));
     if (d->id || !d->name || !iface || !old || strcmp(old->iface->name, "wl_callback") != 0)
         return false;
-    if (r->memories || r->next_import > 1 || !wl_objects_keep(&r->objects, id, iface, d->version)) {
+    if (r->carrier.vfds.memories || r->carrier.gpu.next > 1 ||
+        !wl_objects_keep(&r->objects, id, iface, d->version)) {
         d->name = 0; /* the first one or none: later on, its registry may be gone */
         return false;
     }
     d->id = id;
-    uint32_t words[9] = {d->name, sizeof(INTERFACE), [7] = d->version, [8] = id};
-    memcpy(&words[2], INTERFACE, sizeof(INTERFACE));
-    TO_LOCAL(r, d->registry, REGISTRY_BIND, 9, words);
+    inject_local(r, d->registry, MSG_REGISTRY_BIND, d->name, INTERFACE, d->version, id);
     return true;
 }
 
@@ -61,55 +67,52 @@ enum relay_verdict dmabufs_event(const struct dmabufs *d, struct relay *r,
 {
     if (m->object == d->id)
         return RELAY_DROP; /* formats */
-    relay_fail(r, LINK_ERROR_COMPOSITOR, m->object, WL_DISPLAY_IMPLEMENTATION,
-               "the compositor does not take a dmabuf of a kind that it took before");
-    return RELAY_END;
+    return relay_fail(r, LINK_ERROR_COMPOSITOR, m->object, WL_DISPLAY_IMPLEMENTATION,
+                      "the compositor does not take a dmabuf of a kind that it took before");
 }
 
 static enum relay_verdict refuse(struct relay *r, const struct wl_message *m, const char *why)
 {
-    relay_fail(r, LINK_ERROR_REFUSED, 0, WL_DISPLAY_IMPLEMENTATION, "wl_shm_pool#%u.%s: %s",
-               m->object, m->info->name, why);
-    return RELAY_END;
+    return relay_fail(r, LINK_ERROR_REFUSED, 0, WL_DISPLAY_IMPLEMENTATION, "wl_shm_pool#%u.%s: %s",
+                      m->object, m->info->name, why);
 }
 
-/* 0 or negative after relay_fail(). */
-static int queue_fd(struct relay *r, const struct wl_message *m, const struct memory *memory)
+static enum relay_verdict queue_fd(struct relay *r, const struct wl_message *m,
+                                   const struct memory *memory)
 {
     int fd = fcntl(memory->fd, F_DUPFD_CLOEXEC, 0);
-    if (fd < 0) {
-        refuse(r, m, strerror(errno));
-        return -EMFILE;
-    }
-    sendq_fd(&r->local.out, fd);
-    return 0;
+    if (fd < 0)
+        return refuse(r, m, strerror(errno));
+    sendq_fd(&r->carrier.ends.local.out, fd);
+    return RELAY_PASS;
 }
 
 static void create_params(const struct dmabufs *d, struct relay *r, uint32_t id)
 {
     wl_objects_get(&r->objects, id)->ours = true;
-    TO_LOCAL(r, d->id, DMABUF_CREATE_PARAMS, WORDS(id));
+    inject_local(r, d->id, MSG_DMABUF_CREATE_PARAMS, id);
 }
 
-static int tell_pool(struct relay *r, const struct wl_message *m, uint32_t id,
-                     struct shm_pool *pool)
+static enum relay_verdict tell_pool(struct relay *r, const struct wl_message *m, uint32_t id,
+                                    struct shm_pool *pool)
 {
-    if (queue_fd(r, m, pool->memory) < 0)
-        return -EPROTO;
-    TO_LOCAL(r, pool->shm, SHM_CREATE_POOL, WORDS(id, (uint32_t)pool->size));
-    pool->untold = false;
-    return 0;
+    enum relay_verdict v = queue_fd(r, m, pool->memory);
+    if (v != RELAY_PASS)
+        return v;
+    inject_local(r, pool->shm, MSG_SHM_CREATE_POOL, id, (uint32_t)pool->size);
+    pool->told = POOL_TOLD;
+    return RELAY_PASS;
 }
 
 static enum relay_verdict create_pool(const struct dmabufs *d, struct relay *r,
                                       const struct wl_message *m, struct shm_pool *pool)
 {
     uint32_t id = m->args[0].u;
-    if (pool->memory->picture)
+    if (import_note(pool->memory)->picture)
         create_params(d, r, id);
     else if (wl_objects_get(&r->objects, id)->predecessors)
-        pool->untold = true; /* the compositor misses no id meanwhile */
-    else if (tell_pool(r, m, id, pool) < 0)
+        pool->told = POOL_UNTOLD; /* the compositor misses no id meanwhile */
+    else if (tell_pool(r, m, id, pool) == RELAY_END)
         return RELAY_END;
     return RELAY_DROP;
 }
@@ -133,65 +136,80 @@ static enum relay_verdict create_buffer(const struct dmabufs *d, struct trials *
                                         struct relay *r, const struct wl_message *m,
                                         struct shm_pool *pool)
 {
-    const struct memory_buffer *b = relay_data(r, m->args[0].u, WL_DATA_BUFFER);
-    const struct export_buffer *picture = pool->memory->picture;
+    const struct memory_buffer *b = relay_data(r, m->args[0].u, &shm_buffer_type);
+    const struct export_buffer *picture = import_note(pool->memory)->picture;
     struct export_buffer own;
-    if (pool->spent)
+    if (pool->told == POOL_SPENT)
         return refuse(r, m, "a picture is one buffer");
     if (picture && !b)
         return refuse(r, m, "it leaves the picture");
-    if (pool->untold && b && lay_out(b, &own) && trials_takes(trials, &own, b->memory->fd)) {
+    if (pool->told == POOL_UNTOLD && b && lay_out(b, &own) &&
+        trials_takes(trials, &own, b->memory->fd)) {
         create_params(d, r, m->object);
-        pool->untold = false;
+        pool->told = POOL_TOLD;
         picture = &own;
     }
-    if (pool->untold && tell_pool(r, m, m->object, pool) < 0)
+    if (pool->told == POOL_UNTOLD && tell_pool(r, m, m->object, pool) == RELAY_END)
         return RELAY_END;
     if (!picture)
         return RELAY_PASS;
     uint32_t fourcc =
         fourcc_with_alpha(picture->fourcc, fourcc_has_alpha(shm_format_fourcc(b->format)));
-    if (queue_fd(r, m, b->memory) < 0)
+    if (queue_fd(r, m, b->memory) == RELAY_END)
         return RELAY_END;
-    TO_LOCAL(r, m->object, PARAMS_ADD,
-             WORDS(0, picture->offset[0], picture->stride[0], (uint32_t)(picture->modifier >> 32),
-                   (uint32_t)picture->modifier));
-    TO_LOCAL(r, m->object, PARAMS_CREATE_IMMED, WORDS(b->id, b->width, b->height, fourcc, 0));
-    pool->spent = true;
+    inject_local(r, m->object, MSG_PARAMS_ADD, 0u, picture->offset[0], picture->stride[0],
+                 (uint32_t)(picture->modifier >> 32), (uint32_t)picture->modifier);
+    inject_local(r, m->object, MSG_PARAMS_CREATE_IMMED, b->id, b->width, b->height, fourcc, 0u);
+    pool->told = POOL_SPENT;
     return RELAY_DROP;
 }
 
 static enum relay_verdict destroy_pool(const struct dmabufs *d, struct relay *r,
                                        struct wl_message *m, const struct shm_pool *pool)
 {
-    if (pool->untold)
+    if (pool->told == POOL_UNTOLD)
         create_params(d, r, m->object); /* its delete_id is waited for */
-    if (pool->untold || pool->spent || pool->memory->picture)
-        wl_message_poke(m, 4, (uint32_t)m->size << 16 | PARAMS_DESTROY);
+    if (pool->told != POOL_TOLD || import_note(pool->memory)->picture)
+        wl_message_poke(m, 4, (uint32_t)m->size << 16 | wl_named[MSG_PARAMS_DESTROY].opcode);
     return RELAY_PASS;
 }
 
-enum relay_verdict dmabufs_hook(struct dmabufs *d, struct trials *trials, struct relay *r,
-                                struct wl_message *m)
+/* --- hooks: of pools whose memory is late --- */
+
+static struct shm_pool *late_pool(struct relay *r, uint32_t id)
 {
-    uint8_t hook = m->info->hook;
-    if (hook == WL_HOOK_DESTROY_REGISTRY && m->args[0].u == d->registry)
+    struct shm_pool *pool = relay_data(r, id, &shm_pool_type);
+    const struct import_note *note = pool ? import_note(pool->memory) : NULL;
+    return note && note->late ? pool : NULL;
+}
+
+enum relay_verdict dmabufs_create_pool(struct dmabufs *d, struct relay *r, struct wl_message *m)
+{
+    struct shm_pool *pool = late_pool(r, m->args[0].u);
+    return pool ? create_pool(d, r, m, pool) : RELAY_PASS;
+}
+
+enum relay_verdict dmabufs_create_buffer(struct dmabufs *d, struct trials *trials, struct relay *r,
+                                         struct wl_message *m)
+{
+    struct shm_pool *pool = late_pool(r, m->object);
+    return pool ? create_buffer(d, trials, r, m, pool) : RELAY_PASS;
+}
+
+enum relay_verdict dmabufs_resize_pool(struct relay *r, struct wl_message *m)
+{
+    /* only within what it is anyway */
+    return late_pool(r, m->object) ? refuse(r, m, "it is one buffer's memory") : RELAY_PASS;
+}
+
+enum relay_verdict dmabufs_destroy_pool(struct dmabufs *d, struct relay *r, struct wl_message *m)
+{
+    const struct shm_pool *pool = late_pool(r, m->object);
+    return pool ? destroy_pool(d, r, m, pool) : RELAY_PASS;
+}
+
+void dmabufs_destroy_registry(struct dmabufs *d, const struct wl_message *m)
+{
+    if (m->args[0].u == d->registry)
         d->name = 0; /* nothing can be bound with it any more */
-    bool creates = hook == WL_HOOK_SHM_CREATE_POOL;
-    if (!creates && hook != WL_HOOK_POOL_CREATE_BUFFER && hook != WL_HOOK_POOL_RESIZE &&
-        hook != WL_HOOK_POOL_DESTROY)
-        return RELAY_PASS;
-    struct shm_pool *pool = relay_data(r, creates ? m->args[0].u : m->object, WL_DATA_POOL);
-    if (!pool || !pool->memory->late)
-        return RELAY_PASS;
-    switch (hook) {
-    case WL_HOOK_SHM_CREATE_POOL:
-        return create_pool(d, r, m, pool);
-    case WL_HOOK_POOL_CREATE_BUFFER:
-        return create_buffer(d, trials, r, m, pool);
-    case WL_HOOK_POOL_RESIZE: /* only within what it is anyway */
-        return refuse(r, m, "it is one buffer's memory");
-    default:
-        return destroy_pool(d, r, m, pool);
-    }
 }

@@ -23,7 +23,14 @@ bool dmabufs_keep_id(struct dmabufs *dmabufs, struct relay *relay, uint32_t id);
 enum relay_verdict dmabufs_event(const struct dmabufs *dmabufs, struct relay *relay,
                                  const struct wl_message *message);
 
-/* A request of a pool whose memory is late: tells the compositor the same in the words of
+/* Requests of a pool whose memory is late: tells the compositor the same in the words of
  * linux-dmabuf, where it takes that, or of wl_shm. PASS: it is to be told this message. */
-enum relay_verdict dmabufs_hook(struct dmabufs *dmabufs, struct trials *trials, struct relay *relay,
-                                struct wl_message *message);
+enum relay_verdict dmabufs_create_pool(struct dmabufs *dmabufs, struct relay *relay,
+                                       struct wl_message *message);
+enum relay_verdict dmabufs_create_buffer(struct dmabufs *dmabufs, struct trials *trials,
+                                         struct relay *relay, struct wl_message *message);
+enum relay_verdict dmabufs_resize_pool(struct relay *relay, struct wl_message *message);
+enum relay_verdict dmabufs_destroy_pool(struct dmabufs *dmabufs, struct relay *relay,
+                                        struct wl_message *message);
+/* wl_fixes.destroy_registry */
+void dmabufs_destroy_registry(struct dmabufs *dmabufs, const struct wl_message *message);

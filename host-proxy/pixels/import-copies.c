@@ -1,45 +1,30 @@
 /* SPDX-License-Identifier: MIT */
-/* Rows that the device copies out of the guest's memory into a mirror, and back for screen copies.
- * What is to be copied before the device has answered EXPORT waits for that. */
+/* import-copies: owns nothing but what waits: rows that the device copies out of the guest's memory
+ * into a mirror, and back for screen copies. What is to be copied before the device has answered
+ * EXPORT waits for that. */
+#include "host-proxy/pixels/import-copies.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 
 #include "common/base/fourcc.h"
 #include "common/base/memory.h"
-#include "host-proxy/pixels/imports-private.h"
-
-void import_copies_drop(struct import *i)
-{
-    while (i->copies) {
-        struct copy *c = i->copies;
-        i->copies = c->next;
-        memory_unref(c->memory);
-        free(c);
-    }
-    i->last = &i->copies;
-}
-
-uint32_t import_picture_row(const struct export_buffer *buffer)
-{
-    uint32_t cpp = fourcc_cpp(buffer->fourcc);
-    return cpp && buffer->width <= UINT32_MAX / cpp ? buffer->width * cpp : 0;
-}
 
 /* A mirror was taken, or a copy made. */
 static void done(void *user, uint32_t status, const struct export_buffer *buffer, int fd)
 {
     struct import *i = user;
-    char text[320];
+    struct refusal why;
     (void)buffer;
     (void)fd;
     if (status != EXPORT_OK) {
         enum import_rule rule = status == EXPORT_STALE   ? IMPORT_GENERATION
                                 : status == EXPORT_RANGE ? IMPORT_GEOMETRY
                                                          : IMPORT_DEVICE;
-        imports_refuse(rule, text, sizeof(text), "a copy out of import %u: %s", i->said.id,
+        imports_refuse(&why, rule, "a copy out of import %u: %s", i->said.id,
                        export_status_name(status));
-        imports_fail(i->owner, rule, text);
+        imports_fail(i->owner, &why);
     }
     imports_settle(i->owner);
 }
@@ -114,53 +99,54 @@ static int ask_copy(struct import *i, struct memory *memory, const struct link_m
 void import_copies_start(struct import *i, bool possible)
 {
     struct imports *m = i->owner;
+    struct refusal why;
     while (i->copies) {
-        struct copy *c = i->copies;
+        struct import_copy *c = i->copies;
         i->copies = c->next;
         if (!i->copies)
             i->last = &i->copies;
-        if (possible && ask_copy(i, c->memory, &c->what) < 0)
-            imports_fail(m, IMPORT_DEVICE,
-                         "a copy out of the guest's GPU: out of memory (GPU rule: device)");
+        if (possible && ask_copy(i, c->memory, &c->what) < 0) {
+            imports_refuse(&why, IMPORT_DEVICE, "a copy out of the guest's GPU: out of memory");
+            imports_fail(m, &why);
+        }
         memory_unref(c->memory);
         free(c);
         m->waiting--;
     }
 }
 
-enum import_rule imports_copy(struct imports *m, struct memory *memory,
-                              const struct link_mem_copy *what, char *text, size_t text_size)
+int imports_copy(struct imports *m, struct memory *memory, const struct link_mem_copy *what,
+                 struct refusal *why)
 {
     struct import *i = imports_find(m, what->import);
     if (!i)
-        return imports_refuse(IMPORT_KNOWN, text, text_size,
-                              "a copy out of import %u, which is not there", what->import);
+        return imports_refuse(why, IMPORT_KNOWN, "a copy out of import %u, which is not there",
+                              what->import);
     uint64_t end =
         what->source_offset + (uint64_t)(what->to.rows - 1) * what->source_stride + what->to.row;
     if (end > i->said.size)
-        return imports_refuse(IMPORT_GEOMETRY, text, text_size,
+        return imports_refuse(why, IMPORT_GEOMETRY,
                               "a copy out of import %u up to byte %llu of %llu", what->import,
                               (unsigned long long)end, (unsigned long long)i->said.size);
     if (i->state == IMPORT_GONE)
-        return imports_refuse(i->gone, text, text_size,
-                              "a copy out of import %u, which is not to be had any more",
-                              what->import);
-    if (memory->shared) /* which an import that is held has become */
+        return imports_refuse(
+            why, i->gone, "a copy out of import %u, which is not to be had any more", what->import);
+    if (memory_is_foreign(memory)) /* which an import that is held has become */
         return memory == i->memory && what->source_offset == what->to.offset &&
                        (what->to.rows == 1 || what->source_stride == what->to.stride)
                    ? IMPORT_OK
-                   : imports_refuse(IMPORT_GEOMETRY, text, text_size,
+                   : imports_refuse(why, IMPORT_GEOMETRY,
                                     "a copy into memory of the guest's own, out of import %u",
                                     what->import);
     if (i->state == IMPORT_HELD)
         return ask_copy(i, memory, what) < 0
-                   ? imports_refuse(IMPORT_DEVICE, text, text_size,
+                   ? imports_refuse(why, IMPORT_DEVICE,
                                     "a copy out of import %u: the device is gone", what->import)
                    : IMPORT_OK;
-    struct copy *c = malloc(sizeof(*c));
+    struct import_copy *c = malloc(sizeof(*c));
     if (!c)
-        return imports_refuse(IMPORT_DEVICE, text, text_size, "out of memory");
-    *c = (struct copy){.memory = memory_ref(memory), .what = *what};
+        return imports_refuse(why, IMPORT_DEVICE, "out of memory");
+    *c = (struct import_copy){.memory = memory_ref(memory), .what = *what};
     *i->last = c;
     i->last = &c->next;
     m->waiting++;
@@ -170,30 +156,30 @@ enum import_rule imports_copy(struct imports *m, struct memory *memory,
 static void copied_back(void *user, uint32_t status, const struct export_buffer *buffer, int fd)
 {
     struct import *i = user;
-    char text[320];
+    struct refusal why;
     (void)buffer;
     (void)fd;
     struct imports *m = i->owner;
     i->back = BACK_DONE;
     if (status != EXPORT_OK) {
-        imports_refuse(IMPORT_DEVICE, text, sizeof(text), "a copy into import %u: %s", i->said.id,
+        imports_refuse(&why, IMPORT_DEVICE, "a copy into import %u: %s", i->said.id,
                        export_status_name(status));
-        imports_fail(m, IMPORT_DEVICE, text);
+        imports_fail(m, &why);
         return;
     }
     import_finish_release(i);
     m->ops->copied_back(m->owner);
 }
 
-enum imports_back imports_copy_back(struct imports *m, struct memory *memory,
+enum imports_back imports_copy_back(struct imports *m, uint32_t id, struct memory *memory,
                                     const struct link_mem_write *rows)
 {
-    struct import *i = imports_find(m, memory->import);
+    struct import *i = imports_find(m, id);
     if (!i || i->state != IMPORT_HELD)
-        return memory->shared ? IMPORTS_BACK_LOST : IMPORTS_BACK_NOT;
+        return memory_is_foreign(memory) ? IMPORTS_BACK_LOST : IMPORTS_BACK_NOT;
     if (i->back == BACK_ASKED)
         return IMPORTS_BACK_SOON;
-    if (memory->shared || i->back == BACK_DONE) {
+    if (memory_is_foreign(memory) || i->back == BACK_DONE) {
         i->back = BACK_NONE;
         return IMPORTS_BACK;
     }

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* An import is asked for as soon as it is named; copies out of it wait until the device has
- * answered. A copy is a request of its own: the client's frames after it wait until it is done,
- * those of others do not.
+/* imports: says which rule forbids what. An import is asked for as soon as it is named; copies out
+ * of it wait until the device has answered. A copy is a request of its own: the client's frames
+ * after it wait until it is done, those of others do not.
  *
  * Memory that is an import is the guest's pages where the device makes a udmabuf of them. The
  * compositor then sees what the guest writes, and a copy is nothing but the word that it has
  * written. What was handed to a compositor cannot be taken back, so a client that was given such
  * memory ends when the resource, the guest's driver or the device does. */
-#include "host-proxy/pixels/imports-private.h"
+#include "host-proxy/pixels/imports.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -24,6 +24,7 @@
 #include "common/base/fourcc.h"
 #include "common/base/memory.h"
 #include "common/wayland/wl-shm.h"
+#include "host-proxy/pixels/import-copies.h"
 #include "host-proxy/pixels/trials.h"
 
 #define WAITING_MAX 256 /* of one client */
@@ -31,98 +32,12 @@
 
 static void exported(void *user, uint32_t status, const struct export_buffer *buffer, int fd);
 
-const char *import_rule_name(enum import_rule rule)
-{
-    static const char *const names[_IMPORT_RULE_N] = {
-        [IMPORT_OK] = "ok",
-        [IMPORT_SESSION] = "session",
-        [IMPORT_UNIQUE] = "unique",
-        [IMPORT_QUOTA] = "quota",
-        [IMPORT_LOOKUP] = "look-up",
-        [IMPORT_MARK] = "mark",
-        [IMPORT_EPOCH] = "epoch",
-        [IMPORT_MEMORY] = "memory",
-        [IMPORT_SIZE] = "size",
-        [IMPORT_KNOWN] = "known",
-        [IMPORT_GEOMETRY] = "geometry",
-        [IMPORT_FORMAT] = "format",
-        [IMPORT_GENERATION] = "generation",
-        [IMPORT_DEVICE] = "device",
-    };
-    return rule < _IMPORT_RULE_N ? names[rule] : "unknown";
-}
-
-enum import_rule imports_refuse(enum import_rule rule, char *text, size_t text_size,
-                                const char *format, ...)
-{
-    char what[256];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(what, sizeof(what), format, args);
-    va_end(args);
-    snprintf(text, text_size, "%s (GPU rule: %s)", what, import_rule_name(rule));
-    return rule;
-}
-
-struct import *imports_find(const struct imports *m, uint32_t id)
-{
-    struct import *i = m->first;
-    while (i && (i->said.id != id || i->released))
-        i = i->next;
-    return i;
-}
-
-static void let_go(struct import *i, enum import_rule why)
-{
-    if (i->state == IMPORT_HELD)
-        handles_release(i->owner->handles, i->buffer.id);
-    if (i->state != IMPORT_GONE)
-        i->gone = why;
-    i->state = IMPORT_GONE;
-    i->fd = fd_close(i->fd);
-}
-
-static void import_destroy(struct import *i)
-{
-    struct imports *m = i->owner;
-    handles_forget(m->handles, i);
-    if (i->on_trial)
-        trials_forget(m->trials, i);
-    let_go(i, IMPORT_KNOWN);
-    import_copies_drop(i);
-    memory_unref(i->mirror);
-    if (i->memory)
-        i->memory->gone = NULL;
-    if (i->prev)
-        i->prev->next = i->next;
-    else
-        m->first = i->next;
-    if (i->next)
-        i->next->prev = i->prev;
-    m->n--;
-    free(i);
-}
-
-void imports_fail(struct imports *m, enum import_rule rule, const char *text)
-{
-    if (m->failed)
-        return;
-    m->failed = true;
-    m->ops->failed(m->owner, rule, text);
-}
-
-void imports_settle(struct imports *m)
-{
-    if (--m->waiting == 0 && !m->failed)
-        m->ops->idle(m->owner);
-}
-
 /* The compositor has pages that are not the client's any more. */
-static void fail_shared(const struct import *i, enum import_rule rule, const char *why)
+static void fail_shared(const struct import *i, enum import_rule rule, const char *reason)
 {
-    char text[320];
-    imports_refuse(rule, text, sizeof(text), "the compositor shows import %u: %s", i->said.id, why);
-    imports_fail(i->owner, rule, text);
+    struct refusal why;
+    imports_refuse(&why, rule, "the compositor shows import %u: %s", i->said.id, reason);
+    imports_fail(i->owner, &why);
 }
 
 static void gone(struct handles_user *user, uint32_t id)
@@ -133,20 +48,20 @@ static void gone(struct handles_user *user, uint32_t id)
             continue;
         if (i->memory) /* before the device lets the guest go on */
             fail_shared(i, IMPORT_GENERATION, "the guest destroyed the resource");
-        let_go(i, IMPORT_GENERATION);
+        import_let_go(i, IMPORT_GENERATION);
     }
 }
 
-static void lost(struct handles_user *user, bool reset, const char *why)
+static void lost(struct handles_user *user, bool reset, const char *reason)
 {
     struct imports *m = (struct imports *)((char *)user - offsetof(struct imports, user));
-    char text[320];
+    struct refusal why;
     enum import_rule rule = reset ? IMPORT_EPOCH : IMPORT_DEVICE;
     bool back = false;
     for (struct import *i = m->first; i; i = i->next) {
         if (i->memory)
-            fail_shared(i, rule, why);
-        let_go(i, rule);
+            fail_shared(i, rule, reason);
+        import_let_go(i, rule);
         import_copies_drop(i);
         if (i->on_trial)
             trials_forget(m->trials, i);
@@ -157,9 +72,8 @@ static void lost(struct handles_user *user, bool reset, const char *why)
     bool waited = m->waiting > 0;
     m->waiting = 0;
     if (waited) {
-        imports_refuse(rule, text, sizeof(text), "pixels in the guest's GPU cannot be had: %s",
-                       why);
-        imports_fail(m, rule, text);
+        imports_refuse(&why, rule, "pixels in the guest's GPU cannot be had: %s", reason);
+        imports_fail(m, &why);
     }
     if (back && !m->failed) /* what there is can be had in another way */
         m->ops->copied_back(m->owner);
@@ -189,30 +103,22 @@ void imports_finish(struct imports *m)
     m->handles = NULL;
 }
 
-enum import_rule imports_add(struct imports *m, const struct link_import *said, char *text,
-                             size_t text_size)
+int imports_add(struct imports *m, const struct link_import *said, struct refusal *why)
 {
     if (!handles_bound(m->handles))
-        return imports_refuse(IMPORT_SESSION, text, text_size,
-                              "import %u: no GPU device of this VM is bound", said->id);
-    if (imports_find(m, said->id))
-        return imports_refuse(IMPORT_UNIQUE, text, text_size, "import %u: the id is taken",
+        return imports_refuse(why, IMPORT_SESSION, "import %u: no GPU device of this VM is bound",
                               said->id);
+    if (imports_find(m, said->id))
+        return imports_refuse(why, IMPORT_UNIQUE, "import %u: the id is taken", said->id);
     if (m->n >= IMPORTS_MAX)
-        return imports_refuse(IMPORT_QUOTA, text, text_size, "import %u: the client has %u already",
-                              said->id, m->n);
-    struct import *i = calloc(1, sizeof(*i));
+        return imports_refuse(why, IMPORT_QUOTA, "import %u: the client has %u already", said->id,
+                              m->n);
+    struct import *i = import_create(m, said);
     if (!i)
-        return imports_refuse(IMPORT_DEVICE, text, text_size, "import %u: out of memory", said->id);
-    *i = (struct import){.owner = m, .said = *said, .fd = -1, .next = m->first};
-    i->last = &i->copies;
-    if (i->next)
-        i->next->prev = i;
-    m->first = i;
-    m->n++;
+        return imports_refuse(why, IMPORT_DEVICE, "import %u: out of memory", said->id);
     if (handles_export(m->handles, said->resource, exported, i) < 0) {
         import_destroy(i);
-        return imports_refuse(IMPORT_DEVICE, text, text_size, "import %u: out of memory", said->id);
+        return imports_refuse(why, IMPORT_DEVICE, "import %u: out of memory", said->id);
     }
     m->waiting++;
     return IMPORT_OK;
@@ -280,7 +186,7 @@ static void exported(void *user, uint32_t status, const struct export_buffer *bu
 {
     struct import *i = user;
     struct imports *m = i->owner;
-    char text[320];
+    struct refusal why;
     enum import_rule rule = judge(i, status, buffer);
     if (status == EXPORT_OK) {
         i->state = IMPORT_HELD;
@@ -288,98 +194,76 @@ static void exported(void *user, uint32_t status, const struct export_buffer *bu
         i->fd = fd >= 0 && rule == IMPORT_OK && usable(i, buffer, fd) ? fd : fd_close(fd);
     }
     if (rule != IMPORT_OK) {
-        let_go(i, rule);
-        imports_refuse(rule, text, sizeof(text), "import %u of %llu bytes in resource %u: %s",
-                       i->said.id, (unsigned long long)i->said.size, i->said.resource,
+        import_let_go(i, rule);
+        imports_refuse(&why, rule, "import %u of %llu bytes in resource %u: %s", i->said.id,
+                       (unsigned long long)i->said.size, i->said.resource,
                        status != EXPORT_OK ? export_status_name(status)
                                            : "not what the guest says");
-        imports_fail(m, rule, text);
+        imports_fail(m, &why);
     }
     import_copies_start(i, rule == IMPORT_OK);
     imports_settle(m);
 }
 
-/* When the guest does not name it, no compositor sees it, and nothing is written to it. */
-void import_finish_release(struct import *i)
-{
-    struct imports *m = i->owner;
-    uint32_t id = i->said.id;
-    if (!i->released || i->memory || i->back == BACK_ASKED || m->failed)
-        return;
-    import_destroy(i);
-    m->ops->released(m->owner, id);
-}
-
-static void memory_gone(void *user, struct memory *memory)
-{
-    struct import *i = user;
-    (void)memory;
-    i->memory = NULL;
-    import_finish_release(i);
-}
-
-enum import_rule imports_memory(struct imports *m, const struct link_mem_import *said,
-                                struct memory **ret_memory, char *text, size_t text_size)
+int imports_memory(struct imports *m, const struct link_mem_import *said,
+                   struct memory **ret_memory, struct refusal *why)
 {
     struct import *i = imports_find(m, said->import);
     if (!i)
-        return imports_refuse(IMPORT_KNOWN, text, text_size,
-                              "memory of import %u, which is not there", said->import);
+        return imports_refuse(why, IMPORT_KNOWN, "memory of import %u, which is not there",
+                              said->import);
     if (said->size > i->said.size)
-        return imports_refuse(
-            IMPORT_GEOMETRY, text, text_size, "memory of %llu bytes of import %u of %llu",
-            (unsigned long long)said->size, said->import, (unsigned long long)i->said.size);
+        return imports_refuse(why, IMPORT_GEOMETRY, "memory of %llu bytes of import %u of %llu",
+                              (unsigned long long)said->size, said->import,
+                              (unsigned long long)i->said.size);
     if (i->state == IMPORT_GONE)
-        return imports_refuse(i->gone, text, text_size,
-                              "memory of import %u, which is not to be had any more", said->import);
+        return imports_refuse(why, i->gone, "memory of import %u, which is not to be had any more",
+                              said->import);
     struct memory *memory =
         i->fd >= 0 ? memory_share(fd_steal(&i->fd), said->size) : memory_create(said->size);
     if (!memory)
-        return imports_refuse(IMPORT_DEVICE, text, text_size, "no memory of %llu bytes: %s",
+        return imports_refuse(why, IMPORT_DEVICE, "no memory of %llu bytes: %s",
                               (unsigned long long)said->size, strerror(errno));
-    if (memory->shared) {
-        memory->picture = i->buffer.kind == EXPORT_KIND_DMABUF ? &i->buffer : NULL;
-        memory->late = memory->picture || m->linear;
-        i->memory = memory;
-        memory->gone = memory_gone;
-        memory->user = i;
+    if (memory_is_foreign(memory)) {
+        i->note.picture = i->buffer.kind == EXPORT_KIND_DMABUF ? &i->buffer : NULL;
+        i->note.late = i->note.picture || m->linear;
+        import_give_pages(i, memory);
     }
     *ret_memory = memory;
     return IMPORT_OK;
 }
 
-enum import_rule imports_buffer(const struct memory_buffer *b, char *text, size_t text_size)
+int imports_buffer(const struct memory_buffer *b, uint32_t id, struct refusal *why)
 {
     unsigned percent;
     uint32_t cpp = shm_format_cpp(b->format, &percent);
     if (!cpp && percent == 100)
-        return imports_refuse(IMPORT_FORMAT, text, text_size,
-                              "wl_buffer#%u of import %u: unknown format %#x", b->id,
-                              b->memory->import, b->format);
+        return imports_refuse(why, IMPORT_FORMAT, "wl_buffer#%u of import %u: unknown format %#x",
+                              b->id, id, b->format);
     if (cpp && (uint64_t)b->width * cpp > b->stride)
-        return imports_refuse(IMPORT_GEOMETRY, text, text_size,
+        return imports_refuse(why, IMPORT_GEOMETRY,
                               "wl_buffer#%u of import %u: rows of %u pixels, every %u bytes", b->id,
-                              b->memory->import, b->width, b->stride);
-    const struct export_buffer *picture = b->memory->picture;
+                              id, b->width, b->stride);
+    const struct import_note *note = import_note(b->memory);
+    const struct export_buffer *picture = note ? note->picture : NULL;
     if (picture && (b->offset > 0 || b->width > picture->width || b->height > picture->height))
         return imports_refuse(
-            IMPORT_GEOMETRY, text, text_size,
+            why, IMPORT_GEOMETRY,
             "wl_buffer#%u of import %u: %ux%u pixels from byte %llu of a picture of %ux%u", b->id,
-            b->memory->import, b->width, b->height, (unsigned long long)b->offset, picture->width,
+            id, b->width, b->height, (unsigned long long)b->offset, picture->width,
             picture->height);
     if (picture && !fourcc_alike(shm_format_fourcc(b->format), picture->fourcc))
-        return imports_refuse(IMPORT_FORMAT, text, text_size,
+        return imports_refuse(why, IMPORT_FORMAT,
                               "wl_buffer#%u of import %u: format %#x of a picture of %#x", b->id,
-                              b->memory->import, b->format, picture->fourcc);
+                              id, b->format, picture->fourcc);
     return IMPORT_OK;
 }
 
-enum import_rule imports_release(struct imports *m, uint32_t id, char *text, size_t text_size)
+int imports_release(struct imports *m, uint32_t id, struct refusal *why)
 {
     struct import *i = imports_find(m, id);
     if (!i)
-        return imports_refuse(IMPORT_KNOWN, text, text_size,
-                              "release of import %u, which is not there", id);
+        return imports_refuse(why, IMPORT_KNOWN, "release of import %u, which is not there", id);
     i->released = true;
     import_finish_release(i);
     return IMPORT_OK;

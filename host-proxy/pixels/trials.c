@@ -17,7 +17,6 @@
 #include "common/base/fourcc.h"
 #include "common/base/log.h"
 #include "common/base/loop.h"
-#include "host-proxy/compositor.h"
 
 #define VERSION 3
 #define TRIALS_MAX 64
@@ -72,7 +71,8 @@ struct layout {
 
 struct trials {
     struct loop *loop;
-    struct compositor_context *context;
+    int (*connect)(void *user, char *error, size_t error_size);
+    void *user;
     struct log_subject *subject;
     struct wl_display *display; /* NULL: no connection */
     struct loop_io *io;
@@ -349,7 +349,7 @@ static int open_connection(struct trials *t)
 {
     static const struct wl_registry_listener listener = {global, global_remove};
     char error[256];
-    int fd = compositor_connect(t->context, error, sizeof(error));
+    int fd = t->connect(t->user, error, sizeof(error));
     if (fd < 0) {
         give_up(t, error);
         return fd;
@@ -374,14 +374,16 @@ __attribute__((format(printf, 1, 0))) static void library_says(const char *text,
     log_debug(NULL, "libwayland: %s", line);
 }
 
-struct trials *trials_create(struct loop *loop, struct compositor_context *context,
+struct trials *trials_create(struct loop *loop,
+                             int (*connect)(void *user, char *error, size_t error_size), void *user,
                              struct log_subject *subject)
 {
     struct trials *t = calloc(1, sizeof(*t));
     if (!t)
         return NULL;
     t->loop = loop;
-    t->context = context;
+    t->connect = connect;
+    t->user = user;
     t->subject = subject;
     t->last = &t->first;
     wl_log_set_handler_client(library_says);

@@ -3,18 +3,19 @@
 /* trials: whether a VM's compositor takes a dmabuf as a buffer, tried on a connection of our own:
  * there a refusal harms no client. */
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "protocol/export.h"
 
-struct compositor_context;
 struct log_subject;
 struct loop;
 struct trials;
 
-/* @context (borrowed): how the compositor is reached, which happens with the first question. NULL:
- * out of memory. */
-struct trials *trials_create(struct loop *loop, struct compositor_context *context,
+/* @connect: a new connection to the compositor, with the first question: owned, or negative with
+ * *error. NULL: out of memory. */
+struct trials *trials_create(struct loop *loop,
+                             int (*connect)(void *user, char *error, size_t error_size), void *user,
                              struct log_subject *subject);
 void trials_destroy(struct trials *trials); /* accepts NULL; not from an answer */
 

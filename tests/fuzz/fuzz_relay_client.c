@@ -31,7 +31,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (size < 2)
         return 0;
-    fuzz_start(RELAY_GUEST);
+    fuzz_start(CARRIER_GUEST);
     unsigned kind = data[0] >> 5;
     if (data[0] & 16)
         fuzz_make_objects();

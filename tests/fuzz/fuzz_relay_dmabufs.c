@@ -7,6 +7,7 @@
 #include <drm_fourcc.h>
 
 #include "host-proxy/pixels/dmabufs.h"
+#include "host-proxy/pixels/import-note.h"
 #include "host-proxy/pixels/trials.h"
 #include "protocol/export.h"
 
@@ -48,22 +49,51 @@ static enum relay_verdict own_event(struct relay *r, const struct wl_message *m)
     return dmabufs_event(&dmabufs, r, m);
 }
 
-static enum relay_verdict hook(struct relay *r, struct wl_message *m, bool event)
+static enum relay_verdict create_pool(struct relay *r, struct wl_message *m)
 {
-    (void)event;
-    return dmabufs_hook(&dmabufs, NULL, r, m);
+    return dmabufs_create_pool(&dmabufs, r, m);
 }
 
-static struct memory *import_memory(struct relay *r, const struct link_mem_import *import)
+static enum relay_verdict create_buffer(struct relay *r, struct wl_message *m)
+{
+    return dmabufs_create_buffer(&dmabufs, NULL, r, m);
+}
+
+static enum relay_verdict destroy_pool(struct relay *r, struct wl_message *m)
+{
+    return dmabufs_destroy_pool(&dmabufs, r, m);
+}
+
+static enum relay_verdict destroy_registry(struct relay *r, struct wl_message *m)
 {
     (void)r;
+    dmabufs_destroy_registry(&dmabufs, m);
+    return RELAY_PASS;
+}
+
+static relay_hook *const hooks[_WL_HOOK_N] = {
+    [WL_HOOK_SHM_CREATE_POOL] = create_pool,       [WL_HOOK_POOL_CREATE_BUFFER] = create_buffer,
+    [WL_HOOK_POOL_RESIZE] = dmabufs_resize_pool,   [WL_HOOK_POOL_DESTROY] = destroy_pool,
+    [WL_HOOK_DESTROY_REGISTRY] = destroy_registry,
+};
+
+static void pages_gone(struct import_note *note)
+{
+    free(note);
+}
+
+static struct memory *import_memory(void *user, const struct link_mem_import *import)
+{
+    (void)user;
     if (import->import % 3 == 0)
         return memory_create(import->size);
+    struct import_note *note = calloc(1, sizeof(*note));
     struct memory *m = memory_share(fd_memfd("pages", import->size), import->size);
-    if (m) {
-        m->late = true;
-        m->picture = import->import % 3 == 1 ? &picture : NULL;
-    }
+    if (!m || !note)
+        abort();
+    *note = (struct import_note){
+        .late = true, .picture = import->import % 3 == 1 ? &picture : NULL, .gone = pages_gone};
+    import_note_attach(m, note);
     return m;
 }
 
@@ -72,14 +102,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     uint8_t bytes[256];
     if (size < 1)
         return 0;
-    fuzz_start(RELAY_HOST);
+    fuzz_start(CARRIER_HOST);
     struct relay_ops ops = *F.relay->ops;
-    ops.hook = hook;
+    struct gpu_memory_ops gpu = *ops.gpu;
+    gpu.memory = import_memory;
+    ops.hooks = hooks;
     ops.hidden = hidden;
     ops.keep_id = keep_id;
     ops.own_event = own_event;
-    ops.import_memory = import_memory;
     F.relay->ops = &ops;
+    F.relay->carrier.gpu.ops = &gpu;
     dmabufs = (struct dmabufs){0};
     uint32_t callback = 3;
     for (size_t i = 0; i < FUZZ_GLOBALS_N; i++)

@@ -13,7 +13,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     uint8_t bytes[256];
     if (size < 1)
         return 0;
-    fuzz_start(RELAY_GUEST);
+    fuzz_start(CARRIER_GUEST);
     uint32_t pool = 3;
     for (size_t i = 0; i < FUZZ_GLOBALS_N; i++)
         pool += wl_iface_find(fuzz_globals[i], strlen(fuzz_globals[i])) != NULL;

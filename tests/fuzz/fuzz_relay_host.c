@@ -12,7 +12,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     int ends[2];
     if (size < 1)
         return 0;
-    fuzz_start(RELAY_HOST);
+    fuzz_start(CARRIER_HOST);
     /* A stream of the host's own: the compositor asks for the selection. */
     uint32_t source = 3;
     for (size_t i = 0; i < FUZZ_GLOBALS_N; i++)

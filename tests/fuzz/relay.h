@@ -15,8 +15,8 @@
 #include "common/base/fd.h"
 #include "common/base/loop.h"
 #include "common/base/memory.h"
-#include "common/wayland/relay.h"
-#include "common/carrier/vfd-file.h"
+#include "common/wayland/relay-life.h"
+#include "common/carrier/file-reader.h"
 #include "guest-proxy/pixels/surfaces.h"
 
 static struct {
@@ -151,11 +151,7 @@ static inline bool fuzz_charge(struct relay *r, uint64_t bytes)
     return (F.charged += bytes) < 64 << 20;
 }
 
-static inline enum relay_verdict fuzz_hook(struct relay *r, struct wl_message *m, bool event)
-{
-    (void)event;
-    return r->side == RELAY_GUEST ? surfaces_hook(r, NULL, m) : RELAY_PASS;
-}
+static relay_hook *const fuzz_guest_hooks[_WL_HOOK_N] = {SURFACES_HOOKS};
 
 static inline void fuzz_punched(struct relay *r, struct memory *memory, uint64_t offset,
                                 uint64_t length)
@@ -165,32 +161,31 @@ static inline void fuzz_punched(struct relay *r, struct memory *memory, uint64_t
 }
 
 /* A GPU that has whatever is named: the pages of every second import, copies of the others. */
-static inline int fuzz_import(struct relay *r, const struct link_import *import)
+static inline int fuzz_import(void *user, const struct link_import *import)
 {
-    (void)r;
+    (void)user;
     (void)import;
     return 0;
 }
 
-static inline int fuzz_import_release(struct relay *r, uint32_t id)
+static inline int fuzz_import_release(void *user, uint32_t id)
 {
-    relay_import_released(r, id);
+    struct relay *r = user;
+    gpu_memory_released(&r->carrier.gpu, id);
     return 0;
 }
 
-static inline int fuzz_copy(struct relay *r, struct memory *memory,
-                            const struct link_mem_copy *copy)
+static inline int fuzz_copy(void *user, struct memory *memory, const struct link_mem_copy *copy)
 {
-    (void)r;
-    if (!memory->shared) /* its bounds were checked */
+    (void)user;
+    if (!memory_is_foreign(memory)) /* its bounds were checked */
         memory_map(memory)[copy->to.offset + (uint64_t)(copy->to.rows - 1) * copy->to.stride] = 1;
     return 0;
 }
 
-static inline struct memory *fuzz_import_memory(struct relay *r,
-                                                const struct link_mem_import *import)
+static inline struct memory *fuzz_import_memory(void *user, const struct link_mem_import *import)
 {
-    (void)r;
+    (void)user;
     return import->import % 2 ? memory_share(fd_memfd("pages", import->size), import->size)
                               : memory_create(import->size);
 }
@@ -200,13 +195,13 @@ static inline enum relay_verdict fuzz_copy_back(struct relay *r, struct memory *
 {
     (void)r;
     (void)rows;
-    return memory->shared ? RELAY_PASS : RELAY_DROP;
+    return memory_is_foreign(memory) ? RELAY_PASS : RELAY_DROP;
 }
 
-static inline int fuzz_copied_back(struct relay *r, struct memory *memory,
+static inline int fuzz_copied_back(void *user, struct memory *memory,
                                    const struct link_mem_copy *copy)
 {
-    (void)r;
+    (void)user;
     (void)memory;
     (void)copy;
     return 0;
@@ -236,7 +231,7 @@ __attribute__((constructor)) static void fuzz_fill_cache(void)
         struct memory *m = memory_create(16);
         memset(m->map, 0xf0 + i % 16, 8);
         memset(m->map + 8, i, 8);
-        close(vfd_file_share(m));
+        close(file_share(m));
         memory_unref(m);
     }
 }
@@ -249,20 +244,23 @@ static const char *const fuzz_globals[] = {
 #define FUZZ_GLOBALS_N (sizeof(fuzz_globals) / sizeof(*fuzz_globals))
 
 /* A relay whose client has bound all globals that this build knows. */
-static inline void fuzz_start(enum relay_side side)
+static inline void fuzz_start(enum carrier_side side)
 {
     static const struct link_ops none;
-    static const struct relay_ops ops = {.hook = fuzz_hook,
-                                         .charge = fuzz_charge,
-                                         .punched = fuzz_punched,
-                                         .import = fuzz_import,
-                                         .import_release = fuzz_import_release,
-                                         .copy = fuzz_copy,
-                                         .import_memory = fuzz_import_memory,
-                                         .copy_back = fuzz_copy_back,
-                                         .copied_back = fuzz_copied_back,
-                                         .ended = fuzz_ended};
-    static const struct relay_limits limits = {.vfds = 24, .queue = 1 << 20};
+    static const struct gpu_memory_ops host_gpu = {.import = fuzz_import,
+                                                   .release = fuzz_import_release,
+                                                   .memory = fuzz_import_memory,
+                                                   .copy = fuzz_copy},
+                                       guest_gpu = {.copied_back = fuzz_copied_back};
+    static const struct relay_ops host_ops = {.charge = fuzz_charge,
+                                              .ended = fuzz_ended,
+                                              .gpu = &host_gpu,
+                                              .copy_back = fuzz_copy_back},
+                                  guest_ops = {.hooks = fuzz_guest_hooks,
+                                               .punched = fuzz_punched,
+                                               .ended = fuzz_ended,
+                                               .gpu = &guest_gpu};
+    static const struct carrier_limits limits = {.vfds = 24, .queue = 1 << 20};
     int local[2], link[2];
     uint8_t bytes[4096];
     signal(SIGPIPE, SIG_IGN);
@@ -277,16 +275,17 @@ static inline void fuzz_start(enum relay_side side)
     F.local = local[0];
     F.link = link[0];
     F.relay = relay_create(F.loop, side, local[1], link_create(F.loop, link[1], true, &none, NULL),
-                           &limits, &ops, NULL, &F.subject);
+                           &limits, side == CARRIER_HOST ? &host_ops : &guest_ops, NULL, NULL,
+                           &F.subject);
     size_t n = fuzz_message(bytes, 1, 1, "u", 2);
-    if (side == RELAY_GUEST)
+    if (side == CARRIER_GUEST)
         fuzz_send(F.local, bytes, n, -1);
     else
         fuzz_send_link(bytes, n);
     n = 0;
     for (uint32_t i = 0; i < FUZZ_GLOBALS_N; i++)
         n += fuzz_message(bytes + n, 2, 0, "usu", i + 1, fuzz_globals[i], 4);
-    if (side == RELAY_GUEST)
+    if (side == CARRIER_GUEST)
         fuzz_send_link(bytes, n);
     else
         fuzz_send(F.local, bytes, n, -1);
@@ -297,7 +296,7 @@ static inline void fuzz_start(enum relay_side side)
             n += fuzz_message(bytes + n, 2, 0, "uN", i + 1, fuzz_globals[i],
                               iface->version < 4 ? iface->version : 4, id++);
     }
-    if (side == RELAY_GUEST)
+    if (side == CARRIER_GUEST)
         fuzz_send(F.local, bytes, n, -1);
     else
         fuzz_send_link(bytes, n);
@@ -311,8 +310,8 @@ static inline void fuzz_make_objects(void)
     struct wl_id_pair first, second;
     uint8_t bytes[8];
     const struct wl_iface *iface = wl_iface_find("wl_buffer", 9);
-    if (!relay_make_object(F.relay, iface, 1, &first) ||
-        !relay_make_object(F.relay, iface, 1, &second))
+    if (wl_ids_add(&F.relay->ids, &F.relay->objects, iface, 1, &first) != WL_IDS_OK ||
+        wl_ids_add(&F.relay->ids, &F.relay->objects, iface, 1, &second) != WL_IDS_OK)
         abort();
     fuzz_send(F.local, bytes, fuzz_message(bytes, second.application, 0, ""), -1);
 }

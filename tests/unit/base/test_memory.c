@@ -53,7 +53,7 @@ static void test_mirror_is_sealed(void **state)
     (void)state;
     struct memory *m = memory_create(3 * page + 5);
     assert_non_null(m);
-    assert_true(m->ours && m->writable);
+    assert_true(memory_is_mirror(m) && m->writable);
     assert_int_equal(m->size, 3 * page + 5);
     assert_int_equal(size_of(m->fd), 3 * page + 5);
     assert_int_equal(ftruncate(m->fd, 5), -1); /* also by whom it is handed to */
@@ -145,7 +145,7 @@ static void test_store_in_a_clients_file(void **state)
     (void)state;
     int client;
     struct memory *m = import(&client, 2 * page, O_RDWR);
-    assert_false(m->ours);
+    assert_false(memory_is_mirror(m));
     assert_true(m->writable);
     assert_int_equal(memory_store(m, 2 * page - 3, "abc", 3), 0);
     char back[3];

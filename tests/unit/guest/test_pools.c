@@ -2,8 +2,8 @@
 /* Shared memory in resources of the GPU: what the link says of it. */
 #include "tests/unit/wayland/attacker.h"
 
-#include "guest-proxy/pixels/damage.h"
 #include "guest-proxy/pixels/gpu.h"
+#include "guest-proxy/pixels/pixels.h"
 #include "guest-proxy/pixels/pools.h"
 
 static bool next(struct link_header *ret, const uint8_t **ret_payload, enum link_type type)
@@ -36,7 +36,7 @@ static struct memory *start_with_pool(uint32_t size)
     wire_send_fd(&R.client, fd_memfd("pool", size), SHM, SHM_CREATE_POOL, "uu", DATA, size);
     turn_times(R.loop, 5);
     skip_frames();
-    return R.guest->memories;
+    return relays_memory(R.guest);
 }
 
 /* Else the compositor could free the pool's id before the host knows that it is in use again, and
@@ -49,7 +49,7 @@ static void test_a_pool_goes_and_comes_in_one_frame(void **state)
     struct link_header header;
     const uint8_t *payload = NULL;
     pools_swap(R.guest, SHM, pool, memory, 4096);
-    link_flush(R.guest->link);
+    link_flush(R.guest->carrier.ends.link);
     assert_true(next(&header, &payload, LINK_VFD));
     assert_true(next(&header, &payload, LINK_WAYLAND));
     struct wl_message m;
@@ -65,7 +65,7 @@ static void test_a_pool_goes_and_comes_in_one_frame(void **state)
 enum { STRIDE = 6400, ROWS = 1600, BASE = 4096, SIZE = BASE + STRIDE * ROWS };
 
 /* Takes what came about @damage; *told: bytes of it so far. Returns the number of parts. */
-static unsigned parts_came(const struct damage_rect *damage, const struct memory *memory,
+static unsigned parts_came(const struct link_mem_write *damage, const struct memory *memory,
                            const struct shadow *shadow, uint64_t *told)
 {
     unsigned parts = 0;
@@ -91,25 +91,23 @@ static unsigned parts_came(const struct damage_rect *damage, const struct memory
 }
 
 /* So that the host copies one while the guest copies the next. */
-static void is_copied_in_parts(const struct damage_rect *damage)
+static void is_copied_in_parts(const struct link_mem_write *damage)
 {
     struct memory *memory = start_with_pool(SIZE);
     for (uint32_t i = 0; i < SIZE; i += 4)
         memcpy(memory->map + i, &i, 4);
     struct gpu gpu = {.udmabuf = -1};
-    struct shadows shadows;
-    shadows_init(&shadows, &gpu);
+    struct pixels pixels;
+    pixels_init(&pixels, &gpu);
     struct shadow shadow = {
-        .owner = &shadows, .relay = R.guest, .import = 7, .gpu = {.map = calloc(1, SIZE)}};
-    struct memory_buffer buffer = {.memory = memory,
-                                   .offset = BASE,
-                                   .stride = STRIDE,
-                                   .extent = STRIDE * ROWS,
-                                   .shadow = &shadow};
-    assert_int_equal(pools_send(&shadows, R.guest, &buffer, damage), 0);
+        .owner = &pixels.shadows, .relay = R.guest, .import = 7, .gpu = {.map = calloc(1, SIZE)}};
+    struct memory_buffer buffer = {
+        .memory = memory, .offset = BASE, .stride = STRIDE, .extent = STRIDE * ROWS};
+    pools_back(&buffer, &shadow);
+    assert_int_equal(pools_send(R.guest, &buffer, damage), 0);
     uint64_t told = 0;
     assert_true(parts_came(damage, memory, &shadow, &told) > 2);
-    link_flush(R.guest->link); /* as the commit does */
+    link_flush(R.guest->carrier.ends.link); /* as the commit does */
     assert_int_equal(parts_came(damage, memory, &shadow, &told), 1);
     assert_int_equal(told, damage->rows > 1 ? (uint64_t)damage->rows * STRIDE : damage->row);
     free(shadow.gpu.map);
@@ -119,14 +117,14 @@ static void test_rows_without_gaps_are_copied_in_parts(void **state)
 {
     (void)state;
     const uint32_t bytes = STRIDE * (ROWS - 2);
-    is_copied_in_parts(
-        &(struct damage_rect){.offset = BASE + STRIDE, .row = bytes, .rows = 1, .stride = bytes});
+    is_copied_in_parts(&(struct link_mem_write){
+        .offset = BASE + STRIDE, .row = bytes, .rows = 1, .stride = bytes});
 }
 
 static void test_rows_with_gaps_are_copied_in_parts(void **state)
 {
     (void)state;
-    is_copied_in_parts(&(struct damage_rect){
+    is_copied_in_parts(&(struct link_mem_write){
         .offset = BASE + 400, .row = STRIDE - 800, .rows = ROWS, .stride = STRIDE});
 }
 

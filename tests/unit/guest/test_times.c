@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "common/transport/link.h"
 #include "guest-proxy/times.h"
 
 #define S 1000000000ll
@@ -92,15 +93,12 @@ static void test_absurd_clocks(void **state)
                 pong.ns[c] = (int64_t)((uint64_t)times.sent[c] + (uint64_t)INT64_MIN);
         times_pong(&times, &pong);
         assert_true(times.known);
-        for (int hook = 0; hook < 2; hook++) {
+        for (int direction = 0; direction < 2; direction++) {
             uint32_t words[5] = {3, 20 << 16, 0, 5, 6};
-            static const struct wl_msg_info infos[] = {{.hook = WL_HOOK_TIME_COMMIT},
-                                                       {.hook = WL_HOOK_TIME_PRESENTED}};
-            struct wl_message m = {
-                .bytes = (const uint8_t *)words, .size = 20, .info = &infos[hook]};
+            struct wl_message m = {.bytes = (const uint8_t *)words, .size = 20};
             m.args[1].u = 5;
             m.args[2].u = 6;
-            times_convert(&times, &m, CLOCK_MONOTONIC);
+            times_convert(&times, &m, CLOCK_MONOTONIC, direction);
             assert_true(words[4] < S);
         }
     }
@@ -108,20 +106,16 @@ static void test_absurd_clocks(void **state)
 
 /* --- messages --- */
 
-static const struct wl_msg_info presented = {.hook = WL_HOOK_TIME_PRESENTED},
-                                input = {.hook = WL_HOOK_TIME_INPUT},
-                                commit = {.hook = WL_HOOK_TIME_COMMIT};
-
-/* Converts (hi, lo, nsec) of a message with @info; the result is in @words[2…4]. */
-static void convert(const struct times *times, const struct wl_msg_info *info, uint32_t clock,
+/* Converts (hi, lo, nsec) of a message; the result is in @words[2…4]. */
+static void convert(const struct times *times, enum times_direction direction, uint32_t clock,
                     uint32_t words[8], uint32_t hi, uint32_t lo, uint32_t nsec)
 {
     uint32_t message[8] = {9, 32 << 16, hi, lo, nsec, 0x11111111, 0x22222222, 0x33333333};
     memcpy(words, message, sizeof(message));
-    struct wl_message m = {.object = 9, .size = 32, .bytes = (const uint8_t *)words, .info = info};
+    struct wl_message m = {.object = 9, .size = 32, .bytes = (const uint8_t *)words};
     for (int i = 0; i < 6; i++)
         m.args[i].u = message[2 + i];
-    times_convert(times, &m, clock);
+    times_convert(times, &m, clock, direction);
     assert_memory_equal(words, message, 8);
     assert_memory_equal(words + 5, message + 5, 12); /* the rest stays */
 }
@@ -136,21 +130,23 @@ static void test_directions_and_clocks(void **state)
                                            [LINK_CLOCK_MONOTONIC_RAW] = 1000 * S,
                                            [LINK_CLOCK_BOOTTIME] = -10000 * S}};
     uint32_t w[8];
-    convert(&times, &presented, CLOCK_MONOTONIC, w, 0, 5000, 0); /* the host's time becomes ours */
+    convert(&times, TIMES_TO_GUEST, CLOCK_MONOTONIC, w, 0, 5000,
+            0); /* the host's time becomes ours */
     assert_true(w[2] == 0 && w[3] == 4899 && w[4] == 999999999);
-    convert(&times, &commit, CLOCK_MONOTONIC, w, 0, 5000, 999999999); /* ours becomes the host's */
+    convert(&times, TIMES_TO_HOST, CLOCK_MONOTONIC, w, 0, 5000,
+            999999999); /* ours becomes the host's */
     assert_true(w[2] == 0 && w[3] == 5101 && w[4] == 0);
-    convert(&times, &input, CLOCK_MONOTONIC, w, 0, 5000, 2);
+    convert(&times, TIMES_TO_GUEST, CLOCK_MONOTONIC, w, 0, 5000, 2);
     assert_true(w[3] == 4900 && w[4] == 1);
-    convert(&times, &presented, CLOCK_REALTIME, w, 0, 5000, 3);
+    convert(&times, TIMES_TO_GUEST, CLOCK_REALTIME, w, 0, 5000, 3);
     assert_true(w[3] == 4990 && w[4] == 3);
-    convert(&times, &presented, CLOCK_MONOTONIC_RAW, w, 0, 5000, 3);
+    convert(&times, TIMES_TO_GUEST, CLOCK_MONOTONIC_RAW, w, 0, 5000, 3);
     assert_true(w[3] == 4000 && w[4] == 3);
-    convert(&times, &presented, CLOCK_BOOTTIME, w, 0, 5000, 3);
+    convert(&times, TIMES_TO_GUEST, CLOCK_BOOTTIME, w, 0, 5000, 3);
     assert_true(w[3] == 15000 && w[4] == 3);
-    convert(&times, &presented, CLOCK_REALTIME_COARSE, w, 0, 5000, 3);
+    convert(&times, TIMES_TO_GUEST, CLOCK_REALTIME_COARSE, w, 0, 5000, 3);
     assert_true(w[3] == 4990);
-    convert(&times, &commit, CLOCK_MONOTONIC_COARSE, w, 0, 5000, 0);
+    convert(&times, TIMES_TO_HOST, CLOCK_MONOTONIC_COARSE, w, 0, 5000, 0);
     assert_true(w[3] == 5100 && w[4] == 1);
 }
 
@@ -159,9 +155,9 @@ static void test_beyond_32_bits_of_seconds(void **state)
     (void)state;
     const struct times times = {.known = true, .offset = {[LINK_CLOCK_REALTIME] = 2 * S}};
     uint32_t w[8];
-    convert(&times, &commit, CLOCK_REALTIME, w, 0, UINT32_MAX, 0);
+    convert(&times, TIMES_TO_HOST, CLOCK_REALTIME, w, 0, UINT32_MAX, 0);
     assert_true(w[2] == 1 && w[3] == 1 && w[4] == 0);
-    convert(&times, &presented, CLOCK_REALTIME, w, 1, 1, 0);
+    convert(&times, TIMES_TO_GUEST, CLOCK_REALTIME, w, 1, 1, 0);
     assert_true(w[2] == 0 && w[3] == UINT32_MAX && w[4] == 0);
 }
 
@@ -171,13 +167,14 @@ static void test_what_cannot_be_converted_stays(void **state)
     const struct times times = {.known = true, .offset = {[LINK_CLOCK_MONOTONIC] = 100 * S}};
     const struct times unknown = {.offset = {[LINK_CLOCK_MONOTONIC] = 100 * S}};
     uint32_t w[8];
-    convert(&times, &commit, CLOCK_MONOTONIC, w, 0, 5, 1000000000); /* no number of nanoseconds */
+    convert(&times, TIMES_TO_HOST, CLOCK_MONOTONIC, w, 0, 5,
+            1000000000); /* no number of nanoseconds */
     assert_true(w[3] == 5 && w[4] == 1000000000);
-    convert(&times, &commit, CLOCK_MONOTONIC, w, UINT32_MAX, UINT32_MAX, 0);
+    convert(&times, TIMES_TO_HOST, CLOCK_MONOTONIC, w, UINT32_MAX, UINT32_MAX, 0);
     assert_true(w[2] == UINT32_MAX && w[3] == UINT32_MAX);
-    convert(&times, &presented, CLOCK_MONOTONIC, w, 0, 99, 0); /* before the clock began */
+    convert(&times, TIMES_TO_GUEST, CLOCK_MONOTONIC, w, 0, 99, 0); /* before the clock began */
     assert_true(w[3] == 99);
-    convert(&unknown, &presented, CLOCK_MONOTONIC, w, 0, 500, 0);
+    convert(&unknown, TIMES_TO_GUEST, CLOCK_MONOTONIC, w, 0, 500, 0);
     assert_true(w[3] == 500);
 }
 

@@ -5,6 +5,7 @@
 #include "tests/unit/host/export_fake.h"
 
 #include "common/base/memory.h"
+#include "host-proxy/pixels/import-copies.h"
 
 #define SIZE 65536u /* of the resource */
 
@@ -13,8 +14,7 @@ static struct {
     struct memory *memory; /* the client's, for the test to make */
     unsigned idle, back, released, failed;
     uint32_t last_released;
-    enum import_rule rule;
-    char text[320]; /* why it was refused or failed */
+    struct refusal why; /* it was refused, or failed */
 } C;
 
 static inline void client_idle(void *user)
@@ -36,12 +36,11 @@ static inline void client_released(void *user, uint32_t id)
     C.last_released = id;
 }
 
-static inline void client_failed(void *user, enum import_rule rule, const char *text)
+static inline void client_failed(void *user, const struct refusal *why)
 {
     assert_ptr_equal(user, &C);
     C.failed++;
-    C.rule = rule;
-    snprintf(C.text, sizeof(C.text), "%s", text);
+    C.why = *why;
 }
 
 static const struct imports_ops client_ops = {.idle = client_idle,
@@ -72,10 +71,10 @@ static inline int client_stop(void **state)
     return 0;
 }
 
-static inline enum import_rule add(uint32_t id, uint32_t resource, uint64_t size)
+static inline int add(uint32_t id, uint32_t resource, uint64_t size)
 {
     struct link_import said = {id, resource, size};
-    return imports_add(&C.imports, &said, C.text, sizeof(C.text));
+    return imports_add(&C.imports, &said, &C.why);
 }
 
 static inline bool is_idle(void *user)

@@ -9,6 +9,7 @@
 
 #include "common/base/fourcc.h"
 #include "host-proxy/pixels/dmabufs.h"
+#include "host-proxy/pixels/import-note.h"
 #include "host-proxy/pixels/trials.h"
 #include "protocol/export.h"
 
@@ -54,37 +55,68 @@ static enum relay_verdict on_event(struct relay *r, const struct wl_message *m)
     return dmabufs_event(&D.dmabufs, r, m);
 }
 
-static enum relay_verdict on_message(struct relay *r, struct wl_message *m, bool event)
+static enum relay_verdict create_pool_hook(struct relay *r, struct wl_message *m)
 {
-    (void)event;
-    return dmabufs_hook(&D.dmabufs, NULL, r, m);
+    return dmabufs_create_pool(&D.dmabufs, r, m);
 }
 
-static int on_import(struct relay *r, const struct link_import *import)
+static enum relay_verdict create_buffer_hook(struct relay *r, struct wl_message *m)
+{
+    return dmabufs_create_buffer(&D.dmabufs, NULL, r, m);
+}
+
+static enum relay_verdict destroy_pool_hook(struct relay *r, struct wl_message *m)
+{
+    return dmabufs_destroy_pool(&D.dmabufs, r, m);
+}
+
+static enum relay_verdict destroy_registry_hook(struct relay *r, struct wl_message *m)
 {
     (void)r;
+    dmabufs_destroy_registry(&D.dmabufs, m);
+    return RELAY_PASS;
+}
+
+static relay_hook *const hooks[_WL_HOOK_N] = {
+    [WL_HOOK_SHM_CREATE_POOL] = create_pool_hook,
+    [WL_HOOK_POOL_CREATE_BUFFER] = create_buffer_hook,
+    [WL_HOOK_POOL_RESIZE] = dmabufs_resize_pool,
+    [WL_HOOK_POOL_DESTROY] = destroy_pool_hook,
+    [WL_HOOK_DESTROY_REGISTRY] = destroy_registry_hook,
+};
+
+static int on_import(void *user, const struct link_import *import)
+{
+    (void)user;
     (void)import;
     return 0;
 }
 
-static struct memory *on_memory(struct relay *r, const struct link_mem_import *import)
+static void pages_gone(struct import_note *note)
 {
-    (void)r;
+    free(note);
+}
+
+static struct memory *on_memory(void *user, const struct link_mem_import *import)
+{
+    struct import_note *note = calloc(1, sizeof(*note));
+    (void)user;
+    *note = (struct import_note){
+        .late = true, .picture = D.pages ? NULL : &D.picture, .gone = pages_gone};
     struct memory *m = memory_share(dup(D.fd), import->size);
-    m->late = true;
-    m->picture = D.pages ? NULL : &D.picture;
+    import_note_attach(m, note);
     return m;
 }
 
-static const struct relay_ops ops = {.hook = on_message,
+static const struct gpu_memory_ops gpu_ops = {.import = on_import, .memory = on_memory};
+static const struct relay_ops ops = {.hooks = hooks,
                                      .global = relays_global,
                                      .charge = relays_charge,
-                                     .import = on_import,
-                                     .import_memory = on_memory,
                                      .hidden = on_hidden,
                                      .keep_id = on_keep_id,
                                      .own_event = on_event,
-                                     .ended = relays_ended};
+                                     .ended = relays_ended,
+                                     .gpu = &gpu_ops};
 
 static void assert_words(const struct wl_message *m, const uint32_t *words, size_t n)
 {
@@ -120,7 +152,7 @@ static unsigned messages_to_guest(uint32_t object, uint16_t opcode)
 static void begin(uint32_t version)
 {
     relays_start(false, true);
-    R.host->ops = &ops;
+    relays_use(R.host, &ops);
     ready();
     MESSAGE(1, DISPLAY_GET_REGISTRY, "u", REGISTRY);
     MESSAGE(1, DISPLAY_SYNC, "u", SYNC);
@@ -502,7 +534,7 @@ static void test_a_client_that_has_memory_keeps_its_ids(void **state)
 {
     (void)state;
     relays_start(false, true);
-    R.host->ops = &ops;
+    relays_use(R.host, &ops);
     ready();
     MESSAGE(1, DISPLAY_GET_REGISTRY, "u", REGISTRY);
     deliver();
@@ -532,7 +564,7 @@ static void test_a_client_that_has_memory_keeps_its_ids(void **state)
     wire_send(&R.compositor, SHM + 2, CALLBACK_DONE, "u", 1);
     wire_send(&R.compositor, 1, DISPLAY_DELETE_ID, "u", SHM + 2);
     assert_int_equal(messages_to_guest(1, DISPLAY_DELETE_ID), 1);
-    assert_null(R.host->memories);
+    assert_null(relays_memory(R.host));
     assert_int_equal(D.dmabufs.id, 0);
     fd_close(wire_fd(&R.compositor));
 }
@@ -543,7 +575,7 @@ static void test_a_registry_that_is_gone(void **state)
     relays_start(false, true);
     if (!wl_iface_find("wl_fixes", strlen("wl_fixes")))
         skip(); /* this build's XML is older */
-    R.host->ops = &ops;
+    relays_use(R.host, &ops);
     ready();
     MESSAGE(1, DISPLAY_GET_REGISTRY, "u", REGISTRY);
     deliver();

@@ -12,10 +12,10 @@ static int setup_with_pages(void **state)
     return r;
 }
 
-static enum import_rule make(uint64_t size)
+static int make(uint64_t size)
 {
     struct link_mem_import said = {.id = 1, .import = 1, .size = size};
-    return imports_memory(&C.imports, &said, &C.memory, C.text, sizeof(C.text));
+    return imports_memory(&C.imports, &said, &C.memory, &C.why);
 }
 
 /* Import 1, of the whole resource, and memory that is it. */
@@ -26,27 +26,26 @@ static void begin(void)
     settle();
     assert_true(imports_may_go_on(&C.imports, LINK_MEM_IMPORT));
     assert_int_equal(make(SIZE), IMPORT_OK);
-    C.memory->import = 1;
 }
 
-static enum import_rule copy(uint64_t from, uint64_t to, uint32_t from_stride, uint32_t to_stride)
+static int copy(uint64_t from, uint64_t to, uint32_t from_stride, uint32_t to_stride)
 {
     struct link_mem_copy what = {.to = {.row = 16, .rows = 4, .stride = to_stride, .offset = to},
                                  .import = 1,
                                  .source_stride = from_stride,
                                  .source_offset = from};
-    return imports_copy(&C.imports, C.memory, &what, C.text, sizeof(C.text));
+    return imports_copy(&C.imports, C.memory, &what, &C.why);
 }
 
 static void release(void)
 {
-    assert_int_equal(imports_release(&C.imports, 1, C.text, sizeof(C.text)), IMPORT_OK);
+    assert_int_equal(imports_release(&C.imports, 1, &C.why), IMPORT_OK);
 }
 
 static enum imports_back bring_back(void)
 {
     struct link_mem_write rows = {.row = 16, .rows = 4, .stride = 64, .offset = 128};
-    return imports_copy_back(&C.imports, C.memory, &rows);
+    return imports_copy_back(&C.imports, 1, C.memory, &rows);
 }
 
 static bool failed(void *user)
@@ -59,10 +58,10 @@ static void assert_ended(enum import_rule rule)
 {
     char name[32];
     turn_until(F.loop, failed, NULL);
-    assert_int_equal(C.rule, rule);
+    assert_int_equal(C.why.rule, rule);
     assert_int_equal(C.failed, 1);
     snprintf(name, sizeof(name), "rule: %s)", import_rule_name(rule));
-    assert_non_null(strstr(C.text, name));
+    assert_non_null(strstr(C.why.text, name));
 }
 
 /* --- pages --- */
@@ -72,7 +71,7 @@ static void test_pages_need_no_copy(void **state)
     (void)state;
     struct stat a, b;
     begin();
-    assert_true(C.memory->shared);
+    assert_true(memory_is_foreign(C.memory));
     assert_true(fstat(C.memory->fd, &a) == 0 && fstat(F.pages, &b) == 0 && a.st_ino == b.st_ino);
     assert_null(C.memory->map);
     for (int i = 0; i < 10; i++)
@@ -102,8 +101,7 @@ static void test_pages_of_another_import(void **state)
     settle();
     struct link_mem_copy what = {
         .to = {.row = 16, .rows = 1, .stride = 16}, .import = 2, .source_stride = 16};
-    assert_int_equal(imports_copy(&C.imports, C.memory, &what, C.text, sizeof(C.text)),
-                     IMPORT_GEOMETRY);
+    assert_int_equal(imports_copy(&C.imports, C.memory, &what, &C.why), IMPORT_GEOMETRY);
 }
 
 /* The device may let the guest reuse the pages only after the compositor has let go of them. */
@@ -141,7 +139,7 @@ static void test_a_second_memory_is_a_mirror(void **state)
     begin();
     struct memory *first = C.memory;
     assert_int_equal(make(SIZE), IMPORT_OK);
-    assert_false(C.memory->shared);
+    assert_false(memory_is_foreign(C.memory));
     memory_unref(first);
 }
 
@@ -155,9 +153,8 @@ static void test_pages_that_nobody_takes(void **state)
     }
     assert_in_range(count_fds() - before, 1, 64);
     struct link_mem_import said = {.id = 1, .import = 200, .size = SIZE};
-    assert_int_equal(imports_memory(&C.imports, &said, &C.memory, C.text, sizeof(C.text)),
-                     IMPORT_OK);
-    assert_false(C.memory->shared);
+    assert_int_equal(imports_memory(&C.imports, &said, &C.memory, &C.why), IMPORT_OK);
+    assert_false(memory_is_foreign(C.memory));
 }
 
 static void test_pages_that_are_too_few(void **state)
@@ -165,7 +162,7 @@ static void test_pages_that_are_too_few(void **state)
     (void)state;
     assert_int_equal(ftruncate(F.pages, SIZE / 2), 0);
     begin();
-    assert_false(C.memory->shared);
+    assert_false(memory_is_foreign(C.memory));
 }
 
 static void test_the_resource_goes(void **state)
@@ -211,7 +208,7 @@ static void test_a_mirror_is_copied_to(void **state)
 {
     (void)state;
     begin();
-    assert_false(C.memory->shared);
+    assert_false(memory_is_foreign(C.memory));
     assert_int_equal(copy(128, 128, 64, 64), IMPORT_OK);
     settle();
     assert_int_equal(C.memory->map[128], 0xc0);
@@ -318,18 +315,18 @@ static void test_memory_of_a_lost_import(void **state)
 static void test_buffers(void **state)
 {
     (void)state;
-    struct memory memory = {.import = 1};
+    struct memory memory = {0};
     struct memory_buffer b = {
         .id = 9, .memory = &memory, .width = 64, .height = 64, .stride = 256, .format = 1};
-    assert_int_equal(imports_buffer(&b, C.text, sizeof(C.text)), IMPORT_OK);
+    assert_int_equal(imports_buffer(&b, 1, &C.why), IMPORT_OK);
     b.stride = 255;
-    assert_int_equal(imports_buffer(&b, C.text, sizeof(C.text)), IMPORT_GEOMETRY);
+    assert_int_equal(imports_buffer(&b, 1, &C.why), IMPORT_GEOMETRY);
     b.format = 0x3231564e; /* NV12: a byte per pixel in the first plane */
     b.stride = 64;
-    assert_int_equal(imports_buffer(&b, C.text, sizeof(C.text)), IMPORT_OK);
+    assert_int_equal(imports_buffer(&b, 1, &C.why), IMPORT_OK);
     b.format = 0x30303030;
-    assert_int_equal(imports_buffer(&b, C.text, sizeof(C.text)), IMPORT_FORMAT);
-    assert_non_null(strstr(C.text, "rule: format)"));
+    assert_int_equal(imports_buffer(&b, 1, &C.why), IMPORT_FORMAT);
+    assert_non_null(strstr(C.why.text, "rule: format)"));
 }
 
 int main(void)

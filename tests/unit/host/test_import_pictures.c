@@ -63,9 +63,7 @@ static void make(void)
 {
     struct link_mem_import said = {.id = 1, .import = 1, .size = SIZE};
     settle();
-    assert_int_equal(imports_memory(&C.imports, &said, &C.memory, C.text, sizeof(C.text)),
-                     IMPORT_OK);
-    C.memory->import = 1;
+    assert_int_equal(imports_memory(&C.imports, &said, &C.memory, &C.why), IMPORT_OK);
 }
 
 static void begin(bool takes)
@@ -78,7 +76,7 @@ static void begin(bool takes)
     make();
 }
 
-static enum import_rule show(uint64_t offset, uint32_t width, uint32_t height, uint32_t format)
+static int show(uint64_t offset, uint32_t width, uint32_t height, uint32_t format)
 {
     struct memory_buffer b = {.id = 9,
                               .memory = C.memory,
@@ -87,14 +85,14 @@ static enum import_rule show(uint64_t offset, uint32_t width, uint32_t height, u
                               .height = height,
                               .stride = 512,
                               .format = format};
-    return imports_buffer(&b, C.text, sizeof(C.text));
+    return imports_buffer(&b, 1, &C.why);
 }
 
-static enum import_rule copy(void)
+static int copy(void)
 {
     struct link_mem_copy what = {
         .to = {.row = 16, .rows = 4, .stride = 256}, .import = 1, .source_stride = 256};
-    return imports_copy(&C.imports, C.memory, &what, C.text, sizeof(C.text));
+    return imports_copy(&C.imports, C.memory, &what, &C.why);
 }
 
 static void test_taken(void **state)
@@ -103,9 +101,10 @@ static void test_taken(void **state)
     struct stat a, b;
     begin(true);
     assert_true(T.picture.modifier == 77 && T.picture.stride[0] == 1024);
-    assert_true(C.memory->shared && C.memory->late);
+    assert_true(memory_is_foreign(C.memory) && import_note(C.memory)->late);
     assert_true(fstat(C.memory->fd, &a) == 0 && fstat(F.pages, &b) == 0 && a.st_ino == b.st_ino);
-    assert_true(C.memory->picture->width == 64 && C.memory->picture->modifier == 77);
+    assert_true(import_note(C.memory)->picture->width == 64 &&
+                import_note(C.memory)->picture->modifier == 77);
     for (int i = 0; i < 10; i++)
         assert_int_equal(copy(), IMPORT_OK);
     turn_times(F.loop, 10);
@@ -116,8 +115,8 @@ static void test_refused(void **state)
 {
     (void)state;
     begin(false);
-    assert_false(C.memory->shared);
-    assert_null(C.memory->picture);
+    assert_false(memory_is_foreign(C.memory));
+    assert_true(!import_note(C.memory) || !import_note(C.memory)->picture);
     assert_int_equal(copy(), IMPORT_OK);
     settle();
     assert_int_equal(F.seen[EXPORT_COPY], 1);
@@ -130,7 +129,7 @@ static void test_not_to_be_asked(void **state)
     assert_int_equal(add(1, 7, SIZE), IMPORT_OK);
     make();
     assert_int_equal(T.asked, 1);
-    assert_null(C.memory->picture);
+    assert_true(!import_note(C.memory) || !import_note(C.memory)->picture);
 }
 
 static void test_a_compositor_that_is_given_none(void **state)
@@ -139,7 +138,7 @@ static void test_a_compositor_that_is_given_none(void **state)
     C.imports.trials = NULL;
     assert_int_equal(add(1, 7, SIZE), IMPORT_OK);
     make();
-    assert_null(C.memory->picture);
+    assert_true(!import_note(C.memory) || !import_note(C.memory)->picture);
 }
 
 /* A udmabuf of the guest's pages is a pool. */
@@ -151,7 +150,8 @@ static void test_pages_are_no_picture(void **state)
     assert_int_equal(add(1, 7, SIZE), IMPORT_OK);
     make();
     assert_int_equal(T.asked, 0);
-    assert_true(C.memory->shared && !C.memory->picture && !C.memory->late);
+    assert_true(memory_is_foreign(C.memory) && !import_note(C.memory)->picture &&
+                !import_note(C.memory)->late);
 }
 
 /* Where that is wanted, it may become one, depending on the buffer. */
@@ -164,7 +164,8 @@ static void test_pages_that_may_be_given_as_they_are(void **state)
     assert_int_equal(add(1, 7, SIZE), IMPORT_OK);
     make();
     assert_int_equal(T.asked, 0);
-    assert_true(C.memory->shared && !C.memory->picture && C.memory->late);
+    assert_true(memory_is_foreign(C.memory) && !import_note(C.memory)->picture &&
+                import_note(C.memory)->late);
 }
 
 static void test_rules_of_a_buffer(void **state)
@@ -197,7 +198,7 @@ static void test_the_device_dies_while_it_is_tried(void **state)
     fake_hang_up();
     settle();
     assert_int_equal(C.failed, 1);
-    assert_int_equal(C.rule, IMPORT_DEVICE);
+    assert_int_equal(C.why.rule, IMPORT_DEVICE);
     assert_int_equal(T.forgotten, 1);
 }
 
@@ -211,8 +212,7 @@ static void test_the_resource_goes_while_it_is_tried(void **state)
     turn_times(F.loop, 10);
     T.answer(T.user, true);
     assert_int_equal(C.idle, 1);
-    assert_int_equal(imports_memory(&C.imports, &said, &C.memory, C.text, sizeof(C.text)),
-                     IMPORT_GENERATION);
+    assert_int_equal(imports_memory(&C.imports, &said, &C.memory, &C.why), IMPORT_GENERATION);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, client_stop)

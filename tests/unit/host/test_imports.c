@@ -23,14 +23,14 @@ static int teardown(void **state)
     return client_stop(state);
 }
 
-static enum import_rule copy_at(uint32_t import, uint64_t source)
+static int copy_at(uint32_t import, uint64_t source)
 {
     struct link_mem_copy copy = {
         .to = {.id = 1, .row = ROW, .rows = ROWS, .stride = 100, .offset = 1000},
         .import = import,
         .source_stride = 64,
         .source_offset = source};
-    return imports_copy(&C.imports, C.memory, &copy, C.text, sizeof(C.text));
+    return imports_copy(&C.imports, C.memory, &copy, &C.why);
 }
 
 /* The client ended for this, once, with words that name the rule; nothing of the device was kept.
@@ -40,13 +40,13 @@ static void assert_failed(enum import_rule rule)
     char name[32];
     settle();
     turn_times(F.loop, 20);
-    if (C.rule != rule)
-        fail_msg("refused by \"%s\" (%s), not by \"%s\"", import_rule_name(C.rule), C.text,
+    if (C.why.rule != (int)rule)
+        fail_msg("refused by \"%s\" (%s), not by \"%s\"", import_rule_name(C.why.rule), C.why.text,
                  import_rule_name(rule));
     assert_int_equal(C.failed, 1);
     assert_int_equal(C.idle, 0); /* its messages go no further */
     snprintf(name, sizeof(name), "rule: %s)", import_rule_name(rule));
-    assert_non_null(strstr(C.text, name));
+    assert_non_null(strstr(C.why.text, name));
 }
 
 static void assert_refused(enum import_rule rule, enum import_rule got)
@@ -55,7 +55,7 @@ static void assert_refused(enum import_rule rule, enum import_rule got)
     if (got != rule)
         fail_msg("refused by \"%s\", not by \"%s\"", import_rule_name(got), import_rule_name(rule));
     snprintf(name, sizeof(name), "rule: %s)", import_rule_name(rule));
-    assert_non_null(strstr(C.text, name));
+    assert_non_null(strstr(C.why.text, name));
 }
 
 static void assert_pixels(bool there)
@@ -139,8 +139,7 @@ static void test_the_devices_own_layout(void **state)
         .import = 1,
         .source_stride = 3 * 64 + 4,
         .source_offset = 64};
-    assert_int_equal(imports_copy(&C.imports, C.memory, &joined, C.text, sizeof(C.text)),
-                     IMPORT_OK);
+    assert_int_equal(imports_copy(&C.imports, C.memory, &joined, &C.why), IMPORT_OK);
     settle();
     assert_int_equal(C.failed, 0);
     assert_true(F.copy.source == 4096 + 256 && F.copy.source_stride == 256);
@@ -155,7 +154,7 @@ static void test_the_devices_own_layout(void **state)
     assert_int_equal(add(2, 7, SIZE), IMPORT_OK);
     settle();
     assert_int_equal(C.failed, 1);
-    assert_int_equal(C.rule, IMPORT_MEMORY);
+    assert_int_equal(C.why.rule, IMPORT_MEMORY);
 }
 
 static void test_release(void **state)
@@ -163,7 +162,7 @@ static void test_release(void **state)
     (void)state;
     assert_int_equal(add(1, 7, SIZE), IMPORT_OK);
     settle();
-    assert_int_equal(imports_release(&C.imports, 1, C.text, sizeof(C.text)), IMPORT_OK);
+    assert_int_equal(imports_release(&C.imports, 1, &C.why), IMPORT_OK);
     assert_int_equal(C.released, 1);
     assert_int_equal(C.last_released, 1);
     turn_times(F.loop, 10);
@@ -235,7 +234,7 @@ static void test_rule_session_without_device(void **state)
     struct imports none;
     struct link_import said = {1, 7, SIZE};
     imports_init(&none, NULL, &client_ops, &C);
-    assert_refused(IMPORT_SESSION, imports_add(&none, &said, C.text, sizeof(C.text)));
+    assert_refused(IMPORT_SESSION, imports_add(&none, &said, &C.why));
     imports_finish(&none);
 }
 
@@ -322,10 +321,10 @@ static void test_rule_known(void **state)
     assert_int_equal(add(1, 7, SIZE), IMPORT_OK);
     settle();
     assert_refused(IMPORT_KNOWN, copy_at(2, 0));
-    assert_refused(IMPORT_KNOWN, imports_release(&C.imports, 2, C.text, sizeof(C.text)));
-    assert_int_equal(imports_release(&C.imports, 1, C.text, sizeof(C.text)), IMPORT_OK);
+    assert_refused(IMPORT_KNOWN, imports_release(&C.imports, 2, &C.why));
+    assert_int_equal(imports_release(&C.imports, 1, &C.why), IMPORT_OK);
     assert_refused(IMPORT_KNOWN, copy_at(1, 0));
-    assert_refused(IMPORT_KNOWN, imports_release(&C.imports, 1, C.text, sizeof(C.text)));
+    assert_refused(IMPORT_KNOWN, imports_release(&C.imports, 1, &C.why));
     assert_int_equal(C.released, 1);
 }
 
@@ -341,8 +340,7 @@ static void test_rule_geometry(void **state)
         .import = 1,
         .source_stride = UINT32_MAX,
         .source_offset = 0};
-    assert_refused(IMPORT_GEOMETRY,
-                   imports_copy(&C.imports, C.memory, &wraps, C.text, sizeof(C.text)));
+    assert_refused(IMPORT_GEOMETRY, imports_copy(&C.imports, C.memory, &wraps, &C.why));
     assert_int_equal(F.seen[EXPORT_COPY], 0);
 }
 
@@ -380,7 +378,7 @@ static void test_rule_generation(void **state)
     turn_until(F.loop, released_one, NULL); /* at once, so that the guest gets its pages back */
     assert_refused(IMPORT_GENERATION, copy_at(1, 0));
     assert_int_equal(F.seen[EXPORT_COPY], 0);
-    assert_int_equal(imports_release(&C.imports, 1, C.text, sizeof(C.text)), IMPORT_OK);
+    assert_int_equal(imports_release(&C.imports, 1, &C.why), IMPORT_OK);
     turn_times(F.loop, 10);
     assert_int_equal(F.seen[EXPORT_RELEASE], 1);
 }
@@ -477,7 +475,7 @@ static void test_rule_device_never_answers(void **state)
     F.silent = true;
     assert_int_equal(add(1, 7, SIZE), IMPORT_OK);
     assert_failed(IMPORT_DEVICE);
-    assert_non_null(strstr(C.text, "does not answer"));
+    assert_non_null(strstr(C.why.text, "does not answer"));
 }
 
 static void test_clients_without_copies_outlive_the_device(void **state)
@@ -490,7 +488,7 @@ static void test_clients_without_copies_outlive_the_device(void **state)
     fake_hang_up();
     turn_until(F.loop, session_answered, &next);
     assert_int_equal(C.failed, 0);
-    assert_int_equal(imports_release(&C.imports, 1, C.text, sizeof(C.text)), IMPORT_OK);
+    assert_int_equal(imports_release(&C.imports, 1, &C.why), IMPORT_OK);
     assert_int_equal(C.released, 1);
 }
 

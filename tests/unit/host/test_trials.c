@@ -50,6 +50,11 @@ static bool answered(void *user)
     return T.yes + T.no > 0;
 }
 
+static int connect_trial(void *context, char *error, size_t error_size)
+{
+    return compositor_connect(context, error, error_size);
+}
+
 static int setup(void **state)
 {
     (void)state;
@@ -71,7 +76,7 @@ static int setup(void **state)
     assert_int_equal(listen(T.listener, 4), 0);
     T.vm.name = (char *)"vm";
     compositor_context_init(&T.context, T.path, &T.vm, &R.host_subject);
-    T.trials = trials_create(R.loop, &T.context, &R.host_subject);
+    T.trials = trials_create(R.loop, connect_trial, &T.context, &R.host_subject);
     T.fd = fd_memfd("picture", 4096 * 480);
     return 0;
 }

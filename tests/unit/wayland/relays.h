@@ -10,7 +10,9 @@
 #include "common/base/fd.h"
 #include "common/transport/link.h"
 #include "common/base/memory.h"
-#include "common/wayland/relay.h"
+#include "common/carrier/vfd-memory.h"
+#include "common/wayland/relay-life.h"
+#include "common/wayland/wl-shm.h"
 #include "guest-proxy/pixels/surfaces.h"
 
 /* A raw end: what came, and a way to answer. */
@@ -246,12 +248,7 @@ static inline bool relays_charge(struct relay *r, uint64_t bytes)
     return !R.quota || R.charged <= R.quota;
 }
 
-static inline enum relay_verdict relays_guest_hook(struct relay *r, struct wl_message *m,
-                                                   bool event)
-{
-    (void)event;
-    return surfaces_hook(r, NULL, m);
-}
+static relay_hook *const relays_guest_hooks[_WL_HOOK_N] = {SURFACES_HOOKS};
 
 static inline void relays_punched(struct relay *r, struct memory *memory, uint64_t offset,
                                   uint64_t length)
@@ -272,21 +269,39 @@ static inline void relays_ended(struct relay *r)
 }
 
 static const struct relay_ops relays_guest_ops = {
-    .hook = relays_guest_hook, .punched = relays_punched, .ended = relays_ended};
+    .hooks = relays_guest_hooks, .punched = relays_punched, .ended = relays_ended};
 static const struct relay_ops relays_host_ops = {
     .global = relays_global, .charge = relays_charge, .ended = relays_ended};
 static const struct link_ops relays_no_ops;
-static struct relay_limits relays_limits;
+static struct carrier_limits relays_limits;
 
-static inline struct relay *relays_make(enum relay_side side, int local, int link_fd)
+static inline struct relay *relays_make(enum carrier_side side, int local, int link_fd)
 {
     struct link *link = link_create(R.loop, link_fd, true, &relays_no_ops, NULL);
     assert_non_null(link);
-    struct relay *r = relay_create(R.loop, side, local, link, &relays_limits,
-                                   side == RELAY_GUEST ? &relays_guest_ops : &relays_host_ops, &R,
-                                   side == RELAY_GUEST ? &R.guest_subject : &R.host_subject);
+    struct relay *r =
+        relay_create(R.loop, side, local, link, &relays_limits,
+                     side == CARRIER_GUEST ? &relays_guest_ops : &relays_host_ops, &R, NULL,
+                     side == CARRIER_GUEST ? &R.guest_subject : &R.host_subject);
     assert_non_null(r);
     return r;
+}
+
+/* Other ops than those. */
+static inline void relays_use(struct relay *r, const struct relay_ops *ops)
+{
+    r->ops = ops;
+    r->carrier.gpu.ops = ops->gpu;
+}
+
+/* The only memory of @r; NULL: it has none. */
+static inline struct memory *relays_memory(const struct relay *r)
+{
+    const struct vfd_memory *first = r->carrier.vfds.memories;
+    if (!first)
+        return NULL;
+    assert_null(first->next);
+    return first->memory;
 }
 
 /* @guest, @host: which of the two there are. */
@@ -301,19 +316,19 @@ static inline int relays_start(bool guest, bool host)
     R.before = count_fds();
     R.loop = loop_create();
     R.client.fd = R.compositor.fd = R.link.fd = -1;
-    relays_limits = (struct relay_limits){.vfds = 256, .queue = 8 << 20};
+    relays_limits = (struct carrier_limits){.vfds = 256, .queue = 8 << 20};
     make_sockets(link, 0);
     if (guest) {
         make_sockets(client, 0);
         R.client.fd = client[0];
-        R.guest = relays_make(RELAY_GUEST, client[1], link[0]);
+        R.guest = relays_make(CARRIER_GUEST, client[1], link[0]);
     } else {
         R.link.fd = link[0];
     }
     if (host) {
         make_sockets(compositor, 0);
         R.compositor.fd = compositor[0];
-        R.host = relays_make(RELAY_HOST, compositor[1], link[1]);
+        R.host = relays_make(CARRIER_HOST, compositor[1], link[1]);
     } else {
         R.link.fd = link[1];
     }

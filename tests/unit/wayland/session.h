@@ -6,7 +6,7 @@
 
 #include <sys/mman.h>
 
-#include "common/carrier/vfd-file.h"
+#include "common/carrier/file-reader.h"
 
 static inline int session_start(void **state)
 {
@@ -21,7 +21,7 @@ static inline int session_fill_cache(void **state)
     for (uint32_t i = 0; i < 32; i++) {
         struct memory *m = memory_create(16);
         fill_pattern(m->map, 16, 1000 + i);
-        fd_close(vfd_file_share(m));
+        fd_close(file_share(m));
         memory_unref(m);
     }
     return 0;

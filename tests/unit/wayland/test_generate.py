@@ -3,6 +3,7 @@
 """The table generator on small protocols: which definition wins, what is left out, which rules it
 refuses."""
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -144,6 +145,18 @@ class Generate(unittest.TestCase):
     def test_wayland_xml_is_needed(self):
         os.remove(os.path.join(self.folder, "core.xml"))
         self.refused("", "wayland.xml")
+
+
+class Hooks(unittest.TestCase):
+    """What the project's own rules and hooks say of each other."""
+
+    def test_no_hook_is_dead(self):
+        folder = os.path.dirname(GENERATE)
+        with open(os.path.join(folder, "hooks.def"), encoding="utf-8") as file:
+            hooks = re.findall(r"^WL_HOOK\((\w+)\)", file.read(), re.MULTILINE)
+        with open(os.path.join(folder, "messages.rules"), encoding="utf-8") as file:
+            used = set(re.findall(r"^[^#\n]*\bhook=(\w+)", file.read(), re.MULTILINE))
+        self.assertEqual(sorted(hooks), sorted(used))
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ static int start_guest(void)
     wire_send(&R.client, DATA, MANAGER_CREATE_SOURCE, "u", NEXT + 2);
     turn_times(R.loop, 10);
     wire_receive(&R.link);
-    assert_non_null(R.guest->memories);
+    assert_non_null(relays_memory(R.guest));
     return file;
 }
 

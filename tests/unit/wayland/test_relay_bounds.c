@@ -11,7 +11,7 @@
 static bool has_ended(void *user)
 {
     const struct relay *const *r = user;
-    return !*r || (*r)->ending;
+    return !*r || carrier_is_over(&(*r)->carrier);
 }
 
 /* Streams that no message takes, one after the other: each is answered with a VFD_CLOSE. */
@@ -24,7 +24,7 @@ static void ask_without_reading(struct relay **r, uint32_t bit, size_t limit)
         put_wayland(n, m);
         deliver();
         turn_times(R.loop, 2);
-        assert_true(!*r || sendq_held(&(*r)->link->out) < limit + 4096);
+        assert_true(!*r || sendq_held(&(*r)->carrier.ends.link->out) < limit + 4096);
     }
     assert_true(has_ended(r));
 }
@@ -33,11 +33,11 @@ static void test_answers_that_the_guest_does_not_read(void **state)
 {
     (void)state;
     start_host();
-    R.host->limits.queue = 64 << 10;
+    R.host->carrier.ends.limits.queue = 64 << 10;
     wire_finish(&R.compositor); /* nothing but streams is left */
     turn_times(R.loop, 5);
-    assert_true(R.host->local_done);
-    ask_without_reading(&R.host, 0, R.host->limits.queue);
+    assert_false(ends_has_local(&R.host->carrier.ends));
+    ask_without_reading(&R.host, 0, R.host->carrier.ends.limits.queue);
 }
 
 static void test_answers_that_the_host_does_not_read(void **state)
@@ -45,13 +45,13 @@ static void test_answers_that_the_host_does_not_read(void **state)
     (void)state;
     relays_start(true, false);
     ready();
-    R.guest->limits.queue = 64 << 10;
+    R.guest->carrier.ends.limits.queue = 64 << 10;
     wire_finish(&R.client);
     turn_times(R.loop, 5);
-    assert_true(R.guest->local_done);
+    assert_false(ends_has_local(&R.guest->carrier.ends));
     /* As much as a file that is on its way may take is let pass. */
-    assert_non_null(sendq_reserve(&R.guest->link->out, LINK_FILE_MAX));
-    ask_without_reading(&R.guest, LINK_HOST_ID, R.guest->limits.queue + LINK_FILE_MAX);
+    assert_non_null(sendq_reserve(&R.guest->carrier.ends.link->out, LINK_FILE_MAX));
+    ask_without_reading(&R.guest, LINK_HOST_ID, R.guest->carrier.ends.limits.queue + LINK_FILE_MAX);
 }
 
 /* --- files --- */
@@ -93,14 +93,14 @@ static void test_files_wait_for_the_link(void **state)
     }
     wire_send_fds(&R.client, batch, n, fds, FILES);
     turn_times(R.loop, 20);
-    assert_true(sendq_held(&R.guest->link->out) > 0);
-    assert_true(sendq_held(&R.guest->link->out) < FILE_SIZE + (2u << 20));
+    assert_true(sendq_held(&R.guest->carrier.ends.link->out) > 0);
+    assert_true(sendq_held(&R.guest->carrier.ends.link->out) < FILE_SIZE + (2u << 20));
     size_t bytes_n = 0;
     turn_until(R.loop, all_came, &bytes_n);
     turn_times(R.loop, 10);
     all_came(&bytes_n);
-    assert_int_equal(sendq_size(&R.guest->link->out), 0);
-    assert_false(R.guest->ending);
+    assert_int_equal(sendq_size(&R.guest->carrier.ends.link->out), 0);
+    assert_false(carrier_is_over(&R.guest->carrier));
     wire_send(&R.client, 1, DISPLAY_SYNC, "u", NEXT); /* and it goes on */
     turn_times(R.loop, 10);
     struct link_header header;

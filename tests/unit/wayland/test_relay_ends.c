@@ -30,7 +30,7 @@ static void test_the_link_is_lost(void **state)
 {
     (void)state;
     bind_all();
-    shutdown(R.host->link->fd, SHUT_RDWR);
+    shutdown(R.host->carrier.ends.link->fd, SHUT_RDWR);
     struct wl_message m = wire_expect(&R.client, 1, "wl_display", "error");
     assert_non_null(strstr(m.args[2].s.text, "the connection to the host was lost"));
     turn_until(R.loop, wire_at_end, &R.client);
@@ -42,12 +42,12 @@ static void test_a_client_that_does_not_read(void **state)
 {
     (void)state;
     static uint8_t bytes[64 << 10];
-    R.guest->limits.queue = 1 << 20;
+    R.guest->carrier.ends.limits.queue = 1 << 20;
     bind_all();
     size_t n = 0;
     while (n + 16 < sizeof(bytes))
         n += put_message(bytes + n, SEAT, 0, "u", 3);
-    for (int i = 0; i < 200 && R.guest && !R.guest->ending; i++) {
+    for (int i = 0; i < 200 && R.guest && !carrier_is_over(&R.guest->carrier); i++) {
         wire_send_fds(&R.compositor, bytes, n, NULL, 0);
         turn_times(R.loop, 3);
     }
@@ -66,7 +66,7 @@ static bool both_paused(void *user)
             n += put_message(bytes + n, NEXT, SURFACE_ATTACH, "uuu", 0, 0, 0);
     if (send(R.client.fd, bytes, n - n % 20, MSG_DONTWAIT | MSG_NOSIGNAL) > 0)
         return false;
-    return R.host->link->paused && R.guest->local.paused;
+    return R.host->carrier.ends.link->paused && R.guest->carrier.ends.local.paused;
 }
 
 static void test_a_compositor_that_does_not_read_and_leaves(void **state)
@@ -76,7 +76,7 @@ static void test_a_compositor_that_does_not_read_and_leaves(void **state)
     wire_send(&R.client, COMPOSITOR, COMPOSITOR_CREATE_SURFACE, "u", NEXT);
     wire_expect(&R.compositor, COMPOSITOR, "wl_compositor", "create_surface");
     turn_until(R.loop, both_paused, NULL); /* the client waits, nothing else grows */
-    assert_true(sendq_size(&R.host->local.out) < 2 * LINK_HIGH_WATER);
+    assert_true(sendq_size(&R.host->carrier.ends.local.out) < 2 * LINK_HIGH_WATER);
     R.compositor.fd = fd_close(R.compositor.fd);
     turn_until(R.loop, wire_at_end, &R.client);
     turn_until(R.loop, relays_over, NULL);

@@ -3,6 +3,8 @@
  * client's for the compositor, and both go on making ids of their own. */
 #include "tests/unit/wayland/session.h"
 
+#include "common/wayland/inject.h"
+
 #define FIRST 0xff000000u
 
 /* Makes a buffer on the pool of start_pool(), as linux-dmabuf does. */
@@ -10,14 +12,11 @@ static struct wl_id_pair make_buffer(void)
 {
     struct wl_id_pair id;
     const struct wl_iface *iface = wl_iface_find("wl_buffer", 9);
-    assert_true(relay_make_object(R.guest, iface, 1, &id));
-    uint8_t bytes[64];
-    size_t n = put_message(bytes, relay_host_id(R.guest, POOL), POOL_CREATE_BUFFER, "uuuuuu",
-                           id.host, 0, 32, 32, 128, 0);
-    relay_inject_link(R.guest, bytes, n);
-    link_flush(R.guest->link);
-    struct wl_message m =
-        wire_expect(&R.compositor, relay_host_id(R.guest, POOL), "wl_shm_pool", "create_buffer");
+    assert_int_equal(wl_ids_add(&R.guest->ids, &R.guest->objects, iface, 1, &id), WL_IDS_OK);
+    inject_host(R.guest, POOL, MSG_POOL_CREATE_BUFFER, id.application, 0u, 32u, 32u, 128u, 0u);
+    link_flush(R.guest->carrier.ends.link);
+    struct wl_message m = wire_expect(&R.compositor, wl_ids_host(&R.guest->ids, POOL),
+                                      "wl_shm_pool", "create_buffer");
     assert_int_equal(m.args[0].u, id.host);
     return id;
 }
@@ -25,7 +24,7 @@ static struct wl_id_pair make_buffer(void)
 /* The compositor offers data as its object @id, which the client knows as @application. */
 static void expect_data_offer(uint32_t device, uint32_t id, uint32_t application)
 {
-    wire_send(&R.compositor, relay_host_id(R.guest, device), DEVICE_DATA_OFFER, "u", id);
+    wire_send(&R.compositor, wl_ids_host(&R.guest->ids, device), DEVICE_DATA_OFFER, "u", id);
     assert_int_equal(wire_expect(&R.client, device, "wl_data_device", "data_offer").args[0].u,
                      application);
 }
@@ -40,7 +39,7 @@ static void make_surface(uint32_t id, uint32_t host)
 
 static uint32_t host(uint32_t id)
 {
-    return relay_host_id(R.guest, id);
+    return wl_ids_host(&R.guest->ids, id);
 }
 
 static uint8_t *pool_map, *pool_view;

@@ -11,51 +11,53 @@ static struct {
     unsigned imports, copies, gone;
 } D;
 
-static int on_import(struct relay *r, const struct link_import *import)
+static int on_import(void *user, const struct link_import *import)
 {
-    (void)r;
+    (void)user;
     (void)import;
     D.imports++;
     return 0;
 }
 
-static int on_release(struct relay *r, uint32_t id)
+static int on_release(void *user, uint32_t id)
 {
-    relay_import_released(r, id);
+    struct relay *r = user;
+    gpu_memory_released(&r->carrier.gpu, id);
     return 0;
 }
 
-static int on_copy(struct relay *r, struct memory *memory, const struct link_mem_copy *copy)
+static int on_copy(void *user, struct memory *memory, const struct link_mem_copy *copy)
 {
-    (void)r;
+    (void)user;
     (void)memory;
     (void)copy;
     D.copies++;
     return 0;
 }
 
-static void on_gone(void *user, struct memory *memory)
+static void on_gone(struct memory_note *note)
 {
-    (void)user;
-    (void)memory;
+    free(note);
     D.gone++;
 }
 
-static struct memory *on_memory(struct relay *r, const struct link_mem_import *import)
+static struct memory *on_memory(void *user, const struct link_mem_import *import)
 {
-    (void)r;
+    static const struct memory_note_type type = {"pages", on_gone};
+    struct memory_note *note = calloc(1, sizeof(*note));
+    (void)user;
+    note->type = &type;
     struct memory *m = memory_share(dup(D.pages), import->size);
-    m->gone = on_gone;
+    memory_attach(m, note);
     return m;
 }
 
+static const struct gpu_memory_ops gpu_memory_ops = {
+    .import = on_import, .release = on_release, .copy = on_copy, .memory = on_memory};
 static const struct relay_ops gpu_ops = {.global = relays_global,
                                          .charge = relays_charge,
-                                         .import = on_import,
-                                         .import_release = on_release,
-                                         .copy = on_copy,
-                                         .import_memory = on_memory,
-                                         .ended = relays_ended};
+                                         .ended = relays_ended,
+                                         .gpu = &gpu_memory_ops};
 
 static int setup(void **state)
 {
@@ -63,7 +65,7 @@ static int setup(void **state)
     memset(&D, 0, sizeof(D));
     D.pages = -1;
     start_host();
-    R.host->ops = &gpu_ops;
+    relays_use(R.host, &gpu_ops);
     D.pages = fd_memfd("pages", SIZE);
     R.before++;
     return 0;
@@ -116,7 +118,7 @@ static void test_the_compositor_gets_the_pages(void **state)
     deliver();
     turn_times(R.loop, 5);
     assert_int_equal(D.copies, 1);
-    assert_true(R.host->counted_shared == 32 && R.host->counted_copies == 0);
+    assert_true(R.host->carrier.ends.sent.shared == 32 && R.host->carrier.ends.sent.copies == 0);
 }
 
 /* The compositor may read the pages until it has said that the buffer's id is free. */
@@ -287,7 +289,7 @@ static void test_imports_are_kept_until_the_host_is_done(void **state)
 {
     static const uint8_t late[64];
     (void)state;
-    relay_import(R.guest, 7, SIZE);
+    gpu_memory_import(&R.guest->carrier.gpu, 7, SIZE);
     relay_fail(R.guest, LINK_ERROR_WAYLAND, 1, 0, "a mistake");
     turn_until(R.loop, error_came, NULL);
     wire_expect(&R.client, 1, "wl_display", "error");

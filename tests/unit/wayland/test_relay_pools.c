@@ -40,7 +40,7 @@ static void test_pages_that_no_buffer_covers_are_given_back(void **state)
     expect_commit();
     sync_with(AFTER);
     turn_times(R.loop, 5);
-    assert_int_equal(memory_allocated(R.host->memories), 0);
+    assert_int_equal(memory_allocated(relays_memory(R.host)), 0);
     assert_int_equal(view[4096], 0);
     assert_int_equal(view[4096 + 16383], 0);
     end_pool(file, map, view);
@@ -63,7 +63,7 @@ static void test_pages_stay_until_the_compositor_has_read(void **state)
     wire_expect(&R.compositor, BUFFER, "wl_buffer", "destroy");
     wire_send(&R.compositor, 1, DISPLAY_DELETE_ID, "u", BUFFER);
     turn_times(R.loop, 10);
-    assert_int_equal(memory_allocated(R.host->memories), 0);
+    assert_int_equal(memory_allocated(relays_memory(R.host)), 0);
     end_pool(file, map, view);
 }
 
@@ -97,7 +97,7 @@ static void test_pages_that_a_newer_buffer_covers_stay(void **state)
     expect_commit();
     sync_with(SYNC);
     turn_times(R.loop, 5);
-    assert_int_equal(memory_allocated(R.host->memories), 0);
+    assert_int_equal(memory_allocated(relays_memory(R.host)), 0);
     end_pool(file, map, view);
 }
 
@@ -115,7 +115,7 @@ static void test_pages_of_closed_memory_are_forgotten(void **state)
     assert_null(R.guest->uncovered);
     wire_send(&R.compositor, 1, DISPLAY_DELETE_ID, "u", BUFFER);
     wire_expect(&R.client, 1, "wl_display", "delete_id");
-    assert_int_equal(R.host->memories_n, 0);
+    assert_int_equal(R.host->carrier.vfds.open, 0);
     end_pool(file, map, view);
 }
 
@@ -131,16 +131,16 @@ static void test_pools_on_one_file_and_resize(void **state)
                  POOL_SIZE / 2);
     wire_expect(&R.compositor, SHM, "wl_shm", "create_pool");
     struct stat first, second;
-    assert_int_equal(fstat(R.host->memories->fd, &first), 0);
+    assert_int_equal(fstat(relays_memory(R.host)->fd, &first), 0);
     assert_int_equal(fstat(R.compositor.fds[R.compositor.fds_first], &second), 0);
     assert_int_equal(first.st_ino, second.st_ino); /* one mirror */
     assert_int_equal(second.st_size, 2 * POOL_SIZE);
-    assert_int_equal(R.guest->memories_n, 1);
+    assert_int_equal(R.guest->carrier.vfds.open, 1);
     wire_send(&R.client, AFTER, POOL_DESTROY, "");
     wire_send(&R.client, POOL, POOL_DESTROY, "");
     wire_expect(&R.compositor, AFTER, "wl_shm_pool", "destroy");
     wire_expect(&R.compositor, POOL, "wl_shm_pool", "destroy");
-    assert_int_equal(R.guest->memories_n, 1); /* the buffer is left */
+    assert_int_equal(R.guest->carrier.vfds.open, 1); /* the buffer is left */
     commit(BUFFER, 0, 0, 64, 64);
     expect_commit();
     assert_memory_equal(view + 4096, map + 4096, 16384);
@@ -149,8 +149,8 @@ static void test_pools_on_one_file_and_resize(void **state)
     wire_send(&R.client, BUFFER, BUFFER_DESTROY, "");
     wire_expect(&R.compositor, BUFFER, "wl_buffer", "destroy");
     turn_times(R.loop, 5);
-    assert_int_equal(R.guest->memories_n, 0);
-    assert_int_equal(R.host->memories_n, 0);
+    assert_int_equal(R.guest->carrier.vfds.open, 0);
+    assert_int_equal(R.host->carrier.vfds.open, 0);
     end_pool(file, map, view);
 }
 
@@ -234,7 +234,7 @@ static void test_the_quota_of_memory(void **state)
 static void test_the_limit_of_descriptors(void **state)
 {
     (void)state;
-    R.host->limits.vfds = 3;
+    R.host->carrier.ends.limits.vfds = 3;
     bind_all();
     for (uint32_t i = 0; i < 4; i++)
         wire_send_fd(&R.client, fd_memfd("pool", 4096), SHM, SHM_CREATE_POOL, "uu", POOL + i, 4096);

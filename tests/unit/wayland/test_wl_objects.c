@@ -18,6 +18,8 @@ static void thing_destroy(struct wl_data *data)
     ((struct thing *)data)->destroyed++;
 }
 
+static const struct wl_data_type thing_type = {.name = "thing", .destroy = thing_destroy};
+
 static int setup(void **state)
 {
     (void)state;
@@ -35,7 +37,7 @@ static int teardown(void **state)
 
 static struct thing thing(void)
 {
-    return (struct thing){.data = {.kind = 1, .destroy = thing_destroy}};
+    return (struct thing){.data = {.type = &thing_type}};
 }
 
 static void test_display_is_there(void **state)
@@ -211,7 +213,8 @@ static void test_data_that_lingers(void **state)
 static void test_data_without_destroy(void **state)
 {
     (void)state;
-    static struct wl_data plain = {.kind = 1};
+    static const struct wl_data_type type = {.name = "plain"};
+    static struct wl_data plain = {.type = &type};
     assert_int_equal(wl_objects_add(&objects, false, 2, surface, 1), WL_OBJECTS_OK);
     wl_objects_get(&objects, 2)->data = &plain;
     wl_objects_retire(&objects, 2);

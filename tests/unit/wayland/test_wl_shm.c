@@ -5,6 +5,8 @@
 #include <drm_fourcc.h>
 
 #include "common/base/memory.h"
+#include "common/carrier/ends.h"
+#include "common/carrier/vfd-memory.h"
 #include "common/wayland/wl-shm.h"
 
 #define ARGB8888 0
@@ -118,7 +120,7 @@ static int released;
 static void count_release(void *user, struct memory_buffer *b)
 {
     assert_ptr_equal(user, &released);
-    for (const struct memory_buffer *other = b->memory->buffers; other; other = other->next)
+    for (const struct memory_buffer *other = shm_buffers(b->memory); other; other = other->next)
         assert_ptr_not_equal(other, b); /* out of the list already */
     released++;
 }
@@ -135,25 +137,30 @@ static struct memory_buffer *add(struct memory *m, int32_t offset, uint32_t id)
 static void test_buffers_live_as_long_as_someone_needs_them(void **state)
 {
     (void)state;
+    struct ends ends = {.side = CARRIER_HOST};
+    struct vfds vfds;
     struct memory *m = memory_create(4096);
+    vfds_init(&vfds, &ends);
+    assert_int_equal(vfd_memory_add(&vfds, m, 1), 0);
     released = 0;
     struct memory_buffer *a = add(m, 0, 5), *b = add(m, 400, 6),
                          *c = add(m, 400, 7); /* two on the same bytes */
-    assert_int_equal(m->covered, 1200);
+    assert_int_equal(vfd_memory(m)->reserved, 1200);
     assert_int_equal(b->id, 6);
     assert_ptr_equal(shm_buffer_ref(b), b);
     shm_buffer_unref(b);
     assert_int_equal(released, 0);
     shm_buffer_unref(b); /* the middle one */
     assert_int_equal(released, 1);
-    assert_int_equal(m->covered, 800);
+    assert_int_equal(vfd_memory(m)->reserved, 800);
     shm_buffer_unref(c);
     shm_buffer_unref(a);
     assert_int_equal(released, 3);
-    assert_int_equal(m->covered, 0);
-    assert_null(m->buffers);
+    assert_int_equal(vfd_memory(m)->reserved, 0);
+    assert_null(shm_buffers(m));
     shm_buffer_unref(NULL);
-    memory_unref(m);
+    vfd_memories_finish(&vfds);
+    vfds_finish(&vfds);
 }
 
 int main(void)

@@ -9,7 +9,7 @@
 
 #include "common/base/fd.h"
 #include "common/base/memory.h"
-#include "common/carrier/vfd-file.h"
+#include "common/carrier/file-reader.h"
 #include "common/base/waiters.h"
 
 static struct loop *loop;
@@ -31,7 +31,7 @@ static int fill_cache(void **state)
     (void)state;
     for (uint32_t i = 0; i < 32; i++) {
         struct memory *m = content(16, 1000 + i);
-        fd_close(vfd_file_share(m));
+        fd_close(file_share(m));
         memory_unref(m);
     }
     make_folder(folder);
@@ -70,7 +70,7 @@ static void test_shared_file_cannot_be_changed(void **state)
     struct memory *m = content(5000, 1);
     uint8_t expected[5000], back[5000];
     memcpy(expected, m->map, 5000);
-    int fd = vfd_file_share(m);
+    int fd = file_share(m);
     assert_true(fd >= 0);
     memory_unref(m);
     int seals = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
@@ -98,7 +98,7 @@ static void test_equal_contents_share_a_file_but_no_offset(void **state)
     (void)state;
     struct memory *a = content(3000, 2), *b = content(3000, 2), *c = content(3000, 3);
     uint8_t back[3000];
-    int fds[3] = {vfd_file_share(a), vfd_file_share(b), vfd_file_share(c)};
+    int fds[3] = {file_share(a), file_share(b), file_share(c)};
     struct fd_info info[3];
     for (int i = 0; i < 3; i++)
         assert_int_equal(fd_inspect(fds[i], &info[i]), 0);
@@ -117,7 +117,7 @@ static void test_a_prefix_is_not_the_same(void **state)
 {
     (void)state;
     struct memory *whole = content(200, 4), *prefix = content(100, 4);
-    int a = vfd_file_share(whole), b = vfd_file_share(prefix);
+    int a = file_share(whole), b = file_share(prefix);
     struct stat st;
     assert_int_equal(fstat(b, &st), 0);
     assert_int_equal(st.st_size, 100);
@@ -131,7 +131,7 @@ static void test_empty_file(void **state)
 {
     (void)state;
     struct memory *m = content(0, 0);
-    int fd = vfd_file_share(m);
+    int fd = file_share(m);
     uint8_t byte;
     assert_true(fd >= 0);
     assert_int_equal(read(fd, &byte, 1), 0);
@@ -145,11 +145,11 @@ static void test_cached_files_outlive_many_others(void **state)
     struct memory *first = content(64, 5);
     uint8_t expected[64], back[64];
     memcpy(expected, first->map, 64);
-    int fd = vfd_file_share(first);
+    int fd = file_share(first);
     memory_unref(first);
     for (uint32_t i = 0; i < 20; i++) {
         struct memory *m = content(64, 100 + i);
-        fd_close(vfd_file_share(m));
+        fd_close(file_share(m));
         memory_unref(m);
     }
     assert_int_equal(read(fd, back, 64),
@@ -203,7 +203,7 @@ static void test_reading_a_file(void **state)
         struct result r = {0};
         int fd = make_file("file", sizes[i],
                            9); /* its offset is at the end: it is read from its start */
-        assert_non_null(vfd_file_read(loop, waiters, fd, 1 << 20, done, &r));
+        assert_non_null(file_read(loop, waiters, fd, 1 << 20, done, &r));
         turn_until(loop, called, &r);
         turn_times(loop, 3);
         assert_int_equal(r.calls, 1);
@@ -221,8 +221,8 @@ static void test_reading_more_than_allowed(void **state)
 {
     (void)state;
     struct result exact = {0}, more = {0};
-    assert_non_null(vfd_file_read(loop, waiters, make_file("exact", 1000, 1), 1000, done, &exact));
-    assert_non_null(vfd_file_read(loop, waiters, make_file("more", 1001, 1), 1000, done, &more));
+    assert_non_null(file_read(loop, waiters, make_file("exact", 1000, 1), 1000, done, &exact));
+    assert_non_null(file_read(loop, waiters, make_file("more", 1001, 1), 1000, done, &more));
     turn_until(loop, called, &exact);
     turn_until(loop, called, &more);
     assert_int_equal(exact.error, 0);
@@ -237,7 +237,7 @@ static void test_reading_what_cannot_be_read(void **state)
     (void)state;
     struct result r = {0};
     int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    assert_non_null(vfd_file_read(loop, waiters, fd, 1000, done, &r));
+    assert_non_null(file_read(loop, waiters, fd, 1000, done, &r));
     turn_until(loop, called, &r);
     assert_int_equal(r.error, -EISDIR);
     free(r.bytes);
@@ -253,11 +253,11 @@ static void test_cancelling(void **state)
     (void)state;
     struct result r = {0};
     int now = count_fds();
-    struct vfd_file_job *job =
-        vfd_file_read(loop, waiters, make_file("cancelled", 100000, 1), 1 << 20, done, &r);
+    struct file_job *job =
+        file_read(loop, waiters, make_file("cancelled", 100000, 1), 1 << 20, done, &r);
     assert_non_null(job);
-    vfd_file_cancel(job);
-    vfd_file_cancel(NULL);
+    file_cancel(job);
+    file_cancel(NULL);
     turn_until(loop, nothing_open, &now); /* the thread cleans up behind itself */
     assert_int_equal(r.calls, 0);
 }
@@ -281,13 +281,13 @@ static void test_no_thread_is_left(void **state)
     while (waiters_start(waiters, wait_for_end, &ends[0]) == 0)
         n++;
     errno = 0;
-    assert_null(vfd_file_read(loop, waiters, make_file("late", 10, 1), 1000, done, &r));
+    assert_null(file_read(loop, waiters, make_file("late", 10, 1), 1000, done, &r));
     assert_int_equal(errno, EMFILE);
     fd_close(ends[1]);
     for (; n; n--)
         sem_wait(&ended);
     fd_close(ends[0]);
-    while (!vfd_file_read(loop, waiters, make_file("later", 10, 1), 1000, done, &r))
+    while (!file_read(loop, waiters, make_file("later", 10, 1), 1000, done, &r))
         usleep(1000);
     turn_until(loop, called, &r);
     free(r.bytes);

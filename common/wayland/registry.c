@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* Which globals a client may see and bind. A global whose interface the tables lack, whose messages
- * cannot be carried, or that policy forbids does not exist for the client: neither its arrival nor
- * its removal, and it cannot be bound by guessing. */
+/* registry: owns the list of globals that this client was told of. A global whose interface the
+ * tables lack, whose messages cannot be carried, or that policy forbids does not exist for the
+ * client: neither its arrival nor its removal, and it cannot be bound by guessing. */
+#include "common/wayland/registry.h"
+
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/wayland/relay-private.h"
+#include "common/wayland/inject.h"
 
 #define GLOBALS_MAX 4096
 
@@ -42,8 +44,46 @@ static struct relay_global *add(struct relay *r, uint32_t name)
     return &r->globals[r->globals_n++];
 }
 
+const struct relay_global *registry_find(const struct relay *r, const char *interface)
+{
+    for (size_t i = 0; i < r->globals_n; i++)
+        if (strcmp(r->globals[i].iface->name, interface) == 0 && !r->globals[i].removed)
+            return &r->globals[i];
+    return NULL;
+}
+
+static const struct own_global *own_global(const struct relay *r, const char *interface)
+{
+    const struct own_global *const *own = r->ops->own_globals;
+    while (own && *own && strcmp((*own)->interface, interface) != 0)
+        own++;
+    return own ? *own : NULL;
+}
+
+/* A global of our own is told to @registry; one number serves all registries. */
+static enum relay_verdict offer(struct relay *r, uint32_t registry, const char *interface)
+{
+    const struct wl_iface *iface = wl_iface_find(interface, strlen(interface));
+    const struct relay_global *known = registry_find(r, interface);
+    if (!iface)
+        return RELAY_PASS;
+    if (!known) {
+        uint32_t name = UINT32_MAX;
+        while (find(r, name))
+            name--;
+        struct relay_global *global = add(r, name);
+        if (!global)
+            return relay_out_of_memory(r);
+        global->iface = iface;
+        global->version = iface->version;
+        known = global;
+    }
+    inject_local(r, registry, MSG_REGISTRY_GLOBAL, known->name, interface, known->version);
+    return RELAY_PASS;
+}
+
 /* wl_registry.global(name, interface, version) */
-enum relay_verdict relay_registry_global(struct relay *r, struct wl_message *m)
+enum relay_verdict registry_global(struct relay *r, struct wl_message *m)
 {
     const struct wl_iface *iface = wl_iface_find(m->args[1].s.text, m->args[1].s.length);
     uint32_t version = m->args[2].u;
@@ -71,41 +111,14 @@ enum relay_verdict relay_registry_global(struct relay *r, struct wl_message *m)
     global->removed = false;
     if (version != m->args[2].u)
         wl_message_poke(m, m->size - 4u, version);
+    for (const struct own_global *const *own = r->ops->own_globals; own && *own; own++)
+        if (strcmp((*own)->beside, iface->name) == 0 && (*own)->offered(r) &&
+            offer(r, m->object, (*own)->interface) == RELAY_END)
+            return RELAY_END;
     return RELAY_PASS;
 }
 
-bool relay_invent_global(struct relay *r, uint32_t registry, const struct wl_iface *iface,
-                         uint32_t version)
-{
-    struct relay_global *global = NULL;
-    for (size_t i = 0; i < r->globals_n && !global; i++) /* for another registry */
-        if (r->globals[i].iface == iface)
-            global = &r->globals[i];
-    if (!global) {
-        uint32_t name = UINT32_MAX;
-        while (find(r, name))
-            name--;
-        global = add(r, name);
-        if (!global)
-            return false;
-        global->iface = iface;
-        global->version = version;
-    }
-    /* wl_registry.global(name, interface, version) */
-    uint8_t message[128] = {0};
-    uint32_t n = (uint32_t)strlen(iface->name) + 1, padded = (n + 3) & ~3u,
-             size = WL_HEADER_SIZE + 12 + padded;
-    uint32_t head[4] = {registry, size << 16, global->name, n};
-    if (size > sizeof(message))
-        return false;
-    memcpy(message, head, sizeof(head));
-    memcpy(message + 16, iface->name, n);
-    memcpy(message + 16 + padded, &global->version, 4);
-    relay_inject_local(r, message, size);
-    return true;
-}
-
-enum relay_verdict relay_registry_remove(struct relay *r, struct wl_message *m)
+enum relay_verdict registry_global_remove(struct relay *r, struct wl_message *m)
 {
     struct relay_global *global = find(r, m->args[0].u);
     if (!global)
@@ -115,7 +128,7 @@ enum relay_verdict relay_registry_remove(struct relay *r, struct wl_message *m)
 }
 
 /* wl_registry.bind(name, interface, version, new id) */
-const struct relay_global *relay_registry_bind(struct relay *r, const struct wl_message *m)
+const struct relay_global *registry_bound(struct relay *r, const struct wl_message *m)
 {
     const struct relay_global *global = find(r, m->args[0].u);
     const char *interface = m->args[1].n.interface;
@@ -134,4 +147,10 @@ const struct relay_global *relay_registry_bind(struct relay *r, const struct wl_
     else
         return global;
     return NULL;
+}
+
+enum relay_verdict registry_bind(struct relay *r, struct wl_message *m)
+{
+    const struct own_global *own = own_global(r, m->args[1].n.interface);
+    return own ? own->bind(r, m) : RELAY_PASS;
 }

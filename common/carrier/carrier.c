@@ -1,0 +1,602 @@
+/* SPDX-License-Identifier: MIT */
+/* carrier: owns the state of a connection; move_to() is the only one that changes it. Either end
+ * may end first: an END frame says that one local side is closed, streams go on until they are done
+ * (a clipboard transfer outlives the application that started it), then the host closes the link.
+ *
+ * Back-pressure: the guest does not read its application while the link has much to send; the host
+ * does not read the link while the compositor takes nothing. The compositor is always read. */
+#include "common/carrier/carrier.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/base/fd.h"
+#include "common/carrier/vfd-file.h"
+#include "common/carrier/vfd-kinds.h"
+#include "common/carrier/vfd-memory.h"
+#include "common/carrier/vfd-stream.h"
+
+#define ENDING_MS 3000   /* for the last words to go out */
+#define CLOSING_MS 10000 /* for the other proxy to close the link */
+
+#define BIT(state) (1u << CARRIER_##state)
+
+static const struct {
+    const char *name;
+    unsigned next; /* states that may follow */
+} states[_CARRIER_STATE_N] = {
+    [CARRIER_OPEN] = {"open", BIT(LOCAL_ENDED) | BIT(PEER_ENDED) | BIT(FAILING) | BIT(FINISHED)},
+    [CARRIER_LOCAL_ENDED] = {"local end closed", BIT(DRAINING) | BIT(FAILING) | BIT(FINISHED)},
+    [CARRIER_PEER_ENDED] = {"other end closed", BIT(DRAINING) | BIT(FAILING) | BIT(FINISHED)},
+    [CARRIER_DRAINING] = {"draining", BIT(AWAITING_PEER) | BIT(FAILING) | BIT(FINISHED)},
+    [CARRIER_AWAITING_PEER] = {"awaiting the host", BIT(FAILING) | BIT(FINISHED)},
+    [CARRIER_FAILING] = {"failing", BIT(RELEASING) | BIT(FINISHED)},
+    [CARRIER_RELEASING] = {"releasing", BIT(FINISHED)},
+    [CARRIER_FINISHED] = {"finished", 0},
+};
+
+static const struct link_ops link_ops;
+
+const char *carrier_state_name(enum carrier_state state)
+{
+    return states[state].name;
+}
+
+static void move_to(struct carrier *c, enum carrier_state next)
+{
+    assert(states[c->state].next & 1u << next);
+    c->state = next;
+}
+
+static bool has_failed(const struct carrier *c)
+{
+    return c->state == CARRIER_FAILING || c->state == CARRIER_RELEASING;
+}
+
+bool carrier_is_over(const struct carrier *c)
+{
+    return has_failed(c) || c->state == CARRIER_FINISHED;
+}
+
+static bool peer_has_ended(const struct carrier *c)
+{
+    return c->state == CARRIER_PEER_ENDED || c->state == CARRIER_DRAINING ||
+           c->state == CARRIER_AWAITING_PEER;
+}
+
+/* --- the end --- */
+
+/* Everything is over: the user destroys us when the current callback has returned. */
+static void finish(struct carrier *c)
+{
+    if (c->state == CARRIER_FINISHED)
+        return;
+    move_to(c, CARRIER_FINISHED);
+    link_stop(c->ends.link);
+    local_socket_pause(&c->ends.local, true);
+    loop_timer_disarm(c->timer);
+    log_debug(c->ends.subject,
+              "ended: sent %s=%llu mem=%llu stream=%llu copied=%llu shared=%llu bytes, "
+              "received %llu bytes",
+              c->ops->name, (unsigned long long)c->ends.sent.own,
+              (unsigned long long)c->ends.sent.memory, (unsigned long long)c->ends.sent.streams,
+              (unsigned long long)c->ends.sent.copies, (unsigned long long)c->ends.sent.shared,
+              (unsigned long long)c->ends.link->received);
+    loop_later(c->ends.loop, &c->settle_job);
+}
+
+static void expired(void *user)
+{
+    finish(user);
+}
+
+static void arm(struct carrier *c, uint64_t ms)
+{
+    if (!c->timer)
+        c->timer = loop_timer_create(c->ends.loop, expired, c);
+    if (c->timer)
+        loop_timer_arm(c->timer, ms);
+    else
+        finish(c);
+}
+
+/* The local end is gone, or has been told all: the other proxy hears of it, unless it knows. */
+static void close_local(struct carrier *c)
+{
+    uint8_t frame[LINK_HEADER_SIZE];
+    local_socket_finish(&c->ends.local);
+    vfds_forget(&c->vfds);
+    link_pause(c->ends.link, false); /* it need not wait for this side any more */
+    if (c->state != CARRIER_OPEN && c->state != CARRIER_PEER_ENDED)
+        return;
+    move_to(c, c->state == CARRIER_OPEN ? CARRIER_LOCAL_ENDED : CARRIER_DRAINING);
+    sendq_copy(&c->ends.link->out, frame, link_header_encode(frame, LINK_END, 0));
+}
+
+/* What the guest's GPU has for the application belongs to the host, too, until that has handled all
+ * that was said of it: it would not find what we had destroyed before. */
+static bool is_looked_into(const struct carrier *c)
+{
+    return c->ends.side == CARRIER_GUEST && c->gpu.next > 1 && !c->ends.link->told;
+}
+
+/* After a failure: whether the last words are out. */
+static void settle_failure(struct carrier *c)
+{
+    link_flush(c->ends.link);
+    if (ends_has_local(&c->ends) &&
+        (local_socket_flush(&c->ends.local) < 0 || !sendq_size(&c->ends.local.out)))
+        close_local(c);
+    if (sendq_size(&c->ends.link->out))
+        return;
+    if (is_looked_into(c)) {
+        if (c->state == CARRIER_RELEASING)
+            return;
+        move_to(c, CARRIER_RELEASING);
+        link_await_end(c->ends.link);
+        arm(c, CLOSING_MS);
+    } else if (!ends_has_local(&c->ends)) {
+        finish(c);
+    }
+}
+
+/* Moves on whatever can move on after something ended or a queue went out. */
+static void settle(void *user)
+{
+    struct carrier *c = user;
+    if (c->state == CARRIER_FINISHED) {
+        c->ops->ended(c->user);
+        return;
+    }
+    if (has_failed(c)) {
+        settle_failure(c);
+        return;
+    }
+    if (c->state == CARRIER_PEER_ENDED && !sendq_size(&c->ends.local.out))
+        close_local(c);
+    if (!ends_has_local(&c->ends))
+        link_flush(c->ends.link);
+    if (c->state != CARRIER_DRAINING || c->vfds.streams_n || sendq_size(&c->ends.link->out))
+        return;
+    if (c->ends.side == CARRIER_HOST) {
+        finish(c);
+        return;
+    }
+    move_to(c, CARRIER_AWAITING_PEER);
+    if (!c->timer)
+        arm(c, CLOSING_MS);
+}
+
+static void settle_later(struct carrier *c)
+{
+    loop_later(c->ends.loop, &c->settle_job);
+}
+
+/* Nothing more comes in; the queues have a little time to go out. */
+static void end(struct carrier *c)
+{
+    move_to(c, CARRIER_FAILING);
+    link_stop(c->ends.link);
+    if (ends_has_local(&c->ends)) {
+        local_socket_pause(&c->ends.local, true);
+        if (c->ends.side == CARRIER_HOST)
+            close_local(c); /* the compositor need not wait */
+    }
+    arm(c, ENDING_MS);
+    settle_later(c);
+}
+
+static void tell(struct carrier *c, const struct carrier_error *error)
+{
+    if (c->ends.side == CARRIER_GUEST && ends_has_local(&c->ends) && c->ops->tell)
+        c->ops->tell(c->user, error);
+}
+
+/* The same in our own name. */
+static void tell_of_ours(struct carrier *c, const struct carrier_error *error)
+{
+    char text[600];
+    struct carrier_error ours = *error;
+    snprintf(text, sizeof(text), "wayvsock: %s", error->text);
+    ours.text = text;
+    tell(c, &ours);
+}
+
+static struct carrier *of(struct ends *ends)
+{
+    return (struct carrier *)ends; /* its first member */
+}
+
+static void fail(struct ends *ends, const struct carrier_error *error)
+{
+    struct carrier *c = of(ends);
+    if (carrier_is_over(c))
+        return;
+    log_warn(ends->subject, "%s", error->text);
+    link_queue(ends->link, link_error_encode, error->kind, error->object, error->code, error->text);
+    tell_of_ours(c, error);
+    end(c);
+}
+
+/* The other proxy ended the connection: a client learns why. */
+static void ended_by_peer(struct carrier *c, const struct link_error_frame *error)
+{
+    char text[LINK_TEXT_MAX + 1];
+    snprintf(text, sizeof(text), "%.*s", (int)error->text_size, error->text);
+    log_info(c->ends.subject, "ended by the %s: %s",
+             c->ends.side == CARRIER_GUEST ? "host" : "guest", text);
+    tell(c, &(struct carrier_error){.kind = error->code,
+                                    .object = error->object,
+                                    .code = error->wl_code,
+                                    .text = text,
+                                    .by_peer = true});
+    end(c);
+}
+
+/* --- what waits to go out --- */
+
+static void out_of_memory(struct carrier *c)
+{
+    ends_failf(&c->ends, LINK_ERROR_INTERNAL, "out of memory");
+}
+
+static void flush_local(struct carrier *c)
+{
+    struct ends *e = &c->ends;
+    if (!ends_has_local(e))
+        return;
+    if (local_socket_flush(&e->local) < 0) {
+        close_local(c);
+        settle_later(c);
+        return;
+    }
+    uint64_t size = sendq_size(&e->local.out);
+    if (e->side == CARRIER_HOST)
+        link_pause(e->link, size > LINK_HIGH_WATER || (e->link->paused && size > LINK_LOW_WATER));
+    else if (size > e->limits.queue)
+        ends_failf(e, LINK_ERROR_LIMIT, "the %s does not read: more than %llu bytes wait for it",
+                   c->ops->local[e->side], (unsigned long long)e->limits.queue);
+    if ((peer_has_ended(c) || has_failed(c)) && !size)
+        settle_later(c);
+}
+
+/* Whether more waits for the other proxy than may. A guest's application is not read while much
+ * does, so what passes the limit are answers that the host asked for without taking them. */
+static bool too_much(const struct ends *e)
+{
+    if (e->side == CARRIER_HOST)
+        return sendq_size(&e->link->out) > e->limits.queue;
+    return sendq_held(&e->link->out) > e->limits.queue + LINK_FILE_MAX;
+}
+
+/* Only what its first message waits for keeps the compositor waiting; an application also waits for
+ * a link that is full. */
+static bool local_has_to_wait(const struct ends *e)
+{
+    return e->hold == CARRIER_HOLD_FILE || e->hold == CARRIER_HOLD_USER ||
+           (e->side == CARRIER_GUEST && e->link->high);
+}
+
+static void flush_link(struct carrier *c)
+{
+    struct ends *e = &c->ends;
+    link_flush(e->link);
+    if (e->link->out.failed && !e->link->broken)
+        out_of_memory(c);
+    if (carrier_is_over(c))
+        return;
+    if (e->link->broken && !c->timer)
+        arm(c, ENDING_MS); /* its end is about to be read, unless the other direction goes on */
+    if (ends_has_local(e))
+        local_socket_pause(&e->local, local_has_to_wait(e));
+    if (too_much(e))
+        ends_failf(e, LINK_ERROR_LIMIT,
+                   "queue limit: the %s does not read: more than %llu bytes wait for it",
+                   e->side == CARRIER_HOST ? "guest" : "host", (unsigned long long)e->limits.queue);
+}
+
+bool carrier_has_room(struct carrier *c)
+{
+    if (c->ends.side == CARRIER_HOST || sendq_held(&c->ends.link->out) <= LINK_HIGH_WATER)
+        return true;
+    ends_hold(&c->ends, CARRIER_HOLD_QUEUE); /* files, 32 MiB in a message, or many rectangles */
+    return false;
+}
+
+/* --- the local side --- */
+
+/* What is at @bytes, and what follows from it, as far as the link's queue has room. */
+static void local_part(struct carrier *c, const uint8_t *bytes, size_t size)
+{
+    struct ends *e = &c->ends;
+    if (e->hold == CARRIER_HOLD_QUEUE)
+        e->hold = CARRIER_HOLD_NONE;
+    size_t left = c->ops->from_local(c->user, bytes, size);
+    if (ends_has_local(e) && left && !(carrier_is_over(c) && e->side == CARRIER_HOST) &&
+        local_socket_keep(&e->local, bytes + size - left, left) < 0)
+        out_of_memory(c);
+    flush_link(c);
+}
+
+static void local_batch(struct carrier *c, const uint8_t *bytes, size_t size)
+{
+    struct ends *e = &c->ends;
+    local_part(c, bytes, size);
+    while (e->hold == CARRIER_HOLD_QUEUE && !carrier_is_over(c) && ends_has_local(e) &&
+           !e->link->high) {
+        size = local_socket_kept(&e->local, &bytes);
+        local_part(c, bytes, size);
+    }
+    if (ends_has_local(e) && sendq_size(&e->local.out))
+        flush_local(c);
+}
+
+static void local_ready(void *user, unsigned events)
+{
+    struct carrier *c = user;
+    struct ends *e = &c->ends;
+    if (events & LOOP_WRITE && sendq_size(&e->local.out)) {
+        flush_local(c);
+        if (!ends_has_local(e))
+            return;
+    }
+    if (!(events & LOOP_READ) || e->local.paused || carrier_is_over(c))
+        return;
+    const uint8_t *bytes;
+    ssize_t n = local_socket_receive(&e->local, &bytes);
+    if (n > 0) {
+        local_batch(c, bytes, (size_t)n);
+    } else if (n == -EMFILE || n == -EOVERFLOW) {
+        enum link_error kind = e->side == CARRIER_HOST ? LINK_ERROR_COMPOSITOR : LINK_ERROR_LIMIT;
+        ends_failf(e, kind,
+                   n == -EMFILE ? "descriptors were lost: our limit of open files is reached"
+                                : "too many descriptors that no message claims");
+    } else if (n != -EAGAIN) {
+        if (e->side == CARRIER_HOST && !peer_has_ended(c))
+            log_info(e->subject, "the %s closed the connection", c->ops->local[e->side]);
+        close_local(c);
+        settle(c);
+    }
+}
+
+/* What the first message waited for is there. */
+static void resume_local(struct carrier *c)
+{
+    const uint8_t *bytes;
+    if (carrier_is_over(c) || !ends_has_local(&c->ends))
+        return;
+    size_t n = local_socket_kept(&c->ends.local, &bytes);
+    local_batch(c, bytes, n);
+}
+
+static void resumed(struct ends *ends)
+{
+    resume_local(of(ends));
+}
+
+static void resume_crowded(void *user)
+{
+    struct carrier *c = user;
+    if (c->ends.hold == CARRIER_HOLD_QUEUE)
+        resume_local(c);
+}
+
+/* --- the link --- */
+
+static int link_frame(void *user, enum link_type type, const uint8_t *payload, size_t size)
+{
+    struct carrier *c = user;
+    struct link_error_frame error;
+    int e;
+    if (type == c->ops->type) {
+        if (ends_has_local(&c->ends))
+            return c->ops->from_link(c->user, payload, size);
+        vfds_forget(&c->vfds);
+        return 0;
+    }
+    if (gpu_memory_has(type))
+        return gpu_memory_frame(&c->gpu, type, payload, size);
+    switch (type) {
+    case LINK_END:
+        if (c->state != CARRIER_OPEN && c->state != CARRIER_LOCAL_ENDED)
+            break;
+        move_to(c, c->state == CARRIER_OPEN ? CARRIER_PEER_ENDED : CARRIER_DRAINING);
+        settle_later(c);
+        return 0;
+    case LINK_ERROR:
+        e = link_error_decode(payload, size, &error);
+        if (e != LINK_OK)
+            break;
+        ended_by_peer(c, &error);
+        return -ECONNRESET;
+    case LINK_VFD:
+    case LINK_VFD_CLOSE:
+    case LINK_MEM_SIZE:
+    case LINK_MEM_PUNCH:
+    case LINK_STREAM_CREDIT:
+    case LINK_STREAM_END:
+        return vfds_frame(&c->vfds, type, payload, size);
+    default:
+        break;
+    }
+    return ends_failf(&c->ends, LINK_ERROR_PROTOCOL, "the other proxy sent an unexpected %s frame",
+                      link_type_name(type));
+}
+
+static int link_mem_write(void *user, const struct link_mem_write *write,
+                          struct memory **ret_memory)
+{
+    struct carrier *c = user;
+    if (!ends_has_local(&c->ends)) /* nobody is left to see it */
+        return 0;
+    int e = vfd_file_write(&c->vfds, write, ret_memory);
+    return e == -ENOENT ? vfd_memory_write(&c->vfds, write, ret_memory) : e;
+}
+
+static int link_stream_data(void *user, uint32_t id, size_t size, struct link_sink **ret_sink)
+{
+    struct carrier *c = user;
+    return vfd_stream_data(&c->vfds, id, size, ret_sink);
+}
+
+static bool link_may_go_on(void *user, enum link_type type)
+{
+    const struct carrier *c = user;
+    const struct gpu_memory *gpu = &c->gpu;
+    return !gpu->ops || !gpu->ops->may_go_on || gpu->ops->may_go_on(gpu->user, type);
+}
+
+static void link_batch_end(void *user)
+{
+    struct carrier *c = user;
+    if (c->state == CARRIER_FINISHED)
+        return;
+    if (ends_has_local(&c->ends) && sendq_size(&c->ends.local.out))
+        flush_local(c);
+    if (sendq_size(&c->ends.link->out))
+        flush_link(c);
+}
+
+static void link_drained(void *user)
+{
+    struct carrier *c = user;
+    struct ends *e = &c->ends;
+    vfd_streams_resume(&c->vfds);
+    if (e->hold == CARRIER_HOLD_QUEUE)
+        loop_later(e->loop, &c->resume_job);
+    if (e->side == CARRIER_GUEST && ends_has_local(e) && !carrier_is_over(c) &&
+        e->hold != CARRIER_HOLD_FILE && e->hold != CARRIER_HOLD_USER)
+        local_socket_pause(&e->local, false);
+    if (has_failed(c) || !ends_has_local(e))
+        settle_later(c);
+}
+
+static void link_fault(void *user, uint32_t tag)
+{
+    struct carrier *c = user;
+    struct carrier_error error = c->ops->truncated;
+    error.object = tag;
+    ends_fail(&c->ends, &error);
+}
+
+static void link_closed(void *user, int reason, unsigned type)
+{
+    struct carrier *c = user;
+    struct ends *e = &c->ends;
+    const struct carrier_error lost = {.kind = LINK_ERROR_PROTOCOL,
+                                       .code = e->codes[LINK_ERROR_PROTOCOL],
+                                       .text = "the connection to the host was lost"};
+    if (reason > 0) {
+        link_queue(e->link, link_error_encode, LINK_ERROR_PROTOCOL, 0,
+                   e->codes[LINK_ERROR_PROTOCOL], "malformed frame");
+        link_flush(e->link);
+        log_warn(e->subject, "the other proxy sent a malformed %s frame: %s", link_type_name(type),
+                 link_decode_error_name(reason));
+    } else if (has_failed(c)) {
+        settle_later(c); /* the application may not have read why */
+        return;
+    } else if (c->state != CARRIER_DRAINING && c->state != CARRIER_AWAITING_PEER) {
+        log_info(e->subject, "the connection to the %s was lost%s%s",
+                 e->side == CARRIER_GUEST ? "host" : "guest", reason ? ": " : "",
+                 reason ? strerror(-reason) : "");
+    } else {
+        finish(c);
+        return;
+    }
+    if (!has_failed(c)) {
+        tell_of_ours(c, &lost);
+        if (ends_has_local(e))
+            local_socket_flush(&e->local);
+    }
+    finish(c);
+}
+
+static const struct link_ops link_ops = {
+    .frame = link_frame,
+    .mem_write = link_mem_write,
+    .stream_data = link_stream_data,
+    .may_go_on = link_may_go_on,
+    .batch_end = link_batch_end,
+    .drained = link_drained,
+    .fault = link_fault,
+    .closed = link_closed,
+};
+
+/* --- life --- */
+
+static bool charge(struct ends *ends, uint64_t bytes)
+{
+    const struct carrier *c = of(ends);
+    return !c->ops->charge || c->ops->charge(c->user, bytes);
+}
+
+static bool writable(struct ends *ends, const struct memory *memory, uint64_t offset, uint64_t end)
+{
+    const struct carrier *c = of(ends);
+    return c->ops->writable && c->ops->writable(c->user, memory, offset, end);
+}
+
+static void settle_ends(struct ends *ends)
+{
+    struct carrier *c = of(ends);
+    if (!ends_has_local(ends))
+        settle_later(c);
+}
+
+static const struct ends_ops ends_ops = {.fail = fail,
+                                         .charge = charge,
+                                         .writable = writable,
+                                         .resumed = resumed,
+                                         .settle = settle_ends};
+
+int carrier_init(struct carrier *c, struct loop *loop, enum carrier_side side, int local_fd,
+                 struct link *link, const struct carrier_limits *limits,
+                 const struct carrier_ops *ops, void *user, struct log_subject *subject)
+{
+    c->ends = (struct ends){.side = side,
+                            .loop = loop,
+                            .link = link,
+                            .ops = &ends_ops,
+                            .codes = ops->codes,
+                            .subject = subject,
+                            .limits = *limits};
+    c->ops = ops;
+    c->user = user;
+    c->settle_job = (struct loop_job){.run = settle, .user = c};
+    c->resume_job = (struct loop_job){.run = resume_crowded, .user = c};
+    vfds_init(&c->vfds, &c->ends);
+    c->gpu = (struct gpu_memory){.vfds = &c->vfds, .next = 1};
+    int e = local_socket_init(&c->ends.local, loop, local_fd, local_ready, c);
+    if (e < 0) {
+        link_stop(link); /* we may be in one of its callbacks */
+        link_destroy_later(link);
+        return e;
+    }
+    link_adopt(link, &link_ops, c);
+    return 0;
+}
+
+void carrier_start(struct carrier *c)
+{
+    local_ready(c, LOOP_READ);
+    link_flush(c->ends.link);
+}
+
+void carrier_stop(struct carrier *c)
+{
+    loop_later_cancel(c->ends.loop, &c->settle_job);
+    loop_later_cancel(c->ends.loop, &c->resume_job);
+    loop_timer_destroy(c->timer);
+    c->timer = NULL;
+    if (c->state != CARRIER_FINISHED)
+        move_to(c, CARRIER_FINISHED);
+}
+
+void carrier_finish(struct carrier *c)
+{
+    vfds_close(&c->vfds);
+    local_socket_finish(&c->ends.local);
+    link_destroy(c->ends.link);
+}

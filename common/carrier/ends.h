@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+/* ends: the two ends of one connection, a local socket here and a link there, as the modules of the
+ * carrier share them, and what any of them may ask for: to end it, to charge for it, to hold the
+ * local side. */
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/base/log.h"
+#include "common/transport/link.h"
+#include "common/transport/local-socket.h"
+
+struct ends;
+struct loop;
+struct memory;
+
+enum carrier_side { CARRIER_GUEST, CARRIER_HOST };
+
+/* What the first message of the local side that was not passed on waits for. */
+enum carrier_hold {
+    CARRIER_HOLD_NONE,
+    CARRIER_HOLD_FILE,  /* the content of its descriptor, which a thread reads */
+    CARRIER_HOLD_USER,  /* whatever the carrier's user waits for */
+    CARRIER_HOLD_QUEUE, /* guest: the link, to take what is queued */
+};
+
+/* Why a connection ends. */
+struct carrier_error {
+    enum link_error kind;
+    uint32_t object, code; /* in the protocol of the carrier's user; object 0: all of it */
+    const char *text;      /* for people */
+    bool by_peer;          /* the other proxy's word: @object is what it calls it */
+};
+
+/* The carrier's own; nobody else answers these. */
+struct ends_ops {
+    void (*fail)(struct ends *ends, const struct carrier_error *error);
+    bool (*charge)(struct ends *ends, uint64_t bytes);
+    /* guest: whether the other side may write these bytes of a client's memory. */
+    bool (*writable)(struct ends *ends, const struct memory *memory, uint64_t offset, uint64_t end);
+    void (*resumed)(struct ends *ends); /* nothing holds the local side any more */
+    void (*settle)(struct ends *ends);  /* perhaps everything is over: look, but not at once */
+};
+
+struct carrier_limits {
+    uint32_t vfds;  /* memories and streams open at once */
+    uint64_t queue; /* bytes waiting for a peer that must be kept drained */
+};
+
+struct ends {
+    enum carrier_side side;
+    enum carrier_hold hold;
+    struct loop *loop;
+    struct link *link;         /* owned */
+    struct local_socket local; /* until it is closed */
+    const struct ends_ops *ops;
+    const uint32_t *codes; /* by enum link_error: what an error of ours is in the user's protocol */
+    struct log_subject *subject;
+    struct carrier_limits limits;
+    struct {          /* bytes that went over the link, for the log */
+        uint64_t own; /* of the user's frames */
+        uint64_t memory, streams;
+        uint64_t copies; /* that MEM_COPY named instead */
+        uint64_t shared; /* host: of which needed no copy either */
+    } sent;
+};
+
+/* There is (still) somebody at the local end. */
+bool ends_has_local(const struct ends *ends);
+
+/* Ends the connection, if nothing has before. All return -EPROTO. */
+int ends_fail(struct ends *ends, const struct carrier_error *error);
+/* With the user's code for an error of that kind. */
+int ends_failf(struct ends *ends, enum link_error kind, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* The other proxy broke the link's protocol, about VFD or import @id. */
+int ends_broken(struct ends *ends, const char *what, uint32_t id);
+/* A frame that link_…_decode() refused with @error. */
+int ends_malformed(struct ends *ends, enum link_type type, int error);
+
+/* @bytes more of memory are about to be used. 0, or negative after ends_fail(). */
+int ends_charge(struct ends *ends, uint64_t bytes);
+
+/* Nothing more is read from the local side until ends_resume() with the same reason, which comes
+ * from the loop. */
+void ends_hold(struct ends *ends, enum carrier_hold why);
+void ends_resume(struct ends *ends, enum carrier_hold why);

@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: MIT */
+/* vfd-memory: owns the list of memories that may be named on the link: guest: files of the client,
+ * until nothing uses them; host: mirrors of them, until the guest says so. A client that hands over
+ * a file again gets the same memory. */
+#include "common/carrier/vfd-memory.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/carrier/ends.h"
+
+static void note_destroy(struct memory_note *note)
+{
+    free(note);
+}
+
+static const struct memory_note_type vfd_note = {"vfd", note_destroy};
+
+struct vfd_memory *vfd_memory(const struct memory *m)
+{
+    return (struct vfd_memory *)memory_note(m, &vfd_note);
+}
+
+int vfd_memory_add(struct vfds *v, struct memory *m, uint32_t id)
+{
+    struct vfd_memory *n = malloc(sizeof(*n));
+    if (!n) {
+        memory_unref(m);
+        return -ENOMEM;
+    }
+    *n = (struct vfd_memory){.note.type = &vfd_note, .memory = m, .id = id, .next = v->memories};
+    memory_attach(m, &n->note);
+    v->memories = n;
+    v->open++;
+    return 0;
+}
+
+struct memory *vfd_memory_find(const struct vfds *v, uint32_t id)
+{
+    struct vfd_memory *n = v->memories;
+    while (n && n->id != id)
+        n = n->next;
+    return n ? n->memory : NULL;
+}
+
+/* Out of the list; whoever else refers to it keeps it. */
+static void forget(struct vfds *v, const struct vfd_memory *n)
+{
+    for (struct vfd_memory **at = &v->memories; *at; at = &(*at)->next) {
+        if (*at == n) {
+            *at = n->next;
+            v->open--;
+            memory_unref(n->memory);
+            return;
+        }
+    }
+}
+
+void vfd_memories_finish(struct vfds *v)
+{
+    while (v->memories)
+        forget(v, v->memories);
+}
+
+uint64_t vfd_memories_cost(const struct vfds *v)
+{
+    uint64_t sum = 0;
+    for (const struct vfd_memory *n = v->memories; n; n = n->next) {
+        uint64_t size = n->memory->size, has = memory_allocated(n->memory),
+                 may = n->reserved < size ? n->reserved : size;
+        sum += has > may ? has : may;
+    }
+    return sum;
+}
+
+/* --- what the guest does --- */
+
+void vfd_memory_hand_out(struct vfds *v, const struct memory *m)
+{
+    struct link_vfd vfd = {.id = vfd_memory(m)->id, .kind = LINK_VFD_MEMORY, .size = m->size};
+    link_queue(v->ends->link, link_vfd_encode, &vfd);
+}
+
+struct memory *vfd_memory_make(struct vfds *v, uint64_t size)
+{
+    if (vfds_room(v, "memory") < 0) {
+        errno = EMFILE;
+        return NULL;
+    }
+    struct memory *m = memory_create(size);
+    if (!m)
+        return NULL;
+    if (vfd_memory_add(v, m, vfds_new_id(v)) < 0) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    vfd_memory_use(m);
+    vfd_memory_hand_out(v, m);
+    return m;
+}
+
+int vfd_memory_grow(struct vfds *v, struct memory *m, uint64_t size)
+{
+    if (size <= m->size)
+        return 0;
+    int e = memory_grow(m, size);
+    if (e < 0)
+        return e;
+    struct link_mem_size grown = {vfd_memory(m)->id, size};
+    link_queue(v->ends->link, link_mem_size_encode, &grown);
+    return 0;
+}
+
+void vfd_memory_punch(struct vfds *v, const struct memory *m, uint64_t offset, uint64_t length)
+{
+    struct link_mem_punch punch = {vfd_memory(m)->id, offset, length};
+    link_queue(v->ends->link, link_mem_punch_encode, &punch);
+}
+
+void vfd_memory_use(struct memory *m)
+{
+    memory_ref(m);
+    vfd_memory(m)->uses++;
+}
+
+void vfd_memory_unuse(struct vfds *v, struct memory *m)
+{
+    struct vfd_memory *n = vfd_memory(m);
+    if (--n->uses == 0 && v->ends->side == CARRIER_GUEST) {
+        link_queue(v->ends->link, link_id_encode, LINK_VFD_CLOSE, n->id);
+        forget(v, n);
+    }
+    memory_unref(m);
+}
+
+void vfd_memory_send(struct vfds *v, struct memory *m, struct link_mem_write rows, uint32_t tag)
+{
+    struct sendq *out = &v->ends->link->out;
+    rows.id = vfd_memory(m)->id;
+    link_queue(v->ends->link, link_mem_write_encode, &rows);
+    if (m->file)
+        sendq_rows(out, m->file, m->base + rows.offset, rows.row, rows.rows, rows.stride, tag);
+    else
+        sendq_rows(out, m, rows.offset, rows.row, rows.rows, rows.stride, tag);
+    v->ends->sent.memory += (uint64_t)rows.row * rows.rows;
+}
+
+/* --- the kind --- */
+
+static bool memory_classify(struct vfd_offer *o)
+{
+    if (o->info.kind != FD_KIND_SHMEM || !o->info.readable)
+        snprintf(o->problem, sizeof(o->problem), "%s must be readable shared memory, not %s",
+                 o->role, fd_kind_name(o->info.kind));
+    else if (o->announced <= 0 || (uint64_t)o->announced > o->info.size)
+        snprintf(o->problem, sizeof(o->problem), "invalid size %lld of a file of %llu bytes",
+                 (long long)o->announced, (unsigned long long)o->info.size);
+    else
+        return true;
+    return false;
+}
+
+static int memory_send(struct vfds *v, struct vfd_offer *o)
+{
+    struct vfd_memory *n = v->memories;
+    struct memory *m;
+    int e = 0;
+    while (n && (n->memory->dev != o->info.dev || n->memory->ino != o->info.ino))
+        n = n->next;
+    if (n) {
+        m = n->memory;
+        if (o->info.writable && !m->writable)
+            memory_make_writable(m, o->fd);
+        else
+            fd_close(o->fd);
+        e = memory_grow(m, (uint64_t)o->announced);
+    } else {
+        e = vfds_room(v, o->what);
+        if (e < 0) {
+            fd_close(o->fd);
+            return e;
+        }
+        m = memory_import(o->fd, (uint64_t)o->announced, o->info.writable, o->info.dev,
+                          o->info.ino);
+        e = m ? vfd_memory_add(v, m, vfds_new_id(v)) : -errno;
+    }
+    if (e < 0) {
+        snprintf(o->problem, sizeof(o->problem), "%s", strerror(-e));
+        return VFD_UNFIT;
+    }
+    o->memory = m;
+    vfd_memory_hand_out(v, m);
+    return 0;
+}
+
+static int memory_frame(struct vfds *v, const struct link_vfd *said)
+{
+    if (v->ends->side == CARRIER_GUEST)
+        return ends_broken(v->ends, "VFD with an id or kind that is not the sender's", said->id);
+    struct memory *m = vfd_memory_find(v, said->id);
+    struct vfd vfd = {.kind = LINK_VFD_MEMORY, .id = said->id, .fd = -1};
+    int e;
+    if (m) { /* the same file once more */
+        e = memory_grow(m, said->size);
+        if (e < 0)
+            return ends_broken(v->ends, strerror(-e), said->id);
+    } else {
+        e = vfds_peer_id(v, said->id);
+        if (e == 0)
+            e = vfds_room(v, "VFD");
+        if (e < 0)
+            return e;
+        m = memory_create(said->size);
+        e = m ? vfd_memory_add(v, m, said->id) : -errno;
+        if (e < 0)
+            return ends_failf(v->ends, LINK_ERROR_INTERNAL, "no memory of %llu bytes: %s",
+                              (unsigned long long)said->size, strerror(-e));
+    }
+    vfd.memory = memory_ref(m);
+    return vfds_arrive(v, vfd);
+}
+
+static int memory_take(struct vfds *v, struct vfd *vfd)
+{
+    (void)v;
+    int fd = fcntl(vfd->memory->fd, F_DUPFD_CLOEXEC, 0);
+    return fd < 0 ? -errno : fd;
+}
+
+static int memory_close(struct vfds *v, uint32_t id)
+{
+    struct memory *m = v->ends->side == CARRIER_HOST ? vfd_memory_find(v, id) : NULL;
+    if (!m)
+        return -ENOENT;
+    forget(v, vfd_memory(m));
+    return 0;
+}
+
+static uint64_t memory_charge(const struct vfd *vfd)
+{
+    return vfd->memory->size;
+}
+
+const struct vfd_kind vfd_kind_memory = {.name = "memory",
+                                         .classify = memory_classify,
+                                         .send = memory_send,
+                                         .frame = memory_frame,
+                                         .take = memory_take,
+                                         .close = memory_close,
+                                         .charge = memory_charge};
+
+/* --- frames about memories --- */
+
+static int grow_mirror(struct vfds *v, const struct link_mem_size *size)
+{
+    struct memory *m = v->ends->side == CARRIER_HOST ? vfd_memory_find(v, size->id) : NULL;
+    if (!m)
+        return ends_broken(v->ends, "MEM_SIZE of unknown memory", size->id);
+    int e = memory_grow(m, size->size);
+    return e < 0 ? ends_failf(v->ends, LINK_ERROR_INTERNAL, "no memory of %llu bytes: %s",
+                              (unsigned long long)size->size, strerror(-e))
+                 : 0;
+}
+
+static int punch_mirror(struct vfds *v, const struct link_mem_punch *punch)
+{
+    struct memory *m = v->ends->side == CARRIER_HOST ? vfd_memory_find(v, punch->id) : NULL;
+    if (!m || punch->offset + punch->length > m->size)
+        return ends_broken(
+            v->ends, m ? "MEM_PUNCH beyond the memory" : "MEM_PUNCH of unknown memory", punch->id);
+    if (memory_is_foreign(m))
+        return ends_broken(v->ends, "MEM_PUNCH of memory of the guest's own", punch->id);
+    memory_punch(m, punch->offset, punch->length);
+    return 0;
+}
+
+int vfd_memory_frame(struct vfds *v, enum link_type type, const uint8_t *payload, size_t size)
+{
+    struct link_mem_size grown;
+    struct link_mem_punch punch;
+    int e;
+    if (type == LINK_MEM_SIZE) {
+        e = link_mem_size_decode(payload, size, &grown);
+        return e == LINK_OK ? grow_mirror(v, &grown) : ends_malformed(v->ends, type, e);
+    }
+    e = link_mem_punch_decode(payload, size, &punch);
+    return e == LINK_OK ? punch_mirror(v, &punch) : ends_malformed(v->ends, type, e);
+}
+
+int vfd_memory_write(struct vfds *v, const struct link_mem_write *w, struct memory **ret_memory)
+{
+    uint64_t end = w->offset + (uint64_t)(w->rows - 1) * w->stride + w->row;
+    struct memory *m = vfd_memory_find(v, w->id);
+    if (!m)
+        return vfds_was_made(v, w->id)
+                   ? 0
+                   : ends_broken(v->ends, "MEM_WRITE to an id that never was", w->id);
+    if (end > m->size)
+        return ends_broken(v->ends, "MEM_WRITE beyond the memory", w->id);
+    if (v->ends->side == CARRIER_GUEST) {
+        if (v->ends->ops->writable(v->ends, m, w->offset, end))
+            *ret_memory = m; /* or the client gave the copy up meanwhile */
+        return 0;
+    }
+    if (memory_is_foreign(m))
+        return ends_broken(v->ends, "MEM_WRITE to memory of the guest's own", w->id);
+    int e = ends_charge(v->ends, (uint64_t)w->row * w->rows);
+    if (e == 0)
+        *ret_memory = m;
+    return e;
+}

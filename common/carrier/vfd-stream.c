@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: MIT */
+/* vfd-stream: owns the streams of a connection until each has ended. Frames for one that has ended
+ * may be late; they are dropped. */
+#include "common/carrier/vfd-stream.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/carrier/ends.h"
+#include "common/carrier/file-reader.h"
+#include "common/carrier/stream.h"
+
+static struct stream *find(const struct vfds *v, uint32_t id)
+{
+    for (size_t i = 0; i < v->streams_n; i++)
+        if (v->streams[i]->id == id)
+            return v->streams[i];
+    return NULL;
+}
+
+static void stream_ended(void *user, struct stream *s)
+{
+    struct vfds *v = user;
+    for (size_t i = 0; i < v->streams_n; i++)
+        if (v->streams[i] == s) {
+            v->streams[i] = v->streams[--v->streams_n];
+            v->open--;
+            break;
+        }
+    link_forget_sink(v->ends->link, &s->sink);
+    s->link = NULL;
+    if (s->out)
+        v->ends->sent.streams += s->total;
+    stream_destroy_later(s);
+    if (!v->streams_n)
+        v->ends->ops->settle(v->ends);
+}
+
+/* Takes @fd; see stream_create(). 0 or -errno. */
+static int add(struct vfds *v, uint32_t id, int fd, bool out, bool ours)
+{
+    if (v->streams_n == v->streams_room) {
+        size_t room = v->streams_room ? 2 * v->streams_room : 4;
+        void *grown = realloc(v->streams, room * sizeof(*v->streams));
+        if (!grown) {
+            fd_close(fd);
+            return -ENOMEM;
+        }
+        v->streams = grown;
+        v->streams_room = room;
+    }
+    struct waiters *waiters = ours ? NULL : vfds_waiters(v);
+    if (!ours && !waiters) {
+        fd_close(fd);
+        return -ENOMEM;
+    }
+    struct stream *s =
+        stream_create(v->ends->loop, v->ends->link, id, fd, out, waiters, stream_ended, v);
+    if (!s)
+        return -errno;
+    v->streams[v->streams_n++] = s;
+    v->open++;
+    return 0;
+}
+
+static bool stream_classify(struct vfd_offer *o)
+{
+    if (o->info.kind != FD_KIND_OTHER)
+        return true;
+    snprintf(o->problem, sizeof(o->problem), "a pipe, socket or file is needed, not %s",
+             fd_kind_name(o->info.kind));
+    return false;
+}
+
+static int stream_send(struct vfds *v, struct vfd_offer *o)
+{
+    int e = vfds_room(v, o->what);
+    if (e < 0) {
+        fd_close(o->fd);
+        return e;
+    }
+    bool writable = o->info.writable;
+    struct link_vfd vfd = {.id = vfds_new_id(v),
+                           .kind = LINK_VFD_STREAM,
+                           .flags = writable ? LINK_VFD_SINK : LINK_VFD_SOURCE};
+    link_queue(v->ends->link, link_vfd_encode, &vfd);
+    e = add(v, vfd.id, o->fd, !writable, false);
+    if (e == -EPIPE || e == -ENXIO) {
+        /* Its reader left before it began: the writer at the other side finds that out. */
+        link_queue(v->ends->link, link_id_encode, LINK_VFD_CLOSE, vfd.id);
+        return 0;
+    }
+    if (e < 0) {
+        snprintf(o->problem, sizeof(o->problem), "%s",
+                 e == -EMFILE ? too_many_waiters : strerror(-e));
+        return VFD_SCARCE;
+    }
+    return 0;
+}
+
+static int stream_frame(struct vfds *v, const struct link_vfd *said)
+{
+    int ends[2], e = vfds_peer_id(v, said->id);
+    if (e == 0)
+        e = vfds_room(v, "VFD");
+    if (e < 0)
+        return e;
+    if (pipe2(ends, O_CLOEXEC) < 0)
+        return ends_failf(v->ends, LINK_ERROR_INTERNAL, "no pipe: %s", strerror(errno));
+    /* A sink: what the application here writes goes to the sender. */
+    bool out = said->flags == LINK_VFD_SINK;
+    int ours = out ? ends[0] : ends[1];
+    struct vfd vfd = {.kind = LINK_VFD_STREAM, .id = said->id, .fd = out ? ends[1] : ends[0]};
+    fd_set_nonblock(ours);
+    e = add(v, said->id, ours, out, true);
+    if (e < 0) {
+        vfd_release(&vfd);
+        return ends_failf(v->ends, LINK_ERROR_INTERNAL, "no stream: %s", strerror(-e));
+    }
+    return vfds_arrive(v, vfd);
+}
+
+static int stream_take(struct vfds *v, struct vfd *vfd)
+{
+    (void)v;
+    return fd_steal(&vfd->fd);
+}
+
+static int stream_close(struct vfds *v, uint32_t id)
+{
+    struct stream *s = find(v, id);
+    if (!s)
+        return -ENOENT;
+    if (!s->out)
+        return ends_broken(v->ends, "VFD_CLOSE of a stream that the sender writes to", id);
+    stream_reader_gone(s);
+    return 0;
+}
+
+const struct vfd_kind vfd_kind_stream = {.name = "stream",
+                                         .classify = stream_classify,
+                                         .send = stream_send,
+                                         .frame = stream_frame,
+                                         .take = stream_take,
+                                         .close = stream_close};
+
+/* --- frames about streams --- */
+
+static int credit_stream(struct vfds *v, const struct link_stream_credit *credit)
+{
+    struct stream *s = find(v, credit->id);
+    if (!s)
+        return vfds_was_made(v, credit->id)
+                   ? 0
+                   : ends_broken(v->ends, "STREAM_CREDIT for an id that never was", credit->id);
+    if (!s->out)
+        return ends_broken(v->ends, "STREAM_CREDIT from the writer", credit->id);
+    if (!stream_add_credit(s, credit->bytes))
+        return ends_broken(v->ends, "STREAM_CREDIT overflows the window", credit->id);
+    return 0;
+}
+
+static int end_stream(struct vfds *v, uint32_t id)
+{
+    struct stream *s = find(v, id);
+    if (!s)
+        return vfds_was_made(v, id)
+                   ? 0
+                   : ends_broken(v->ends, "STREAM_END for an id that never was", id);
+    if (s->out || s->peer_done)
+        return ends_broken(v->ends, "STREAM_END from the reader, or twice", id);
+    stream_end(s);
+    return 0;
+}
+
+int vfd_stream_frame(struct vfds *v, enum link_type type, const uint8_t *payload, size_t size)
+{
+    struct link_stream_credit credit;
+    uint32_t id;
+    int e;
+    if (type == LINK_STREAM_CREDIT) {
+        e = link_stream_credit_decode(payload, size, &credit);
+        return e == LINK_OK ? credit_stream(v, &credit) : ends_malformed(v->ends, type, e);
+    }
+    e = link_id_decode(payload, size, &id);
+    return e == LINK_OK ? end_stream(v, id) : ends_malformed(v->ends, type, e);
+}
+
+int vfd_stream_data(struct vfds *v, uint32_t id, size_t size, struct link_sink **ret_sink)
+{
+    struct stream *s = find(v, id);
+    if (!s)
+        return vfds_was_made(v, id)
+                   ? 0
+                   : ends_broken(v->ends, "STREAM_DATA for an id that never was", id);
+    if (s->out || s->peer_done)
+        return ends_broken(v->ends, "STREAM_DATA from the reader, or after the end", id);
+    if (!stream_take_credit(s, size))
+        return ends_broken(v->ends, "STREAM_DATA beyond its credit", id);
+    *ret_sink = &s->sink;
+    return 0;
+}
+
+void vfd_streams_resume(struct vfds *v)
+{
+    for (size_t i = v->streams_n; i-- > 0;)
+        stream_resume(v->streams[i]);
+}
+
+void vfd_streams_finish(struct vfds *v)
+{
+    sendq_finish(&v->ends->link->out); /* before the pipes that it may still refer to */
+    while (v->streams_n)
+        stream_destroy(v->streams[--v->streams_n]);
+    free(v->streams);
+    v->streams = NULL;
+}

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: MIT */
+/* vfds: owns the counters of ids and the ring of arrivals. Ids are made by counting up, so that
+ * what arrives late for an id that is gone can be told from an id that never was. */
+#include "common/carrier/vfds.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "common/base/fd.h"
+#include "common/base/memory.h"
+#include "common/base/waiters.h"
+#include "common/carrier/ends.h"
+
+#define ARRIVED_MAX 1024
+
+void vfds_init(struct vfds *v, struct ends *ends)
+{
+    *v = (struct vfds){.ends = ends, .next_id = 1, .peer_next_id = 1};
+}
+
+void vfds_finish(struct vfds *v)
+{
+    vfds_forget(v);
+    free(v->arrived);
+    waiters_unref(v->waiters);
+}
+
+static uint32_t side_bit(const struct vfds *v)
+{
+    return v->ends->side == CARRIER_HOST ? LINK_HOST_ID : 0;
+}
+
+uint32_t vfds_new_id(struct vfds *v)
+{
+    return side_bit(v) | v->next_id++;
+}
+
+int vfds_peer_id(struct vfds *v, uint32_t id)
+{
+    if ((id & ~LINK_HOST_ID) != v->peer_next_id || vfds_is_ours(v, id))
+        return ends_broken(v->ends, "VFD ids must count up", id);
+    v->peer_next_id++;
+    return 0;
+}
+
+bool vfds_is_ours(const struct vfds *v, uint32_t id)
+{
+    return (id & LINK_HOST_ID) == side_bit(v);
+}
+
+bool vfds_was_made(const struct vfds *v, uint32_t id)
+{
+    uint32_t count = id & ~LINK_HOST_ID;
+    return count > 0 && count < (vfds_is_ours(v, id) ? v->next_id : v->peer_next_id);
+}
+
+int vfds_room(struct vfds *v, const char *what)
+{
+    if (v->open < v->ends->limits.vfds)
+        return 0;
+    return ends_failf(v->ends, LINK_ERROR_LIMIT,
+                      "%s: descriptor limit: %u are open already (max-fds)", what, v->open);
+}
+
+struct waiters *vfds_waiters(struct vfds *v)
+{
+    struct ucred peer = {0};
+    socklen_t size = sizeof(peer);
+    if (!v->waiters) {
+        /* All clients of a process are one. On the host they are all the compositor's. */
+        if (v->ends->side == CARRIER_GUEST &&
+            getsockopt(v->ends->local.fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
+            peer.pid = 0;
+        v->waiters = waiters_of(peer.pid);
+    }
+    return v->waiters;
+}
+
+void vfd_release(struct vfd *vfd)
+{
+    memory_unref(vfd->memory);
+    fd_close(vfd->fd);
+}
+
+int vfds_arrive(struct vfds *v, struct vfd vfd)
+{
+    if (v->arrived_first + v->arrived_n == v->arrived_room) {
+        if (v->arrived_first) {
+            memmove(v->arrived, v->arrived + v->arrived_first, v->arrived_n * sizeof(vfd));
+            v->arrived_first = 0;
+        } else {
+            size_t room = v->arrived_room ? 2 * v->arrived_room : 4;
+            void *grown = room > ARRIVED_MAX ? NULL : realloc(v->arrived, room * sizeof(vfd));
+            if (!grown) {
+                vfd_release(&vfd);
+                return ends_broken(v->ends, "too many descriptors that no message takes", vfd.id);
+            }
+            v->arrived = grown;
+            v->arrived_room = room;
+        }
+    }
+    v->arrived[v->arrived_first + v->arrived_n++] = vfd;
+    return 0;
+}
+
+struct vfd *vfds_arrived(const struct vfds *v, uint16_t kind, uint32_t id)
+{
+    for (size_t i = v->arrived_n; i-- > 0;) {
+        struct vfd *vfd = &v->arrived[v->arrived_first + i];
+        if (vfd->kind == kind && vfd->id == id)
+            return vfd;
+    }
+    return NULL;
+}
+
+bool vfds_next(struct vfds *v, struct vfd *ret)
+{
+    if (!v->arrived_n)
+        return false;
+    *ret = v->arrived[v->arrived_first++];
+    v->arrived_n--;
+    return true;
+}
+
+void vfds_forget(struct vfds *v)
+{
+    for (; v->arrived_n; v->arrived_n--)
+        vfd_release(&v->arrived[v->arrived_first++]);
+}

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+/* vfds: the virtual file descriptors (VFDs) of one connection: their ids, how many are open, and
+ * those that came over the link and wait for the message that takes them. */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "protocol/frames.h"
+
+struct ends;
+struct file_job;
+struct memory;
+struct stream;
+struct vfd_memory;
+struct waiters;
+
+/* One that came over the link. */
+struct vfd {
+    uint16_t kind; /* enum link_vfd_kind */
+    uint32_t id;
+    struct memory *memory; /* memory, file: a reference */
+    uint64_t filled;       /* file: bytes that came, from its start */
+    int fd;                /* stream: the local end; -1 */
+};
+
+struct vfds {
+    struct ends *ends;
+    uint32_t next_id, peer_next_id; /* without LINK_HOST_ID */
+    unsigned open;                  /* memories and streams */
+    struct vfd_memory *memories;    /* vfd-memory: list */
+    struct stream **streams;        /* vfd-stream */
+    size_t streams_n, streams_room;
+    struct vfd *arrived; /* ring, in order */
+    size_t arrived_first, arrived_n, arrived_room;
+    struct { /* vfd-file: a local file that a thread reads before its message can go on */
+        enum { VFD_FILE_NONE, VFD_FILE_READING, VFD_FILE_READ } state;
+        struct file_job *job;
+        int error;
+        uint8_t *bytes;
+        size_t size;
+    } file;
+    struct waiters *waiters; /* threads for files that make their reader wait; NULL: none yet */
+};
+
+void vfds_init(struct vfds *vfds, struct ends *ends);
+/* What is left of arrivals and ids; the kinds finish first. */
+void vfds_finish(struct vfds *vfds);
+
+uint32_t vfds_new_id(struct vfds *vfds);
+/* A VFD frame with an id that is new: whether the peer may have made it. 0, or negative after
+ * ends_fail(). */
+int vfds_peer_id(struct vfds *vfds, uint32_t id);
+/* Whether this side makes ids like that. */
+bool vfds_is_ours(const struct vfds *vfds, uint32_t id);
+/* True if @id was handed out once, by either side: what is late for it is no error. */
+bool vfds_was_made(const struct vfds *vfds, uint32_t id);
+/* @what wants one more to be open. 0, or negative after ends_fail(): as many as allowed are. */
+int vfds_room(struct vfds *vfds, const char *what);
+/* The local side's threads for files. NULL: out of memory. */
+struct waiters *vfds_waiters(struct vfds *vfds);
+
+/* Takes what @vfd has. 0, or negative after ends_fail(). */
+int vfds_arrive(struct vfds *vfds, struct vfd vfd);
+/* The last that arrived with @id and @kind and is not taken, or NULL. */
+struct vfd *vfds_arrived(const struct vfds *vfds, uint16_t kind, uint32_t id);
+/* The next that arrived, owned: vfd_release(). False: there is none. */
+bool vfds_next(struct vfds *vfds, struct vfd *ret);
+void vfd_release(struct vfd *vfd);
+/* Nobody will take those that arrived; the streams among them find out. */
+void vfds_forget(struct vfds *vfds);

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT */
+/* shm-pools: a pool has one use of its memory, and so has each buffer, which outlives its pool.
+ * What is no valid layout passes: the compositor has the right words for it. */
+#include "common/wayland/shm-pools.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/carrier/vfd-memory.h"
+#include "common/wayland/uncovered.h"
+
+static void pool_destroy(struct wl_data *data)
+{
+    struct shm_pool *pool = (struct shm_pool *)data;
+    relay_memory_unuse(pool->relay, pool->memory);
+    free(pool);
+}
+
+const struct wl_data_type shm_pool_type = {.name = "wl_shm_pool", .destroy = pool_destroy};
+
+enum relay_verdict shm_pool_create(struct relay *r, const struct wl_message *m,
+                                   struct memory *memory)
+{
+    struct shm_pool *pool = malloc(sizeof(*pool));
+    if (!pool)
+        return relay_out_of_memory(r);
+    *pool = (struct shm_pool){.data = {.type = &shm_pool_type},
+                              .relay = r,
+                              .memory = memory,
+                              .size = m->args[2].i,
+                              .shm = m->object};
+    vfd_memory_use(memory);
+    relay_attach(r, m->args[0].u, &pool->data);
+    return RELAY_PASS;
+}
+
+static void buffer_released(void *user, struct memory_buffer *b)
+{
+    struct relay *r = user;
+    const struct vfd_memory *vfd = vfd_memory(b->memory);
+    if (relay_side(r) == CARRIER_GUEST && r->carrier.state != CARRIER_FINISHED && vfd->uses > 1 &&
+        !vfd->import)
+        uncovered_add(r, b);
+    relay_memory_unuse(r, b->memory);
+}
+
+enum relay_verdict shm_pool_create_buffer(struct relay *r, struct wl_message *m)
+{
+    struct shm_pool *pool = relay_data(r, m->object, &shm_pool_type);
+    struct memory_buffer layout;
+    bool fits = pool && shm_layout(&layout, (uint64_t)(uint32_t)pool->size, m->args[1].i,
+                                   m->args[2].i, m->args[3].i, m->args[4].i, m->args[5].u);
+    if (fits)
+        layout.memory = pool->memory;
+    if (pool && r->ops->place) {
+        enum relay_verdict v = r->ops->place(r, m, pool, fits ? &layout : NULL);
+        if (v != RELAY_PASS)
+            return v;
+    }
+    if (!fits)
+        return RELAY_PASS;
+    if (r->ops->charge && !r->ops->charge(r, layout.extent))
+        return relay_fail(
+            r, LINK_ERROR_LIMIT, 0, WL_DISPLAY_NO_MEMORY,
+            "memory limit: a buffer of %llu bytes is more than the VM may mirror (max-memory)",
+            (unsigned long long)layout.extent);
+    layout.data = (struct wl_data){.lingers = memory_is_foreign(layout.memory)};
+    struct memory_buffer *b =
+        shm_buffer_create(layout.memory, &layout, m->args[0].u, buffer_released, r);
+    if (!b) {
+        if (layout.backing)
+            layout.backing->ops->drop(layout.backing);
+        return relay_out_of_memory(r);
+    }
+    vfd_memory_use(b->memory);
+    relay_attach(r, m->args[0].u, &b->data);
+    return RELAY_PASS;
+}
+
+enum relay_verdict shm_pool_resize(struct relay *r, struct wl_message *m)
+{
+    struct shm_pool *pool = relay_data(r, m->object, &shm_pool_type);
+    int32_t size = m->args[0].i;
+    if (!pool || size < pool->size)
+        return RELAY_PASS;
+    if (relay_side(r) == CARRIER_HOST) {
+        if ((uint64_t)size > pool->memory->size)
+            return relay_fail(r, LINK_ERROR_PROTOCOL, 0, WL_DISPLAY_IMPLEMENTATION,
+                              "wl_shm_pool.resize to %d beyond its memory", size);
+    } else {
+        if (memory_truncated(pool->memory, (uint32_t)size))
+            return relay_fail(r, LINK_ERROR_WAYLAND, m->object, WL_SHM_INVALID_FD,
+                              "wl_shm_pool#%u.resize: %d bytes are more than the file has",
+                              m->object, size);
+        if (vfd_memory_grow(&r->carrier.vfds, pool->memory, (uint32_t)size) < 0)
+            return relay_out_of_memory(r);
+    }
+    pool->size = size;
+    return RELAY_PASS;
+}

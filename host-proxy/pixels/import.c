@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: MIT */
+/* import: owns the client's imports. One lives until the guest has released it and nobody looks
+ * into it any more; what was handed to a compositor cannot be taken back. */
+#include "host-proxy/pixels/import.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "common/base/fd.h"
+#include "common/base/fourcc.h"
+#include "host-proxy/pixels/trials.h"
+
+static void memory_gone(struct import_note *note)
+{
+    struct import *i = (struct import *)note;
+    i->memory = NULL;
+    import_finish_release(i);
+}
+
+void import_give_pages(struct import *i, struct memory *memory)
+{
+    i->note.gone = memory_gone;
+    i->memory = memory;
+    import_note_attach(memory, &i->note);
+}
+
+const char *import_rule_name(enum import_rule rule)
+{
+    static const char *const names[_IMPORT_RULE_N] = {
+        [IMPORT_OK] = "ok",
+        [IMPORT_SESSION] = "session",
+        [IMPORT_UNIQUE] = "unique",
+        [IMPORT_QUOTA] = "quota",
+        [IMPORT_LOOKUP] = "look-up",
+        [IMPORT_MARK] = "mark",
+        [IMPORT_EPOCH] = "epoch",
+        [IMPORT_MEMORY] = "memory",
+        [IMPORT_SIZE] = "size",
+        [IMPORT_KNOWN] = "known",
+        [IMPORT_GEOMETRY] = "geometry",
+        [IMPORT_FORMAT] = "format",
+        [IMPORT_GENERATION] = "generation",
+        [IMPORT_DEVICE] = "device",
+    };
+    return rule < _IMPORT_RULE_N ? names[rule] : "unknown";
+}
+
+int imports_refuse(struct refusal *why, enum import_rule rule, const char *format, ...)
+{
+    struct refusal what;
+    va_list args;
+    va_start(args, format);
+    refusal_setv(&what, rule, format, args);
+    va_end(args);
+    return refusal_set(why, rule, "%.256s (GPU rule: %s)", what.text, import_rule_name(rule));
+}
+
+void imports_fail(struct imports *m, const struct refusal *why)
+{
+    if (m->failed)
+        return;
+    m->failed = true;
+    m->ops->failed(m->owner, why);
+}
+
+void imports_settle(struct imports *m)
+{
+    if (--m->waiting == 0 && !m->failed)
+        m->ops->idle(m->owner);
+}
+
+struct import *imports_find(const struct imports *m, uint32_t id)
+{
+    struct import *i = m->first;
+    while (i && (i->said.id != id || i->released))
+        i = i->next;
+    return i;
+}
+
+void import_let_go(struct import *i, enum import_rule why)
+{
+    if (i->state == IMPORT_HELD)
+        handles_release(i->owner->handles, i->buffer.id);
+    if (i->state != IMPORT_GONE)
+        i->gone = why;
+    i->state = IMPORT_GONE;
+    i->fd = fd_close(i->fd);
+}
+
+void import_copies_drop(struct import *i)
+{
+    while (i->copies) {
+        struct import_copy *c = i->copies;
+        i->copies = c->next;
+        memory_unref(c->memory);
+        free(c);
+    }
+    i->last = &i->copies;
+}
+
+struct import *import_create(struct imports *m, const struct link_import *said)
+{
+    struct import *i = calloc(1, sizeof(*i));
+    if (!i)
+        return NULL;
+    *i = (struct import){.owner = m, .said = *said, .fd = -1, .next = m->first};
+    i->last = &i->copies;
+    if (i->next)
+        i->next->prev = i;
+    m->first = i;
+    m->n++;
+    return i;
+}
+
+void import_destroy(struct import *i)
+{
+    struct imports *m = i->owner;
+    handles_forget(m->handles, i);
+    if (i->on_trial)
+        trials_forget(m->trials, i);
+    import_let_go(i, IMPORT_KNOWN);
+    import_copies_drop(i);
+    memory_unref(i->mirror);
+    if (i->memory)
+        memory_detach(i->memory, &i->note.note);
+    if (i->prev)
+        i->prev->next = i->next;
+    else
+        m->first = i->next;
+    if (i->next)
+        i->next->prev = i->prev;
+    m->n--;
+    free(i);
+}
+
+/* When the guest does not name it, no compositor sees it, and nothing is written to it. */
+void import_finish_release(struct import *i)
+{
+    struct imports *m = i->owner;
+    uint32_t id = i->said.id;
+    if (!i->released || i->memory || i->back == BACK_ASKED || m->failed)
+        return;
+    import_destroy(i);
+    m->ops->released(m->owner, id);
+}
+
+uint32_t import_picture_row(const struct export_buffer *buffer)
+{
+    uint32_t cpp = fourcc_cpp(buffer->fourcc);
+    return cpp && buffer->width <= UINT32_MAX / cpp ? buffer->width * cpp : 0;
+}
