@@ -29,7 +29,7 @@
 
 struct client {
     struct clients *owner;
-    struct client *prev, *next;
+    LIST_ENTRY(client) entry;
     struct log_subject subject;
     char name[48];
     int fd; /* until the relay has it */
@@ -43,12 +43,7 @@ struct client {
 static void client_destroy(struct client *c)
 {
     struct clients *owner = c->owner;
-    if (c->prev)
-        c->prev->next = c->next;
-    else
-        owner->first = c->next;
-    if (c->next)
-        c->next->prev = c->prev;
+    LIST_REMOVE(c, entry);
     owner->n--;
     relay_destroy(c->relay);
     pixels_finish(&c->pixels);
@@ -265,10 +260,7 @@ void clients_accept(struct clients *owner, int fd)
     c->fd = fd;
     c->clock = CLOCK_MONOTONIC;
     pixels_init(&c->pixels, uplink_gpu(owner->uplink));
-    c->next = owner->first;
-    if (c->next)
-        c->next->prev = c;
-    owner->first = c;
+    LIST_INSERT_HEAD(&owner->all, c, entry);
     owner->n++;
     describe(c, pid);
     if (owner->changed)
@@ -287,8 +279,8 @@ void clients_accept(struct clients *owner, int fd)
 
 void clients_connect(struct clients *owner)
 {
-    for (struct client *c = owner->first, *next; c; c = next) {
-        next = c->next;
+    struct client *c, *after;
+    LIST_FOREACH_SAFE(c, &owner->all, entry, after) {
         if (c->wait)
             client_connect(c);
     }
@@ -296,8 +288,8 @@ void clients_connect(struct clients *owner)
 
 void clients_disconnect(struct clients *owner, const char *reason)
 {
-    for (struct client *c = owner->first, *next; c; c = next) {
-        next = c->next;
+    struct client *c, *after;
+    LIST_FOREACH_SAFE(c, &owner->all, entry, after) {
         if (c->relay)
             relay_fail(c->relay, LINK_ERROR_INTERNAL, 0, WL_DISPLAY_IMPLEMENTATION,
                        "the connection to the host was lost: %s", reason);
@@ -309,6 +301,6 @@ void clients_disconnect(struct clients *owner, const char *reason)
 void clients_finish(struct clients *owner)
 {
     owner->changed = NULL;
-    while (owner->first)
-        client_destroy(owner->first);
+    while (!LIST_EMPTY(&owner->all))
+        client_destroy(LIST_FIRST(&owner->all));
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /* client: one application of the guest, from its connection to its end. */
+#include "common/base/list.h"
 #include "common/base/log.h"
 #include "common/wayland/relay.h"
 
@@ -11,7 +12,7 @@ struct uplink;
 struct clients {
     struct loop *loop;
     struct uplink *uplink;
-    struct client *first;
+    LIST_HEAD(, client) all;
     unsigned n;
     unsigned long serial;
     struct log_subject subject;  /* all of them: how much they may make us write */

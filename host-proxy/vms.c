@@ -36,8 +36,8 @@ static void vm_end(struct vm *vm, const char *reason)
     drop_control(vm);
     explicit_bzero(vm->key, sizeof(vm->key));
     loop_timer_disarm(vm->tick);
-    for (struct vm_client *c = vm->clients, *next; c; c = next) {
-        next = c->next;
+    struct vm_client *c, *after;
+    LIST_FOREACH_SAFE(c, &vm->clients, in_vm, after) {
         c->ops->disconnect(c, reason);
     }
     if (vm->handles)
@@ -164,28 +164,21 @@ bool vm_charge(struct vm *vm, uint64_t bytes)
         return true;
     /* The estimate counts every byte written; what is allocated now is what matters. */
     vm->charged = bytes;
-    for (const struct vm_client *c = vm->clients; c; c = c->next)
+    const struct vm_client *c;
+    LIST_FOREACH(c, &vm->clients, in_vm)
         vm->charged += c->ops->cost(c);
     return vm->charged <= limit;
 }
 
 void vm_join(struct vm *vm, struct vm_client *c)
 {
-    c->next = vm->clients;
-    if (c->next)
-        c->next->prev = c;
-    vm->clients = c;
+    LIST_INSERT_HEAD(&vm->clients, c, in_vm);
     vm->clients_n++;
 }
 
 void vm_leave(struct vm *vm, struct vm_client *c)
 {
-    if (c->prev)
-        c->prev->next = c->next;
-    else
-        vm->clients = c->next;
-    if (c->next)
-        c->next->prev = c->prev;
+    LIST_REMOVE(c, in_vm);
     vm->clients_n--;
 }
 
@@ -247,8 +240,8 @@ void vms_finish(struct vms *vms)
         struct vm *vm = &vms->at[i];
         if (vm->control)
             link_destroy(vm->control);
-        while (vm->clients)
-            vm->clients->ops->destroy(vm->clients);
+        while (!LIST_EMPTY(&vm->clients))
+            LIST_FIRST(&vm->clients)->ops->destroy(LIST_FIRST(&vm->clients));
         trials_destroy(vm->trials);
         handles_destroy(vm->handles);
         loop_timer_destroy(vm->tick);

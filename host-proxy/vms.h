@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/base/list.h"
 #include "common/base/log.h"
 #include "common/transport/token.h"
 #include "host-proxy/compositor.h"
@@ -24,7 +25,7 @@ struct vm_client {
         /* Bytes that its mirrors have allocated, or may make the compositor allocate. */
         uint64_t (*cost)(const struct vm_client *client);
     } * ops;
-    struct vm_client *prev, *next;
+    LIST_ENTRY(vm_client) in_vm;
 };
 
 struct vm {
@@ -41,7 +42,7 @@ struct vm {
     unsigned missed; /* ticks without a word */
     bool heard, silent;
     unsigned silent_max; /* ticks after which it is dropped */
-    struct vm_client *clients;
+    LIST_HEAD(, vm_client) clients;
     unsigned clients_n;
     unsigned long serial;
     uint64_t charged; /* upper estimate of its mirrored bytes */

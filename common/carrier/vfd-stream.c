@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/list.h"
 #include "common/carrier/ends.h"
 #include "common/carrier/file-reader.h"
 #include "common/carrier/stream.h"
@@ -42,15 +43,9 @@ static void stream_ended(void *user, struct stream *s)
 /* Takes @fd; see stream_create(). 0 or -errno. */
 static int add(struct vfds *v, uint32_t id, int fd, bool out, bool ours)
 {
-    if (v->streams_n == v->streams_room) {
-        size_t room = v->streams_room ? 2 * v->streams_room : 4;
-        void *grown = realloc(v->streams, room * sizeof(*v->streams));
-        if (!grown) {
-            fd_close(fd);
-            return -ENOMEM;
-        }
-        v->streams = grown;
-        v->streams_room = room;
+    if (array_room(&v->streams, &v->streams_room, v->streams_n + 1, SIZE_MAX) < 0) {
+        fd_close(fd);
+        return -ENOMEM;
     }
     struct waiters *waiters = ours ? NULL : vfds_waiters(v);
     if (!ours && !waiters) {

@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 
 #include "common/base/fd.h"
+#include "common/base/list.h"
 #include "common/base/memory.h"
 #include "common/base/waiters.h"
 #include "common/carrier/ends.h"
@@ -91,14 +92,11 @@ int vfds_arrive(struct vfds *v, struct vfd vfd)
             memmove(v->arrived, v->arrived + v->arrived_first, v->arrived_n * sizeof(vfd));
             v->arrived_first = 0;
         } else {
-            size_t room = v->arrived_room ? 2 * v->arrived_room : 4;
-            void *grown = room > ARRIVED_MAX ? NULL : realloc(v->arrived, room * sizeof(vfd));
-            if (!grown) {
+            int e = array_room(&v->arrived, &v->arrived_room, v->arrived_n + 1, ARRIVED_MAX);
+            if (e < 0) {
                 vfd_release(&vfd);
                 return ends_broken(v->ends, "too many descriptors that no message takes", vfd.id);
             }
-            v->arrived = grown;
-            v->arrived_room = room;
         }
     }
     v->arrived[v->arrived_first + v->arrived_n++] = vfd;

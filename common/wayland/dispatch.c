@@ -5,9 +5,9 @@
  * to wait (files: before anything is changed). */
 #include "common/wayland/dispatch.h"
 
-#include <stdlib.h>
 #include <string.h>
 
+#include "common/base/list.h"
 #include "common/base/memory.h"
 #include "common/carrier/vfd-kinds.h"
 #include "common/wayland/inject.h"
@@ -324,14 +324,8 @@ static bool add_run(struct relay *r, const uint8_t *at, size_t size)
         r->runs[r->runs_n - 1].size += size;
         return true;
     }
-    if (r->runs_n == r->runs_room) {
-        size_t room = r->runs_room ? 2 * r->runs_room : 2;
-        void *grown = realloc(r->runs, room * sizeof(*r->runs));
-        if (!grown)
-            return false;
-        r->runs = grown;
-        r->runs_room = room;
-    }
+    if (array_room(&r->runs, &r->runs_room, r->runs_n + 1, SIZE_MAX) < 0)
+        return false;
     r->runs[r->runs_n].at = at;
     r->runs[r->runs_n++].size = size;
     return true;

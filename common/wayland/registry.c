@@ -4,9 +4,9 @@
  * client: neither its arrival nor its removal, and it cannot be bound by guessing. */
 #include "common/wayland/registry.h"
 
-#include <stdlib.h>
 #include <string.h>
 
+#include "common/base/list.h"
 #include "common/wayland/inject.h"
 
 #define GLOBALS_MAX 4096
@@ -21,25 +21,14 @@ static struct relay_global *find(struct relay *r, uint32_t name)
 
 static struct relay_global *add(struct relay *r, uint32_t name)
 {
-    if (r->globals_n == r->globals_room) {
-        /* Names that went away long ago make room first: a bind of theirs would be too late anyway.
-         */
-        for (size_t i = 0; r->globals_n >= GLOBALS_MAX && i < r->globals_n; i++)
-            if (r->globals[i].removed) {
-                r->globals[i] = r->globals[--r->globals_n];
-                break;
-            }
-        if (r->globals_n >= GLOBALS_MAX)
-            return NULL;
-        size_t room = r->globals_room ? 2 * r->globals_room : 32;
-        if (r->globals_n == r->globals_room) {
-            struct relay_global *grown = realloc(r->globals, room * sizeof(*grown));
-            if (!grown)
-                return NULL;
-            r->globals = grown;
-            r->globals_room = room;
+    /* Names that went away long ago make room first: a bind of theirs would be too late anyway. */
+    for (size_t i = 0; r->globals_n >= GLOBALS_MAX && i < r->globals_n; i++)
+        if (r->globals[i].removed) {
+            r->globals[i] = r->globals[--r->globals_n];
+            break;
         }
-    }
+    if (array_room(&r->globals, &r->globals_room, r->globals_n + 1, GLOBALS_MAX) < 0)
+        return NULL;
     r->globals[r->globals_n] = (struct relay_global){.name = name};
     return &r->globals[r->globals_n++];
 }

@@ -22,7 +22,7 @@ bool shm_captured(const struct memory *m, uint64_t offset, uint64_t end)
 {
     if (!(m->file ? m->file : m)->writable)
         return false;
-    for (const struct memory_buffer *b = shm_buffers(m); b; b = b->next)
+    for (const struct memory_buffer *b = shm_first_buffer(m); b; b = shm_next_buffer(b))
         if (b->captures && offset >= b->offset && end <= b->offset + b->extent)
             return true;
     return false;

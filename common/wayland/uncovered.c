@@ -122,7 +122,7 @@ static void punch_range(struct relay *r, const struct relay_range *range)
     uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
     struct memory *m = range->memory;
     size_t n = 0;
-    for (const struct memory_buffer *b = shm_buffers(m); b; b = b->next)
+    for (const struct memory_buffer *b = shm_first_buffer(m); b; b = shm_next_buffer(b))
         n++;
     for (const struct relay_range *later = r->uncovered; later; later = later->next)
         n += later->memory == m;
@@ -130,7 +130,7 @@ static void punch_range(struct relay *r, const struct relay_range *range)
     if (!used)
         return;
     n = 0;
-    for (const struct memory_buffer *b = shm_buffers(m); b; b = b->next)
+    for (const struct memory_buffer *b = shm_first_buffer(m); b; b = shm_next_buffer(b))
         add_span(used, &n, range, b->offset, b->offset + b->extent);
     for (const struct relay_range *later = r->uncovered; later; later = later->next)
         if (later->memory == m)

@@ -130,7 +130,7 @@ bool shm_layout(struct memory_buffer *ret, uint64_t pool_size, int32_t offset, i
 /* A memory's live buffers. */
 struct buffers_note {
     struct memory_note note;
-    struct memory_buffer *first;
+    LIST_HEAD(, memory_buffer) buffers;
 };
 
 static void buffers_destroy(struct memory_note *note)
@@ -145,10 +145,10 @@ static struct buffers_note *buffers_of(const struct memory *memory)
     return (struct buffers_note *)memory_note(memory, &buffers_type);
 }
 
-struct memory_buffer *shm_buffers(const struct memory *memory)
+struct memory_buffer *shm_first_buffer(const struct memory *memory)
 {
     const struct buffers_note *note = buffers_of(memory);
-    return note ? note->first : NULL;
+    return note ? LIST_FIRST(&note->buffers) : NULL;
 }
 
 static void buffer_object_gone(struct wl_data *data)
@@ -185,11 +185,7 @@ struct memory_buffer *shm_buffer_create(struct memory *memory, const struct memo
     b->memory = memory;
     b->released = released;
     b->user = user;
-    b->prev = NULL;
-    b->next = note->first;
-    if (b->next)
-        b->next->prev = b;
-    note->first = b;
+    LIST_INSERT_HEAD(&note->buffers, b, in_memory);
     vfd_memory(memory)->reserved += b->extent;
     return b;
 }
@@ -204,12 +200,7 @@ void shm_buffer_unref(struct memory_buffer *b)
 {
     if (!b || --b->refs)
         return;
-    if (b->prev)
-        b->prev->next = b->next;
-    else
-        buffers_of(b->memory)->first = b->next;
-    if (b->next)
-        b->next->prev = b->prev;
+    LIST_REMOVE(b, in_memory);
     vfd_memory(b->memory)->reserved -= b->extent;
     if (b->backing)
         b->backing->ops->drop(b->backing);

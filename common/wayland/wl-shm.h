@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/base/list.h"
 #include "common/wayland/wl-objects.h"
 #include "protocol/frames.h"
 
@@ -39,7 +40,7 @@ struct memory_buffer {
     uint32_t width, height, stride, format;
     uint32_t cpp;                      /* bytes per pixel, 0 if unknown or planar */
     uint64_t extent;                   /* bytes from offset that a reader may look at */
-    struct memory_buffer *prev, *next; /* memory's list */
+    LIST_ENTRY(memory_buffer) in_memory;
     void (*released)(void *user, struct memory_buffer *buffer);
     void *user;
     struct buffer_backing *backing; /* owned; NULL: none */
@@ -57,8 +58,12 @@ struct memory_buffer *shm_buffer_create(struct memory *memory, const struct memo
                                         void *user);
 struct memory_buffer *shm_buffer_ref(struct memory_buffer *buffer);
 void shm_buffer_unref(struct memory_buffer *buffer); /* accepts NULL */
-/* The live buffers in @memory: the first of a list. */
-struct memory_buffer *shm_buffers(const struct memory *memory);
+/* The live buffers in @memory: the first of them, and the one after @buffer; or NULL. */
+struct memory_buffer *shm_first_buffer(const struct memory *memory);
+static inline struct memory_buffer *shm_next_buffer(const struct memory_buffer *buffer)
+{
+    return LIST_NEXT(buffer, in_memory);
+}
 /* For struct memory_buffer's data. */
 extern const struct wl_data_type shm_buffer_type;
 

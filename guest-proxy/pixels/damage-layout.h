@@ -5,7 +5,23 @@
 #include <stdint.h>
 #include <pixman.h>
 
-#include "guest-proxy/pixels/damage.h"
+/* Where a buffer's pixels are in its file, in bytes and pixels: rows of width × cpp bytes every
+ * stride bytes. Where cpp is 0, rows would overlap, or extent is more than stride × height, the
+ * bytes of a pixel are not known: the whole extent is sent whenever any of it is stale. */
+struct damage_layout {
+    uint64_t offset;
+    uint32_t stride, width, height;
+    uint32_t cpp;    /* bytes per pixel; 0: unknown format */
+    uint32_t format; /* wl_shm format: another one breaks the chain */
+    uint64_t extent; /* bytes from offset that the compositor may read */
+};
+
+struct damage_rect {
+    uint64_t offset; /* bytes into the file */
+    uint32_t row;    /* bytes per row */
+    uint32_t rows;
+    uint32_t stride; /* bytes from row to row; == row when the rows are contiguous */
+};
 
 typedef void damage_send_func(void *user, const struct damage_rect *rect);
 

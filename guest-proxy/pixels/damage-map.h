@@ -5,7 +5,16 @@
 #include <stdint.h>
 #include <pixman.h>
 
-#include "guest-proxy/pixels/damage.h"
+/* How surface coordinates of wl_surface.damage map to the buffer (wl_surface, wp_viewport). A
+ * change breaks the chain. Values that are a protocol error make any damage the whole buffer. */
+struct damage_mapping {
+    int32_t scale;     /* ≥ 1 */
+    int32_t transform; /* wl_output.transform, 0…7 */
+    bool has_source;
+    int32_t source_x, source_y, source_width, source_height; /* wl_fixed, 24.8 */
+    bool has_destination;
+    int32_t width, height;
+};
 
 /* Along one axis, surface coordinate v is at (start + v × step) / divisor of the turned buffer's
  * pixels. Valid for 0 ≤ v ≤ limit; all intermediate values fit in 64 bits. */

@@ -7,39 +7,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "guest-proxy/pixels/damage-layout.h"
+#include "guest-proxy/pixels/damage-map.h"
+
 /* One per pool file: what the host holds of it. */
 struct damage_file;
 /* One per wl_surface: the chain of contents that damage is relative to. */
 struct damage_surface;
-
-/* Where a buffer's pixels are in its file, in bytes and pixels: rows of width × cpp bytes every
- * stride bytes. Where cpp is 0, rows would overlap, or extent is more than stride × height, the
- * bytes of a pixel are not known: the whole extent is sent whenever any of it is stale. */
-struct damage_layout {
-    uint64_t offset;
-    uint32_t stride, width, height;
-    uint32_t cpp;    /* bytes per pixel; 0: unknown format */
-    uint32_t format; /* wl_shm format: another one breaks the chain */
-    uint64_t extent; /* bytes from offset that the compositor may read */
-};
-
-/* How surface coordinates of wl_surface.damage map to the buffer (wl_surface, wp_viewport). A
- * change breaks the chain. Values that are a protocol error make any damage the whole buffer. */
-struct damage_mapping {
-    int32_t scale;     /* ≥ 1 */
-    int32_t transform; /* wl_output.transform, 0…7 */
-    bool has_source;
-    int32_t source_x, source_y, source_width, source_height; /* wl_fixed, 24.8 */
-    bool has_destination;
-    int32_t width, height;
-};
-
-struct damage_rect {
-    uint64_t offset; /* bytes into the file */
-    uint32_t row;    /* bytes per row */
-    uint32_t rows;
-    uint32_t stride; /* bytes from row to row; == row when the rows are contiguous */
-};
 
 /* NULL: no memory. They may be destroyed in any order. */
 struct damage_file *damage_file_create(void);

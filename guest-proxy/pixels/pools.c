@@ -201,9 +201,9 @@ int pools_send(struct relay *r, struct memory_buffer *b, const struct link_mem_w
 void pools_copied_back(struct relay *r, struct memory *memory, const struct link_mem_copy *copy)
 {
     const struct link_mem_write *to = &copy->to;
-    const struct shadow *s = r->pixels->shadows.first;
+    const struct shadow *s = LIST_FIRST(&r->pixels->shadows.all);
     while (s && (s->released || s->import != copy->import))
-        s = s->next;
+        s = LIST_NEXT(s, entry);
     uint64_t end = to->offset + (uint64_t)(to->rows - 1) * to->stride + to->row;
     if (!s || !memory->file || end > s->gpu.size)
         return;

@@ -37,12 +37,7 @@ void shadows_init(struct shadows *w, struct gpu *gpu)
 static void shadow_free(struct shadow *s)
 {
     struct shadows *w = s->owner;
-    if (s->prev)
-        s->prev->next = s->next;
-    else
-        w->first = s->next;
-    if (s->next)
-        s->next->prev = s->prev;
+    LIST_REMOVE(s, entry);
     w->n--;
     w->released_n -= s->released;
     w->idle_n -= s->idle;
@@ -58,8 +53,8 @@ static void shadow_free(struct shadow *s)
 
 void shadows_finish(struct shadows *w)
 {
-    while (w->first)
-        shadow_free(w->first);
+    while (!LIST_EMPTY(&w->all))
+        shadow_free(LIST_FIRST(&w->all));
 }
 
 void shadow_drop(struct shadow *s)
@@ -91,22 +86,26 @@ void shadow_retire(struct shadow *s)
     w->idle_n++;
     if (w->idle_n <= IDLE_MAX)
         return;
-    struct shadow *oldest = NULL;
-    for (struct shadow *i = w->first; i; i = i->next)
+    struct shadow *i, *oldest = NULL;
+    LIST_FOREACH(i, &w->all, entry)
         oldest = i->idle ? i : oldest;
     shadow_drop(oldest);
 }
 
 void shadows_sweep(struct shadows *w)
 {
-    for (struct shadow *s = w->idle_n ? w->first : NULL; s; s = s->next)
+    struct shadow *s;
+    if (!w->idle_n)
+        return;
+    LIST_FOREACH(s, &w->all, entry)
         if (s->idle && (!vfd_memory(s->file)->uses || !shadow_serves(s)))
             shadow_drop(s);
 }
 
 void shadows_released(struct shadows *w, uint32_t import)
 {
-    for (struct shadow *s = w->first; s; s = s->next) {
+    struct shadow *s;
+    LIST_FOREACH(s, &w->all, entry) {
         if (s->import == import && s->released) {
             shadow_free(s);
             return;
@@ -136,11 +135,8 @@ static struct shadow *shadow_add(struct shadows *w, struct relay *r, struct virt
         virtgpu_buffer_destroy(buffer);
         return NULL;
     }
-    *s = (struct shadow){
-        .owner = w, .relay = r, .gpu = *buffer, .serial = w->gpu->serial, .next = w->first};
-    if (s->next)
-        s->next->prev = s;
-    w->first = s;
+    *s = (struct shadow){.owner = w, .relay = r, .gpu = *buffer, .serial = w->gpu->serial};
+    LIST_INSERT_HEAD(&w->all, s, entry);
     w->n++;
     if (s->gpu.map)
         w->bytes += s->gpu.size;
@@ -230,7 +226,10 @@ int shadow_become_memory(struct shadow *s, struct memory *file, uint64_t base)
 struct shadow *shadow_find(struct shadows *w, const struct memory *file, uint64_t base,
                            uint64_t size)
 {
-    for (struct shadow *s = w->idle_n ? w->first : NULL; s; s = s->next) {
+    struct shadow *s;
+    if (!w->idle_n)
+        return NULL;
+    LIST_FOREACH(s, &w->all, entry) {
         const struct memory *m = s->idle ? s->memory : NULL;
         if (m && s->file->dev == file->dev && s->file->ino == file->ino &&
             m->base + s->start == base && s->start + size <= m->size &&

@@ -16,7 +16,7 @@ struct shadow {
     struct buffer_backing backing; /* of the wl_buffer that has it (shadow_ops) */
     struct shadows *owner;
     struct relay *relay;
-    struct shadow *prev, *next;
+    LIST_ENTRY(shadow) entry;
     struct virtgpu_buffer gpu; /* its map is NULL where it is the client's own memory */
     unsigned long serial;      /* of the binding */
     uint32_t import;
@@ -32,7 +32,7 @@ struct shadow {
 /* All of one client. */
 struct shadows {
     struct gpu *gpu; /* borrowed; NULL: none */
-    struct shadow *first;
+    LIST_HEAD(, shadow) all;
     unsigned n, released_n, idle_n;
     uint64_t bytes;
     bool complained;

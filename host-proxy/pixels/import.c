@@ -72,9 +72,9 @@ void imports_settle(struct imports *m)
 
 struct import *imports_find(const struct imports *m, uint32_t id)
 {
-    struct import *i = m->first;
+    struct import *i = LIST_FIRST(&m->all);
     while (i && (i->said.id != id || i->released))
-        i = i->next;
+        i = LIST_NEXT(i, entry);
     return i;
 }
 
@@ -104,11 +104,9 @@ struct import *import_create(struct imports *m, const struct link_import *said)
     struct import *i = calloc(1, sizeof(*i));
     if (!i)
         return NULL;
-    *i = (struct import){.owner = m, .said = *said, .fd = -1, .next = m->first};
+    *i = (struct import){.owner = m, .said = *said, .fd = -1};
     i->last = &i->copies;
-    if (i->next)
-        i->next->prev = i;
-    m->first = i;
+    LIST_INSERT_HEAD(&m->all, i, entry);
     m->n++;
     return i;
 }
@@ -124,12 +122,7 @@ void import_destroy(struct import *i)
     memory_unref(i->mirror);
     if (i->memory)
         memory_detach(i->memory, &i->note.note);
-    if (i->prev)
-        i->prev->next = i->next;
-    else
-        m->first = i->next;
-    if (i->next)
-        i->next->prev = i->prev;
+    LIST_REMOVE(i, entry);
     m->n--;
     free(i);
 }

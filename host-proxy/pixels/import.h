@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/base/list.h"
 #include "common/base/memory.h"
 #include "common/base/refusal.h"
 #include "host-proxy/pixels/handles.h"
@@ -54,7 +55,7 @@ struct imports {
     bool linear;              /* then: not only pictures, but the guest's memory, too */
     const struct imports_ops *ops;
     void *owner;
-    struct import *first;
+    LIST_HEAD(, import) all;
     unsigned n;
     unsigned waiting; /* requests under way, and what waits for them */
     bool failed;
@@ -72,7 +73,7 @@ enum back_state { BACK_NONE, BACK_ASKED, BACK_DONE };
 struct import {
     struct import_note note; /* on @memory */
     struct imports *owner;
-    struct import *prev, *next;
+    LIST_ENTRY(import) entry;
     struct link_import said;
     enum import_state state;
     enum import_rule gone; /* why it is */

@@ -43,7 +43,8 @@ static void fail_shared(const struct import *i, enum import_rule rule, const cha
 static void gone(struct handles_user *user, uint32_t id)
 {
     struct imports *m = (struct imports *)((char *)user - offsetof(struct imports, user));
-    for (struct import *i = m->first; i; i = i->next) {
+    struct import *i;
+    LIST_FOREACH(i, &m->all, entry) {
         if (i->state != IMPORT_HELD || i->buffer.id != id)
             continue;
         if (i->memory) /* before the device lets the guest go on */
@@ -58,7 +59,8 @@ static void lost(struct handles_user *user, bool reset, const char *reason)
     struct refusal why;
     enum import_rule rule = reset ? IMPORT_EPOCH : IMPORT_DEVICE;
     bool back = false;
-    for (struct import *i = m->first; i; i = i->next) {
+    struct import *i;
+    LIST_FOREACH(i, &m->all, entry) {
         if (i->memory)
             fail_shared(i, rule, reason);
         import_let_go(i, rule);
@@ -96,8 +98,8 @@ void imports_stop(struct imports *m)
 void imports_finish(struct imports *m)
 {
     imports_stop(m);
-    while (m->first)
-        import_destroy(m->first);
+    while (!LIST_EMPTY(&m->all))
+        import_destroy(LIST_FIRST(&m->all));
     if (m->handles)
         handles_leave(m->handles, &m->user);
     m->handles = NULL;
@@ -170,7 +172,8 @@ static bool usable(struct import *i, const struct export_buffer *buffer, int fd)
     struct imports *m = i->owner;
     off_t size = lseek(fd, 0, SEEK_END);
     unsigned held = 0;
-    for (const struct import *other = m->first; other; other = other->next)
+    const struct import *other;
+    LIST_FOREACH(other, &m->all, entry)
         held += other->fd >= 0;
     if (held >= PAGES_MAX)
         return false;

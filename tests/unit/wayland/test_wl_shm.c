@@ -120,7 +120,7 @@ static int released;
 static void count_release(void *user, struct memory_buffer *b)
 {
     assert_ptr_equal(user, &released);
-    for (const struct memory_buffer *other = shm_buffers(b->memory); other; other = other->next)
+    for (const struct memory_buffer *other = shm_first_buffer(b->memory); other; other = shm_next_buffer(other))
         assert_ptr_not_equal(other, b); /* out of the list already */
     released++;
 }
@@ -157,7 +157,7 @@ static void test_buffers_live_as_long_as_someone_needs_them(void **state)
     shm_buffer_unref(a);
     assert_int_equal(released, 3);
     assert_int_equal(vfd_memory(m)->reserved, 0);
-    assert_null(shm_buffers(m));
+    assert_null(shm_first_buffer(m));
     shm_buffer_unref(NULL);
     vfd_memories_finish(&vfds);
     vfds_finish(&vfds);
