@@ -40,7 +40,7 @@ struct client {
     uint32_t clock; /* that wp_presentation announced */
 };
 
-static void client_destroy(struct client *c)
+static void guest_client_destroy(struct client *c)
 {
     struct clients *owner = c->owner;
     LIST_REMOVE(c, entry);
@@ -115,37 +115,38 @@ static void batch(struct relay *r)
     shadows_sweep(&r->pixels->shadows);
 }
 
-static int import_released(void *user, uint32_t import)
+static int guest_client_import_released(void *user, uint32_t import)
 {
     struct relay *r = user;
     shadows_released(&r->pixels->shadows, import);
     return 0;
 }
 
-static int copied_back(void *user, struct memory *memory, const struct link_mem_copy *copy)
+static int guest_client_copied_back(void *user, struct memory *memory,
+                                    const struct link_mem_copy *copy)
 {
     pools_copied_back(user, memory, copy);
     return 0;
 }
 
-static void ended(struct relay *r)
+static void guest_client_ended(struct relay *r)
 {
-    client_destroy(r->user);
+    guest_client_destroy(r->user);
 }
 
-static const struct gpu_memory_ops gpu_ops = {.released = import_released,
-                                              .copied_back = copied_back};
+static const struct gpu_memory_ops gpu_ops = {.released = guest_client_import_released,
+                                              .copied_back = guest_client_copied_back};
 static const struct relay_ops relay_ops = {.hooks = guest_hooks,
                                            .own_globals = own_globals,
                                            .batch = batch,
                                            .punched = punched,
-                                           .ended = ended,
+                                           .ended = guest_client_ended,
                                            .gpu = &gpu_ops,
                                            .place = pools_place};
 static const struct link_ops no_ops; /* until the relay adopts the link, in the same call */
 
 /* Tells an application that has no relay (yet) why it is disconnected. */
-static void turn_away(int fd, const char *reason)
+static void guest_client_turn_away(int fd, const char *reason)
 {
     uint8_t message[512];
     size_t n =
@@ -160,11 +161,11 @@ static void client_fail(struct client *c, const char *reason)
     char text[400];
     snprintf(text, sizeof(text), "wayvsock: %s", reason);
     log_warn(&c->subject, "%s", reason);
-    turn_away(fd_steal(&c->fd), text);
-    client_destroy(c);
+    guest_client_turn_away(fd_steal(&c->fd), text);
+    guest_client_destroy(c);
 }
 
-static void dialled(void *user, int fd, const void *bytes, size_t n, const char *error)
+static void guest_client_dialled(void *user, int fd, const void *bytes, size_t n, const char *error)
 {
     struct client *c = user;
     struct clients *owner = c->owner;
@@ -184,7 +185,7 @@ static void dialled(void *user, int fd, const void *bytes, size_t n, const char 
     c->relay = relay_create(owner->loop, CARRIER_GUEST, fd_steal(&c->fd), link, &limits, &relay_ops,
                             c, &c->pixels, &c->subject);
     if (!c->relay) {
-        client_destroy(c);
+        guest_client_destroy(c);
         return;
     }
     relay_start(c->relay);
@@ -197,13 +198,13 @@ static void client_connect(struct client *c)
     loop_timer_destroy(c->wait);
     c->wait = NULL;
     log_debug(&c->subject, "connected");
-    struct dial *dial =
-        dial_start(c->owner->loop, uplink_address(c->owner->uplink), false, dialled, c);
+    struct dial *dial = dial_start(c->owner->loop, uplink_address(c->owner->uplink), false,
+                                   guest_client_dialled, c);
     if (dial)
         c->dial = dial;
 }
 
-static void waited(void *user)
+static void guest_client_waited(void *user)
 {
     client_fail(user,
                 "the host cannot be reached: is wayvsock-host running, and does it know this VM?");
@@ -243,12 +244,12 @@ void clients_accept(struct clients *owner, int fd)
 {
     pid_t pid;
     if (!allowed(fd, &pid)) {
-        turn_away(fd, "wayvsock: this display belongs to another user");
+        guest_client_turn_away(fd, "wayvsock: this display belongs to another user");
         return;
     }
     if (owner->n >= CLIENTS_MAX) {
         log_warn(NULL, "refused a client: %u are connected", owner->n);
-        turn_away(fd, "wayvsock: too many clients");
+        guest_client_turn_away(fd, "wayvsock: too many clients");
         return;
     }
     struct client *c = calloc(1, sizeof(*c));
@@ -270,7 +271,7 @@ void clients_accept(struct clients *owner, int fd)
         return;
     }
     uplink_hurry(owner->uplink);
-    c->wait = loop_timer_create(owner->loop, waited, c);
+    c->wait = loop_timer_create(owner->loop, guest_client_waited, c);
     if (c->wait)
         loop_timer_arm(c->wait, WAIT_MS);
     else
@@ -280,7 +281,7 @@ void clients_accept(struct clients *owner, int fd)
 void clients_connect(struct clients *owner)
 {
     struct client *c, *after;
-    LIST_FOREACH_SAFE(c, &owner->all, entry, after) {
+    LIST_FOREACH_SAFE (c, &owner->all, entry, after) {
         if (c->wait)
             client_connect(c);
     }
@@ -289,7 +290,7 @@ void clients_connect(struct clients *owner)
 void clients_disconnect(struct clients *owner, const char *reason)
 {
     struct client *c, *after;
-    LIST_FOREACH_SAFE(c, &owner->all, entry, after) {
+    LIST_FOREACH_SAFE (c, &owner->all, entry, after) {
         if (c->relay)
             relay_fail(c->relay, LINK_ERROR_INTERNAL, 0, WL_DISPLAY_IMPLEMENTATION,
                        "the connection to the host was lost: %s", reason);
@@ -302,5 +303,5 @@ void clients_finish(struct clients *owner)
 {
     owner->changed = NULL;
     while (!LIST_EMPTY(&owner->all))
-        client_destroy(LIST_FIRST(&owner->all));
+        guest_client_destroy(LIST_FIRST(&owner->all));
 }

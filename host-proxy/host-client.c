@@ -33,7 +33,7 @@ struct client {
     struct dmabufs dmabufs;
 };
 
-static void client_destroy(struct client *c)
+static void host_client_destroy(struct client *c)
 {
     vm_leave(c->vm, &c->of_vm);
     imports_stop(&c->imports);
@@ -59,12 +59,12 @@ static struct dmabufs *dmabufs_of(const struct relay *r)
     return &c->dmabufs;
 }
 
-static enum relay_verdict create_pool(struct relay *r, struct wl_message *m)
+static enum relay_verdict host_client_create_pool(struct relay *r, struct wl_message *m)
 {
     return dmabufs_create_pool(dmabufs_of(r), r, m);
 }
 
-static enum relay_verdict create_buffer(struct relay *r, struct wl_message *m)
+static enum relay_verdict host_client_create_buffer(struct relay *r, struct wl_message *m)
 {
     const struct client *c = r->user;
     const struct memory_buffer *b = relay_data(r, m->args[0].u, &shm_buffer_type);
@@ -75,7 +75,7 @@ static enum relay_verdict create_buffer(struct relay *r, struct wl_message *m)
     return dmabufs_create_buffer(dmabufs_of(r), c->vm->trials, r, m);
 }
 
-static enum relay_verdict destroy_pool(struct relay *r, struct wl_message *m)
+static enum relay_verdict host_client_destroy_pool(struct relay *r, struct wl_message *m)
 {
     return dmabufs_destroy_pool(dmabufs_of(r), r, m);
 }
@@ -102,10 +102,10 @@ POLICY(set_selection)
 POLICY(start_drag)
 
 relay_hook *const host_hooks[_WL_HOOK_N] = {
-    [WL_HOOK_SHM_CREATE_POOL] = create_pool,
-    [WL_HOOK_POOL_CREATE_BUFFER] = create_buffer,
+    [WL_HOOK_SHM_CREATE_POOL] = host_client_create_pool,
+    [WL_HOOK_POOL_CREATE_BUFFER] = host_client_create_buffer,
     [WL_HOOK_POOL_RESIZE] = dmabufs_resize_pool,
-    [WL_HOOK_POOL_DESTROY] = destroy_pool,
+    [WL_HOOK_POOL_DESTROY] = host_client_destroy_pool,
     [WL_HOOK_DESTROY_REGISTRY] = destroy_registry,
     [WL_HOOK_NEW_TOPLEVEL] = new_toplevel,
     [WL_HOOK_SET_TITLE] = set_title,
@@ -152,13 +152,13 @@ static enum relay_verdict own_event(struct relay *r, const struct wl_message *m)
     return dmabufs_event(&c->dmabufs, r, m);
 }
 
-static uint32_t global(struct relay *r, const struct wl_iface *iface, uint32_t version)
+static uint32_t host_client_global(struct relay *r, const struct wl_iface *iface, uint32_t version)
 {
     const struct client *c = r->user;
     return allow_global(c->vm->config, iface->name) ? version : 0;
 }
 
-static bool charge(struct relay *r, uint64_t bytes)
+static bool host_client_charge(struct relay *r, uint64_t bytes)
 {
     const struct client *c = r->user;
     return vm_charge(c->vm, bytes);
@@ -237,7 +237,7 @@ static void imports_copied_back(void *user)
     relay_wait_over(c->relay);
 }
 
-static void import_released(void *user, uint32_t id)
+static void host_client_import_released(void *user, uint32_t id)
 {
     const struct client *c = user;
     gpu_memory_released(&c->relay->carrier.gpu, id);
@@ -251,12 +251,12 @@ static void imports_failed(void *user, const struct refusal *why)
 
 static const struct imports_ops imports_ops = {.idle = imports_idle,
                                                .copied_back = imports_copied_back,
-                                               .released = import_released,
+                                               .released = host_client_import_released,
                                                .failed = imports_failed};
 
-static void ended(struct relay *r)
+static void host_client_ended(struct relay *r)
 {
-    client_destroy(r->user);
+    host_client_destroy(r->user);
 }
 
 static const struct gpu_memory_ops gpu_ops = {
@@ -269,12 +269,12 @@ static const struct gpu_memory_ops gpu_ops = {
 
 static const struct relay_ops relay_ops = {
     .hooks = host_hooks,
-    .global = global,
+    .global = host_client_global,
     .hidden = hidden,
     .keep_id = keep_id,
     .own_event = own_event,
-    .charge = charge,
-    .ended = ended,
+    .charge = host_client_charge,
+    .ended = host_client_ended,
     .gpu = &gpu_ops,
     .copy_back = copy_back,
 };
@@ -290,7 +290,7 @@ static void client_disconnect(struct vm_client *client, const char *reason)
 
 static void client_end(struct vm_client *client)
 {
-    client_destroy((struct client *)client);
+    host_client_destroy((struct client *)client);
 }
 
 static uint64_t client_cost(const struct vm_client *client)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* carrier: owns the state of a connection; move_to() is the only one that changes it. Either end
- * may end first: an END frame says that one local side is closed, streams go on until they are done
- * (a clipboard transfer outlives the application that started it), then the host closes the link.
+/* carrier: owns the state of a connection; carrier_move_to() is the only one that changes it.
+ * Either end may end first: an END frame says that one local side is closed, streams go on until
+ * they are done (a clipboard transfer outlives the application that started it), then the host
+ * closes the link.
  *
  * Back-pressure: the guest does not read its application while the link has much to send; the host
  * does not read the link while the compositor takes nothing. The compositor is always read. */
@@ -44,7 +45,7 @@ const char *carrier_state_name(enum carrier_state state)
     return states[state].name;
 }
 
-static void move_to(struct carrier *c, enum carrier_state next)
+static void carrier_move_to(struct carrier *c, enum carrier_state next)
 {
     assert(states[c->state].next & 1u << next);
     c->state = next;
@@ -69,11 +70,11 @@ static bool peer_has_ended(const struct carrier *c)
 /* --- the end --- */
 
 /* Everything is over: the user destroys us when the current callback has returned. */
-static void finish(struct carrier *c)
+static void carrier_over(struct carrier *c)
 {
     if (c->state == CARRIER_FINISHED)
         return;
-    move_to(c, CARRIER_FINISHED);
+    carrier_move_to(c, CARRIER_FINISHED);
     link_stop(c->ends.link);
     local_socket_pause(&c->ends.local, true);
     loop_timer_disarm(c->timer);
@@ -87,23 +88,23 @@ static void finish(struct carrier *c)
     loop_later(c->ends.loop, &c->settle_job);
 }
 
-static void expired(void *user)
+static void carrier_expired(void *user)
 {
-    finish(user);
+    carrier_over(user);
 }
 
-static void arm(struct carrier *c, uint64_t ms)
+static void carrier_arm(struct carrier *c, uint64_t ms)
 {
     if (!c->timer)
-        c->timer = loop_timer_create(c->ends.loop, expired, c);
+        c->timer = loop_timer_create(c->ends.loop, carrier_expired, c);
     if (c->timer)
         loop_timer_arm(c->timer, ms);
     else
-        finish(c);
+        carrier_over(c);
 }
 
 /* The local end is gone, or has been told all: the other proxy hears of it, unless it knows. */
-static void close_local(struct carrier *c)
+static void carrier_close_local(struct carrier *c)
 {
     uint8_t frame[LINK_HEADER_SIZE];
     local_socket_finish(&c->ends.local);
@@ -111,7 +112,7 @@ static void close_local(struct carrier *c)
     link_pause(c->ends.link, false); /* it need not wait for this side any more */
     if (c->state != CARRIER_OPEN && c->state != CARRIER_PEER_ENDED)
         return;
-    move_to(c, c->state == CARRIER_OPEN ? CARRIER_LOCAL_ENDED : CARRIER_DRAINING);
+    carrier_move_to(c, c->state == CARRIER_OPEN ? CARRIER_LOCAL_ENDED : CARRIER_DRAINING);
     sendq_copy(&c->ends.link->out, frame, link_header_encode(frame, LINK_END, 0));
 }
 
@@ -123,27 +124,27 @@ static bool is_looked_into(const struct carrier *c)
 }
 
 /* After a failure: whether the last words are out. */
-static void settle_failure(struct carrier *c)
+static void carrier_settle_failure(struct carrier *c)
 {
     link_flush(c->ends.link);
     if (ends_has_local(&c->ends) &&
         (local_socket_flush(&c->ends.local) < 0 || !sendq_size(&c->ends.local.out)))
-        close_local(c);
+        carrier_close_local(c);
     if (sendq_size(&c->ends.link->out))
         return;
     if (is_looked_into(c)) {
         if (c->state == CARRIER_RELEASING)
             return;
-        move_to(c, CARRIER_RELEASING);
+        carrier_move_to(c, CARRIER_RELEASING);
         link_await_end(c->ends.link);
-        arm(c, CLOSING_MS);
+        carrier_arm(c, CLOSING_MS);
     } else if (!ends_has_local(&c->ends)) {
-        finish(c);
+        carrier_over(c);
     }
 }
 
 /* Moves on whatever can move on after something ended or a queue went out. */
-static void settle(void *user)
+static void carrier_settle(void *user)
 {
     struct carrier *c = user;
     if (c->state == CARRIER_FINISHED) {
@@ -151,73 +152,73 @@ static void settle(void *user)
         return;
     }
     if (has_failed(c)) {
-        settle_failure(c);
+        carrier_settle_failure(c);
         return;
     }
     if (c->state == CARRIER_PEER_ENDED && !sendq_size(&c->ends.local.out))
-        close_local(c);
+        carrier_close_local(c);
     if (!ends_has_local(&c->ends))
         link_flush(c->ends.link);
     if (c->state != CARRIER_DRAINING || c->vfds.streams_n || sendq_size(&c->ends.link->out))
         return;
     if (c->ends.side == CARRIER_HOST) {
-        finish(c);
+        carrier_over(c);
         return;
     }
-    move_to(c, CARRIER_AWAITING_PEER);
+    carrier_move_to(c, CARRIER_AWAITING_PEER);
     if (!c->timer)
-        arm(c, CLOSING_MS);
+        carrier_arm(c, CLOSING_MS);
 }
 
-static void settle_later(struct carrier *c)
+static void carrier_settle_later(struct carrier *c)
 {
     loop_later(c->ends.loop, &c->settle_job);
 }
 
 /* Nothing more comes in; the queues have a little time to go out. */
-static void end(struct carrier *c)
+static void carrier_fail(struct carrier *c)
 {
-    move_to(c, CARRIER_FAILING);
+    carrier_move_to(c, CARRIER_FAILING);
     link_stop(c->ends.link);
     if (ends_has_local(&c->ends)) {
         local_socket_pause(&c->ends.local, true);
         if (c->ends.side == CARRIER_HOST)
-            close_local(c); /* the compositor need not wait */
+            carrier_close_local(c); /* the compositor need not wait */
     }
-    arm(c, ENDING_MS);
-    settle_later(c);
+    carrier_arm(c, ENDING_MS);
+    carrier_settle_later(c);
 }
 
-static void tell(struct carrier *c, const struct carrier_error *error)
+static void carrier_tell(struct carrier *c, const struct carrier_error *error)
 {
     if (c->ends.side == CARRIER_GUEST && ends_has_local(&c->ends) && c->ops->tell)
         c->ops->tell(c->user, error);
 }
 
 /* The same in our own name. */
-static void tell_of_ours(struct carrier *c, const struct carrier_error *error)
+static void carrier_tell_of_ours(struct carrier *c, const struct carrier_error *error)
 {
     char text[600];
     struct carrier_error ours = *error;
     snprintf(text, sizeof(text), "wayvsock: %s", error->text);
     ours.text = text;
-    tell(c, &ours);
+    carrier_tell(c, &ours);
 }
 
-static struct carrier *of(struct ends *ends)
+static struct carrier *carrier_of(struct ends *ends)
 {
     return (struct carrier *)ends; /* its first member */
 }
 
-static void fail(struct ends *ends, const struct carrier_error *error)
+static void carrier_ends_fail(struct ends *ends, const struct carrier_error *error)
 {
-    struct carrier *c = of(ends);
+    struct carrier *c = carrier_of(ends);
     if (carrier_is_over(c))
         return;
     log_warn(ends->subject, "%s", error->text);
     link_queue(ends->link, link_error_encode, error->kind, error->object, error->code, error->text);
-    tell_of_ours(c, error);
-    end(c);
+    carrier_tell_of_ours(c, error);
+    carrier_fail(c);
 }
 
 /* The other proxy ended the connection: a client learns why. */
@@ -227,29 +228,29 @@ static void ended_by_peer(struct carrier *c, const struct link_error_frame *erro
     snprintf(text, sizeof(text), "%.*s", (int)error->text_size, error->text);
     log_info(c->ends.subject, "ended by the %s: %s",
              c->ends.side == CARRIER_GUEST ? "host" : "guest", text);
-    tell(c, &(struct carrier_error){.kind = error->code,
-                                    .object = error->object,
-                                    .code = error->wl_code,
-                                    .text = text,
-                                    .by_peer = true});
-    end(c);
+    carrier_tell(c, &(struct carrier_error){.kind = error->code,
+                                            .object = error->object,
+                                            .code = error->wl_code,
+                                            .text = text,
+                                            .by_peer = true});
+    carrier_fail(c);
 }
 
 /* --- what waits to go out --- */
 
-static void out_of_memory(struct carrier *c)
+static void carrier_out_of_memory(struct carrier *c)
 {
     ends_failf(&c->ends, LINK_ERROR_INTERNAL, "out of memory");
 }
 
-static void flush_local(struct carrier *c)
+static void carrier_flush_local(struct carrier *c)
 {
     struct ends *e = &c->ends;
     if (!ends_has_local(e))
         return;
     if (local_socket_flush(&e->local) < 0) {
-        close_local(c);
-        settle_later(c);
+        carrier_close_local(c);
+        carrier_settle_later(c);
         return;
     }
     uint64_t size = sendq_size(&e->local.out);
@@ -259,7 +260,7 @@ static void flush_local(struct carrier *c)
         ends_failf(e, LINK_ERROR_LIMIT, "the %s does not read: more than %llu bytes wait for it",
                    c->ops->local[e->side], (unsigned long long)e->limits.queue);
     if ((peer_has_ended(c) || has_failed(c)) && !size)
-        settle_later(c);
+        carrier_settle_later(c);
 }
 
 /* Whether more waits for the other proxy than may. A guest's application is not read while much
@@ -279,16 +280,17 @@ static bool local_has_to_wait(const struct ends *e)
            (e->side == CARRIER_GUEST && e->link->high);
 }
 
-static void flush_link(struct carrier *c)
+static void carrier_flush_link(struct carrier *c)
 {
     struct ends *e = &c->ends;
     link_flush(e->link);
     if (e->link->out.failed && !e->link->broken)
-        out_of_memory(c);
+        carrier_out_of_memory(c);
     if (carrier_is_over(c))
         return;
     if (e->link->broken && !c->timer)
-        arm(c, ENDING_MS); /* its end is about to be read, unless the other direction goes on */
+        carrier_arm(
+            c, ENDING_MS); /* its end is about to be read, unless the other direction goes on */
     if (ends_has_local(e))
         local_socket_pause(&e->local, local_has_to_wait(e));
     if (too_much(e))
@@ -308,7 +310,7 @@ bool carrier_has_room(struct carrier *c)
 /* --- the local side --- */
 
 /* What is at @bytes, and what follows from it, as far as the link's queue has room. */
-static void local_part(struct carrier *c, const uint8_t *bytes, size_t size)
+static void carrier_local_part(struct carrier *c, const uint8_t *bytes, size_t size)
 {
     struct ends *e = &c->ends;
     if (e->hold == CARRIER_HOLD_QUEUE)
@@ -316,29 +318,29 @@ static void local_part(struct carrier *c, const uint8_t *bytes, size_t size)
     size_t left = c->ops->from_local(c->user, bytes, size);
     if (ends_has_local(e) && left && !(carrier_is_over(c) && e->side == CARRIER_HOST) &&
         local_socket_keep(&e->local, bytes + size - left, left) < 0)
-        out_of_memory(c);
-    flush_link(c);
+        carrier_out_of_memory(c);
+    carrier_flush_link(c);
 }
 
-static void local_batch(struct carrier *c, const uint8_t *bytes, size_t size)
+static void carrier_local_batch(struct carrier *c, const uint8_t *bytes, size_t size)
 {
     struct ends *e = &c->ends;
-    local_part(c, bytes, size);
+    carrier_local_part(c, bytes, size);
     while (e->hold == CARRIER_HOLD_QUEUE && !carrier_is_over(c) && ends_has_local(e) &&
            !e->link->high) {
         size = local_socket_kept(&e->local, &bytes);
-        local_part(c, bytes, size);
+        carrier_local_part(c, bytes, size);
     }
     if (ends_has_local(e) && sendq_size(&e->local.out))
-        flush_local(c);
+        carrier_flush_local(c);
 }
 
-static void local_ready(void *user, unsigned events)
+static void carrier_local_ready(void *user, unsigned events)
 {
     struct carrier *c = user;
     struct ends *e = &c->ends;
     if (events & LOOP_WRITE && sendq_size(&e->local.out)) {
-        flush_local(c);
+        carrier_flush_local(c);
         if (!ends_has_local(e))
             return;
     }
@@ -347,7 +349,7 @@ static void local_ready(void *user, unsigned events)
     const uint8_t *bytes;
     ssize_t n = local_socket_receive(&e->local, &bytes);
     if (n > 0) {
-        local_batch(c, bytes, (size_t)n);
+        carrier_local_batch(c, bytes, (size_t)n);
     } else if (n == -EMFILE || n == -EOVERFLOW) {
         enum link_error kind = e->side == CARRIER_HOST ? LINK_ERROR_COMPOSITOR : LINK_ERROR_LIMIT;
         ends_failf(e, kind,
@@ -356,36 +358,36 @@ static void local_ready(void *user, unsigned events)
     } else if (n != -EAGAIN) {
         if (e->side == CARRIER_HOST && !peer_has_ended(c))
             log_info(e->subject, "the %s closed the connection", c->ops->local[e->side]);
-        close_local(c);
-        settle(c);
+        carrier_close_local(c);
+        carrier_settle(c);
     }
 }
 
 /* What the first message waited for is there. */
-static void resume_local(struct carrier *c)
+static void carrier_resume_local(struct carrier *c)
 {
     const uint8_t *bytes;
     if (carrier_is_over(c) || !ends_has_local(&c->ends))
         return;
     size_t n = local_socket_kept(&c->ends.local, &bytes);
-    local_batch(c, bytes, n);
+    carrier_local_batch(c, bytes, n);
 }
 
-static void resumed(struct ends *ends)
+static void carrier_ends_resumed(struct ends *ends)
 {
-    resume_local(of(ends));
+    carrier_resume_local(carrier_of(ends));
 }
 
-static void resume_crowded(void *user)
+static void carrier_resume_crowded(void *user)
 {
     struct carrier *c = user;
     if (c->ends.hold == CARRIER_HOLD_QUEUE)
-        resume_local(c);
+        carrier_resume_local(c);
 }
 
 /* --- the link --- */
 
-static int link_frame(void *user, enum link_type type, const uint8_t *payload, size_t size)
+static int carrier_link_frame(void *user, enum link_type type, const uint8_t *payload, size_t size)
 {
     struct carrier *c = user;
     struct link_error_frame error;
@@ -402,8 +404,8 @@ static int link_frame(void *user, enum link_type type, const uint8_t *payload, s
     case LINK_END:
         if (c->state != CARRIER_OPEN && c->state != CARRIER_LOCAL_ENDED)
             break;
-        move_to(c, c->state == CARRIER_OPEN ? CARRIER_PEER_ENDED : CARRIER_DRAINING);
-        settle_later(c);
+        carrier_move_to(c, c->state == CARRIER_OPEN ? CARRIER_PEER_ENDED : CARRIER_DRAINING);
+        carrier_settle_later(c);
         return 0;
     case LINK_ERROR:
         e = link_error_decode(payload, size, &error);
@@ -425,8 +427,8 @@ static int link_frame(void *user, enum link_type type, const uint8_t *payload, s
                       link_type_name(type));
 }
 
-static int link_mem_write(void *user, const struct link_mem_write *write,
-                          struct memory **ret_memory)
+static int carrier_link_mem_write(void *user, const struct link_mem_write *write,
+                                  struct memory **ret_memory)
 {
     struct carrier *c = user;
     if (!ends_has_local(&c->ends)) /* nobody is left to see it */
@@ -435,31 +437,32 @@ static int link_mem_write(void *user, const struct link_mem_write *write,
     return e == -ENOENT ? vfd_memory_write(&c->vfds, write, ret_memory) : e;
 }
 
-static int link_stream_data(void *user, uint32_t id, size_t size, struct link_sink **ret_sink)
+static int carrier_link_stream_data(void *user, uint32_t id, size_t size,
+                                    struct link_sink **ret_sink)
 {
     struct carrier *c = user;
     return vfd_stream_data(&c->vfds, id, size, ret_sink);
 }
 
-static bool link_may_go_on(void *user, enum link_type type)
+static bool carrier_link_may_go_on(void *user, enum link_type type)
 {
     const struct carrier *c = user;
     const struct gpu_memory *gpu = &c->gpu;
     return !gpu->ops || !gpu->ops->may_go_on || gpu->ops->may_go_on(gpu->user, type);
 }
 
-static void link_batch_end(void *user)
+static void carrier_link_batch_end(void *user)
 {
     struct carrier *c = user;
     if (c->state == CARRIER_FINISHED)
         return;
     if (ends_has_local(&c->ends) && sendq_size(&c->ends.local.out))
-        flush_local(c);
+        carrier_flush_local(c);
     if (sendq_size(&c->ends.link->out))
-        flush_link(c);
+        carrier_flush_link(c);
 }
 
-static void link_drained(void *user)
+static void carrier_link_drained(void *user)
 {
     struct carrier *c = user;
     struct ends *e = &c->ends;
@@ -470,10 +473,10 @@ static void link_drained(void *user)
         e->hold != CARRIER_HOLD_FILE && e->hold != CARRIER_HOLD_USER)
         local_socket_pause(&e->local, false);
     if (has_failed(c) || !ends_has_local(e))
-        settle_later(c);
+        carrier_settle_later(c);
 }
 
-static void link_fault(void *user, uint32_t tag)
+static void carrier_link_fault(void *user, uint32_t tag)
 {
     struct carrier *c = user;
     struct carrier_error error = c->ops->truncated;
@@ -481,7 +484,7 @@ static void link_fault(void *user, uint32_t tag)
     ends_fail(&c->ends, &error);
 }
 
-static void link_closed(void *user, int reason, unsigned type)
+static void carrier_link_closed(void *user, int reason, unsigned type)
 {
     struct carrier *c = user;
     struct ends *e = &c->ends;
@@ -495,61 +498,62 @@ static void link_closed(void *user, int reason, unsigned type)
         log_warn(e->subject, "the other proxy sent a malformed %s frame: %s", link_type_name(type),
                  link_decode_error_name(reason));
     } else if (has_failed(c)) {
-        settle_later(c); /* the application may not have read why */
+        carrier_settle_later(c); /* the application may not have read why */
         return;
     } else if (c->state != CARRIER_DRAINING && c->state != CARRIER_AWAITING_PEER) {
         log_info(e->subject, "the connection to the %s was lost%s%s",
                  e->side == CARRIER_GUEST ? "host" : "guest", reason ? ": " : "",
                  reason ? strerror(-reason) : "");
     } else {
-        finish(c);
+        carrier_over(c);
         return;
     }
     if (!has_failed(c)) {
-        tell_of_ours(c, &lost);
+        carrier_tell_of_ours(c, &lost);
         if (ends_has_local(e))
             local_socket_flush(&e->local);
     }
-    finish(c);
+    carrier_over(c);
 }
 
 static const struct link_ops link_ops = {
-    .frame = link_frame,
-    .mem_write = link_mem_write,
-    .stream_data = link_stream_data,
-    .may_go_on = link_may_go_on,
-    .batch_end = link_batch_end,
-    .drained = link_drained,
-    .fault = link_fault,
-    .closed = link_closed,
+    .frame = carrier_link_frame,
+    .mem_write = carrier_link_mem_write,
+    .stream_data = carrier_link_stream_data,
+    .may_go_on = carrier_link_may_go_on,
+    .batch_end = carrier_link_batch_end,
+    .drained = carrier_link_drained,
+    .fault = carrier_link_fault,
+    .closed = carrier_link_closed,
 };
 
 /* --- life --- */
 
-static bool charge(struct ends *ends, uint64_t bytes)
+static bool carrier_ends_charge(struct ends *ends, uint64_t bytes)
 {
-    const struct carrier *c = of(ends);
+    const struct carrier *c = carrier_of(ends);
     return !c->ops->charge || c->ops->charge(c->user, bytes);
 }
 
-static bool writable(struct ends *ends, const struct memory *memory, uint64_t offset, uint64_t end)
+static bool carrier_ends_writable(struct ends *ends, const struct memory *memory, uint64_t offset,
+                                  uint64_t end)
 {
-    const struct carrier *c = of(ends);
+    const struct carrier *c = carrier_of(ends);
     return c->ops->writable && c->ops->writable(c->user, memory, offset, end);
 }
 
-static void settle_ends(struct ends *ends)
+static void carrier_ends_settle(struct ends *ends)
 {
-    struct carrier *c = of(ends);
+    struct carrier *c = carrier_of(ends);
     if (!ends_has_local(ends))
-        settle_later(c);
+        carrier_settle_later(c);
 }
 
-static const struct ends_ops ends_ops = {.fail = fail,
-                                         .charge = charge,
-                                         .writable = writable,
-                                         .resumed = resumed,
-                                         .settle = settle_ends};
+static const struct ends_ops ends_ops = {.fail = carrier_ends_fail,
+                                         .charge = carrier_ends_charge,
+                                         .writable = carrier_ends_writable,
+                                         .resumed = carrier_ends_resumed,
+                                         .settle = carrier_ends_settle};
 
 int carrier_init(struct carrier *c, struct loop *loop, enum carrier_side side, int local_fd,
                  struct link *link, const struct carrier_limits *limits,
@@ -564,11 +568,11 @@ int carrier_init(struct carrier *c, struct loop *loop, enum carrier_side side, i
                             .limits = *limits};
     c->ops = ops;
     c->user = user;
-    c->settle_job = (struct loop_job){.run = settle, .user = c};
-    c->resume_job = (struct loop_job){.run = resume_crowded, .user = c};
+    c->settle_job = (struct loop_job){.run = carrier_settle, .user = c};
+    c->resume_job = (struct loop_job){.run = carrier_resume_crowded, .user = c};
     vfds_init(&c->vfds, &c->ends);
     c->gpu = (struct gpu_memory){.vfds = &c->vfds, .next = 1};
-    int e = local_socket_init(&c->ends.local, loop, local_fd, local_ready, c);
+    int e = local_socket_init(&c->ends.local, loop, local_fd, carrier_local_ready, c);
     if (e < 0) {
         link_stop(link); /* we may be in one of its callbacks */
         link_destroy_later(link);
@@ -580,7 +584,7 @@ int carrier_init(struct carrier *c, struct loop *loop, enum carrier_side side, i
 
 void carrier_start(struct carrier *c)
 {
-    local_ready(c, LOOP_READ);
+    carrier_local_ready(c, LOOP_READ);
     link_flush(c->ends.link);
 }
 
@@ -591,7 +595,7 @@ void carrier_stop(struct carrier *c)
     loop_timer_destroy(c->timer);
     c->timer = NULL;
     if (c->state != CARRIER_FINISHED)
-        move_to(c, CARRIER_FINISHED);
+        carrier_move_to(c, CARRIER_FINISHED);
 }
 
 void carrier_finish(struct carrier *c)

@@ -97,7 +97,7 @@ static int find_target(const struct gpu_memory *g, const struct link_mem_copy *c
 }
 
 /* guest: the host says that what it wrote is in a resource of ours. */
-static int copied_back(struct gpu_memory *g, const struct link_mem_copy *copy)
+static int gpu_memory_copied_back(struct gpu_memory *g, const struct link_mem_copy *copy)
 {
     struct memory *m;
     uint64_t end;
@@ -112,7 +112,7 @@ static int copied_back(struct gpu_memory *g, const struct link_mem_copy *copy)
     return g->ops->copied_back(g->user, m, copy);
 }
 
-static int copy_rows(struct gpu_memory *g, const struct link_mem_copy *copy)
+static int gpu_memory_copy_rows(struct gpu_memory *g, const struct link_mem_copy *copy)
 {
     struct ends *ends = g->vfds->ends;
     uint64_t end, size = (uint64_t)copy->to.row * copy->to.rows;
@@ -172,9 +172,9 @@ int gpu_memory_frame(struct gpu_memory *g, enum link_type type, const uint8_t *p
     case LINK_MEM_COPY:
         e = link_mem_copy_decode(payload, size, &copy);
         if (e == LINK_OK && ends->side == CARRIER_GUEST)
-            return copied_back(g, &copy);
+            return gpu_memory_copied_back(g, &copy);
         if (e == LINK_OK)
-            return quiet ? 0 : copy_rows(g, &copy);
+            return quiet ? 0 : gpu_memory_copy_rows(g, &copy);
         break;
     case LINK_MEM_IMPORT:
         e = link_mem_import_decode(payload, size, &memory);

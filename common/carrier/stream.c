@@ -87,7 +87,7 @@ static int with_thread(struct waiters *waiters, int fd, bool out)
 
 /* Makes a descriptor that others hold too usable without blocking and without touching its flags.
  */
-static int usable(struct waiters *waiters, int fd, bool out, bool *ret_pipe)
+static int stream_usable(struct waiters *waiters, int fd, bool out, bool *ret_pipe)
 {
     struct fd_info info;
     int r = fd_inspect(fd, &info);
@@ -109,9 +109,9 @@ static int usable(struct waiters *waiters, int fd, bool out, bool *ret_pipe)
     return with_thread(waiters, fd, out);
 }
 
-static void io_ready(void *user, unsigned events);
+static void stream_ready(void *user, unsigned events);
 
-static void watch(struct stream *s)
+static void stream_watch(struct stream *s)
 {
     unsigned events = 0;
     if (s->fd < 0)
@@ -131,7 +131,7 @@ static void spill_close(struct stream *s)
     s->spill_n = 0;
 }
 
-static void end(struct stream *s)
+static void stream_finish_end(struct stream *s)
 {
     s->over = true;
     if (s->in_queue)
@@ -142,9 +142,9 @@ static void end(struct stream *s)
     s->ended(s->user, s);
 }
 
-static void feed(struct link_sink *sink, const uint8_t *bytes, size_t size);
+static void stream_feed(struct link_sink *sink, const uint8_t *bytes, size_t size);
 static ssize_t splice_in(struct link_sink *sink, int socket, uint64_t size);
-static void destroy(void *stream);
+static void stream_destroy_job(void *stream);
 
 struct stream *stream_create(struct loop *loop, struct link *link, uint32_t id, int fd, bool out,
                              struct waiters *waiters,
@@ -159,12 +159,12 @@ struct stream *stream_create(struct loop *loop, struct link *link, uint32_t id, 
     s->pipe = true;
     s->spill[0] = s->spill[1] = -1;
     if (waiters)
-        fd = usable(waiters, fd, out, &s->pipe);
+        fd = stream_usable(waiters, fd, out, &s->pipe);
     else
         fcntl(fd, F_SETPIPE_SZ, PIPE_SIZE); /* best effort: fewer wake-ups */
     s->loop = loop;
-    s->destroy_job = (struct loop_job){.run = destroy, .user = s};
-    s->sink = (struct link_sink){feed, splice_in};
+    s->destroy_job = (struct loop_job){.run = stream_destroy_job, .user = s};
+    s->sink = (struct link_sink){stream_feed, splice_in};
     s->id = id;
     s->fd = fd < 0 ? -1 : fd;
     s->out = out;
@@ -173,7 +173,7 @@ struct stream *stream_create(struct loop *loop, struct link *link, uint32_t id, 
     s->ended = ended;
     s->user = user;
     if (fd >= 0)
-        s->io = loop_io_create(loop, fd, 0, io_ready, s);
+        s->io = loop_io_create(loop, fd, 0, stream_ready, s);
     if (!s->io) {
         int error = fd < 0 ? -fd : ENOMEM;
         fd_close(s->fd);
@@ -181,7 +181,7 @@ struct stream *stream_create(struct loop *loop, struct link *link, uint32_t id, 
         errno = error;
         return NULL;
     }
-    watch(s);
+    stream_watch(s);
     return s;
 }
 
@@ -199,7 +199,7 @@ void stream_destroy(struct stream *s)
     free(s);
 }
 
-static void destroy(void *stream)
+static void stream_destroy_job(void *stream)
 {
     stream_destroy(stream);
 }
@@ -216,7 +216,7 @@ static void reader_left(struct stream *s)
         link_queue(s->link, link_id_encode, LINK_VFD_CLOSE, s->id);
     s->buffer_n = 0;
     spill_close(s);
-    end(s);
+    stream_finish_end(s);
 }
 
 static void give_credit(struct stream *s, size_t size)
@@ -231,7 +231,7 @@ static void give_credit(struct stream *s, size_t size)
 }
 
 /* Returns bytes written, 0 when the descriptor is full, negative when nobody reads it any more. */
-static ssize_t put(struct stream *s, const uint8_t *bytes, size_t size)
+static ssize_t stream_put(struct stream *s, const uint8_t *bytes, size_t size)
 {
     for (;;) {
         ssize_t n = s->pipe ? write(s->fd, bytes, size)
@@ -245,11 +245,11 @@ static ssize_t put(struct stream *s, const uint8_t *bytes, size_t size)
     }
 }
 
-static void feed(struct link_sink *sink, const uint8_t *bytes, size_t size)
+static void stream_feed(struct link_sink *sink, const uint8_t *bytes, size_t size)
 {
     struct stream *s = (struct stream *)sink;
     while (size && !s->over && !s->buffer_n && !s->spill_n) {
-        ssize_t n = put(s, bytes, size);
+        ssize_t n = stream_put(s, bytes, size);
         if (n < 0) {
             reader_left(s);
             return;
@@ -280,7 +280,7 @@ static void feed(struct link_sink *sink, const uint8_t *bytes, size_t size)
     }
     memcpy(s->buffer + s->buffer_first + s->buffer_n, bytes, size);
     s->buffer_n += size;
-    watch(s);
+    stream_watch(s);
 }
 
 /* Whether there are bytes in @socket: when splice() found nothing to do, it is the pipe that is
@@ -293,7 +293,7 @@ static bool socket_waits(int socket)
 
 /* The link must not wait for a slow reader, and its bytes need not be copied for that: a second
  * pipe takes them. */
-static ssize_t spill(struct stream *s, int socket, uint64_t size)
+static ssize_t stream_spill(struct stream *s, int socket, uint64_t size)
 {
     if (s->spill[0] < 0) {
         if (pipe2(s->spill, O_CLOEXEC | O_NONBLOCK) < 0) {
@@ -306,7 +306,7 @@ static ssize_t spill(struct stream *s, int socket, uint64_t size)
     ssize_t n = splice(socket, NULL, s->spill[1], NULL, size, SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
     if (n > 0) {
         s->spill_n += (size_t)n;
-        watch(s);
+        stream_watch(s);
         return n;
     }
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
@@ -320,14 +320,14 @@ static ssize_t splice_in(struct link_sink *sink, int socket, uint64_t size)
     if (s->over || !s->pipe || s->buffer_n)
         return -ENOTSUP;
     if (s->spill_n)
-        return spill(s, socket, size);
+        return stream_spill(s, socket, size);
     ssize_t n = splice(socket, NULL, s->fd, NULL, size, SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
     if (n > 0) {
         give_credit(s, (size_t)n);
         return n;
     }
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
-        return socket_waits(socket) ? spill(s, socket, size) : -EAGAIN;
+        return socket_waits(socket) ? stream_spill(s, socket, size) : -EAGAIN;
     return n == 0 ? 0 : -ENOTSUP; /* reading and feeding shows the error */
 }
 
@@ -343,10 +343,10 @@ void stream_end(struct stream *s)
 {
     s->peer_done = true;
     if (!s->buffer_n && !s->spill_n && !s->over)
-        end(s);
+        stream_finish_end(s);
 }
 
-static void drain(struct stream *s)
+static void stream_drain(struct stream *s)
 {
     while (s->spill_n) {
         ssize_t n =
@@ -364,7 +364,7 @@ static void drain(struct stream *s)
     }
     spill_close(s);
     while (s->buffer_n) {
-        ssize_t n = put(s, s->buffer + s->buffer_first, s->buffer_n);
+        ssize_t n = stream_put(s, s->buffer + s->buffer_first, s->buffer_n);
         if (n < 0) {
             reader_left(s);
             return;
@@ -379,12 +379,12 @@ static void drain(struct stream *s)
     s->buffer = NULL;
     s->buffer_first = s->buffer_room = 0;
     if (s->peer_done)
-        end(s);
+        stream_finish_end(s);
 }
 
 /* out: one chunk from the descriptor into the link's queue. Returns false when there is nothing to
  * send now. */
-static bool take(struct stream *s)
+static bool stream_take(struct stream *s)
 {
     int waiting = 0;
     if (s->pipe && ioctl(s->fd, FIONREAD, &waiting) == 0 && waiting > 0) {
@@ -412,28 +412,28 @@ static bool take(struct stream *s)
     if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
         return false;
     link_queue(s->link, link_id_encode, LINK_STREAM_END, s->id);
-    end(s);
+    stream_finish_end(s);
     return false;
 }
 
-static void pump(struct stream *s)
+static void stream_pump(struct stream *s)
 {
     for (int i = 0; i < 4 && !s->over && s->credit && !s->in_queue && !s->link->high; i++) {
-        if (!take(s))
+        if (!stream_take(s))
             break;
         link_flush(s->link);
     }
 }
 
-static void io_ready(void *user, unsigned events)
+static void stream_ready(void *user, unsigned events)
 {
     struct stream *s = user;
     struct link *link = s->link;
     if (s->out) {
-        pump(s);
+        stream_pump(s);
     } else {
         if (events & LOOP_WRITE && (s->buffer_n || s->spill_n))
-            drain(s);
+            stream_drain(s);
         if (events & LOOP_READ && !s->over) {
             struct pollfd p = {.fd = s->fd};
             if (poll(&p, 1, 0) > 0 && p.revents & (POLLERR | POLLNVAL))
@@ -441,7 +441,7 @@ static void io_ready(void *user, unsigned events)
         }
     }
     if (!s->over)
-        watch(s);
+        stream_watch(s);
     link_flush(link);
 }
 
@@ -451,14 +451,14 @@ bool stream_add_credit(struct stream *s, uint32_t bytes)
         return false;
     s->credit += bytes;
     if (!s->over)
-        watch(s);
+        stream_watch(s);
     return true;
 }
 
 void stream_reader_gone(struct stream *s)
 {
     if (!s->over)
-        end(s);
+        stream_finish_end(s);
 }
 
 void stream_resume(struct stream *s)
@@ -466,8 +466,8 @@ void stream_resume(struct stream *s)
     if (!s->out || s->fd < 0)
         return;
     if (s->over) {
-        end(s); /* waited for its pipe's bytes to go out */
+        stream_finish_end(s); /* waited for its pipe's bytes to go out */
         return;
     }
-    watch(s);
+    stream_watch(s);
 }

@@ -15,7 +15,7 @@
 #include "common/carrier/ends.h"
 #include "common/carrier/file-reader.h"
 
-static int problem(struct vfd_offer *o, int kind, const char *text)
+static int file_problem(struct vfd_offer *o, int kind, const char *text)
 {
     snprintf(o->problem, sizeof(o->problem), "%s", text);
     return kind;
@@ -68,7 +68,7 @@ static void send_content(struct vfds *v, const void *bytes, int fd, uint64_t siz
     }
 }
 
-static void was_read(void *user, const void *bytes, size_t size, int error)
+static void file_was_read(void *user, const void *bytes, size_t size, int error)
 {
     struct vfds *v = user;
     v->file.job = NULL;
@@ -93,7 +93,7 @@ int vfd_file_send_content(struct vfds *v, struct vfd_offer *o)
         send_content(v, v->file.bytes, -1, v->file.size);
     free(v->file.bytes);
     v->file.bytes = NULL;
-    return e == 0 ? 0 : problem(o, VFD_UNFIT, strerror(-e));
+    return e == 0 ? 0 : file_problem(o, VFD_UNFIT, strerror(-e));
 }
 
 static int file_send(struct vfds *v, struct vfd_offer *o)
@@ -105,18 +105,18 @@ static int file_send(struct vfds *v, struct vfd_offer *o)
     }
     if (o->info.kind == FD_KIND_SHMEM) {
         if (o->info.size > LINK_FILE_MAX)
-            return problem(o, VFD_UNFIT, "the file is larger than 32 MiB");
+            return file_problem(o, VFD_UNFIT, "the file is larger than 32 MiB");
         if ((uint64_t)o->announced > o->info.size)
-            return problem(o, VFD_UNFIT, "the file is shorter than the message says");
+            return file_problem(o, VFD_UNFIT, "the file is shorter than the message says");
         send_content(v, NULL, fd, o->info.size);
         return 0;
     }
     struct waiters *waiters = vfds_waiters(v);
     if (!waiters)
-        return problem(o, VFD_SCARCE, strerror(ENOMEM));
-    v->file.job = file_read(v->ends->loop, waiters, fd_steal(&fd), LINK_FILE_MAX, was_read, v);
+        return file_problem(o, VFD_SCARCE, strerror(ENOMEM));
+    v->file.job = file_read(v->ends->loop, waiters, fd_steal(&fd), LINK_FILE_MAX, file_was_read, v);
     if (!v->file.job)
-        return problem(o, VFD_SCARCE, errno == EMFILE ? too_many_waiters : strerror(errno));
+        return file_problem(o, VFD_SCARCE, errno == EMFILE ? too_many_waiters : strerror(errno));
     v->file.state = VFD_FILE_READING;
     ends_hold(v->ends, CARRIER_HOLD_FILE);
     return VFD_WAIT;

@@ -12,12 +12,12 @@
 
 #include "common/carrier/ends.h"
 
-static void note_destroy(struct memory_note *note)
+static void vfd_note_destroy(struct memory_note *note)
 {
     free(note);
 }
 
-static const struct memory_note_type vfd_note = {"vfd", note_destroy};
+static const struct memory_note_type vfd_note = {"vfd", vfd_note_destroy};
 
 struct vfd_memory *vfd_memory(const struct memory *m)
 {
@@ -47,7 +47,7 @@ struct memory *vfd_memory_find(const struct vfds *v, uint32_t id)
 }
 
 /* Out of the list; whoever else refers to it keeps it. */
-static void forget(struct vfds *v, const struct vfd_memory *n)
+static void vfd_memory_forget(struct vfds *v, const struct vfd_memory *n)
 {
     for (struct vfd_memory **at = &v->memories; *at; at = &(*at)->next) {
         if (*at == n) {
@@ -62,7 +62,7 @@ static void forget(struct vfds *v, const struct vfd_memory *n)
 void vfd_memories_finish(struct vfds *v)
 {
     while (v->memories)
-        forget(v, v->memories);
+        vfd_memory_forget(v, v->memories);
 }
 
 uint64_t vfd_memories_cost(const struct vfds *v)
@@ -131,7 +131,7 @@ void vfd_memory_unuse(struct vfds *v, struct memory *m)
     struct vfd_memory *n = vfd_memory(m);
     if (--n->uses == 0 && v->ends->side == CARRIER_GUEST) {
         link_queue(v->ends->link, link_id_encode, LINK_VFD_CLOSE, n->id);
-        forget(v, n);
+        vfd_memory_forget(v, n);
     }
     memory_unref(m);
 }
@@ -235,7 +235,7 @@ static int memory_close(struct vfds *v, uint32_t id)
     struct memory *m = v->ends->side == CARRIER_HOST ? vfd_memory_find(v, id) : NULL;
     if (!m)
         return -ENOENT;
-    forget(v, vfd_memory(m));
+    vfd_memory_forget(v, vfd_memory(m));
     return 0;
 }
 

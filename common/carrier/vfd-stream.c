@@ -14,7 +14,7 @@
 #include "common/carrier/file-reader.h"
 #include "common/carrier/stream.h"
 
-static struct stream *find(const struct vfds *v, uint32_t id)
+static struct stream *vfd_stream_find(const struct vfds *v, uint32_t id)
 {
     for (size_t i = 0; i < v->streams_n; i++)
         if (v->streams[i]->id == id)
@@ -41,7 +41,7 @@ static void stream_ended(void *user, struct stream *s)
 }
 
 /* Takes @fd; see stream_create(). 0 or -errno. */
-static int add(struct vfds *v, uint32_t id, int fd, bool out, bool ours)
+static int vfd_stream_add(struct vfds *v, uint32_t id, int fd, bool out, bool ours)
 {
     if (array_room(&v->streams, &v->streams_room, v->streams_n + 1, SIZE_MAX) < 0) {
         fd_close(fd);
@@ -82,7 +82,7 @@ static int stream_send(struct vfds *v, struct vfd_offer *o)
                            .kind = LINK_VFD_STREAM,
                            .flags = writable ? LINK_VFD_SINK : LINK_VFD_SOURCE};
     link_queue(v->ends->link, link_vfd_encode, &vfd);
-    e = add(v, vfd.id, o->fd, !writable, false);
+    e = vfd_stream_add(v, vfd.id, o->fd, !writable, false);
     if (e == -EPIPE || e == -ENXIO) {
         /* Its reader left before it began: the writer at the other side finds that out. */
         link_queue(v->ends->link, link_id_encode, LINK_VFD_CLOSE, vfd.id);
@@ -110,7 +110,7 @@ static int stream_frame(struct vfds *v, const struct link_vfd *said)
     int ours = out ? ends[0] : ends[1];
     struct vfd vfd = {.kind = LINK_VFD_STREAM, .id = said->id, .fd = out ? ends[1] : ends[0]};
     fd_set_nonblock(ours);
-    e = add(v, said->id, ours, out, true);
+    e = vfd_stream_add(v, said->id, ours, out, true);
     if (e < 0) {
         vfd_release(&vfd);
         return ends_failf(v->ends, LINK_ERROR_INTERNAL, "no stream: %s", strerror(-e));
@@ -126,7 +126,7 @@ static int stream_take(struct vfds *v, struct vfd *vfd)
 
 static int stream_close(struct vfds *v, uint32_t id)
 {
-    struct stream *s = find(v, id);
+    struct stream *s = vfd_stream_find(v, id);
     if (!s)
         return -ENOENT;
     if (!s->out)
@@ -146,7 +146,7 @@ const struct vfd_kind vfd_kind_stream = {.name = "stream",
 
 static int credit_stream(struct vfds *v, const struct link_stream_credit *credit)
 {
-    struct stream *s = find(v, credit->id);
+    struct stream *s = vfd_stream_find(v, credit->id);
     if (!s)
         return vfds_was_made(v, credit->id)
                    ? 0
@@ -160,7 +160,7 @@ static int credit_stream(struct vfds *v, const struct link_stream_credit *credit
 
 static int end_stream(struct vfds *v, uint32_t id)
 {
-    struct stream *s = find(v, id);
+    struct stream *s = vfd_stream_find(v, id);
     if (!s)
         return vfds_was_made(v, id)
                    ? 0
@@ -186,7 +186,7 @@ int vfd_stream_frame(struct vfds *v, enum link_type type, const uint8_t *payload
 
 int vfd_stream_data(struct vfds *v, uint32_t id, size_t size, struct link_sink **ret_sink)
 {
-    struct stream *s = find(v, id);
+    struct stream *s = vfd_stream_find(v, id);
     if (!s)
         return vfds_was_made(v, id)
                    ? 0

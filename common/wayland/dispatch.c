@@ -34,8 +34,10 @@ static enum link_error blame(const struct relay *r, bool from_local)
     return LINK_ERROR_WAYLAND;
 }
 
-static enum relay_verdict bad(struct relay *r, bool from_local, const struct wl_message *m,
-                              const struct wl_iface *iface, uint32_t code, const char *what)
+static enum relay_verdict relay_bad_message(struct relay *r, bool from_local,
+                                            const struct wl_message *m,
+                                            const struct wl_iface *iface, uint32_t code,
+                                            const char *what)
 {
     const char *sender = (relay_side(r) == CARRIER_GUEST) == from_local ? "client" : "compositor";
     if (!iface)
@@ -79,8 +81,8 @@ static enum relay_verdict add_objects(struct relay *r, struct wl_message *m, boo
         uint32_t id = m->args[i].u, new_version = version;
         if (s[i] == 'N') {
             if (m->info->hook != WL_HOOK_REGISTRY_BIND)
-                return bad(r, from_local, m, iface, WL_DISPLAY_INVALID_METHOD,
-                           "an object of unnamed interface");
+                return relay_bad_message(r, from_local, m, iface, WL_DISPLAY_INVALID_METHOD,
+                                         "an object of unnamed interface");
             const struct relay_global *global = registry_bound(r, m);
             if (!global)
                 return RELAY_END;
@@ -91,13 +93,14 @@ static enum relay_verdict add_objects(struct relay *r, struct wl_message *m, boo
             continue;
         }
         if (!type)
-            return bad(r, from_local, m, iface, WL_DISPLAY_INVALID_METHOD,
-                       "an object of unknown interface");
+            return relay_bad_message(r, from_local, m, iface, WL_DISPLAY_INVALID_METHOD,
+                                     "an object of unknown interface");
         int e = wl_objects_add(&r->objects, event, id, type, new_version);
         if (e != WL_OBJECTS_OK)
-            return bad(r, from_local, m, iface,
-                       e == WL_OBJECTS_E_FULL ? WL_DISPLAY_NO_MEMORY : WL_DISPLAY_INVALID_OBJECT,
-                       wl_objects_error_name(e));
+            return relay_bad_message(r, from_local, m, iface,
+                                     e == WL_OBJECTS_E_FULL ? WL_DISPLAY_NO_MEMORY
+                                                            : WL_DISPLAY_INVALID_OBJECT,
+                                     wl_objects_error_name(e));
     }
     return RELAY_PASS;
 }
@@ -231,8 +234,9 @@ static enum relay_verdict pass_vfd(struct relay *r, struct wl_message *m,
 /* --- one message --- */
 
 /* The table's entry for @m, or NULL after relay_fail(). */
-static const struct wl_msg_info *look_up(struct relay *r, const struct wl_message *m, bool event,
-                                         bool from_local, const struct wl_object *object)
+static const struct wl_msg_info *relay_look_up(struct relay *r, const struct wl_message *m,
+                                               bool event, bool from_local,
+                                               const struct wl_object *object)
 {
     const struct wl_iface *iface = object->iface;
     unsigned n = event ? iface->n_events : iface->n_requests;
@@ -240,8 +244,8 @@ static const struct wl_msg_info *look_up(struct relay *r, const struct wl_messag
         m->opcode < n ? (event ? iface->events : iface->requests) + m->opcode : NULL;
     if (info && info->since <= object->version)
         return info;
-    bad(r, from_local, m, iface, WL_DISPLAY_INVALID_METHOD,
-        info ? "not in the bound version" : "unknown opcode");
+    relay_bad_message(r, from_local, m, iface, WL_DISPLAY_INVALID_METHOD,
+                      info ? "not in the bound version" : "unknown opcode");
     return NULL;
 }
 
@@ -255,8 +259,8 @@ static enum relay_verdict handle(struct relay *r, struct wl_message *m, bool eve
     enum relay_verdict v = RELAY_PASS;
     if (info->n_fds && !carried &&
         !(info->fd_rule == WL_FD_DMABUF && from_local && relay_side(r) == CARRIER_GUEST))
-        return bad(r, from_local, m, iface, WL_DISPLAY_IMPLEMENTATION,
-                   "its descriptor cannot be carried");
+        return relay_bad_message(r, from_local, m, iface, WL_DISPLAY_IMPLEMENTATION,
+                                 "its descriptor cannot be carried");
     if (carried && from_local && info->fd_rule == WL_FD_FILE) /* may have to wait */
         v = send_fd(r, m, iface);
     if (v == RELAY_PASS && info->creates)
@@ -290,8 +294,8 @@ static enum relay_verdict message(struct relay *r, struct wl_message *m, bool fr
     struct wl_object *object = wl_objects_get(&r->objects, m->object);
     m->info = NULL;
     if (!object || (object->zombie && !event))
-        return bad(r, from_local, m, NULL, 0,
-                   object ? "it is destroyed" : "there is no such object");
+        return relay_bad_message(r, from_local, m, NULL, 0,
+                                 object ? "it is destroyed" : "there is no such object");
     if (object->ours && event)
         return r->ops->own_event(r, m);
     const struct wl_iface *iface = object->iface;
@@ -301,7 +305,7 @@ static enum relay_verdict message(struct relay *r, struct wl_message *m, bool fr
         return carrier_is_over(&r->carrier) ? RELAY_END : RELAY_DROP;
     }
     uint32_t version = object->version;
-    const struct wl_msg_info *info = look_up(r, m, event, from_local, object);
+    const struct wl_msg_info *info = relay_look_up(r, m, event, from_local, object);
     if (!info)
         return RELAY_END;
     if (!info->variable && !info->creates && !info->n_fds && !info->hook && !info->destructor &&
@@ -309,7 +313,8 @@ static enum relay_verdict message(struct relay *r, struct wl_message *m, bool fr
         return RELAY_PASS;
     int e = wl_message_arguments(m, info);
     if (e != WL_MESSAGE_OK)
-        return bad(r, from_local, m, iface, WL_DISPLAY_INVALID_METHOD, wl_message_error_name(e));
+        return relay_bad_message(r, from_local, m, iface, WL_DISPLAY_INVALID_METHOD,
+                                 wl_message_error_name(e));
     if (r->ids.n && !from_local)
         wl_message_map_ids(m, id_for_application, &r->ids);
     return handle(r, m, event, from_local, iface, version);

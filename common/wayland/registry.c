@@ -11,7 +11,7 @@
 
 #define GLOBALS_MAX 4096
 
-static struct relay_global *find(struct relay *r, uint32_t name)
+static struct relay_global *registry_find_name(struct relay *r, uint32_t name)
 {
     for (size_t i = 0; i < r->globals_n; i++)
         if (r->globals[i].name == name)
@@ -19,7 +19,7 @@ static struct relay_global *find(struct relay *r, uint32_t name)
     return NULL;
 }
 
-static struct relay_global *add(struct relay *r, uint32_t name)
+static struct relay_global *registry_add(struct relay *r, uint32_t name)
 {
     /* Names that went away long ago make room first: a bind of theirs would be too late anyway. */
     for (size_t i = 0; r->globals_n >= GLOBALS_MAX && i < r->globals_n; i++)
@@ -58,9 +58,9 @@ static enum relay_verdict offer(struct relay *r, uint32_t registry, const char *
         return RELAY_PASS;
     if (!known) {
         uint32_t name = UINT32_MAX;
-        while (find(r, name))
+        while (registry_find_name(r, name))
             name--;
-        struct relay_global *global = add(r, name);
+        struct relay_global *global = registry_add(r, name);
         if (!global)
             return relay_out_of_memory(r);
         global->iface = iface;
@@ -90,9 +90,9 @@ enum relay_verdict registry_global(struct relay *r, struct wl_message *m)
     if (!version)
         return RELAY_DROP;
     struct relay_global *global =
-        find(r, m->args[0].u); /* each registry of the client hears of it */
+        registry_find_name(r, m->args[0].u); /* each registry of the client hears of it */
     if (!global)
-        global = add(r, m->args[0].u);
+        global = registry_add(r, m->args[0].u);
     if (!global)
         return RELAY_DROP;
     global->iface = iface;
@@ -109,7 +109,7 @@ enum relay_verdict registry_global(struct relay *r, struct wl_message *m)
 
 enum relay_verdict registry_global_remove(struct relay *r, struct wl_message *m)
 {
-    struct relay_global *global = find(r, m->args[0].u);
+    struct relay_global *global = registry_find_name(r, m->args[0].u);
     if (!global)
         return RELAY_DROP;
     global->removed = true; /* binds that crossed the removal are the compositor's to answer */
@@ -119,7 +119,7 @@ enum relay_verdict registry_global_remove(struct relay *r, struct wl_message *m)
 /* wl_registry.bind(name, interface, version, new id) */
 const struct relay_global *registry_bound(struct relay *r, const struct wl_message *m)
 {
-    const struct relay_global *global = find(r, m->args[0].u);
+    const struct relay_global *global = registry_find_name(r, m->args[0].u);
     const char *interface = m->args[1].n.interface;
     uint32_t version = m->args[1].n.version;
     if (!global)

@@ -11,30 +11,30 @@
 #include "common/wayland/shm-captures.h"
 #include "common/wayland/uncovered.h"
 
-static size_t from_local(void *user, const uint8_t *bytes, size_t size)
+static size_t relay_carrier_local(void *user, const uint8_t *bytes, size_t size)
 {
     return relay_from_local(user, bytes, size);
 }
 
-static int from_link(void *user, const uint8_t *payload, size_t size)
+static int relay_carrier_link(void *user, const uint8_t *payload, size_t size)
 {
     return relay_from_link(user, payload, size);
 }
 
-static bool charge(void *user, uint64_t bytes)
+static bool relay_charge(void *user, uint64_t bytes)
 {
     struct relay *r = user;
     return !r->ops->charge || r->ops->charge(r, bytes);
 }
 
-static bool writable(void *user, const struct memory *memory, uint64_t offset, uint64_t end)
+static bool relay_writable(void *user, const struct memory *memory, uint64_t offset, uint64_t end)
 {
     (void)user;
     return shm_captured(memory, offset, end);
 }
 
 /* wl_display.error */
-static void tell(void *user, const struct carrier_error *error)
+static void relay_tell(void *user, const struct carrier_error *error)
 {
     struct relay *r = user;
     uint8_t message[LINK_TEXT_MAX + 64];
@@ -46,19 +46,19 @@ static void tell(void *user, const struct carrier_error *error)
         wl_message_display_error(message, sizeof(message), object, error->code, error->text));
 }
 
-static void ended(void *user)
+static void relay_ended(void *user)
 {
     struct relay *r = user;
     r->ops->ended(r);
 }
 
 static const struct carrier_ops carrier_ops = {
-    .from_local = from_local,
-    .from_link = from_link,
-    .charge = charge,
-    .writable = writable,
-    .tell = tell,
-    .ended = ended,
+    .from_local = relay_carrier_local,
+    .from_link = relay_carrier_link,
+    .charge = relay_charge,
+    .writable = relay_writable,
+    .tell = relay_tell,
+    .ended = relay_ended,
     .name = "wayland",
     .local = {[CARRIER_GUEST] = "client", [CARRIER_HOST] = "compositor"},
     .type = LINK_WAYLAND,

@@ -9,14 +9,14 @@
 #include "common/carrier/vfd-memory.h"
 #include "common/wayland/uncovered.h"
 
-static void pool_destroy(struct wl_data *data)
+static void shm_pool_destroy(struct wl_data *data)
 {
     struct shm_pool *pool = (struct shm_pool *)data;
     relay_memory_unuse(pool->relay, pool->memory);
     free(pool);
 }
 
-const struct wl_data_type shm_pool_type = {.name = "wl_shm_pool", .destroy = pool_destroy};
+const struct wl_data_type shm_pool_type = {.name = "wl_shm_pool", .destroy = shm_pool_destroy};
 
 enum relay_verdict shm_pool_create(struct relay *r, const struct wl_message *m,
                                    struct memory *memory)
@@ -34,7 +34,7 @@ enum relay_verdict shm_pool_create(struct relay *r, const struct wl_message *m,
     return RELAY_PASS;
 }
 
-static void buffer_released(void *user, struct memory_buffer *b)
+static void shm_buffer_released(void *user, struct memory_buffer *b)
 {
     struct relay *r = user;
     const struct vfd_memory *vfd = vfd_memory(b->memory);
@@ -66,7 +66,7 @@ enum relay_verdict shm_pool_create_buffer(struct relay *r, struct wl_message *m)
             (unsigned long long)layout.extent);
     layout.data = (struct wl_data){.lingers = memory_is_foreign(layout.memory)};
     struct memory_buffer *b =
-        shm_buffer_create(layout.memory, &layout, m->args[0].u, buffer_released, r);
+        shm_buffer_create(layout.memory, &layout, m->args[0].u, shm_buffer_released, r);
     if (!b) {
         if (layout.backing)
             layout.backing->ops->drop(layout.backing);

@@ -37,7 +37,7 @@ static void range_destroy(struct relay_range *range)
 }
 
 /* Drops those of @memory (NULL: all). */
-static void forget(struct relay *r, const struct memory *memory)
+static void uncovered_forget(struct relay *r, const struct memory *memory)
 {
     for (struct relay_range **at = &r->uncovered; *at;) {
         struct relay_range *range = *at;
@@ -52,18 +52,18 @@ static void forget(struct relay *r, const struct memory *memory)
 
 void uncovered_finish(struct relay *r)
 {
-    forget(r, NULL);
+    uncovered_forget(r, NULL);
 }
 
 void relay_memory_unuse(struct relay *r, struct memory *memory)
 {
     if (r->uncovered && vfd_memory(memory)->uses == 1)
-        forget(r, memory);
+        uncovered_forget(r, memory);
     vfd_memory_unuse(&r->carrier.vfds, memory);
 }
 
 /* @sure: it frees @id at once. */
-static void mark(struct relay *r, uint32_t id, bool sure)
+static void uncovered_mark_id(struct relay *r, uint32_t id, bool sure)
 {
     for (struct relay_range *range = r->uncovered; range && !(range->mark && range->sure);
          range = range->next) {
@@ -80,10 +80,10 @@ void uncovered_mark(struct relay *r, const struct wl_message *m)
 {
     const char *s = m->info->signature;
     if (m->info->destructor && m->object < WL_SERVER_ID_BASE)
-        mark(r, m->object, true);
+        uncovered_mark_id(r, m->object, true);
     for (unsigned i = 0; m->info->creates && s[i]; i++)
         if (s[i] == 'n' && !m->info->types[i]->n_requests)
-            mark(r, m->args[i].u, m->object == 1);
+            uncovered_mark_id(r, m->args[i].u, m->object == 1);
 }
 
 struct span {

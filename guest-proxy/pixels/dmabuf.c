@@ -163,8 +163,8 @@ int dmabuf_create(struct relay *r, struct dmabuf_plane *planes, unsigned n_plane
 }
 
 /* Brings rows of the plane to where the host can have them. */
-static void copy_rows(struct source *s, uint8_t *to, uint64_t from,
-                      const struct link_mem_write *rect, uint32_t from_stride)
+static void dmabuf_copy_rows(struct source *s, uint8_t *to, uint64_t from,
+                             const struct link_mem_write *rect, uint32_t from_stride)
 {
     struct dma_buf_sync sync = {.flags = DMA_BUF_SYNC_START | DMA_BUF_SYNC_READ};
     ioctl(s->plane.fd, DMA_BUF_IOCTL_SYNC, &sync);
@@ -192,12 +192,12 @@ static int send_rows(const struct dmabuf *d, struct memory *memory, struct sourc
     if (s->shadow) {
         struct link_mem_write same = *rect;
         same.stride = from_stride;
-        copy_rows(s, s->shadow->gpu.map + from, from, &same, from_stride);
+        dmabuf_copy_rows(s, s->shadow->gpu.map + from, from, &same, from_stride);
         gpu_memory_copy(&d->relay->carrier.gpu, memory, *rect, s->shadow->import, from,
                         from_stride);
         return 0;
     }
-    copy_rows(s, memory->map + rect->offset, from, rect, from_stride);
+    dmabuf_copy_rows(s, memory->map + rect->offset, from, rect, from_stride);
     vfd_memory_send(&d->relay->carrier.vfds, memory, *rect, 0);
     return 0;
 }

@@ -300,9 +300,9 @@ enum relay_verdict linux_dmabuf_add_plane(struct relay *r, struct wl_message *m)
 /* What a buffer looks like in shared memory: rows as in the client's, second planes behind the
  * first. NULL, or what the client did wrong, with the error's code. *ret_carried: false where it is
  * not wrong, but we cannot do it. */
-static const char *lay_out(struct params *p, const struct dmabuf_format *format, int32_t width,
-                           int32_t height, uint32_t *ret_code, bool *ret_carried,
-                           struct memory_buffer *ret)
+static const char *dmabuf_lay_out(struct params *p, const struct dmabuf_format *format,
+                                  int32_t width, int32_t height, uint32_t *ret_code,
+                                  bool *ret_carried, struct memory_buffer *ret)
 {
     unsigned n = format ? format->planes : 1;
     uint64_t at = 0;
@@ -340,7 +340,7 @@ static const char *lay_out(struct params *p, const struct dmabuf_format *format,
     return NULL;
 }
 
-static void buffer_released(void *user, struct memory_buffer *b)
+static void dmabuf_buffer_released(void *user, struct memory_buffer *b)
 {
     relay_memory_unuse(user, b->memory);
 }
@@ -362,7 +362,7 @@ static enum relay_verdict make_buffer(struct relay *r, const struct wl_message *
     for (size_t i = 0; i < x->dmabuf.n; i++)
         offered |= x->dmabuf.formats[i] == format;
     offered |= format && format->shm <= 1; /* every wl_shm has these, also before it has said so */
-    const char *wrong = lay_out(p, format, a[0].i, a[1].i, &code, &carried, &layout);
+    const char *wrong = dmabuf_lay_out(p, format, a[0].i, a[1].i, &code, &carried, &layout);
     if (wrong)
         return error(r, m, code, wrong);
     if (carried && offered && a[3].u == 0 &&
@@ -370,7 +370,7 @@ static enum relay_verdict make_buffer(struct relay *r, const struct wl_message *
         if (!layout.memory && vfd_memory_grow(&r->carrier.vfds, p->memory, layout.extent) == 0)
             layout.memory = p->memory;
         if (layout.memory)
-            b = shm_buffer_create(layout.memory, &layout, 0, buffer_released, r);
+            b = shm_buffer_create(layout.memory, &layout, 0, dmabuf_buffer_released, r);
         if (!b) {
             layout.backing->ops->drop(layout.backing);
             return relay_out_of_memory(r);

@@ -148,7 +148,7 @@ static void send_rect(void *user, const struct damage_rect *rect)
 }
 
 /* What became of damage_…(): 0 or an error. */
-static enum relay_verdict sent(const struct sending *to, int e)
+static enum relay_verdict surfaces_sent(const struct sending *to, int e)
 {
     if (e < 0)
         return relay_out_of_memory(to->relay);
@@ -192,7 +192,7 @@ static enum relay_verdict commit(struct relay *r, struct surface *s)
     int e = damage_commit(s->damage, file, b ? &layout : NULL, &s->mapping, s->attached, s->moved,
                           send_rect, &to);
     s->attached = s->moved = false;
-    return sent(&to, e);
+    return surfaces_sent(&to, e);
 }
 
 void surfaces_forget(struct memory *memory, uint64_t offset, uint64_t length)
@@ -223,7 +223,8 @@ enum relay_verdict surfaces_buffer_read(struct relay *r, struct wl_message *m)
     struct damage_file *file = file_of(b->memory);
     struct damage_layout layout = layout_of(b);
     struct sending to = {.relay = r, .buffer = b};
-    return file ? sent(&to, damage_whole(file, &layout, send_rect, &to)) : relay_out_of_memory(r);
+    return file ? surfaces_sent(&to, damage_whole(file, &layout, send_rect, &to))
+                : relay_out_of_memory(r);
 }
 
 /* A screen copy came in: what the host holds there is what it wrote, not what we sent. */

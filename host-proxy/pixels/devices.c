@@ -41,7 +41,7 @@ struct devices {
     size_t reached, open;
 };
 
-static void drop(struct candidate *c)
+static void candidate_drop(struct candidate *c)
 {
     if (c->fd < 0)
         return;
@@ -53,7 +53,7 @@ static void drop(struct candidate *c)
 }
 
 /* The last thing that is done with @d: found() may destroy it. */
-static void give_up(struct devices *d)
+static void devices_give_up(struct devices *d)
 {
     char why[160];
     loop_timer_disarm(d->timer);
@@ -64,20 +64,20 @@ static void give_up(struct devices *d)
     d->found(d->user, -1, NULL, NULL, why);
 }
 
-static void fail(struct candidate *c)
+static void devices_fail(struct candidate *c)
 {
     struct devices *d = c->owner;
-    drop(c);
+    candidate_drop(c);
     if (d->open == 0)
-        give_up(d);
+        devices_give_up(d);
 }
 
-static void expired(void *user)
+static void devices_expired(void *user)
 {
     struct devices *d = user;
     for (size_t i = 0; i < d->list.n; i++)
-        drop(&d->candidates[i]);
-    give_up(d);
+        candidate_drop(&d->candidates[i]);
+    devices_give_up(d);
 }
 
 static void succeed(struct candidate *c)
@@ -90,7 +90,7 @@ static void succeed(struct candidate *c)
     d->open--;
     loop_timer_disarm(d->timer);
     for (size_t i = 0; i < d->list.n; i++)
-        drop(&d->candidates[i]);
+        candidate_drop(&d->candidates[i]);
     d->found(d->user, fd, c->path, &c->welcome, NULL);
 }
 
@@ -100,7 +100,7 @@ static int ask(struct candidate *c, uint32_t serial, const uint8_t *packet, size
     return send(c->fd, packet, size, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)size ? 0 : -EPROTO;
 }
 
-static int greet(struct candidate *c)
+static int candidate_greet(struct candidate *c)
 {
     uint8_t packet[EXPORT_PACKET_MAX];
     struct export_hello hello = {.version_min = EXPORT_VERSION_MIN,
@@ -108,7 +108,7 @@ static int greet(struct candidate *c)
     return ask(c, SERIAL_HELLO, packet, export_hello_encode(packet, SERIAL_HELLO, &hello));
 }
 
-static int welcomed(struct candidate *c, const uint8_t *payload, size_t size)
+static int candidate_welcomed(struct candidate *c, const uint8_t *payload, size_t size)
 {
     uint8_t packet[EXPORT_PACKET_MAX];
     struct export_bind bind = {.resource = c->owner->resource, .timeout_ms = EXPORT_TIMEOUT_MAX_MS};
@@ -124,7 +124,7 @@ static int welcomed(struct candidate *c, const uint8_t *payload, size_t size)
 
 /* 1: this is it; 0: go on; or -errno. Descriptors that come along are dropped by the kernel, as no
  * room is made for them. */
-static int answered(struct candidate *c)
+static int candidate_answered(struct candidate *c)
 {
     uint8_t packet[EXPORT_PACKET_MAX];
     struct export_header header;
@@ -139,7 +139,8 @@ static int answered(struct candidate *c)
         header.serial != c->asked)
         return -EPROTO;
     if (c->asked == SERIAL_HELLO)
-        return header.type == EXPORT_WELCOME ? welcomed(c, payload, header.size) : -EPROTO;
+        return header.type == EXPORT_WELCOME ? candidate_welcomed(c, payload, header.size)
+                                             : -EPROTO;
     if (header.type != EXPORT_STATUS ||
         export_status_decode(payload, header.size, &status) != EXPORT_E_OK)
         return -EPROTO;
@@ -149,18 +150,18 @@ static int answered(struct candidate *c)
     return -ENODEV;
 }
 
-static void ready(void *user, unsigned events)
+static void candidate_ready(void *user, unsigned events)
 {
     struct candidate *c = user;
     (void)events;
-    int r = answered(c);
+    int r = candidate_answered(c);
     if (r > 0)
         succeed(c);
     else if (r < 0)
-        fail(c);
+        devices_fail(c);
 }
 
-static void begin(struct devices *d, struct candidate *c, const char *path)
+static void candidate_begin(struct devices *d, struct candidate *c, const char *path)
 {
     char error[300];
     *c = (struct candidate){.owner = d, .path = path};
@@ -171,9 +172,9 @@ static void begin(struct devices *d, struct candidate *c, const char *path)
     }
     d->open++;
     d->reached++;
-    c->io = loop_io_create(d->loop, c->fd, LOOP_READ, ready, c);
-    if (!c->io || greet(c) < 0)
-        drop(c);
+    c->io = loop_io_create(d->loop, c->fd, LOOP_READ, candidate_ready, c);
+    if (!c->io || candidate_greet(c) < 0)
+        candidate_drop(c);
 }
 
 struct devices *devices_create(struct loop *loop, const char *folder, uint32_t resource,
@@ -185,7 +186,7 @@ struct devices *devices_create(struct loop *loop, const char *folder, uint32_t r
         return NULL;
     *d = (struct devices){.loop = loop, .resource = resource, .found = found, .user = user};
     memcpy(d->nonce, nonce, sizeof(d->nonce));
-    d->timer = loop_timer_create(loop, expired, d);
+    d->timer = loop_timer_create(loop, devices_expired, d);
     if (!d->timer) {
         free(d);
         return NULL;
@@ -193,7 +194,7 @@ struct devices *devices_create(struct loop *loop, const char *folder, uint32_t r
     if (export_folder_list(folder, &d->list) < 0)
         d->list.n = 0;
     for (size_t i = 0; i < d->list.n; i++)
-        begin(d, &d->candidates[i], d->list.paths[i]);
+        candidate_begin(d, &d->candidates[i], d->list.paths[i]);
     loop_timer_arm(d->timer, d->open ? SEARCH_MS : 0);
     return d;
 }
@@ -203,7 +204,7 @@ void devices_destroy(struct devices *d)
     if (!d)
         return;
     for (size_t i = 0; i < d->list.n; i++)
-        drop(&d->candidates[i]);
+        candidate_drop(&d->candidates[i]);
     loop_timer_destroy(d->timer);
     free(d);
 }

@@ -104,8 +104,8 @@ static enum relay_verdict tell_pool(struct relay *r, const struct wl_message *m,
     return RELAY_PASS;
 }
 
-static enum relay_verdict create_pool(const struct dmabufs *d, struct relay *r,
-                                      const struct wl_message *m, struct shm_pool *pool)
+static enum relay_verdict late_create_pool(const struct dmabufs *d, struct relay *r,
+                                           const struct wl_message *m, struct shm_pool *pool)
 {
     uint32_t id = m->args[0].u;
     if (import_note(pool->memory)->picture)
@@ -118,7 +118,7 @@ static enum relay_verdict create_pool(const struct dmabufs *d, struct relay *r,
 }
 
 /* How @b lies in the guest's memory. False: it is better shared memory. */
-static bool lay_out(const struct memory_buffer *b, struct export_buffer *ret)
+static bool dmabufs_lay_out(const struct memory_buffer *b, struct export_buffer *ret)
 {
     *ret = (struct export_buffer){.width = b->width,
                                   .height = b->height,
@@ -132,9 +132,9 @@ static bool lay_out(const struct memory_buffer *b, struct export_buffer *ret)
 }
 
 /* The channels are where the picture has them; whether there is alpha is the guest's to say. */
-static enum relay_verdict create_buffer(const struct dmabufs *d, struct trials *trials,
-                                        struct relay *r, const struct wl_message *m,
-                                        struct shm_pool *pool)
+static enum relay_verdict late_create_buffer(const struct dmabufs *d, struct trials *trials,
+                                             struct relay *r, const struct wl_message *m,
+                                             struct shm_pool *pool)
 {
     const struct memory_buffer *b = relay_data(r, m->args[0].u, &shm_buffer_type);
     const struct export_buffer *picture = import_note(pool->memory)->picture;
@@ -143,7 +143,7 @@ static enum relay_verdict create_buffer(const struct dmabufs *d, struct trials *
         return refuse(r, m, "a picture is one buffer");
     if (picture && !b)
         return refuse(r, m, "it leaves the picture");
-    if (pool->told == POOL_UNTOLD && b && lay_out(b, &own) &&
+    if (pool->told == POOL_UNTOLD && b && dmabufs_lay_out(b, &own) &&
         trials_takes(trials, &own, b->memory->fd)) {
         create_params(d, r, m->object);
         pool->told = POOL_TOLD;
@@ -164,8 +164,8 @@ static enum relay_verdict create_buffer(const struct dmabufs *d, struct trials *
     return RELAY_DROP;
 }
 
-static enum relay_verdict destroy_pool(const struct dmabufs *d, struct relay *r,
-                                       struct wl_message *m, const struct shm_pool *pool)
+static enum relay_verdict late_destroy_pool(const struct dmabufs *d, struct relay *r,
+                                            struct wl_message *m, const struct shm_pool *pool)
 {
     if (pool->told == POOL_UNTOLD)
         create_params(d, r, m->object); /* its delete_id is waited for */
@@ -186,14 +186,14 @@ static struct shm_pool *late_pool(struct relay *r, uint32_t id)
 enum relay_verdict dmabufs_create_pool(struct dmabufs *d, struct relay *r, struct wl_message *m)
 {
     struct shm_pool *pool = late_pool(r, m->args[0].u);
-    return pool ? create_pool(d, r, m, pool) : RELAY_PASS;
+    return pool ? late_create_pool(d, r, m, pool) : RELAY_PASS;
 }
 
 enum relay_verdict dmabufs_create_buffer(struct dmabufs *d, struct trials *trials, struct relay *r,
                                          struct wl_message *m)
 {
     struct shm_pool *pool = late_pool(r, m->object);
-    return pool ? create_buffer(d, trials, r, m, pool) : RELAY_PASS;
+    return pool ? late_create_buffer(d, trials, r, m, pool) : RELAY_PASS;
 }
 
 enum relay_verdict dmabufs_resize_pool(struct relay *r, struct wl_message *m)
@@ -205,7 +205,7 @@ enum relay_verdict dmabufs_resize_pool(struct relay *r, struct wl_message *m)
 enum relay_verdict dmabufs_destroy_pool(struct dmabufs *d, struct relay *r, struct wl_message *m)
 {
     const struct shm_pool *pool = late_pool(r, m->object);
-    return pool ? destroy_pool(d, r, m, pool) : RELAY_PASS;
+    return pool ? late_destroy_pool(d, r, m, pool) : RELAY_PASS;
 }
 
 void dmabufs_destroy_registry(struct dmabufs *d, const struct wl_message *m)

@@ -63,7 +63,7 @@ struct handles {
 
 static struct handles *all;
 
-static void try_again(void *user);
+static void handles_try_again(void *user);
 static const struct requests_ops requests_ops;
 
 struct handles *handles_create(struct loop *loop, const char *path, struct log_subject *subject,
@@ -77,7 +77,7 @@ struct handles *handles_create(struct loop *loop, const char *path, struct log_s
     snprintf(h->path, sizeof(h->path), "%s", path);
     h->next = all;
     all = h;
-    h->retry = loop_timer_create(loop, try_again, h);
+    h->retry = loop_timer_create(loop, handles_try_again, h);
     int r = requests_init(&h->requests, loop, &h->subject, &requests_ops, h);
     if (!h->retry || r < 0) {
         handles_destroy(h);
@@ -86,7 +86,7 @@ struct handles *handles_create(struct loop *loop, const char *path, struct log_s
     return h;
 }
 
-static void disconnect(struct handles *h)
+static void handles_disconnect(struct handles *h)
 {
     devices_destroy(h->search);
     h->search = NULL;
@@ -104,13 +104,13 @@ static void void_all(struct handles *h, bool reset, const char *why)
     }
 }
 
-static void lost(struct handles *h, const char *why)
+static void handles_lost(struct handles *h, const char *why)
 {
     bool told = h->state != HANDLES_UNBOUND && h->state != HANDLES_AWAY;
     if (strcmp(why, h->complaint) != 0)
         log_warn(&h->subject, "%s", why);
     snprintf(h->complaint, sizeof(h->complaint), "%s", why);
-    disconnect(h);
+    handles_disconnect(h);
     void_all(h, false, why);
     if (!h->session)
         return;
@@ -200,7 +200,7 @@ void handles_forget(struct handles *h, void *user)
 static void probe(struct handles *h)
 {
     if (getrandom(h->nonce, sizeof(h->nonce), 0) != sizeof(h->nonce)) {
-        lost(h, "no random numbers for a nonce");
+        handles_lost(h, "no random numbers for a nonce");
         return;
     }
     h->state = HANDLES_PROBING;
@@ -272,8 +272,8 @@ static bool is_anothers(const struct handles *h, const struct export_welcome *we
     return false;
 }
 
-static void found(void *user, int fd, const char *path, const struct export_welcome *welcome,
-                  const char *why)
+static void handles_found(void *user, int fd, const char *path,
+                          const struct export_welcome *welcome, const char *why)
 {
     struct handles *h = user;
     if (fd >= 0 && is_anothers(h, welcome)) {
@@ -300,7 +300,7 @@ static void search_ended(void *user, int fd, const char *path, const struct expo
     struct handles *h = user;
     struct devices *search = h->search;
     h->search = NULL;
-    found(h, fd, path, welcome, why);
+    handles_found(h, fd, path, welcome, why);
     devices_destroy(search);
 }
 
@@ -319,28 +319,28 @@ int handles_probed(struct handles *h, uint32_t resource)
         h->search = devices_create(h->loop, h->path, resource, h->nonce, search_ended, h);
         h->state = HANDLES_BINDING;
         if (!h->search)
-            lost(h, "out of memory");
+            handles_lost(h, "out of memory");
         return 0;
     }
     struct export_bind bind = {.resource = resource, .timeout_ms = EXPORT_TIMEOUT_MAX_MS};
     memcpy(bind.nonce, h->nonce, sizeof(bind.nonce));
     h->state = HANDLES_BINDING;
     if (requests_bind(&h->requests, &bind, binding_answered, h) < 0)
-        lost(h, "out of memory");
+        handles_lost(h, "out of memory");
     return 0;
 }
 
-static void welcomed(void *user, const struct export_welcome *w)
+static void handles_welcomed(void *user, const struct export_welcome *w)
 {
     struct handles *h = user;
     if (w->status != EXPORT_OK) {
         char text[128];
         snprintf(text, sizeof(text), "the VM's GPU device refuses: %s",
                  export_status_name(w->status));
-        lost(h, text);
+        handles_lost(h, text);
     } else if (w->version < EXPORT_VERSION_MIN || w->version > EXPORT_VERSION_MAX ||
                !(w->features & EXPORT_FEATURE_COPY)) {
-        lost(h, "the VM's GPU device speaks another version");
+        handles_lost(h, "the VM's GPU device speaks another version");
     } else {
         h->epoch = w->epoch;
         know_device(h, w);
@@ -365,7 +365,7 @@ static void reset(void *user, const struct export_reset *event)
         probe(h);
 }
 
-static void gone(void *user, const struct export_gone *event)
+static void handles_gone(void *user, const struct export_gone *event)
 {
     struct handles *h = user;
     for (struct handles_user *u = h->users, *next; u; u = next) {
@@ -374,13 +374,13 @@ static void gone(void *user, const struct export_gone *event)
     }
 }
 
-static void failed(void *user, const char *why)
+static void handles_failed(void *user, const char *why)
 {
-    lost(user, why);
+    handles_lost(user, why);
 }
 
 static const struct requests_ops requests_ops = {
-    .welcomed = welcomed, .reset = reset, .gone = gone, .failed = failed};
+    .welcomed = handles_welcomed, .reset = reset, .gone = handles_gone, .failed = handles_failed};
 
 static bool unreachable(struct handles *h, const char *why)
 {
@@ -421,7 +421,7 @@ static bool connect_device(struct handles *h)
     if (fd < 0)
         return unreachable(h, error);
     if (requests_connect(&h->requests, fd) < 0) {
-        lost(h, "out of memory");
+        handles_lost(h, "out of memory");
         return false;
     }
     h->state = HANDLES_GREETING;
@@ -430,7 +430,7 @@ static bool connect_device(struct handles *h)
 }
 
 /* None of the devices in the folder was ours. */
-static void look_again(struct handles *h)
+static void handles_look_again(struct handles *h)
 {
     struct stat st;
     bool same = stat(h->path, &st) == 0 && st.st_mtim.tv_sec == h->folder_time.tv_sec &&
@@ -443,7 +443,7 @@ static void look_again(struct handles *h)
     connect_device(h);
 }
 
-static void try_again(void *user)
+static void handles_try_again(void *user)
 {
     struct handles *h = user;
     if (h->session && h->state == HANDLES_LOOKING)
@@ -451,7 +451,7 @@ static void try_again(void *user)
     else if (h->session && h->state == HANDLES_AWAY)
         connect_device(h);
     else if (h->session && h->state == HANDLES_UNBOUND && !requests_connected(&h->requests))
-        look_again(h);
+        handles_look_again(h);
 }
 
 bool handles_begin(struct handles *h)
@@ -464,7 +464,7 @@ bool handles_begin(struct handles *h)
 void handles_end(struct handles *h)
 {
     h->session = false;
-    disconnect(h);
+    handles_disconnect(h);
     loop_timer_disarm(h->retry);
     void_all(h, false, "the session ended");
 }

@@ -12,7 +12,8 @@
 #include "common/base/memory.h"
 
 /* A mirror was taken, or a copy made. */
-static void done(void *user, uint32_t status, const struct export_buffer *buffer, int fd)
+static void import_copy_done(void *user, uint32_t status, const struct export_buffer *buffer,
+                             int fd)
 {
     struct import *i = user;
     struct refusal why;
@@ -39,7 +40,7 @@ static int give_mirror(struct import *i, struct memory *memory)
     int fd = fcntl(memory->fd, F_DUPFD_CLOEXEC, 0);
     if (fd < 0)
         return -errno;
-    int r = handles_mirror(m->handles, i->buffer.id, fd, memory->size, done, i);
+    int r = handles_mirror(m->handles, i->buffer.id, fd, memory->size, import_copy_done, i);
     if (r < 0)
         return r;
     m->waiting++;
@@ -91,7 +92,7 @@ static int ask_copy(struct import *i, struct memory *memory, const struct link_m
         .rects = {{.width = what->to.row, .height = what->to.rows}},
     };
     use_own_layout(&i->buffer, &copy);
-    r = handles_copy(m->handles, &copy, done, i);
+    r = handles_copy(m->handles, &copy, import_copy_done, i);
     m->waiting += r == 0;
     return r;
 }
@@ -153,7 +154,8 @@ int imports_copy(struct imports *m, struct memory *memory, const struct link_mem
     return IMPORT_OK;
 }
 
-static void copied_back(void *user, uint32_t status, const struct export_buffer *buffer, int fd)
+static void import_copied_back(void *user, uint32_t status, const struct export_buffer *buffer,
+                               int fd)
 {
     struct import *i = user;
     struct refusal why;
@@ -195,7 +197,7 @@ enum imports_back imports_copy_back(struct imports *m, uint32_t id, struct memor
         .rects = {{.width = rows->row, .height = rows->rows}},
     };
     use_own_layout(&i->buffer, &copy);
-    if (give_mirror(i, memory) < 0 || handles_copy(m->handles, &copy, copied_back, i) < 0)
+    if (give_mirror(i, memory) < 0 || handles_copy(m->handles, &copy, import_copied_back, i) < 0)
         return IMPORTS_BACK_NOT;
     i->back = BACK_ASKED;
     return IMPORTS_BACK_SOON;

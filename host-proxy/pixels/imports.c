@@ -40,11 +40,11 @@ static void fail_shared(const struct import *i, enum import_rule rule, const cha
     imports_fail(i->owner, &why);
 }
 
-static void gone(struct handles_user *user, uint32_t id)
+static void imports_gone(struct handles_user *user, uint32_t id)
 {
     struct imports *m = (struct imports *)((char *)user - offsetof(struct imports, user));
     struct import *i;
-    LIST_FOREACH(i, &m->all, entry) {
+    LIST_FOREACH (i, &m->all, entry) {
         if (i->state != IMPORT_HELD || i->buffer.id != id)
             continue;
         if (i->memory) /* before the device lets the guest go on */
@@ -53,14 +53,14 @@ static void gone(struct handles_user *user, uint32_t id)
     }
 }
 
-static void lost(struct handles_user *user, bool reset, const char *reason)
+static void imports_lost(struct handles_user *user, bool reset, const char *reason)
 {
     struct imports *m = (struct imports *)((char *)user - offsetof(struct imports, user));
     struct refusal why;
     enum import_rule rule = reset ? IMPORT_EPOCH : IMPORT_DEVICE;
     bool back = false;
     struct import *i;
-    LIST_FOREACH(i, &m->all, entry) {
+    LIST_FOREACH (i, &m->all, entry) {
         if (i->memory)
             fail_shared(i, rule, reason);
         import_let_go(i, rule);
@@ -84,8 +84,10 @@ static void lost(struct handles_user *user, bool reset, const char *reason)
 void imports_init(struct imports *m, struct handles *handles, const struct imports_ops *ops,
                   void *owner)
 {
-    *m = (struct imports){
-        .handles = handles, .ops = ops, .owner = owner, .user = {.gone = gone, .lost = lost}};
+    *m = (struct imports){.handles = handles,
+                          .ops = ops,
+                          .owner = owner,
+                          .user = {.gone = imports_gone, .lost = imports_lost}};
     if (handles)
         handles_join(handles, &m->user);
 }
@@ -167,13 +169,13 @@ static void tried(void *user, bool takes)
 }
 
 /* Whether the compositor could use @fd. It may be asked first, which takes a request more. */
-static bool usable(struct import *i, const struct export_buffer *buffer, int fd)
+static bool import_usable(struct import *i, const struct export_buffer *buffer, int fd)
 {
     struct imports *m = i->owner;
     off_t size = lseek(fd, 0, SEEK_END);
     unsigned held = 0;
     const struct import *other;
-    LIST_FOREACH(other, &m->all, entry)
+    LIST_FOREACH (other, &m->all, entry)
         held += other->fd >= 0;
     if (held >= PAGES_MAX)
         return false;
@@ -194,7 +196,7 @@ static void exported(void *user, uint32_t status, const struct export_buffer *bu
     if (status == EXPORT_OK) {
         i->state = IMPORT_HELD;
         i->buffer = *buffer;
-        i->fd = fd >= 0 && rule == IMPORT_OK && usable(i, buffer, fd) ? fd : fd_close(fd);
+        i->fd = fd >= 0 && rule == IMPORT_OK && import_usable(i, buffer, fd) ? fd : fd_close(fd);
     }
     if (rule != IMPORT_OK) {
         import_let_go(i, rule);

@@ -33,7 +33,7 @@ struct request {
 static const struct export_hello hello = {.version_min = EXPORT_VERSION_MIN,
                                           .version_max = EXPORT_VERSION_MAX};
 
-static void expired(void *user);
+static void requests_expired(void *user);
 
 int requests_init(struct requests *q, struct loop *loop, struct log_subject *subject,
                   const struct requests_ops *ops, void *user)
@@ -41,7 +41,7 @@ int requests_init(struct requests *q, struct loop *loop, struct log_subject *sub
     *q = (struct requests){.loop = loop, .subject = subject, .ops = ops, .user = user};
     q->sent_last = &q->sent;
     q->queue_last = &q->queue;
-    q->timer = loop_timer_create(loop, expired, q);
+    q->timer = loop_timer_create(loop, requests_expired, q);
     return q->timer ? 0 : -ENOMEM;
 }
 
@@ -132,7 +132,7 @@ static void send_request(struct requests *q, struct request *r, const uint8_t *p
         send_request(q, r, packet_, encoder(packet_, (r)->serial, __VA_ARGS__), fd);               \
     } while (0)
 
-static void expired(void *user)
+static void requests_expired(void *user)
 {
     struct requests *q = user;
     int64_t now = loop_now_ms();
@@ -234,7 +234,7 @@ static void broken(struct requests *q, const char *what)
     q->ops->failed(q->user, text);
 }
 
-static void welcomed(struct requests *q, const struct export_welcome *welcome)
+static void requests_welcomed(struct requests *q, const struct export_welcome *welcome)
 {
     if (!q->greeting) {
         broken(q, "a second WELCOME");
@@ -263,8 +263,8 @@ static struct request *take_request(struct requests *q, uint32_t serial)
 }
 
 /* Takes @fd. */
-static void answered(struct requests *q, const struct export_header *header, uint32_t status,
-                     const struct export_buffer *buffer, int fd)
+static void requests_answered(struct requests *q, const struct export_header *header,
+                              uint32_t status, const struct export_buffer *buffer, int fd)
 {
     struct request *r = take_request(q, header->serial);
     if (!r || (r->type == EXPORT_EXPORT) != (header->type == EXPORT_EXPORTED)) {
@@ -308,7 +308,7 @@ static void received(void *user, const uint8_t *bytes, size_t size, int taken)
         case EXPORT_WELCOME:
             e = export_welcome_decode(payload, header.size, &m.welcome);
             if (e == EXPORT_E_OK)
-                welcomed(q, &m.welcome);
+                requests_welcomed(q, &m.welcome);
             break;
         case EXPORT_EXPORTED:
             e = export_exported_decode(payload, header.size, &m.exported);
@@ -317,12 +317,12 @@ static void received(void *user, const uint8_t *bytes, size_t size, int taken)
             if (fd < 0) /* or the kernel had none left for us: copies do */
                 m.exported.buffer.kind = EXPORT_KIND_NONE;
             if (e == EXPORT_E_OK)
-                answered(q, &header, m.exported.status, &m.exported.buffer, fd_steal(&fd));
+                requests_answered(q, &header, m.exported.status, &m.exported.buffer, fd_steal(&fd));
             break;
         case EXPORT_STATUS:
             e = export_status_decode(payload, header.size, &m.status);
             if (e == EXPORT_E_OK)
-                answered(q, &header, m.status, NULL, -1);
+                requests_answered(q, &header, m.status, NULL, -1);
             break;
         case EXPORT_GONE:
             e = export_gone_decode(payload, header.size, &m.gone);
@@ -345,7 +345,7 @@ static void received(void *user, const uint8_t *bytes, size_t size, int taken)
     }
 }
 
-static void closed(void *user, int reason)
+static void requests_closed(void *user, int reason)
 {
     struct requests *q = user;
     char text[128];
@@ -354,7 +354,7 @@ static void closed(void *user, int reason)
     q->ops->failed(q->user, text);
 }
 
-static const struct packets_ops packets_ops = {.received = received, .closed = closed};
+static const struct packets_ops packets_ops = {.received = received, .closed = requests_closed};
 
 int requests_connect(struct requests *q, int fd)
 {

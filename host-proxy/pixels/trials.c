@@ -110,7 +110,7 @@ static bool may_take(const struct trials *t, const struct export_buffer *what)
 }
 
 /* @trial's place in the list is the caller's affair. */
-static void end(struct trial *trial, bool takes)
+static void trials_end(struct trial *trial, bool takes)
 {
     struct trials *t = trial->owner;
     const struct export_buffer *what = &trial->what;
@@ -144,14 +144,14 @@ static void take_out(struct trial *trial)
         loop_timer_disarm(t->timer);
 }
 
-static void answered(struct trial *trial, bool takes)
+static void trials_answered(struct trial *trial, bool takes)
 {
     take_out(trial);
-    end(trial, takes);
+    trials_end(trial, takes);
 }
 
 /* Not from within one of its callbacks. */
-static void disconnect(struct trials *t)
+static void trials_disconnect(struct trials *t)
 {
     for (struct trial *trial = t->first; trial; trial = trial->next) {
         if (trial->params)
@@ -182,32 +182,32 @@ static void disconnect(struct trials *t)
     }
 }
 
-static void give_up(struct trials *t, const char *why)
+static void trials_give_up(struct trials *t, const char *why)
 {
     log_info(t->subject, "dmabufs are not tried on the compositor for %d s: %s", PAUSE_MS / 1000,
              why);
     t->pause_until = loop_now_ms() + PAUSE_MS;
-    disconnect(t);
+    trials_disconnect(t);
     while (t->first)
-        answered(t->first, false);
+        trials_answered(t->first, false);
 }
 
-static void expired(void *user)
+static void trials_expired(void *user)
 {
-    give_up(user, "it does not answer");
+    trials_give_up(user, "it does not answer");
 }
 
 static void created(void *user, struct wl_proxy *params, struct wl_buffer *buffer)
 {
     (void)params;
     wl_buffer_destroy(buffer);
-    answered(user, true);
+    trials_answered(user, true);
 }
 
-static void failed(void *user, struct wl_proxy *params)
+static void trials_failed(void *user, struct wl_proxy *params)
 {
     (void)params;
-    answered(user, false);
+    trials_answered(user, false);
 }
 
 static void submit(struct trials *t, struct trial *trial)
@@ -215,7 +215,7 @@ static void submit(struct trials *t, struct trial *trial)
     static const struct {
         void (*created)(void *, struct wl_proxy *, struct wl_buffer *);
         void (*failed)(void *, struct wl_proxy *);
-    } listener = {created, failed};
+    } listener = {created, trials_failed};
     const struct export_buffer *what = &trial->what;
     trial->params = wl_proxy_marshal_flags(t->dmabuf, DMABUF_CREATE_PARAMS, &params_interface,
                                            VERSION, 0, NULL);
@@ -243,7 +243,7 @@ static void submit_all(struct trials *t)
             trial = trial->next;
             continue;
         }
-        answered(trial, false);
+        trials_answered(trial, false);
         trial = t->first; /* whoever got the answer may have asked again */
     }
 }
@@ -272,8 +272,8 @@ static void modifier(void *user, struct wl_proxy *dmabuf, uint32_t fourcc, uint3
     t->formats[t->n_formats++].modifier = (uint64_t)high << 32 | low;
 }
 
-static void global(void *user, struct wl_registry *registry, uint32_t name, const char *interface,
-                   uint32_t version)
+static void trials_global(void *user, struct wl_registry *registry, uint32_t name,
+                          const char *interface, uint32_t version)
 {
     static const struct {
         void (*format)(void *, struct wl_proxy *, uint32_t);
@@ -321,13 +321,13 @@ static void synced(void *user, struct wl_callback *callback, uint32_t serial)
     }
 }
 
-static void flush(struct trials *t)
+static void trials_flush(struct trials *t)
 {
     bool rest = wl_display_flush(t->display) < 0 && errno == EAGAIN;
     loop_io_set(t->io, LOOP_READ | (rest ? LOOP_WRITE : 0));
 }
 
-static void ready(void *user, unsigned events)
+static void trials_ready(void *user, unsigned events)
 {
     struct trials *t = user;
     int r = 0;
@@ -338,27 +338,27 @@ static void ready(void *user, unsigned events)
             r = wl_display_read_events(t->display);
     }
     if (r >= 0 && wl_display_dispatch_pending(t->display) >= 0)
-        flush(t);
+        trials_flush(t);
     else if (t->n)
-        give_up(t, "it ended the connection");
+        trials_give_up(t, "it ended the connection");
     else
-        disconnect(t); /* nobody has asked: it has ended, and the next may answer */
+        trials_disconnect(t); /* nobody has asked: it has ended, and the next may answer */
 }
 
 static int open_connection(struct trials *t)
 {
-    static const struct wl_registry_listener listener = {global, global_remove};
+    static const struct wl_registry_listener listener = {trials_global, global_remove};
     char error[256];
     int fd = t->connect(t->user, error, sizeof(error));
     if (fd < 0) {
-        give_up(t, error);
+        trials_give_up(t, error);
         return fd;
     }
     t->display = wl_display_connect_to_fd(fd);
     t->registry = t->display ? wl_display_get_registry(t->display) : NULL;
-    t->io = t->registry ? loop_io_create(t->loop, fd, LOOP_READ, ready, t) : NULL;
+    t->io = t->registry ? loop_io_create(t->loop, fd, LOOP_READ, trials_ready, t) : NULL;
     if (!t->io) {
-        give_up(t, "out of memory");
+        trials_give_up(t, "out of memory");
         return -ENOMEM;
     }
     wl_registry_add_listener(t->registry, &listener, t);
@@ -366,7 +366,7 @@ static int open_connection(struct trials *t)
     return 0;
 }
 
-/* What the library says of a compositor's error; give_up() says the rest. */
+/* What the library says of a compositor's error; trials_give_up() says the rest. */
 __attribute__((format(printf, 1, 0))) static void library_says(const char *text, va_list arguments)
 {
     char line[256];
@@ -387,7 +387,7 @@ struct trials *trials_create(struct loop *loop,
     t->subject = subject;
     t->last = &t->first;
     wl_log_set_handler_client(library_says);
-    t->timer = loop_timer_create(loop, expired, t);
+    t->timer = loop_timer_create(loop, trials_expired, t);
     if (!t->timer) {
         free(t);
         return NULL;
@@ -399,10 +399,10 @@ void trials_destroy(struct trials *t)
 {
     if (!t)
         return;
-    disconnect(t);
+    trials_disconnect(t);
     while (t->first) {
         t->first->answer = NULL;
-        answered(t->first, false);
+        trials_answered(t->first, false);
     }
     loop_timer_destroy(t->timer);
     free(t);
@@ -432,11 +432,11 @@ int trials_ask(struct trials *t, const struct export_buffer *picture, int fd,
         loop_timer_arm(t->timer, PATIENCE_MS);
     if (t->complete)
         submit(t, trial);
-    flush(t);
+    trials_flush(t);
     return 0;
 }
 
-static void remember(void *user, bool takes)
+static void trials_remember(void *user, bool takes)
 {
     struct layout *layout = user;
     layout->takes = takes;
@@ -454,7 +454,7 @@ bool trials_takes(struct trials *t, const struct export_buffer *what, int fd)
     struct layout *oldest = &t->layouts[t->next_layout];
     trials_forget(t, oldest);
     *oldest = (struct layout){0};
-    if (trials_ask(t, what, fd, remember, oldest) == 0) {
+    if (trials_ask(t, what, fd, trials_remember, oldest) == 0) {
         oldest->what = *what;
         t->next_layout = (t->next_layout + 1) % LAYOUTS_MAX;
     }
