@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
-/* check: tells line by line whether applications would work, and what to do where not. */
+/* guest-check: tells line by line whether applications would work, and what to do where not. */
 #include "guest-proxy/guest-options.h"
 #include "guest-proxy/uplink.h"
 

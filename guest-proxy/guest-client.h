@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
-/* client: one application of the guest, from its connection to its end. */
+/* guest-client: one application of the guest, from its connection to its end. */
 #include "common/base/list.h"
 #include "common/base/log.h"
 #include "common/wayland/relay.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
-/* options: the guest daemon's command line. */
+/* guest-options: the guest daemon's command line. */
 #include <stdbool.h>
 
 #include "common/transport/address.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
-/* options: the host daemon's command line. */
+/* host-options: the host daemon's command line. */
 #include "common/base/options.h"
 #include "host-proxy/config.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
-/* link: the wire format between the two proxies. docs/protocol.md tells the story; this is the
+/* frames: the wire format between the two proxies. docs/protocol.md tells the story; this is the
  * reference.
  *
  * Everything is little-endian. A frame is a header {u32 size; u16 type; u16 zero} and @size bytes

@@ -5,7 +5,8 @@
  * closes the link.
  *
  * Back-pressure: the guest does not read its application while the link has much to send; the host
- * does not read the link while the compositor takes nothing. The compositor is always read. */
+ * does not read the link while its server takes nothing. The server is always read: it may end a
+ * client that does not keep up. */
 #include "common/carrier/carrier.h"
 
 #include <assert.h>
@@ -183,7 +184,7 @@ static void carrier_fail(struct carrier *c)
     if (ends_has_local(&c->ends)) {
         local_socket_pause(&c->ends.local, true);
         if (c->ends.side == CARRIER_HOST)
-            carrier_close_local(c); /* the compositor need not wait */
+            carrier_close_local(c); /* the server need not wait */
     }
     carrier_arm(c, ENDING_MS);
     carrier_settle_later(c);
@@ -272,8 +273,8 @@ static bool too_much(const struct ends *e)
     return sendq_held(&e->link->out) > e->limits.queue + LINK_FILE_MAX;
 }
 
-/* Only what its first message waits for keeps the compositor waiting; an application also waits for
- * a link that is full. */
+/* Only what its first message waits for keeps the host's server waiting; an application also waits
+ * for a link that is full. */
 static bool local_has_to_wait(const struct ends *e)
 {
     return e->hold == CARRIER_HOLD_FILE || e->hold == CARRIER_HOLD_USER ||

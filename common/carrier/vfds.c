@@ -70,7 +70,7 @@ struct waiters *vfds_waiters(struct vfds *v)
     struct ucred peer = {0};
     socklen_t size = sizeof(peer);
     if (!v->waiters) {
-        /* All clients of a process are one. On the host they are all the compositor's. */
+        /* All clients of a process are one. On the host they are all the server's. */
         if (v->ends->side == CARRIER_GUEST &&
             getsockopt(v->ends->local.fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
             peer.pid = 0;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
-/* wayland: every Wayland interface that this build knows, as tables made from the protocol XML. */
+/* wl-tables: every Wayland interface that this build knows, as tables made from the protocol XML.
+ */
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>

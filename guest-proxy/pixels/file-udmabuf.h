@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
-/* udmabuf: a client's shared memory as a dmabuf, which a GPU's driver can make a resource of. */
+/* file-udmabuf: a client's shared memory as a dmabuf, which a GPU's driver can make a resource of.
+ */
 #include <stdint.h>
 
 #include "common/base/udmabuf.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
-/* check: wayvsock-gpu --check. */
+/* gpu-check: wayvsock-gpu --check. */
 struct gpu_options;
 
 /* Tells line by line what is in place. The exit status: 0 if the device would serve. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
-/* options: the command line of wayvsock-gpu, which keeps to QEMU's conventions for vhost-user
+/* gpu-options: the command line of wayvsock-gpu, which keeps to QEMU's conventions for vhost-user
  * programs. */
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
-/* udmabuf: descriptors for the guest's pages themselves, without handing out its memory's file. */
+/* guest-pages: descriptors for the guest's pages themselves, without handing out its memory's file.
+ */
 #include <stdint.h>
 
 #include "common/base/udmabuf.h"
