@@ -31,24 +31,9 @@ PARTS = {
 }
 
 # What is not in order yet. These are to be emptied; an entry that is not needed any more gets a note.
-KNOWN_PARTS = {
-    "common/carrier/relay-vfd": "common/wayland/relay",
-    "common/carrier/relay-vfd-send": "common/wayland/relay",
-    "common/wayland/relay-import": "common/wayland/relay",
-    "common/wayland/relay-messages": "common/wayland/relay",
-    "common/wayland/relay-registry": "common/wayland/relay",
-    "common/wayland/relay-shm": "common/wayland/relay",
-    "host-proxy/pixels/import-copies": "host-proxy/pixels/imports",
-}
-KNOWN_UPWARD = {
-    ("common/carrier/relay-vfd-send.c", "common/wayland/relay-private.h"),
-    ("common/carrier/relay-vfd.c", "common/wayland/relay-private.h"),
-    ("host-proxy/pixels/trials.c", "host-proxy/compositor.h"),
-}
-KNOWN_CIRCLES = [
-    {"guest-proxy/pixels/damage", "guest-proxy/pixels/damage-layout", "guest-proxy/pixels/damage-map"},
-    {"host-proxy/host-client", "host-proxy/vms"},
-]
+KNOWN_PARTS = {}
+KNOWN_UPWARD = set()
+KNOWN_CIRCLES = []
 KNOWN_BARE = set("""
 common/base/checks.c common/base/error.c common/base/fourcc.c common/base/number.c common/base/udmabuf.c
 common/carrier/stream.c common/carrier/vfd-file.c
@@ -62,15 +47,7 @@ host-proxy/allow.c host-proxy/host-check.c host-proxy/host-client.c host-proxy/p
 host-proxy/gpu/frontend.c host-proxy/gpu/gpu-options.c host-proxy/gpu/guest-pages.c host-proxy/gpu/mirror.c
 protocol/export.c protocol/frames.c
 """.split())
-KNOWN_MISNAMED = set("""
-common/wayland/relay-private.h common/wayland/wl-tables.h
-guest-proxy/guest-check.h guest-proxy/guest-client.h guest-proxy/guest-options.h
-guest-proxy/pixels/file-udmabuf.h
-host-proxy/host-check.h host-proxy/host-client.h host-proxy/host-options.h
-host-proxy/gpu/gpu-check.h host-proxy/gpu/gpu-options.h host-proxy/gpu/guest-pages.h
-host-proxy/pixels/imports-private.h
-protocol/frames.h
-""".split())
+KNOWN_MISNAMED = set()
 
 SPDX = "/* SPDX-License-Identifier: MIT */\n"
 
