@@ -26,12 +26,6 @@ struct guest_ram {
     uint64_t size; /* of all regions */
 };
 
-/* Contiguous guest-physical memory within one region; @at is where it begins in the buffer that it
- * is part of. */
-struct guest_run {
-    uint64_t at, gpa, size;
-};
-
 void guest_ram_finish(struct guest_ram *ram); /* leaves it empty */
 /* Maps @size bytes at @offset of @fd (taken). 0; -EINVAL: empty, out of the address space, or
  * overlapping a region; -ENXIO: the file is smaller; -E2BIG: too many; or -errno. */

@@ -7,6 +7,7 @@
 #include <linux/udmabuf.h>
 
 #include "common/vhost-user/guest-ram.h"
+#include "host-proxy/gpu/resources.h"
 
 /* Why the kernel said EINVAL, as far as it can be told. */
 static int explain(uint64_t size, uint32_t count)

@@ -27,6 +27,12 @@ struct drawn {
     struct iovec *iov; /* the guest's memory, where the renderer has that, too */
 };
 
+/* Contiguous guest-physical memory within one region; @at is where it begins in the buffer that it
+ * is part of. */
+struct guest_run {
+    uint64_t at, gpa, size;
+};
+
 struct resource {
     uint32_t id;
     enum resource_kind kind;
