@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* vhost-user: a queue runs when it is started (a kick descriptor came), enabled, and found in the
- * memory. What the frontends differ in:
+/* vhost-user: owns the connection, the mapping of the VM's memory, and what the frontend said of
+ * each queue. A queue runs when it is started (a kick descriptor came), enabled, and found in the
+ * memory; the device is told before it stops, whatever the reason. What the frontends differ in:
  *
  * - Linux's virtio_uml sizes SET_MEM_TABLE always for two regions, sends the table again at each
  * probe, and only ever disables its queues, never asks for their base. Its notification descriptors
@@ -29,8 +30,17 @@
     (BIT(VIRTIO_F_VERSION_1) | BIT(VIRTIO_RING_F_INDIRECT_DESC) | BIT(VIRTIO_RING_F_EVENT_IDX))
 #define PROTOCOL_FEATURES                                                                          \
     (BIT(VHOST_USER_PROTOCOL_F_MQ) | BIT(VHOST_USER_PROTOCOL_F_REPLY_ACK) |                        \
-     BIT(VHOST_USER_PROTOCOL_F_CONFIG) | BIT(VHOST_USER_PROTOCOL_F_RESET_DEVICE) |                 \
-     BIT(VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS))
+     BIT(VHOST_USER_PROTOCOL_F_RESET_DEVICE) | BIT(VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS))
+
+static uint64_t offered_features(const struct vhost_user *vu)
+{
+    return vu->device.features | TRANSPORT_FEATURES | BIT(VHOST_USER_F_PROTOCOL_FEATURES);
+}
+
+static uint64_t offered_protocol_features(const struct vhost_user *vu)
+{
+    return PROTOCOL_FEATURES | (vu->ops->config ? BIT(VHOST_USER_PROTOCOL_F_CONFIG) : 0);
+}
 
 static bool queue_runs(const struct vhost_user_queue *q)
 {
@@ -39,6 +49,7 @@ static bool queue_runs(const struct vhost_user_queue *q)
 
 struct virtqueue *vhost_user_running(struct vhost_user *vu, unsigned queue)
 {
+    assert(queue < vu->device.n_queues);
     return queue_runs(&vu->queues[queue]) ? &vu->queues[queue].vring : NULL;
 }
 
@@ -47,43 +58,13 @@ void vhost_user_queue_broken(struct vhost_user *vu, unsigned queue)
     const uint64_t one = 1;
     struct vhost_user_queue *q = &vu->queues[queue];
     q->vring.broken = true;
-    log_warn(NULL,
+    log_warn(vu->device.subject,
              "queue %u: the guest's ring makes no sense; it stops until the driver starts anew",
              queue);
     if (q->error >= 0 && write(q->error, &one, sizeof(one)) < 0)
-        log_debug(NULL, "queue %u: cannot tell the frontend: %s", queue, strerror(errno));
+        log_debug(vu->device.subject, "queue %u: cannot tell the frontend: %s", queue,
+                  strerror(errno));
 }
-
-static void kicked(struct vhost_user *vu, unsigned queue)
-{
-    struct vhost_user_queue *q = &vu->queues[queue];
-    uint64_t count;
-    if (q->kick >= 0 && read(q->kick, &count, sizeof(count)) < 0 && errno != EAGAIN &&
-        errno != EINTR) {
-        loop_io_destroy(q->kick_io);
-        q->kick_io = NULL;
-        log_debug(NULL, "queue %u: no more kicks: %s", queue, strerror(errno));
-    }
-    if (queue_runs(q)) {
-        q->touched = true;
-        vu->ops->kick(vu->user, queue);
-    }
-}
-
-static void kicked_0(void *user, unsigned events)
-{
-    (void)events;
-    kicked(user, 0);
-}
-
-static void kicked_1(void *user, unsigned events)
-{
-    (void)events;
-    kicked(user, 1);
-}
-
-static void (*const kick_callbacks[VHOST_USER_QUEUES])(void *user, unsigned events) = {kicked_0,
-                                                                                       kicked_1};
 
 static void run_queue(struct vhost_user *vu, unsigned queue)
 {
@@ -92,6 +73,21 @@ static void run_queue(struct vhost_user *vu, unsigned queue)
         q->touched = true;
         vu->ops->kick(vu->user, queue); /* kicks may have been sent before we listened */
     }
+}
+
+static void queue_kicked(void *user, unsigned events)
+{
+    struct vhost_user_queue *q = user;
+    unsigned queue = (unsigned)(q - q->vu->queues);
+    uint64_t count;
+    (void)events;
+    if (q->kick >= 0 && read(q->kick, &count, sizeof(count)) < 0 && errno != EAGAIN &&
+        errno != EINTR) {
+        loop_io_destroy(q->kick_io);
+        q->kick_io = NULL;
+        log_debug(q->vu->device.subject, "queue %u: no more kicks: %s", queue, strerror(errno));
+    }
+    run_queue(q->vu, queue);
 }
 
 static void stop_queue(struct vhost_user *vu, unsigned queue)
@@ -107,9 +103,9 @@ static void stop_queue(struct vhost_user *vu, unsigned queue)
     virtqueue_unmap(&q->vring);
 }
 
-static void reset(struct vhost_user *vu)
+static void reset_device(struct vhost_user *vu)
 {
-    for (unsigned i = 0; i < VHOST_USER_QUEUES; i++) {
+    for (unsigned i = 0; i < vu->device.n_queues; i++) {
         stop_queue(vu, i);
         vu->queues[i].vring.last_avail = vu->queues[i].base = 0;
         vu->queues[i].touched = false;
@@ -125,7 +121,7 @@ static int start_queue(struct vhost_user *vu, unsigned queue, int fd)
         stop_queue(vu, queue);
     q->kick = fd;
     if (fd >= 0) {
-        q->kick_io = loop_io_create(vu->loop, fd, LOOP_READ, kick_callbacks[queue], vu);
+        q->kick_io = loop_io_create(vu->loop, fd, LOOP_READ, queue_kicked, q);
         if (!q->kick_io)
             return -ENOMEM;
     }
@@ -135,7 +131,7 @@ static int start_queue(struct vhost_user *vu, unsigned queue, int fd)
     q->vring.event_index = vu->features & BIT(VIRTIO_RING_F_EVENT_IDX);
     int r = virtqueue_map(&q->vring, &vu->ram);
     if (r < 0) {
-        log_warn(NULL, "queue %u is not in the VM's memory", queue);
+        log_warn(vu->device.subject, "queue %u is not in the VM's memory", queue);
         return r;
     }
     virtqueue_start(&q->vring, q->base);
@@ -147,18 +143,18 @@ static int start_queue(struct vhost_user *vu, unsigned queue, int fd)
 static void replace_ram(struct vhost_user *vu, struct guest_ram *ram)
 {
     struct guest_ram before = vu->ram;
-    for (unsigned i = 0; i < VHOST_USER_QUEUES; i++) {
+    for (unsigned i = 0; i < vu->device.n_queues; i++) {
         if (queue_runs(&vu->queues[i]))
             vu->ops->stopping(vu->user, i);
     }
     vu->ram = *ram;
-    for (unsigned i = 0; i < VHOST_USER_QUEUES; i++) {
+    for (unsigned i = 0; i < vu->device.n_queues; i++) {
         struct vhost_user_queue *q = &vu->queues[i];
         bool was_there = q->vring.avail;
         if (!q->started)
             continue;
         if (virtqueue_map(&q->vring, &vu->ram) < 0)
-            log_warn(NULL, "queue %u is not in the VM's new memory", i);
+            log_warn(vu->device.subject, "queue %u is not in the VM's new memory", i);
         else if (!was_there)
             virtqueue_start(&q->vring, q->base);
     }
@@ -187,9 +183,9 @@ static int set_mem_table(struct vhost_user *vu, struct vhost_user_message *m)
     }
     if (r == 0) {
         replace_ram(vu, &ram);
-        log_debug(NULL, "the VM has %llu MiB in %u regions",
+        log_debug(vu->device.subject, "the VM has %llu MiB in %u regions",
                   (unsigned long long)(vu->ram.size >> 20), n);
-        for (unsigned i = 0; i < VHOST_USER_QUEUES; i++)
+        for (unsigned i = 0; i < vu->device.n_queues; i++)
             run_queue(vu, i);
     }
     guest_ram_finish(&ram); /* the one before, or what there is of the new one */
@@ -234,7 +230,7 @@ static int set_vring_fd(struct vhost_user *vu, struct vhost_user_message *m, uin
     if (value & ~(uint64_t)(VHOST_USER_VRING_INDEX_MASK | VHOST_USER_VRING_NO_FD) ||
         m->n_fds != (none ? 0 : 1))
         return -EPROTO;
-    if (queue >= VHOST_USER_QUEUES)
+    if (queue >= vu->device.n_queues)
         return -EINVAL;
     struct vhost_user_queue *q = &vu->queues[queue];
     int fd = vhost_user_message_take_fd(m);
@@ -259,7 +255,7 @@ static int set_vring_fd(struct vhost_user *vu, struct vhost_user_message *m, uin
 static int set_vring_state(struct vhost_user *vu, uint32_t request,
                            const struct vhost_user_state *state)
 {
-    if (state->index >= VHOST_USER_QUEUES)
+    if (state->index >= vu->device.n_queues)
         return -EINVAL;
     struct vhost_user_queue *q = &vu->queues[state->index];
     switch (request) {
@@ -276,8 +272,9 @@ static int set_vring_state(struct vhost_user *vu, uint32_t request,
         stop_queue(vu, state->index);
         /* All requests of a driver begin at 0. (After 65536 of them, a resumed queue looks the same
          * as a new one; then the driver counts as new, which is the safe mistake.) */
-        if (state->index == 0 && q->touched && (state->value != q->base || state->value == 0))
-            reset(vu);
+        if (state->index == vu->device.driver_queue && q->touched &&
+            (state->value != q->base || state->value == 0))
+            reset_device(vu);
         q->base = (uint16_t)state->value;
         q->vring.last_avail = q->base;
         return 0;
@@ -299,7 +296,7 @@ static int get_config(struct vhost_user *vu, const struct vhost_user_message *m)
     if (m->size < sizeof(config))
         return -EPROTO;
     memcpy(&config, m->payload, sizeof(config));
-    if (config.size > VHOST_USER_CONFIG_MAX ||
+    if (!vu->ops->config || config.size > VHOST_USER_CONFIG_MAX ||
         config.offset > VHOST_USER_CONFIG_MAX - config.size ||
         m->size != sizeof(config) + config.size)
         return vhost_user_message_reply(vu->fd, m->request, NULL,
@@ -350,7 +347,7 @@ static int get_vring_base(struct vhost_user *vu, const struct vhost_user_message
 {
     struct vhost_user_state state;
     memcpy(&state, m->payload, sizeof(state));
-    if (state.index >= VHOST_USER_QUEUES)
+    if (state.index >= vu->device.n_queues)
         return -EPROTO;
     stop_queue(vu, state.index);
     state.value = vu->queues[state.index].base;
@@ -362,12 +359,11 @@ static int handle_get(struct vhost_user *vu, struct vhost_user_message *m)
 {
     switch (m->request) {
     case VHOST_USER_GET_FEATURES:
-        return reply_u64(vu, m,
-                         vu->offered | TRANSPORT_FEATURES | BIT(VHOST_USER_F_PROTOCOL_FEATURES));
+        return reply_u64(vu, m, offered_features(vu));
     case VHOST_USER_GET_PROTOCOL_FEATURES:
-        return reply_u64(vu, m, PROTOCOL_FEATURES);
+        return reply_u64(vu, m, offered_protocol_features(vu));
     case VHOST_USER_GET_QUEUE_NUM:
-        return reply_u64(vu, m, VHOST_USER_QUEUES);
+        return reply_u64(vu, m, vu->device.n_queues);
     case VHOST_USER_GET_MAX_MEM_SLOTS:
         return reply_u64(vu, m, GUEST_RAM_REGIONS_MAX);
     case VHOST_USER_GET_VRING_BASE:
@@ -377,6 +373,12 @@ static int handle_get(struct vhost_user *vu, struct vhost_user_message *m)
     default:
         return 1;
     }
+}
+
+static int refuse_unknown(const struct vhost_user *vu, const struct vhost_user_message *m)
+{
+    log_debug(vu->device.subject, "the frontend's request %u is unknown", m->request);
+    return -EOPNOTSUPP;
 }
 
 static int handle_set(struct vhost_user *vu, struct vhost_user_message *m)
@@ -389,21 +391,22 @@ static int handle_set(struct vhost_user *vu, struct vhost_user_message *m)
     memcpy(&addr, m->payload, sizeof(addr));
     switch (m->request) {
     case VHOST_USER_SET_FEATURES:
-        if (value & ~(vu->offered | TRANSPORT_FEATURES | BIT(VHOST_USER_F_PROTOCOL_FEATURES)))
-            log_debug(NULL, "the frontend sets features 0x%llx, some of which were not offered",
+        if (value & ~offered_features(vu))
+            log_debug(vu->device.subject,
+                      "the frontend sets features 0x%llx, some of which were not offered",
                       (unsigned long long)value);
         vu->features = value;
         vu->has_protocol_features = value & BIT(VHOST_USER_F_PROTOCOL_FEATURES);
-        vu->ops->features(vu->user, value & vu->offered);
+        vu->ops->features(vu->user, value & vu->device.features);
         return 0;
     case VHOST_USER_SET_PROTOCOL_FEATURES:
         vu->protocol_features = value;
-        return value & ~PROTOCOL_FEATURES ? -EINVAL : 0;
+        return value & ~offered_protocol_features(vu) ? -EINVAL : 0;
     case VHOST_USER_SET_OWNER:
         return 0;
     case VHOST_USER_RESET_OWNER:
     case VHOST_USER_RESET_DEVICE:
-        reset(vu);
+        reset_device(vu);
         return 0;
     case VHOST_USER_SET_MEM_TABLE:
         return set_mem_table(vu, m);
@@ -416,7 +419,7 @@ static int handle_set(struct vhost_user *vu, struct vhost_user_message *m)
     case VHOST_USER_SET_VRING_ENABLE:
         return set_vring_state(vu, m->request, &state);
     case VHOST_USER_SET_VRING_ADDR:
-        if (addr.index >= VHOST_USER_QUEUES)
+        if (addr.index >= vu->device.n_queues)
             return -EINVAL;
         stop_queue(vu, addr.index);
         vu->queues[addr.index].vring.desc_uaddr = addr.desc;
@@ -427,10 +430,12 @@ static int handle_set(struct vhost_user *vu, struct vhost_user_message *m)
     case VHOST_USER_SET_VRING_CALL:
     case VHOST_USER_SET_VRING_ERR:
         return set_vring_fd(vu, m, value);
-    case VHOST_USER_SET_CONFIG: /* events_clear; there are no events */
-        return 0;
+    case VHOST_USER_SET_CONFIG: /* no device has a field that a driver needs to write */
+        return vu->ops->config ? 0 : refuse_unknown(vu, m);
     case VHOST_USER_GPU_SET_SOCKET: /* nothing is displayed, but QEMU reads from it until it closes
                                        it itself */
+        if (!vu->device.takes_gpu_socket)
+            return refuse_unknown(vu, m);
         fd_close(vu->display);
         vu->display = vhost_user_message_take_fd(m);
         return 0;
@@ -439,15 +444,14 @@ static int handle_set(struct vhost_user *vu, struct vhost_user_message *m)
         vu->backend_req = vhost_user_message_take_fd(m);
         return 0;
     default:
-        log_debug(NULL, "the frontend's request %u is unknown", m->request);
-        return -EOPNOTSUPP;
+        return refuse_unknown(vu, m);
     }
 }
 
 int vhost_user_handle(struct vhost_user *vu, struct vhost_user_message *m)
 {
     if (!well_formed(m)) {
-        log_warn(NULL, "malformed %s from the frontend: %u bytes, %zu descriptors",
+        log_warn(vu->device.subject, "malformed %s from the frontend: %u bytes, %zu descriptors",
                  vhost_user_request_name(m->request), m->size, m->n_fds);
         return -EPROTO;
     }
@@ -458,24 +462,25 @@ int vhost_user_handle(struct vhost_user *vu, struct vhost_user_message *m)
     if (r == -EPROTO)
         return r;
     if (r < 0)
-        log_warn(NULL, "%s failed: %s", vhost_user_request_name(m->request), strerror(-r));
+        log_warn(vu->device.subject, "%s failed: %s", vhost_user_request_name(m->request),
+                 strerror(-r));
     if (m->flags & VHOST_USER_NEED_REPLY &&
         vu->protocol_features & BIT(VHOST_USER_PROTOCOL_F_REPLY_ACK))
         return reply_u64(vu, m, r < 0);
     return 0;
 }
 
-static void end(struct vhost_user *vu, int reason)
+static void vhost_user_end(struct vhost_user *vu, int reason)
 {
     vu->ended = true;
     loop_io_destroy(vu->io);
     vu->io = NULL;
-    for (unsigned i = 0; i < VHOST_USER_QUEUES; i++)
+    for (unsigned i = 0; i < vu->device.n_queues; i++)
         stop_queue(vu, i);
     vu->ops->closed(vu->user, reason);
 }
 
-static void ready(void *user, unsigned events)
+static void vhost_user_readable(void *user, unsigned events)
 {
     struct vhost_user *vu = user;
     (void)events;
@@ -488,17 +493,20 @@ static void ready(void *user, unsigned events)
         else if (r == 0)
             r = 1; /* the end */
         if (r != 0) {
-            end(vu, r < 0 ? r : 0);
+            vhost_user_end(vu, r < 0 ? r : 0);
             return;
         }
         vhost_user_message_clear(&vu->message);
     }
 }
 
-struct vhost_user *vhost_user_create(struct loop *loop, int fd, uint64_t features,
+struct vhost_user *vhost_user_create(struct loop *loop, int fd,
+                                     const struct vhost_user_device *device,
                                      const struct vhost_user_ops *ops, void *user)
 {
-    struct vhost_user *vu = calloc(1, sizeof(*vu));
+    assert(device->n_queues >= 1 && device->n_queues <= VHOST_USER_QUEUES_MAX);
+    assert(device->driver_queue < device->n_queues);
+    struct vhost_user *vu = calloc(1, sizeof(*vu) + device->n_queues * sizeof(*vu->queues));
     if (!vu) {
         fd_close(fd);
         errno = ENOMEM;
@@ -506,15 +514,16 @@ struct vhost_user *vhost_user_create(struct loop *loop, int fd, uint64_t feature
     }
     vu->loop = loop;
     vu->fd = fd;
-    vu->offered = features;
+    vu->device = *device;
     vu->ops = ops;
     vu->user = user;
     vu->display = vu->backend_req = -1;
-    for (unsigned i = 0; i < VHOST_USER_QUEUES; i++) {
+    for (unsigned i = 0; i < vu->device.n_queues; i++) {
+        vu->queues[i].vu = vu;
         virtqueue_init(&vu->queues[i].vring);
         vu->queues[i].kick = vu->queues[i].error = -1;
     }
-    vu->io = loop_io_create(loop, fd, LOOP_READ, ready, vu);
+    vu->io = loop_io_create(loop, fd, LOOP_READ, vhost_user_readable, vu);
     if (!vu->io) {
         vhost_user_destroy(vu);
         errno = ENOMEM;
@@ -528,7 +537,7 @@ void vhost_user_destroy(struct vhost_user *vu)
     if (!vu)
         return;
     loop_io_destroy(vu->io);
-    for (unsigned i = 0; i < VHOST_USER_QUEUES; i++) {
+    for (unsigned i = 0; i < vu->device.n_queues; i++) {
         struct vhost_user_queue *q = &vu->queues[i];
         loop_io_destroy(q->kick_io);
         fd_close(q->kick);

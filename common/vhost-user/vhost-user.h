@@ -9,12 +9,25 @@
 #include "common/vhost-user/vhost-user-message.h"
 #include "common/vhost-user/virtqueue.h"
 
+struct log_subject;
 struct loop;
 struct loop_io;
 struct vhost_user;
 
-#define VHOST_USER_QUEUES 2
+#define VHOST_USER_QUEUES_MAX 256u /* so many have a number in the messages */
 
+/* What a device is, to its frontend. */
+struct vhost_user_device {
+    struct log_subject *subject; /* whom a line is about; borrowed, may be NULL */
+    unsigned n_queues;           /* 1 to VHOST_USER_QUEUES_MAX */
+    /* Another base here means a new driver. Of all queues that frontends always set up, it must be
+     * the first: a reset stops those that were started before it. */
+    unsigned driver_queue;
+    uint64_t features;     /* its own, beside those of the transport */
+    bool takes_gpu_socket; /* the frontend may hand over a display */
+};
+
+/* What a device does. Queues are told by their index. */
 struct vhost_user_ops {
     /* The driver accepted these. */
     void (*features)(void *user, uint64_t features);
@@ -27,13 +40,15 @@ struct vhost_user_ops {
     /* The memory was replaced; the queues are found in it again. @before is unmapped after this
      * call. */
     void (*memory)(void *user, const struct guest_ram *before);
-    /* Copies the configuration space into @bytes (zeroed, @size from @offset on). */
+    /* Copies the configuration space into @bytes (zeroed, @size from @offset on). NULL: it has
+     * none. */
     void (*config)(void *user, uint32_t offset, void *bytes, uint32_t size);
     /* The frontend is gone: 0 or -errno. The last call; vhost_user_destroy() not from within. */
     void (*closed)(void *user, int reason);
 };
 
 struct vhost_user_queue {
+    struct vhost_user *vu; /* that it is part of */
     struct virtqueue vring;
     struct loop_io *kick_io;
     int kick, error; /* owned */
@@ -45,22 +60,23 @@ struct vhost_user_queue {
 
 struct vhost_user {
     struct loop *loop;
+    struct vhost_user_device device;
     const struct vhost_user_ops *ops;
     void *user;
-    uint64_t offered; /* device features */
-    int fd;           /* owned */
+    int fd; /* owned */
     struct loop_io *io;
     int display, backend_req; /* owned; held because frontends want them open */
     uint64_t features, protocol_features;
     bool has_protocol_features;
     struct guest_ram ram;
-    struct vhost_user_queue queues[VHOST_USER_QUEUES];
     struct vhost_user_message message;
     bool ended;
+    struct vhost_user_queue queues[]; /* device.n_queues */
 };
 
-/* Takes @fd (connected). @features: of the device, beside those of the transport. NULL: errno. */
-struct vhost_user *vhost_user_create(struct loop *loop, int fd, uint64_t features,
+/* Takes @fd (connected). @device is copied, @ops are borrowed. NULL: errno. */
+struct vhost_user *vhost_user_create(struct loop *loop, int fd,
+                                     const struct vhost_user_device *device,
                                      const struct vhost_user_ops *ops, void *user);
 void vhost_user_destroy(struct vhost_user *vu); /* accepts NULL */
 

@@ -17,10 +17,10 @@
 #include "host-proxy/gpu/renderer.h"
 #include "common/vhost-user/vhost-user.h"
 
-#define QUEUE_CONTROL 0
-#define QUEUE_CURSOR 1
 #define BATCH 256 /* commands before others have their turn */
 #define ANSWER_PIECES 4
+
+enum { QUEUE_CONTROL, QUEUE_CURSOR, QUEUES };
 
 /* An UNREF whose answer waits. */
 struct doomed {
@@ -34,6 +34,7 @@ struct doomed {
 
 struct device {
     struct loop *loop;
+    struct log_subject subject;
     const struct device_ops *ops;
     void *user;
     struct commands commands;
@@ -357,6 +358,7 @@ struct device *device_create(struct loop *loop, unsigned unref_ms)
     if (!d)
         return NULL;
     d->loop = loop;
+    d->subject = (struct log_subject){.name = "virtio-gpu"};
     d->unref_ms = unref_ms;
     d->epoch = 1;
     d->frontend_job = (struct loop_job){.run = destroy_frontend, .user = d};
@@ -421,7 +423,14 @@ int device_connect(struct device *d, int fd, void (*closed)(void *user, int reas
     d->closed_user = user;
     uint64_t features =
         COMMANDS_FEATURES | (d->commands.drawing.renderer ? COMMANDS_3D_FEATURES : 0);
-    d->frontend = vhost_user_create(d->loop, fd, features, &frontend_ops, d);
+    const struct vhost_user_device description = {
+        .subject = &d->subject,
+        .n_queues = QUEUES,
+        .driver_queue = QUEUE_CONTROL,
+        .features = features,
+        .takes_gpu_socket = true,
+    };
+    d->frontend = vhost_user_create(d->loop, fd, &description, &frontend_ops, d);
     return d->frontend ? 0 : -errno;
 }
 

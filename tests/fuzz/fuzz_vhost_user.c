@@ -104,6 +104,12 @@ static void on_closed(void *user, int reason)
 static const struct vhost_user_ops ops = {on_features, on_kick,   on_stopping, on_reset,
                                           on_memory,   on_config, on_closed};
 
+static const struct vhost_user_device device = {
+    .n_queues = 2,
+    .features = COMMANDS_FEATURES,
+    .takes_gpu_socket = true,
+};
+
 /* A region's addresses are small, so that an input finds them. */
 static int handle(struct world *w, int ram, uint8_t request, uint8_t n_fds, const uint8_t *payload,
                   size_t size)
@@ -134,7 +140,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) < 0 ||
         commands_init(&w.commands, gone, NULL) < 0)
         abort();
-    w.vu = vhost_user_create(loop, ends[1], COMMANDS_FEATURES, &ops, &w);
+    w.vu = vhost_user_create(loop, ends[1], &device, &ops, &w);
     if (!w.vu || pwrite(ram, data, size < RAM_SIZE ? size : RAM_SIZE, 0) < 0)
         abort();
     while (size - used >= 4) {
