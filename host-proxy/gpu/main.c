@@ -14,18 +14,31 @@
 #include "common/base/loop.h"
 #include "common/base/options.h"
 #include "common/base/sd.h"
+#include "common/vhost-user/frontend.h"
 #include "host-proxy/gpu/gpu-check.h"
 #include "host-proxy/gpu/device.h"
 #include "host-proxy/gpu/exports.h"
-#include "host-proxy/gpu/frontend.h"
 #include "host-proxy/gpu/gpu-options.h"
 #include "host-proxy/gpu/renderer.h"
 #include "host-proxy/gpu/virgl.h"
 
-static void ended(void *user)
+struct gpu {
+    struct loop *loop;
+    struct device *device;
+};
+
+static int gpu_connect(void *user, int fd, void (*closed)(void *closed_user, int reason),
+                       void *closed_user)
 {
-    loop_stop(user);
+    return device_connect(((struct gpu *)user)->device, fd, closed, closed_user);
 }
+
+static void gpu_ended(void *user)
+{
+    loop_stop(((struct gpu *)user)->loop);
+}
+
+static const struct frontend_ops gpu_frontend = {gpu_connect, gpu_ended};
 
 static int print_capabilities(void)
 {
@@ -104,6 +117,7 @@ static int run(const struct gpu_options *options)
     struct renderer *renderer = NULL;
     struct loop *loop = loop_create();
     struct device *device = loop ? device_create(loop, DEVICE_UNREF_MS) : NULL;
+    struct gpu gpu = {loop, device};
     int r = device ? 0 : -errno;
     if (r < 0)
         log_error(NULL, "cannot start: %s", strerror(-r));
@@ -118,8 +132,8 @@ static int run(const struct gpu_options *options)
         r = exports ? 0 : -errno;
     }
     if (r == 0) {
-        frontend = frontend_create(loop, device, options->socket_path, options->fd, ended, loop,
-                                   error, sizeof(error));
+        frontend = frontend_create(loop, options->socket_path, options->fd, NULL, &gpu_frontend,
+                                   &gpu, error, sizeof(error));
         r = frontend ? 0 : -errno;
         if (r < 0)
             log_error(NULL, "%s", error);
