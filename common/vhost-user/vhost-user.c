@@ -477,7 +477,7 @@ static void vhost_user_end(struct vhost_user *vu, int reason)
     vu->io = NULL;
     for (unsigned i = 0; i < vu->device.n_queues; i++)
         stop_queue(vu, i);
-    vu->ops->closed(vu->user, reason);
+    vu->ops->closed(vu->user, reason); /* and @vu may be gone */
 }
 
 static void vhost_user_readable(void *user, unsigned events)

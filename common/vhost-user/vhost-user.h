@@ -43,7 +43,8 @@ struct vhost_user_ops {
     /* Copies the configuration space into @bytes (zeroed, @size from @offset on). NULL: it has
      * none. */
     void (*config)(void *user, uint32_t offset, void *bytes, uint32_t size);
-    /* The frontend is gone: 0 or -errno. The last call; vhost_user_destroy() not from within. */
+    /* The frontend is gone: 0 or -errno. The last call, after all queues have stopped;
+     * vhost_user_destroy() is fine from within. */
     void (*closed)(void *user, int reason);
 };
 

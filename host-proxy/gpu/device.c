@@ -39,7 +39,6 @@ struct device {
     void *user;
     struct commands commands;
     struct vhost_user *frontend;
-    struct loop_job frontend_job; /* destroys it */
     void (*closed)(void *user, int reason);
     void *closed_user;
     struct loop_timer *timer; /* of the doomed */
@@ -319,13 +318,6 @@ static void on_config(void *user, uint32_t offset, void *bytes, uint32_t size)
                size < sizeof(config) - offset ? size : sizeof(config) - offset);
 }
 
-static void destroy_frontend(void *user)
-{
-    struct device *d = user;
-    vhost_user_destroy(d->frontend);
-    d->frontend = NULL;
-}
-
 static void on_closed(void *user, int reason)
 {
     struct device *d = user;
@@ -337,8 +329,7 @@ static void on_closed(void *user, int reason)
     loop_timer_disarm(d->more);
     d->frontend = NULL;
     reset(d, "the frontend is gone");
-    d->frontend = frontend;
-    loop_later(d->loop, &d->frontend_job);
+    vhost_user_destroy(frontend);
     d->closed(d->closed_user, reason);
 }
 
@@ -361,7 +352,6 @@ struct device *device_create(struct loop *loop, unsigned unref_ms)
     d->subject = (struct log_subject){.name = "virtio-gpu"};
     d->unref_ms = unref_ms;
     d->epoch = 1;
-    d->frontend_job = (struct loop_job){.run = destroy_frontend, .user = d};
     d->request = malloc(COMMANDS_REQUEST_MAX);
     d->timer = loop_timer_create(loop, doomed_expired, d);
     d->more = loop_timer_create(loop, process_more, d);
@@ -379,7 +369,6 @@ void device_destroy(struct device *d)
         return;
     if (d->ops)
         complete_all(d);
-    loop_later_cancel(d->loop, &d->frontend_job);
     vhost_user_destroy(d->frontend);
     loop_timer_destroy(d->timer);
     loop_timer_destroy(d->more);
