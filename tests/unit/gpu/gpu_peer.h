@@ -5,6 +5,7 @@
 #include "tests/unit/gpu/gpu_frontend.h"
 
 #include <fcntl.h>
+#include <sys/mman.h>
 
 #include "host-proxy/gpu/export-client.h"
 #include "host-proxy/gpu/exports.h"
@@ -50,7 +51,7 @@ static inline int peer_setup_with(void **state, unsigned unref_ms)
     w->device = device_create(w->loop, unref_ms);
     w->exports = exports_create(w->loop, w->device, -1, NULL, 0);
     assert_non_null(w->exports);
-    frontend_init(&w->f, w->loop, w->device);
+    gpu_frontend_init(&w->f, w->loop, w->device);
     frontend_negotiate(&w->f, ALL_FEATURES);
     frontend_start(&w->f);
     peer_connect(w, &w->p);

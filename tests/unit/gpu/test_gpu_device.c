@@ -43,7 +43,7 @@ static int setup(void **state)
     w->device = device_create(w->loop, DEVICE_UNREF_MS);
     assert_non_null(w->device);
     device_listen(w->device, &ops, w);
-    frontend_init(&w->f, w->loop, w->device);
+    gpu_frontend_init(&w->f, w->loop, w->device);
     *state = w;
     return 0;
 }
@@ -111,12 +111,12 @@ static void test_room_for_the_answer(void **state)
     frontend_kick(&w->f, 0);
     frontend_take(&w->f, 0, &written);
     assert_int_equal(written, sizeof(struct virtio_gpu_resp_display_info));
-    assert_int_equal(frontend_answer(&w->f, 0, slot).type, VIRTIO_GPU_RESP_OK_DISPLAY_INFO);
+    assert_int_equal(driver_answer(&w->f, 0, slot).type, VIRTIO_GPU_RESP_OK_DISPLAY_INFO);
     slot = frontend_put(&w->f, 0, &c, sizeof(c), sizeof(struct virtio_gpu_resp_display_info) - 1);
     frontend_kick(&w->f, 0);
     frontend_take(&w->f, 0, &written);
     assert_int_equal(written, 24);
-    assert_int_equal(frontend_answer(&w->f, 0, slot).type, VIRTIO_GPU_RESP_ERR_UNSPEC);
+    assert_int_equal(driver_answer(&w->f, 0, slot).type, VIRTIO_GPU_RESP_ERR_UNSPEC);
     frontend_put(&w->f, 0, &c, sizeof(c), 23);
     frontend_kick(&w->f, 0);
     frontend_take(&w->f, 0, &written);
@@ -211,13 +211,8 @@ static void test_pause_keeps_resources(void **state)
     start(w);
     driver_make(&w->f, 1, RAM_HIGH_GPA, RAM_HIGH_GPA + 2 * PAGE);
     uint64_t epoch = device_epoch(w->device);
-    for (unsigned i = 0; i < 2; i++) {
-        struct vhost_user_state s = {i, 0};
-        frontend_send(&w->f, VHOST_USER_GET_VRING_BASE, 0, &s, sizeof(s), NULL, 0);
-        assert_int_equal(frontend_receive(&w->f, VHOST_USER_GET_VRING_BASE, &s, sizeof(s)),
-                         sizeof(s));
-        assert_int_equal(s.value, i == 0 ? 3 : 0);
-    }
+    for (unsigned i = 0; i < 2; i++)
+        assert_int_equal(frontend_get_base(&w->f, i), i == 0 ? 3 : 0);
     assert_false(device_has_driver(w->device));
     /* What comes meanwhile waits. */
     struct virtio_gpu_resource_unref c = {.hdr = {.type = VIRTIO_GPU_CMD_RESOURCE_UNREF},
@@ -239,11 +234,8 @@ static void test_resets(void **state)
     uint64_t epoch = device_epoch(w->device);
     /* As QEMU does: it asks for the base, and a new driver begins at 0. */
     driver_make(&w->f, 1, RAM_HIGH_GPA, RAM_HIGH_GPA + 2 * PAGE);
-    for (uint32_t i = 0; i < 2; i++) {
-        struct vhost_user_state s = {i, 0};
-        frontend_send(&w->f, VHOST_USER_GET_VRING_BASE, 0, &s, sizeof(s), NULL, 0);
-        frontend_receive(&w->f, VHOST_USER_GET_VRING_BASE, &s, sizeof(s));
-    }
+    for (uint32_t i = 0; i < 2; i++)
+        frontend_get_base(&w->f, i);
     frontend_start(&w->f);
     assert_true(device_epoch(w->device) > epoch);
     assert_null(device_find(w->device, 1));
@@ -300,7 +292,7 @@ static void test_features_are_the_drivers(void **state)
     frontend_negotiate(&w->f, FEATURE(32) | FEATURE(VHOST_USER_F_PROTOCOL_FEATURES));
     frontend_start(&w->f);
     driver_create(&w->f, 1, 8, 8);
-    assert_int_equal(frontend_command(&w->f, &c, sizeof(c)), VIRTIO_GPU_RESP_ERR_UNSPEC);
+    assert_int_equal(driver_command(&w->f, &c, sizeof(c)), VIRTIO_GPU_RESP_ERR_UNSPEC);
     assert_true(
         device_is_shared(w->device, device_find(w->device, 1))); /* there is no way to say so */
 }
@@ -325,11 +317,11 @@ static void test_sharing(void **state)
               .size = PAGE},
         .e = {.addr = RAM_HIGH_GPA, .length = PAGE},
     };
-    assert_int_equal(frontend_command(&w->f, &blob, sizeof(blob)), VIRTIO_GPU_RESP_OK_NODATA);
+    assert_int_equal(driver_command(&w->f, &blob, sizeof(blob)), VIRTIO_GPU_RESP_OK_NODATA);
     assert_false(device_is_shared(w->device, device_find(w->device, 2)));
     blob.c.resource_id = 3;
     blob.c.blob_flags |= VIRTIO_GPU_BLOB_FLAG_USE_SHAREABLE;
-    frontend_command(&w->f, &blob, sizeof(blob));
+    driver_command(&w->f, &blob, sizeof(blob));
     assert_true(device_is_shared(w->device, device_find(w->device, 3)));
 }
 

@@ -19,7 +19,7 @@ static int setup(void **state)
     w->device = device_create(w->loop, 3600 * 1000);
     assert_int_equal(device_draw(w->device, fake_renderer()), 0);
     w->exports = exports_create(w->loop, w->device, -1, NULL, 0);
-    frontend_init(&w->f, w->loop, w->device);
+    gpu_frontend_init(&w->f, w->loop, w->device);
     frontend_negotiate(&w->f, FEATURES_3D);
     frontend_start(&w->f);
     peer_connect(w, &w->p);
@@ -38,7 +38,7 @@ static int teardown(void **state)
 static uint32_t driver_context(struct world *w, uint32_t id)
 {
     struct virtio_gpu_ctx_create c = {.hdr = {.type = VIRTIO_GPU_CMD_CTX_CREATE, .ctx_id = id}};
-    return frontend_command(&w->f, &c, sizeof(c));
+    return driver_command(&w->f, &c, sizeof(c));
 }
 
 static uint32_t driver_picture(struct world *w, uint32_t id, uint32_t width, uint32_t height)
@@ -52,7 +52,7 @@ static uint32_t driver_picture(struct world *w, uint32_t id, uint32_t width, uin
                                               .height = height,
                                               .depth = 1,
                                               .array_size = 1};
-    return frontend_command(&w->f, &c, sizeof(c));
+    return driver_command(&w->f, &c, sizeof(c));
 }
 
 /* As Linux does with a buffer that leaves the device. */
@@ -81,7 +81,7 @@ static void take(struct world *w, unsigned slot, uint64_t fence)
     uint32_t written;
     assert_int_equal(frontend_take(&w->f, 0, &written), slot);
     assert_int_equal(written, 24);
-    struct virtio_gpu_ctrl_hdr h = frontend_answer(&w->f, 0, slot);
+    struct virtio_gpu_ctrl_hdr h = driver_answer(&w->f, 0, slot);
     assert_int_equal(h.flags, VIRTIO_GPU_FLAG_FENCE);
     assert_int_equal(h.fence_id, fence);
     assert_int_equal(h.ctx_id, 1);
@@ -244,7 +244,7 @@ static void test_export(void **state)
                                               .height = 1,
                                               .depth = 1,
                                               .array_size = 1};
-    assert_int_equal(frontend_command(&w->f, &c, sizeof(c)), OK);
+    assert_int_equal(driver_command(&w->f, &c, sizeof(c)), OK);
     driver_share(w, 6);
     assert_int_equal(peer_export(&w->p, 6).status, EXPORT_EMPTY);
     /* It goes at once: no page of the guest is shown. */
@@ -374,7 +374,7 @@ static void test_formats(void **state)
             .depth = 1,
             .array_size = 1};
         R.pixel = formats[i].pixel;
-        assert_int_equal(frontend_command(&w->f, &c, sizeof(c)), OK);
+        assert_int_equal(driver_command(&w->f, &c, sizeof(c)), OK);
         driver_share(w, 50 + i);
         struct export_exported e = peer_export(&w->p, 50 + i);
         assert_int_equal(e.status, EXPORT_OK);
@@ -491,7 +491,7 @@ static void test_orders(void **state)
             .height = 8,
             .depth = 1,
             .array_size = 1};
-        assert_int_equal(frontend_command(&w->f, &c, sizeof(c)), OK);
+        assert_int_equal(driver_command(&w->f, &c, sizeof(c)), OK);
         driver_share(w, 50 + i);
         R.layout =
             (struct renderer_layout){.fourcc = cases[i].drivers, .n_planes = 1, .stride = {256}};

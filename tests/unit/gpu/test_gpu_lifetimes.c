@@ -44,8 +44,8 @@ static void test_unref_waits_for_release(void **state)
     peer_request(&w->p, -1, export_release_encode, two.buffer.id);
     assert_int_equal(frontend_take(&w->f, 0, &written), slot);
     assert_int_equal(written, 24);
-    assert_int_equal(frontend_answer(&w->f, 0, slot).type, VIRTIO_GPU_RESP_OK_NODATA);
-    assert_int_equal(frontend_answer(&w->f, 0, slot).fence_id, 7);
+    assert_int_equal(driver_answer(&w->f, 0, slot).type, VIRTIO_GPU_RESP_OK_NODATA);
+    assert_int_equal(driver_answer(&w->f, 0, slot).fence_id, 7);
     munmap(mirror, 2 * PAGE);
     close(fd);
 }
