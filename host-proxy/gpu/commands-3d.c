@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* commands-3d: everything that has a size is checked against the resource before the renderer sees
- * it, since that is a large library in this process. Resources that no GPU draws on (2D, blobs,
- * those without a use) are the guest's memory and not the renderer's: contexts take them without
- * effect. */
+/* commands-3d: owns the guest's contexts and what the renderer has of its resources. Everything
+ * that has a size is checked against the resource before the renderer sees it, since that is a
+ * large library in this process. Resources that no GPU draws on (2D, blobs, those without a use)
+ * are the guest's memory and not the renderer's: contexts take them without effect.
+ *
+ * A command is a row of the table below: how long it is and what executes it. */
 #include "host-proxy/gpu/commands-3d.h"
 
+#include <assert.h>
 #include <endian.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -15,6 +18,27 @@
 /* What a resource is, as virgl (and so gallium) numbers it. */
 enum { BUFFER, T_1D, T_2D, T_3D, T_CUBE, T_RECT, T_1D_ARRAY, T_2D_ARRAY, T_CUBE_ARRAY, _TARGETS };
 
+/* The command at hand. */
+struct request_3d {
+    union {
+        struct virtio_gpu_ctrl_hdr hdr;
+        struct virtio_gpu_get_capset_info capset_info;
+        struct virtio_gpu_get_capset capset;
+        struct virtio_gpu_ctx_create context_create;
+        struct virtio_gpu_ctx_destroy context_destroy;
+        struct virtio_gpu_ctx_resource context_resource;
+        struct virtio_gpu_resource_create_3d create;
+        struct virtio_gpu_transfer_host_3d transfer;
+        struct virtio_gpu_cmd_submit submit;
+    } cmd;
+    uint8_t *more; /* what follows */
+    size_t more_size;
+    struct resources *table;
+    uint64_t features; /* accepted by the driver */
+    uint8_t *response;
+    size_t *length; /* of the response */
+};
+
 static bool has_context(const struct commands_3d *c, uint32_t id)
 {
     for (unsigned i = 0; i < c->n_contexts; i++) {
@@ -24,7 +48,7 @@ static bool has_context(const struct commands_3d *c, uint32_t id)
     return false;
 }
 
-static uint32_t error_of(int error)
+uint32_t commands_3d_error(int error)
 {
     switch (error) {
     case 0:
@@ -39,10 +63,9 @@ static uint32_t error_of(int error)
     }
 }
 
-static uint32_t capset_info(const struct commands_3d *c,
-                            const struct virtio_gpu_get_capset_info *cmd, uint8_t *response,
-                            size_t *length)
+static uint32_t commands_3d_capset_info(struct commands_3d *c, struct request_3d *q)
 {
+    const struct virtio_gpu_get_capset_info *cmd = &q->cmd.capset_info;
     uint32_t i = le32toh(cmd->capset_index);
     if (i >= c->renderer->n_capsets)
         return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
@@ -50,8 +73,8 @@ static uint32_t capset_info(const struct commands_3d *c,
     struct virtio_gpu_resp_capset_info info = {.capset_id = htole32(capset->id),
                                                .capset_max_version = htole32(capset->version),
                                                .capset_max_size = htole32(capset->size)};
-    memcpy(response, &info, sizeof(info));
-    *length = sizeof(info);
+    memcpy(q->response, &info, sizeof(info));
+    *q->length = sizeof(info);
     return VIRTIO_GPU_RESP_OK_CAPSET_INFO;
 }
 
@@ -64,23 +87,23 @@ static const struct renderer_capset *find_capset(const struct commands_3d *c, ui
     return NULL;
 }
 
-static uint32_t capset(struct commands_3d *c, const struct virtio_gpu_get_capset *cmd,
-                       uint8_t *response, size_t *length)
+static uint32_t commands_3d_capset(struct commands_3d *c, struct request_3d *q)
 {
+    const struct virtio_gpu_get_capset *cmd = &q->cmd.capset;
     uint32_t version = le32toh(cmd->capset_version);
     const struct renderer_capset *capset = find_capset(c, le32toh(cmd->capset_id));
     if (!capset || version > capset->version || capset->size > COMMANDS_3D_CAPSET_MAX)
         return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
-    c->renderer->ops->capset(c->renderer, capset->id, version, response + sizeof(cmd->hdr));
-    *length = sizeof(cmd->hdr) + capset->size;
+    c->renderer->ops->capset(c->renderer, capset->id, version, q->response + sizeof(cmd->hdr));
+    *q->length = sizeof(cmd->hdr) + capset->size;
     return VIRTIO_GPU_RESP_OK_CAPSET;
 }
 
-static uint32_t context_create(struct commands_3d *c, uint64_t features,
-                               const struct virtio_gpu_ctx_create *cmd)
+static uint32_t commands_3d_context_create(struct commands_3d *c, struct request_3d *q)
 {
+    const struct virtio_gpu_ctx_create *cmd = &q->cmd.context_create;
     uint32_t id = le32toh(cmd->hdr.ctx_id), init = 0;
-    if (features >> VIRTIO_GPU_F_CONTEXT_INIT & 1)
+    if (q->features >> VIRTIO_GPU_F_CONTEXT_INIT & 1)
         init = le32toh(cmd->context_init);
     if (id == 0 || has_context(c, id))
         return VIRTIO_GPU_RESP_ERR_INVALID_CONTEXT_ID;
@@ -91,11 +114,12 @@ static uint32_t context_create(struct commands_3d *c, uint64_t features,
     int r = c->renderer->ops->context_create(c->renderer, id, init);
     if (r == 0)
         c->contexts[c->n_contexts++] = id;
-    return error_of(r);
+    return commands_3d_error(r);
 }
 
-static uint32_t context_destroy(struct commands_3d *c, const struct virtio_gpu_ctx_destroy *cmd)
+static uint32_t commands_3d_context_destroy(struct commands_3d *c, struct request_3d *q)
 {
+    const struct virtio_gpu_ctx_destroy *cmd = &q->cmd.context_destroy;
     uint32_t id = le32toh(cmd->hdr.ctx_id);
     for (unsigned i = 0; i < c->n_contexts; i++) {
         if (c->contexts[i] == id) {
@@ -107,11 +131,11 @@ static uint32_t context_destroy(struct commands_3d *c, const struct virtio_gpu_c
     return VIRTIO_GPU_RESP_ERR_INVALID_CONTEXT_ID;
 }
 
-static uint32_t context_resource(struct commands_3d *c, const struct resources *table,
-                                 const struct virtio_gpu_ctx_resource *cmd, bool attach)
+static uint32_t context_resource(struct commands_3d *c, struct request_3d *q, bool attach)
 {
+    const struct virtio_gpu_ctx_resource *cmd = &q->cmd.context_resource;
     uint32_t context = le32toh(cmd->hdr.ctx_id);
-    const struct resource *r = resources_find(table, le32toh(cmd->resource_id));
+    const struct resource *r = resources_find(q->table, le32toh(cmd->resource_id));
     if (!has_context(c, context))
         return VIRTIO_GPU_RESP_ERR_INVALID_CONTEXT_ID;
     if (!r)
@@ -121,6 +145,16 @@ static uint32_t context_resource(struct commands_3d *c, const struct resources *
     else if (r->drawn)
         c->renderer->ops->context_detach(c->renderer, context, r->id);
     return VIRTIO_GPU_RESP_OK_NODATA;
+}
+
+static uint32_t commands_3d_context_attach(struct commands_3d *c, struct request_3d *q)
+{
+    return context_resource(c, q, true);
+}
+
+static uint32_t commands_3d_context_detach(struct commands_3d *c, struct request_3d *q)
+{
+    return context_resource(c, q, false);
 }
 
 /* True if the sizes fit the kind of picture (or buffer) that it is. */
@@ -154,9 +188,9 @@ static uint64_t estimate(const struct renderer_resource *r)
     return pixels * pixel * (r->last_level > 0 ? 2 : 1);
 }
 
-static uint32_t create(struct commands_3d *c, struct resources *table,
-                       const struct virtio_gpu_resource_create_3d *cmd)
+static uint32_t commands_3d_create(struct commands_3d *c, struct request_3d *q)
 {
+    const struct virtio_gpu_resource_create_3d *cmd = &q->cmd.create;
     const struct renderer_resource want = {
         .id = le32toh(cmd->resource_id),
         .target = le32toh(cmd->target),
@@ -178,10 +212,10 @@ static uint32_t create(struct commands_3d *c, struct resources *table,
         return VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY;
     /* Without a use, nobody draws on it: it is memory of the guest with a shape. */
     bool plain = want.bind == 0 && want.target == T_2D && resource_fourcc(want.format);
-    struct resource *r = resources_create(table, want.id, plain ? RESOURCE_2D : RESOURCE_3D);
+    struct resource *r = resources_create(q->table, want.id, plain ? RESOURCE_2D : RESOURCE_3D);
     struct drawn *drawn = r && !plain ? malloc(sizeof(*drawn)) : NULL;
     if (!r)
-        return error_of(-errno);
+        return commands_3d_error(-errno);
     r->width = want.width;
     r->height = want.height;
     r->format = want.format;
@@ -191,9 +225,9 @@ static uint32_t create(struct commands_3d *c, struct resources *table,
     int e = drawn ? c->renderer->ops->resource_create(c->renderer, &want) : -ENOMEM;
     if (e < 0) {
         free(drawn);
-        resources_remove(table, r);
-        resource_destroy(table, r);
-        return error_of(e);
+        resources_remove(q->table, r);
+        resource_destroy(q->table, r);
+        return commands_3d_error(e);
     }
     *drawn = (struct drawn){
         .depth = want.target == T_3D ? want.depth : want.array_size,
@@ -212,11 +246,11 @@ static uint64_t at_level(uint32_t size, uint32_t level)
     return size >> level ? size >> level : 1;
 }
 
-static uint32_t transfer(struct commands_3d *c, const struct resources *table,
-                         const struct virtio_gpu_transfer_host_3d *cmd, bool to_renderer)
+static uint32_t transfer_3d(struct commands_3d *c, struct request_3d *q, bool to_renderer)
 {
+    const struct virtio_gpu_transfer_host_3d *cmd = &q->cmd.transfer;
     uint32_t context = le32toh(cmd->hdr.ctx_id), level = le32toh(cmd->level);
-    const struct resource *r = resources_find(table, le32toh(cmd->resource_id));
+    const struct resource *r = resources_find(q->table, le32toh(cmd->resource_id));
     const struct renderer_transfer t = {
         .id = le32toh(cmd->resource_id),
         .context = context,
@@ -248,116 +282,92 @@ static uint32_t transfer(struct commands_3d *c, const struct resources *table,
     if (__builtin_add_overflow(last, (uint64_t)(b->height - 1) * t.stride, &last) ||
         __builtin_add_overflow(last, t.offset, &last) || last >= r->backing_size)
         return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
-    return error_of(c->renderer->ops->transfer(c->renderer, &t));
+    return commands_3d_error(c->renderer->ops->transfer(c->renderer, &t));
 }
 
-static uint32_t submit(struct commands_3d *c, const struct virtio_gpu_cmd_submit *cmd,
-                       uint8_t *commands, size_t size)
+static uint32_t commands_3d_transfer_to(struct commands_3d *c, struct request_3d *q)
 {
+    return transfer_3d(c, q, true);
+}
+
+static uint32_t commands_3d_transfer_from(struct commands_3d *c, struct request_3d *q)
+{
+    return transfer_3d(c, q, false);
+}
+
+static uint32_t commands_3d_submit(struct commands_3d *c, struct request_3d *q)
+{
+    const struct virtio_gpu_cmd_submit *cmd = &q->cmd.submit;
     uint32_t context = le32toh(cmd->hdr.ctx_id);
     if (!has_context(c, context))
         return VIRTIO_GPU_RESP_ERR_INVALID_CONTEXT_ID;
-    if (le32toh(cmd->size) != size || size % 4)
+    if (le32toh(cmd->size) != q->more_size || q->more_size % 4)
         return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
-    if (size == 0) /* only a fence */
+    if (q->more_size == 0) /* only a fence */
         return VIRTIO_GPU_RESP_OK_NODATA;
-    return error_of(c->renderer->ops->submit(c->renderer, context, commands, (uint32_t)(size / 4)));
+    return commands_3d_error(
+        c->renderer->ops->submit(c->renderer, context, q->more, (uint32_t)(q->more_size / 4)));
+}
+
+enum { MORE = 1 }; /* something follows the fixed part */
+
+#define COMMAND(type, member)                                                                      \
+    VIRTIO_GPU_CMD_##type, #type, sizeof(((struct request_3d *)NULL)->cmd.member)
+
+static const struct command_3d {
+    uint32_t type;
+    const char *name;
+    size_t size; /* of the fixed part */
+    unsigned flags;
+    uint32_t (*execute)(struct commands_3d *c, struct request_3d *q); /* the answer's type */
+} commands_3d_table[] = {
+    {COMMAND(GET_CAPSET_INFO, capset_info), 0, commands_3d_capset_info},
+    {COMMAND(GET_CAPSET, capset), 0, commands_3d_capset},
+    {COMMAND(CTX_CREATE, context_create), 0, commands_3d_context_create},
+    {COMMAND(CTX_DESTROY, context_destroy), 0, commands_3d_context_destroy},
+    {COMMAND(CTX_ATTACH_RESOURCE, context_resource), 0, commands_3d_context_attach},
+    {COMMAND(CTX_DETACH_RESOURCE, context_resource), 0, commands_3d_context_detach},
+    {COMMAND(RESOURCE_CREATE_3D, create), 0, commands_3d_create},
+    {COMMAND(TRANSFER_TO_HOST_3D, transfer), 0, commands_3d_transfer_to},
+    {COMMAND(TRANSFER_FROM_HOST_3D, transfer), 0, commands_3d_transfer_from},
+    {COMMAND(SUBMIT_3D, submit), MORE, commands_3d_submit},
+};
+
+static const struct command_3d *commands_3d_find(uint32_t type)
+{
+    for (size_t i = 0; i < sizeof(commands_3d_table) / sizeof(*commands_3d_table); i++) {
+        if (commands_3d_table[i].type == type)
+            return &commands_3d_table[i];
+    }
+    return NULL;
 }
 
 size_t commands_3d_size(uint32_t type, bool *ret_more)
 {
-    *ret_more = type == VIRTIO_GPU_CMD_SUBMIT_3D;
-    switch (type) {
-    case VIRTIO_GPU_CMD_GET_CAPSET_INFO:
-        return sizeof(struct virtio_gpu_get_capset_info);
-    case VIRTIO_GPU_CMD_GET_CAPSET:
-        return sizeof(struct virtio_gpu_get_capset);
-    case VIRTIO_GPU_CMD_CTX_CREATE:
-        return sizeof(struct virtio_gpu_ctx_create);
-    case VIRTIO_GPU_CMD_CTX_DESTROY:
-        return sizeof(struct virtio_gpu_ctx_destroy);
-    case VIRTIO_GPU_CMD_CTX_ATTACH_RESOURCE:
-    case VIRTIO_GPU_CMD_CTX_DETACH_RESOURCE:
-        return sizeof(struct virtio_gpu_ctx_resource);
-    case VIRTIO_GPU_CMD_RESOURCE_CREATE_3D:
-        return sizeof(struct virtio_gpu_resource_create_3d);
-    case VIRTIO_GPU_CMD_TRANSFER_TO_HOST_3D:
-    case VIRTIO_GPU_CMD_TRANSFER_FROM_HOST_3D:
-        return sizeof(struct virtio_gpu_transfer_host_3d);
-    case VIRTIO_GPU_CMD_SUBMIT_3D:
-        return sizeof(struct virtio_gpu_cmd_submit);
-    default:
-        return 0;
-    }
+    const struct command_3d *command = commands_3d_find(type);
+    *ret_more = command && command->flags & MORE;
+    return command ? command->size : 0;
+}
+
+const char *commands_3d_name(uint32_t type)
+{
+    const struct command_3d *command = commands_3d_find(type);
+    return command ? command->name : NULL;
 }
 
 uint32_t commands_3d_execute(struct commands_3d *c, struct resources *table, uint64_t features,
                              uint8_t *request, size_t size, uint8_t *response, size_t *length)
 {
-    union {
-        struct virtio_gpu_ctrl_hdr hdr;
-        struct virtio_gpu_get_capset_info capset_info;
-        struct virtio_gpu_get_capset capset;
-        struct virtio_gpu_ctx_create context_create;
-        struct virtio_gpu_ctx_destroy context_destroy;
-        struct virtio_gpu_ctx_resource context_resource;
-        struct virtio_gpu_resource_create_3d create;
-        struct virtio_gpu_transfer_host_3d transfer;
-        struct virtio_gpu_cmd_submit submit;
-    } cmd = {0};
-    memcpy(&cmd, request, size < sizeof(cmd) ? size : sizeof(cmd));
+    struct request_3d q = {
+        .table = table, .features = features, .response = response, .length = length};
+    memcpy(&q.cmd, request, size < sizeof(q.cmd) ? size : sizeof(q.cmd));
     if (!c->renderer || !(features >> VIRTIO_GPU_F_VIRGL & 1))
         return VIRTIO_GPU_RESP_ERR_UNSPEC;
-    switch (le32toh(cmd.hdr.type)) {
-    case VIRTIO_GPU_CMD_GET_CAPSET_INFO:
-        return capset_info(c, &cmd.capset_info, response, length);
-    case VIRTIO_GPU_CMD_GET_CAPSET:
-        return capset(c, &cmd.capset, response, length);
-    case VIRTIO_GPU_CMD_CTX_CREATE:
-        return context_create(c, features, &cmd.context_create);
-    case VIRTIO_GPU_CMD_CTX_DESTROY:
-        return context_destroy(c, &cmd.context_destroy);
-    case VIRTIO_GPU_CMD_CTX_ATTACH_RESOURCE:
-        return context_resource(c, table, &cmd.context_resource, true);
-    case VIRTIO_GPU_CMD_CTX_DETACH_RESOURCE:
-        return context_resource(c, table, &cmd.context_resource, false);
-    case VIRTIO_GPU_CMD_RESOURCE_CREATE_3D:
-        return create(c, table, &cmd.create);
-    case VIRTIO_GPU_CMD_TRANSFER_TO_HOST_3D:
-        return transfer(c, table, &cmd.transfer, true);
-    case VIRTIO_GPU_CMD_TRANSFER_FROM_HOST_3D:
-        return transfer(c, table, &cmd.transfer, false);
-    default: /* SUBMIT_3D */
-        return submit(c, &cmd.submit, request + sizeof(cmd.submit), size - sizeof(cmd.submit));
-    }
-}
-
-const char *commands_3d_name(uint32_t type)
-{
-    switch (type) {
-    case VIRTIO_GPU_CMD_GET_CAPSET_INFO:
-        return "GET_CAPSET_INFO";
-    case VIRTIO_GPU_CMD_GET_CAPSET:
-        return "GET_CAPSET";
-    case VIRTIO_GPU_CMD_CTX_CREATE:
-        return "CTX_CREATE";
-    case VIRTIO_GPU_CMD_CTX_DESTROY:
-        return "CTX_DESTROY";
-    case VIRTIO_GPU_CMD_CTX_ATTACH_RESOURCE:
-        return "CTX_ATTACH_RESOURCE";
-    case VIRTIO_GPU_CMD_CTX_DETACH_RESOURCE:
-        return "CTX_DETACH_RESOURCE";
-    case VIRTIO_GPU_CMD_RESOURCE_CREATE_3D:
-        return "RESOURCE_CREATE_3D";
-    case VIRTIO_GPU_CMD_TRANSFER_TO_HOST_3D:
-        return "TRANSFER_TO_HOST_3D";
-    case VIRTIO_GPU_CMD_TRANSFER_FROM_HOST_3D:
-        return "TRANSFER_FROM_HOST_3D";
-    case VIRTIO_GPU_CMD_SUBMIT_3D:
-        return "SUBMIT_3D";
-    default:
-        return NULL;
-    }
+    const struct command_3d *command = commands_3d_find(le32toh(q.cmd.hdr.type));
+    assert(command && size >= command->size);
+    q.more = request + command->size;
+    q.more_size = size - command->size;
+    return command->execute(c, &q);
 }
 
 int commands_3d_attach(struct commands_3d *c, struct resource *resource,
@@ -406,7 +416,7 @@ void commands_3d_forget(struct commands_3d *c, struct resource *resource)
     resource->drawn = NULL;
 }
 
-static void forget(void *user, struct resource *resource)
+static void forget_each(void *user, struct resource *resource)
 {
     commands_3d_forget(user, resource);
 }
@@ -415,5 +425,5 @@ void commands_3d_reset(struct commands_3d *c, const struct resources *table)
 {
     while (c->n_contexts > 0)
         c->renderer->ops->context_destroy(c->renderer, c->contexts[--c->n_contexts]);
-    resources_each(table, forget, c);
+    resources_each(table, forget_each, c);
 }

@@ -34,6 +34,8 @@ size_t commands_3d_size(uint32_t type, bool *ret_more);
 uint32_t commands_3d_execute(struct commands_3d *c, struct resources *table, uint64_t features,
                              uint8_t *request, size_t size, uint8_t *response, size_t *length);
 const char *commands_3d_name(uint32_t type); /* NULL: not 3D */
+/* The answer's type for 0 or -errno, in 2D as well. */
+uint32_t commands_3d_error(int error);
 
 /* The renderer may use the resource's memory, once that is attached; 0 or -errno. Nothing happens
  * with resources that it does not have. */
