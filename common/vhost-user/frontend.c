@@ -49,8 +49,8 @@ static void frontend_incoming(void *user, int fd)
 }
 
 /* Takes @fd. */
-static int frontend_listen_on(struct frontend *f, struct loop *loop, int fd, char *error,
-                              size_t error_size)
+static int frontend_listen(struct frontend *f, struct loop *loop, int fd, char *error,
+                           size_t error_size)
 {
     f->listener = listener_create(loop, fd, f->subject, frontend_incoming, f);
     if (f->listener)
@@ -72,14 +72,13 @@ static int frontend_serve(struct frontend *f, struct loop *loop, const char *pat
     _cleanup_(fd_closep) int owned = fd;
     if (path) {
         int listening = address_listen_path(path, SOCK_STREAM, 0600, error, error_size);
-        return listening < 0 ? listening
-                             : frontend_listen_on(f, loop, listening, error, error_size);
+        return listening < 0 ? listening : frontend_listen(f, loop, listening, error, error_size);
     }
     int r = fcntl(fd, F_SETFD, FD_CLOEXEC) < 0 ? -errno : fd_set_nonblock(fd);
     if (r < 0)
         return error_set(r, error, error_size, "descriptor %d: %s", fd, strerror(-r));
     if (is_listening(fd))
-        return frontend_listen_on(f, loop, fd_steal(&owned), error, error_size);
+        return frontend_listen(f, loop, fd_steal(&owned), error, error_size);
     r = f->ops->connect(f->user, fd_steal(&owned), frontend_lost, f);
     if (r < 0)
         error_set(r, error, error_size, "cannot serve descriptor %d: %s", fd, strerror(-r));

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* guest-ram: regions never overlap, neither by guest address nor by the frontend's, so an address
- * has one meaning. The frontend is the VM's own hypervisor and trusted not to shrink its memory
- * under us; the guest, who names addresses, is not trusted at all: every one of them is looked up
- * here. */
+/* guest-ram: owns the mappings and their files. Regions never overlap, neither by guest address nor
+ * by the frontend's, so an address has one meaning. The frontend is the VM's own hypervisor and
+ * trusted not to shrink its memory under us; the guest, who names addresses, is not trusted at all:
+ * every one of them is looked up here. */
 #include "common/vhost-user/guest-ram.h"
 
 #include <errno.h>
@@ -21,7 +21,7 @@ void guest_ram_finish(struct guest_ram *ram)
     memset(ram, 0, sizeof(*ram));
 }
 
-static bool overlap(uint64_t a, uint64_t a_size, uint64_t b, uint64_t b_size)
+static bool ranges_overlap(uint64_t a, uint64_t a_size, uint64_t b, uint64_t b_size)
 {
     return a < b ? b - a < a_size : a - b < b_size;
 }
@@ -40,7 +40,8 @@ int guest_ram_add(struct guest_ram *ram, uint64_t gpa, uint64_t size, uint64_t u
         return -EINVAL;
     for (size_t i = 0; i < ram->n; i++) {
         const struct guest_region *r = &ram->regions[i];
-        if (overlap(gpa, size, r->gpa, r->size) || overlap(uaddr, size, r->uaddr, r->size))
+        if (ranges_overlap(gpa, size, r->gpa, r->size) ||
+            ranges_overlap(uaddr, size, r->uaddr, r->size))
             return -EINVAL;
     }
     if (fstat(owned, &st) < 0)

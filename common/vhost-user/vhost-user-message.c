@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: MIT */
+/* vhost-user-message: a message owns the descriptors that came with it until they are taken or it
+ * is cleared, also while it is not complete. What a message means is not looked at here. */
 #include "common/vhost-user/vhost-user-message.h"
 
 #include <errno.h>
@@ -42,7 +44,7 @@ const char *vhost_user_request_name(uint32_t request)
 
 /* All descriptors of a piece. They come with its first byte, but nothing forbids more with later
  * ones. */
-static int collect(struct vhost_user_message *m, struct msghdr *header)
+static int message_collect(struct vhost_user_message *m, struct msghdr *header)
 {
     int result = header->msg_flags & MSG_CTRUNC ? -EPROTO : 0;
     for (struct cmsghdr *c = CMSG_FIRSTHDR(header); c; c = CMSG_NXTHDR(header, c)) {
@@ -91,7 +93,7 @@ int vhost_user_message_receive(struct vhost_user_message *m, int socket)
                 continue;
             return -errno;
         }
-        int result = collect(m, &header);
+        int result = message_collect(m, &header);
         if (n == 0 || result < 0)
             return result;
         m->received += (size_t)n;

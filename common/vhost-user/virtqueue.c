@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* virtqueue: everything here is shared with a guest that may change it at any moment: each
+/* virtqueue: owns the descriptor that notifies the guest; the rings are the guest's, and there only
+ * while they are mapped. They are shared with a guest that may change them at any moment: each
  * descriptor and index is read once, into our own memory, and checked there. */
 #include "common/vhost-user/virtqueue.h"
 
@@ -60,8 +61,8 @@ void virtqueue_start(struct virtqueue *queue, uint16_t base)
 }
 
 /* Adds a descriptor's memory to the chain. */
-static bool add(struct virtqueue_chain *chain, const struct guest_ram *ram,
-                const struct vring_desc *d)
+static bool chain_add(struct virtqueue_chain *chain, const struct guest_ram *ram,
+                      const struct vring_desc *d)
 {
     bool out = d->flags & VRING_DESC_F_WRITE;
     struct iovec *pieces = out ? chain->out : chain->in;
@@ -86,8 +87,9 @@ static bool add(struct virtqueue_chain *chain, const struct guest_ram *ram,
 }
 
 /* Walks a table; it is refused when it has more links than entries (a loop). */
-static bool walk(struct virtqueue_chain *chain, const struct guest_ram *ram,
-                 const struct vring_desc *table, uint32_t entries, uint16_t first, bool indirect)
+static bool chain_walk(struct virtqueue_chain *chain, const struct guest_ram *ram,
+                       const struct vring_desc *table, uint32_t entries, uint16_t first,
+                       bool indirect)
 {
     uint32_t i = first;
     for (uint32_t links = 0; links < entries; links++) {
@@ -103,9 +105,9 @@ static bool walk(struct virtqueue_chain *chain, const struct guest_ram *ram,
                 n > VIRTQUEUE_SIZE_MAX)
                 return false;
             inner = guest_ram_at(ram, d.addr, d.len);
-            return inner && walk(chain, ram, inner, n, 0, true);
+            return inner && chain_walk(chain, ram, inner, n, 0, true);
         }
-        if (!add(chain, ram, &d))
+        if (!chain_add(chain, ram, &d))
             return false;
         if (!(d.flags & VRING_DESC_F_NEXT))
             return true;
@@ -133,7 +135,7 @@ int virtqueue_pop(struct virtqueue *queue, const struct guest_ram *ram,
     chain->head = head;
     chain->n_in = chain->n_out = 0;
     chain->in_size = chain->out_size = 0;
-    chain->bad = !walk(chain, ram, queue->desc, queue->size, head, false);
+    chain->bad = !chain_walk(chain, ram, queue->desc, queue->size, head, false);
     return 1;
 }
 
@@ -162,7 +164,7 @@ bool virtqueue_listen(struct virtqueue *queue)
 }
 
 /* Never waits: a full pipe or counter means that a notification is on its way already. */
-static void call(int fd)
+static void virtqueue_call(int fd)
 {
     const uint64_t one = 1;
     struct pollfd p = {.fd = fd, .events = POLLOUT};
@@ -189,7 +191,7 @@ void virtqueue_notify(struct virtqueue *queue)
                VRING_AVAIL_F_NO_INTERRUPT) {
         return;
     }
-    call(queue->call);
+    virtqueue_call(queue->call);
 }
 
 size_t virtqueue_gather(const struct virtqueue_chain *chain, void *bytes, size_t size)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* device: commands are executed in their order. Only the answer to an UNREF may come later than
+/* device: owns the connection of the hypervisor, the commands with all resources, and the answers
+ * that wait. Commands are executed in their order. Only the answer to an UNREF may come later than
  * those of its successors: Linux gives pages back when it comes, and the compositor may still read
  * them. The resource has left the table by then, so no new export can find it; it is freed when the
  * last export is released, when the time is up, or when the queue stops. */
@@ -54,7 +55,7 @@ struct device {
     uint8_t response[COMMANDS_RESPONSE_MAX];
 };
 
-static void complete(struct device *d, struct doomed *doomed)
+static void device_complete(struct device *d, struct doomed *doomed)
 {
     struct virtqueue *vring = d->frontend ? vhost_user_running(d->frontend, QUEUE_CONTROL) : NULL;
     struct resource *resource = doomed->resource;
@@ -70,11 +71,11 @@ static void complete(struct device *d, struct doomed *doomed)
     }
 }
 
-static void complete_all(struct device *d)
+static void device_complete_all(struct device *d)
 {
     for (unsigned i = 0; i < DEVICE_UNREF_MAX; i++) {
         if (d->doomed[i].resource)
-            complete(d, &d->doomed[i]);
+            device_complete(d, &d->doomed[i]);
     }
     struct virtqueue *vring = d->frontend ? vhost_user_running(d->frontend, QUEUE_CONTROL) : NULL;
     if (fences_done_all(&d->fences, vring) > 0 && vring && !d->processing)
@@ -82,7 +83,7 @@ static void complete_all(struct device *d)
 }
 
 /* The renderer is done with everything up to this fence. */
-static void drawn(void *user, uint32_t number)
+static void device_drawn(void *user, uint32_t number)
 {
     struct device *d = user;
     struct virtqueue *vring = d->frontend ? vhost_user_running(d->frontend, QUEUE_CONTROL) : NULL;
@@ -90,7 +91,7 @@ static void drawn(void *user, uint32_t number)
         virtqueue_notify(vring);
 }
 
-static void doomed_expired(void *user)
+static void device_expired(void *user)
 {
     struct device *d = user;
     int64_t now = loop_now_ms(), next = INT64_MAX;
@@ -99,7 +100,7 @@ static void doomed_expired(void *user)
         if (doomed->resource && doomed->until_ms <= now) {
             log_debug(NULL, "resource %u is still held; the guest gets its pages back all the same",
                       doomed->resource->id);
-            complete(d, doomed);
+            device_complete(d, doomed);
         } else if (doomed->resource && doomed->until_ms < next) {
             next = doomed->until_ms;
         }
@@ -109,7 +110,7 @@ static void doomed_expired(void *user)
 }
 
 /* Keeps the answer back. False: it cannot wait. */
-static bool defer(struct device *d, struct resource *resource, size_t size)
+static bool device_defer(struct device *d, struct resource *resource, size_t size)
 {
     struct doomed *slot = NULL;
     bool first = true;
@@ -136,7 +137,7 @@ static bool defer(struct device *d, struct resource *resource, size_t size)
 }
 
 /* An answer that does not fit is none; an error that fits is better than nothing. */
-static void answer(struct device *d, struct virtqueue *vring, size_t size)
+static void device_answer(struct device *d, struct virtqueue *vring, size_t size)
 {
     struct virtio_gpu_ctrl_hdr header;
     if (size > d->chain.out_size && d->chain.out_size >= sizeof(header)) {
@@ -165,7 +166,7 @@ static bool wait_for_drawing(struct device *d, size_t size)
            fences_add(&d->fences, renderer, &d->chain, &header);
 }
 
-static void execute(struct device *d, struct virtqueue *vring, unsigned queue)
+static void device_execute(struct device *d, struct virtqueue *vring, unsigned queue)
 {
     struct resource *doomed = NULL;
     size_t size;
@@ -179,7 +180,7 @@ static void execute(struct device *d, struct virtqueue *vring, unsigned queue)
         size = commands_cursor(&d->commands, d->request, d->chain.in_size, d->response);
     else
         size = commands_control(&d->commands, d->request, d->chain.in_size, d->response, &doomed);
-    if (doomed && defer(d, doomed, size))
+    if (doomed && device_defer(d, doomed, size))
         return;
     if (doomed) {
         d->ops->forget(d->user, doomed);
@@ -187,10 +188,10 @@ static void execute(struct device *d, struct virtqueue *vring, unsigned queue)
     }
     if (queue == QUEUE_CONTROL && wait_for_drawing(d, size))
         return;
-    answer(d, vring, size);
+    device_answer(d, vring, size);
 }
 
-static void process(struct device *d, unsigned queue)
+static void device_process(struct device *d, unsigned queue)
 {
     struct virtqueue *vring;
     unsigned n = 0;
@@ -204,7 +205,7 @@ static void process(struct device *d, unsigned queue)
                 vhost_user_queue_broken(d->frontend, queue);
             if (r <= 0)
                 break;
-            execute(d, vring, queue);
+            device_execute(d, vring, queue);
             n++;
         }
     } while (n < BATCH && virtqueue_listen(vring));
@@ -219,23 +220,23 @@ static void process(struct device *d, unsigned queue)
     }
 }
 
-static void process_more(void *user)
+static void device_process_more(void *user)
 {
     struct device *d = user;
-    process(d, QUEUE_CONTROL);
-    process(d, QUEUE_CURSOR);
+    device_process(d, QUEUE_CONTROL);
+    device_process(d, QUEUE_CURSOR);
 }
 
-static void commands_gone(void *user, struct resource *resource)
+static void device_gone(void *user, struct resource *resource)
 {
     struct device *d = user;
     d->ops->gone(d->user, resource);
 }
 
-static void reset(struct device *d, const char *why)
+static void device_reset(struct device *d, const char *why)
 {
     struct resource *resource;
-    complete_all(d);
+    device_complete_all(d);
     commands_3d_reset(&d->commands.drawing, &d->commands.table);
     d->epoch++;
     if (d->commands.table.n > 0)
@@ -249,32 +250,32 @@ static void reset(struct device *d, const char *why)
     d->awaits_driver = !device_has_driver(d);
 }
 
-static void on_features(void *user, uint64_t features)
+static void device_on_features(void *user, uint64_t features)
 {
     struct device *d = user;
     d->commands.features = features;
 }
 
-static void on_kick(void *user, unsigned queue)
+static void device_on_kick(void *user, unsigned queue)
 {
     struct device *d = user;
     if (d->awaits_driver && device_has_driver(d)) { /* whoever heard that it is gone hears of it */
         d->awaits_driver = false;
         d->ops->reset(d->user);
     }
-    process(d, queue);
+    device_process(d, queue);
 }
 
-static void on_stopping(void *user, unsigned queue)
+static void device_on_stopping(void *user, unsigned queue)
 {
     struct device *d = user;
     if (queue == QUEUE_CONTROL)
-        complete_all(d);
+        device_complete_all(d);
 }
 
-static void on_reset(void *user)
+static void device_on_reset(void *user)
 {
-    reset(user, "the guest's driver starts anew");
+    device_reset(user, "the guest's driver starts anew");
 }
 
 struct move {
@@ -296,16 +297,16 @@ static void check_moved(void *user, struct resource *resource)
     d->ops->gone(d->user, resource);
 }
 
-static void on_memory(void *user, const struct guest_ram *before)
+static void device_on_memory(void *user, const struct guest_ram *before)
 {
     struct device *d = user;
     struct move move = {d, before};
-    complete_all(d);
+    device_complete_all(d);
     d->commands.ram = &d->frontend->ram;
     resources_each(&d->commands.table, check_moved, &move);
 }
 
-static void on_config(void *user, uint32_t offset, void *bytes, uint32_t size)
+static void device_on_config(void *user, uint32_t offset, void *bytes, uint32_t size)
 {
     /* No scanouts: a device without a display. Frontends that need one set the number themselves.
      */
@@ -318,29 +319,29 @@ static void on_config(void *user, uint32_t offset, void *bytes, uint32_t size)
                size < sizeof(config) - offset ? size : sizeof(config) - offset);
 }
 
-static void on_closed(void *user, int reason)
+static void device_on_closed(void *user, int reason)
 {
     struct device *d = user;
     struct vhost_user *frontend = d->frontend;
-    complete_all(d);
+    device_complete_all(d);
     d->commands.ram = NULL;
     d->commands.features = 0;
     loop_timer_disarm(d->timer);
     loop_timer_disarm(d->more);
     d->frontend = NULL;
-    reset(d, "the frontend is gone");
+    device_reset(d, "the frontend is gone");
     vhost_user_destroy(frontend);
     d->closed(d->closed_user, reason);
 }
 
 static const struct vhost_user_ops frontend_ops = {
-    .features = on_features,
-    .kick = on_kick,
-    .stopping = on_stopping,
-    .reset = on_reset,
-    .memory = on_memory,
-    .config = on_config,
-    .closed = on_closed,
+    .features = device_on_features,
+    .kick = device_on_kick,
+    .stopping = device_on_stopping,
+    .reset = device_on_reset,
+    .memory = device_on_memory,
+    .config = device_on_config,
+    .closed = device_on_closed,
 };
 
 struct device *device_create(struct loop *loop, unsigned unref_ms)
@@ -353,9 +354,9 @@ struct device *device_create(struct loop *loop, unsigned unref_ms)
     d->unref_ms = unref_ms;
     d->epoch = 1;
     d->request = malloc(COMMANDS_REQUEST_MAX);
-    d->timer = loop_timer_create(loop, doomed_expired, d);
-    d->more = loop_timer_create(loop, process_more, d);
-    if (commands_init(&d->commands, commands_gone, d) < 0 || !d->request || !d->timer || !d->more) {
+    d->timer = loop_timer_create(loop, device_expired, d);
+    d->more = loop_timer_create(loop, device_process_more, d);
+    if (commands_init(&d->commands, device_gone, d) < 0 || !d->request || !d->timer || !d->more) {
         device_destroy(d);
         errno = ENOMEM;
         return NULL;
@@ -368,7 +369,7 @@ void device_destroy(struct device *d)
     if (!d)
         return;
     if (d->ops)
-        complete_all(d);
+        device_complete_all(d);
     vhost_user_destroy(d->frontend);
     loop_timer_destroy(d->timer);
     loop_timer_destroy(d->more);
@@ -385,7 +386,7 @@ int device_draw(struct device *d, struct renderer *renderer)
     int r = fences_init(&d->fences);
     if (r < 0)
         return r;
-    renderer->finished = drawn;
+    renderer->finished = device_drawn;
     renderer->user = d;
     d->commands.drawing.renderer = renderer;
     return 0;
@@ -425,7 +426,7 @@ int device_connect(struct device *d, int fd, void (*closed)(void *user, int reas
 
 void device_poll(struct device *d)
 {
-    process(d, QUEUE_CONTROL);
+    device_process(d, QUEUE_CONTROL);
 }
 
 struct resource *device_find(struct device *d, uint32_t id)
@@ -455,7 +456,7 @@ void device_release(struct device *d, struct resource *resource)
         return;
     for (unsigned i = 0; i < DEVICE_UNREF_MAX; i++) {
         if (d->doomed[i].resource == resource) {
-            complete(d, &d->doomed[i]);
+            device_complete(d, &d->doomed[i]);
             return;
         }
     }

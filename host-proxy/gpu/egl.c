@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* virglrenderer can export a texture, too, but its older versions do not tell the modifier, and all
+/* egl: owns nothing; an image lives during one call, with the renderer's context current.
+ * virglrenderer can export a texture, too, but its older versions do not tell the modifier, and all
  * of them have room for one plane only, whatever EGL writes. */
 #include "host-proxy/gpu/egl.h"
 
@@ -23,7 +24,7 @@ struct functions {
     PFNEGLEXPORTDMABUFIMAGEMESAPROC export;
 };
 
-static bool has(const char *extensions, const char *name)
+static bool egl_has(const char *extensions, const char *name)
 {
     size_t length = strlen(name);
     for (const char *at = extensions; at && (at = strstr(at, name)); at += length) {
@@ -34,11 +35,12 @@ static bool has(const char *extensions, const char *name)
 }
 
 /* EGL has a function of every name, but not everything behind it. */
-static bool find_functions(EGLDisplay display, struct functions *ret)
+static bool egl_find_functions(EGLDisplay display, struct functions *ret)
 {
     const char *extensions = eglQueryString(display, EGL_EXTENSIONS);
-    if (!has(extensions, "EGL_KHR_image_base") || !has(extensions, "EGL_KHR_gl_texture_2D_image") ||
-        !has(extensions, "EGL_MESA_image_dma_buf_export"))
+    if (!egl_has(extensions, "EGL_KHR_image_base") ||
+        !egl_has(extensions, "EGL_KHR_gl_texture_2D_image") ||
+        !egl_has(extensions, "EGL_MESA_image_dma_buf_export"))
         return false;
     ret->create_image = (PFNEGLCREATEIMAGEKHRPROC)eglGetProcAddress("eglCreateImageKHR");
     ret->destroy_image = (PFNEGLDESTROYIMAGEKHRPROC)eglGetProcAddress("eglDestroyImageKHR");
@@ -49,8 +51,8 @@ static bool find_functions(EGLDisplay display, struct functions *ret)
 }
 
 /* A descriptor, or -1. */
-static int export(const struct functions *f, EGLDisplay display, EGLImageKHR image,
-                  struct renderer_layout *ret_layout)
+static int egl_export_image(const struct functions *f, EGLDisplay display, EGLImageKHR image,
+                            struct renderer_layout *ret_layout)
 {
     int fourcc = 0, planes = 0, fds[PLANES] = {-1, -1, -1, -1};
     EGLuint64KHR modifiers[PLANES] = {0};
@@ -77,13 +79,13 @@ int egl_export(uint32_t texture, struct renderer_layout *ret_layout)
     static const EGLint attributes[] = {EGL_IMAGE_PRESERVED_KHR, EGL_TRUE, EGL_NONE};
     EGLDisplay display = eglGetCurrentDisplay();
     struct functions f;
-    if (display == EGL_NO_DISPLAY || !find_functions(display, &f))
+    if (display == EGL_NO_DISPLAY || !egl_find_functions(display, &f))
         return -ENOTSUP;
     EGLImageKHR image = f.create_image(display, eglGetCurrentContext(), EGL_GL_TEXTURE_2D_KHR,
                                        (EGLClientBuffer)(uintptr_t)texture, attributes);
     if (image == EGL_NO_IMAGE_KHR)
         return -ENOTSUP;
-    int fd = export(&f, display, image, ret_layout);
+    int fd = egl_export_image(&f, display, image, ret_layout);
     f.destroy_image(display, image);
     return fd < 0 ? -ENOTSUP : fd;
 }

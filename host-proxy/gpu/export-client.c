@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* export-client: each connection has ids, quotas and a binding of its own.
+/* export-client: owns its connection, its exports and the requests that wait, the timer running
+ * while there are any. Each connection has ids, quotas and a binding of its own.
  *
  * The guest's control queue and the road on which its daemon told the id are not ordered, so a
  * request for something that is not there (yet) waits for a bounded time. */
@@ -63,14 +64,14 @@ static void drop_pending(struct export_client *c, struct pending **at)
     free(p);
 }
 
-static void tell_end(void *user)
+static void export_client_tell_end(void *user)
 {
     struct export_client *c = user;
     c->ended(c->user, c);
 }
 
 /* Ends the connection from within one of its callbacks. */
-static void end(struct export_client *c)
+static void export_client_end(struct export_client *c)
 {
     packets_stop(c->packets);
     loop_later(c->loop, &c->end_job);
@@ -82,7 +83,7 @@ static bool may_heal(enum export_status status)
     return status == EXPORT_UNKNOWN || status == EXPORT_UNMARKED || status == EXPORT_EMPTY;
 }
 
-static enum export_status check_bind(const struct export_client *c, const struct export_bind *bind)
+static enum export_status may_bind(const struct export_client *c, const struct export_bind *bind)
 {
     uint8_t bytes[EXPORT_NONCE_SIZE];
     uint8_t difference = 0;
@@ -99,8 +100,8 @@ static enum export_status check_bind(const struct export_client *c, const struct
     return difference ? EXPORT_MISMATCH : EXPORT_OK;
 }
 
-static enum export_status check_export(const struct export_client *c,
-                                       const struct export_export *request)
+static enum export_status may_export(const struct export_client *c,
+                                     const struct export_export *request)
 {
     if (c->bound_epoch != device_epoch(c->device))
         return EXPORT_UNBOUND;
@@ -146,7 +147,7 @@ static void answer_bind(struct export_client *c, uint32_t serial, enum export_st
 /* True when it has been answered. */
 static bool answer_request(struct export_client *c, const struct pending *p, bool last_chance)
 {
-    enum export_status status = p->is_bind ? check_bind(c, &p->bind) : check_export(c, &p->request);
+    enum export_status status = p->is_bind ? may_bind(c, &p->bind) : may_export(c, &p->request);
     if (may_heal(status) && !last_chance)
         return false;
     if (p->is_bind)
@@ -172,7 +173,7 @@ void export_client_check(struct export_client *c)
         loop_timer_arm(c->timer, (uint64_t)(next - now));
 }
 
-static void on_timer(void *user)
+static void export_client_expired(void *user)
 {
     export_client_check(user);
 }
@@ -198,7 +199,8 @@ static void request_or_wait(struct export_client *c, struct pending *request, ui
     export_client_check(c); /* arms the timer */
 }
 
-static void hello(struct export_client *c, uint32_t serial, const struct export_hello *hello)
+static void export_client_hello(struct export_client *c, uint32_t serial,
+                                const struct export_hello *hello)
 {
     uint8_t packet[EXPORT_PACKET_MAX];
     struct udmabuf_limits limits;
@@ -223,8 +225,8 @@ static void hello(struct export_client *c, uint32_t serial, const struct export_
 }
 
 /* EXPORT_E_* */
-static int dispatch(struct export_client *c, const struct export_header *h, const uint8_t *payload,
-                    int *fd)
+static int export_client_dispatch(struct export_client *c, const struct export_header *h,
+                                  const uint8_t *payload, int *fd)
 {
     union {
         struct export_hello hello;
@@ -242,7 +244,7 @@ static int dispatch(struct export_client *c, const struct export_header *h, cons
         if (r == EXPORT_E_OK && m.hello.version_min > EXPORT_VERSION_MAX)
             r = EXPORT_E_VALUE;
         if (r == EXPORT_E_OK)
-            hello(c, h->serial, &m.hello);
+            export_client_hello(c, h->serial, &m.hello);
         return r;
     case EXPORT_BIND:
         pending.is_bind = true;
@@ -275,32 +277,32 @@ static int dispatch(struct export_client *c, const struct export_header *h, cons
     }
 }
 
-static void received(void *user, const uint8_t *bytes, size_t size, int taken)
+static void export_client_received(void *user, const uint8_t *bytes, size_t size, int taken)
 {
     struct export_client *c = user;
     struct export_header h = {0};
     _cleanup_(fd_closep) int fd = taken;
     int r = export_header_decode(bytes, size, &h);
     if (r == EXPORT_E_OK)
-        r = dispatch(c, &h, bytes + EXPORT_HEADER_SIZE, &fd);
+        r = export_client_dispatch(c, &h, bytes + EXPORT_HEADER_SIZE, &fd);
     if (r != EXPORT_E_OK) {
         log_warn(&c->subject, "malformed or misplaced %s (%d, %zu bytes); the connection ends",
                  export_type_name(h.type), r, size);
-        end(c);
+        export_client_end(c);
     }
 }
 
-static void closed(void *user, int reason)
+static void export_client_closed(void *user, int reason)
 {
     struct export_client *c = user;
     if (reason < 0)
         log_warn(&c->subject, "the connection is lost: %s", strerror(-reason));
     else
         log_debug(&c->subject, "disconnected");
-    end(c);
+    export_client_end(c);
 }
 
-static void tell_gone(void *user, const struct export_gone *gone)
+static void export_client_tell_gone(void *user, const struct export_gone *gone)
 {
     struct export_client *c = user;
     uint8_t packet[EXPORT_PACKET_MAX];
@@ -309,7 +311,7 @@ static void tell_gone(void *user, const struct export_gone *gone)
 
 void export_client_gone(struct export_client *c, const struct resource *resource)
 {
-    export_table_gone(&c->table, resource, tell_gone, c);
+    export_table_gone(&c->table, resource, export_client_tell_gone, c);
 }
 
 void export_client_forget(struct export_client *c, const struct resource *resource)
@@ -332,7 +334,8 @@ struct export_client *export_client_create(struct loop *loop, int fd, struct exp
                                            void (*ended)(void *user, struct export_client *client),
                                            void *user)
 {
-    static const struct packets_ops ops = {.received = received, .closed = closed};
+    static const struct packets_ops ops = {.received = export_client_received,
+                                           .closed = export_client_closed};
     struct address_peer peer = {0};
     struct export_client *c = calloc(1, sizeof(*c));
     if (!c) {
@@ -344,13 +347,13 @@ struct export_client *export_client_create(struct loop *loop, int fd, struct exp
     snprintf(c->name, sizeof(c->name), "export client %u", peer.pid);
     c->subject.name = c->name;
     c->loop = loop;
-    c->end_job = (struct loop_job){.run = tell_end, .user = c};
+    c->end_job = (struct loop_job){.run = export_client_tell_end, .user = c};
     c->device = source->device;
     c->device_id = device_id;
     c->ended = ended;
     c->user = user;
     export_table_init(&c->table, source);
-    c->timer = loop_timer_create(loop, on_timer, c);
+    c->timer = loop_timer_create(loop, export_client_expired, c);
     c->packets = packets_create(loop, fd, EXPORT_PACKET_MAX, EXPORTS_QUEUE_MAX, &ops, c);
     if (!c->timer || !c->packets) {
         export_client_destroy(c);

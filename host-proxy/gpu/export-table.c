@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* export-table: an export refers to its resource until it is released or the resource is freed,
- * whichever comes first; after the guest took the resource away, nothing but the release works on
- * it. */
+/* export-table: owns the exports of one client, each of which holds its resource. An export refers
+ * to its resource until it is released or the resource is freed, whichever comes first; after the
+ * guest took the resource away, nothing but the release works on it. */
 #include "host-proxy/gpu/export-table.h"
 
 #include <errno.h>

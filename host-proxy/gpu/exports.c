@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* exports: the clients are processes of our own user, which hold what a guest's buffer is made of.
- * Whatever happens to the guest's resources is told to all of them. */
+/* exports: owns the socket, the clients and what they share. The clients are processes of our own
+ * user, which hold what a guest's buffer is made of. Whatever happens to the guest's resources is
+ * told to all of them. */
 #include "host-proxy/gpu/exports.h"
 
 #include <errno.h>
@@ -30,39 +31,39 @@ struct exports {
     uint8_t device_id[EXPORT_DEVICE_ID_SIZE];
 };
 
-static void device_gone(void *user, struct resource *resource)
+static void exports_gone(void *user, struct resource *resource)
 {
     struct exports *x = user;
     for (unsigned i = 0; i < x->n_clients; i++)
         export_client_gone(x->clients[i], resource);
 }
 
-static void device_forget(void *user, struct resource *resource)
+static void exports_forget(void *user, struct resource *resource)
 {
     struct exports *x = user;
     for (unsigned i = 0; i < x->n_clients; i++)
         export_client_forget(x->clients[i], resource);
 }
 
-static void device_changed(void *user)
+static void exports_changed(void *user)
 {
     struct exports *x = user;
     for (unsigned i = 0; i < x->n_clients; i++)
         export_client_check(x->clients[i]);
 }
 
-static void device_reset(void *user)
+static void exports_reset(void *user)
 {
     struct exports *x = user;
     for (unsigned i = 0; i < x->n_clients; i++)
         export_client_reset(x->clients[i]);
 }
 
-static const struct device_ops device_ops = {
-    .gone = device_gone,
-    .forget = device_forget,
-    .changed = device_changed,
-    .reset = device_reset,
+static const struct device_ops exports_device_ops = {
+    .gone = exports_gone,
+    .forget = exports_forget,
+    .changed = exports_changed,
+    .reset = exports_reset,
 };
 
 static void client_ended(void *user, struct export_client *client)
@@ -100,7 +101,7 @@ static bool let_in(const struct exports *x, uid_t user)
     return false;
 }
 
-static void incoming(void *user, int fd)
+static void exports_incoming(void *user, int fd)
 {
     struct exports *x = user;
     struct address_peer peer;
@@ -128,7 +129,7 @@ struct exports *exports_create(struct loop *loop, struct device *device, int lis
                           .n_users = n_users,
                           .source = {.device = device, .udmabuf = -1}};
     if (listener >= 0)
-        x->listener = listener_create(loop, listener, &x->subject, incoming, x);
+        x->listener = listener_create(loop, listener, &x->subject, exports_incoming, x);
     if ((listener >= 0 && !x->listener) ||
         getrandom(x->device_id, sizeof(x->device_id), 0) != sizeof(x->device_id)) {
         exports_destroy(x);
@@ -139,7 +140,7 @@ struct exports *exports_create(struct loop *loop, struct device *device, int lis
     if (udmabuf < 0)
         log_info(NULL, "no /dev/udmabuf (%s): buffers are copied on the host", strerror(-udmabuf));
     x->source.udmabuf = udmabuf < 0 ? -1 : udmabuf;
-    device_listen(device, &device_ops, x);
+    device_listen(device, &exports_device_ops, x);
     return x;
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Linux takes the answer to a fence as the end of all fences before it, so none overtakes another.
+/* fences: owns the answers that wait, in the order in which their fences were asked for. Linux
+ * takes the answer to a fence as the end of all fences before it, so none overtakes another.
  */
 #include "host-proxy/gpu/fences.h"
 
@@ -40,7 +41,7 @@ bool fences_add(struct fences *f, struct renderer *renderer, const struct virtqu
     return false;
 }
 
-static void give_back(struct fences *f, struct virtqueue *queue)
+static void fences_give_back(struct fences *f, struct virtqueue *queue)
 {
     struct fence_answer *a = &f->waiting[f->first];
     f->first = (f->first + 1) % FENCES_MAX;
@@ -55,7 +56,7 @@ unsigned fences_done(struct fences *f, uint32_t number, struct virtqueue *queue)
 {
     unsigned n = 0;
     for (; f->n > 0 && (int32_t)(f->waiting[f->first].number - number) <= 0; n++)
-        give_back(f, queue);
+        fences_give_back(f, queue);
     return n;
 }
 
@@ -63,6 +64,6 @@ unsigned fences_done_all(struct fences *f, struct virtqueue *queue)
 {
     unsigned n = f->n;
     while (f->n > 0)
-        give_back(f, queue);
+        fences_give_back(f, queue);
     return n;
 }

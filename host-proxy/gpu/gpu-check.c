@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What the device does without is a note: udmabufs, a GPU of the host. */
+/* gpu-check: owns nothing and leaves nothing behind. What the device does without is a note:
+ * udmabufs, a GPU of the host. */
 #include "host-proxy/gpu/gpu-check.h"
 
 #include <errno.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* gpu-options: owns nothing; what it returns points into the arguments. */
 #include "host-proxy/gpu/gpu-options.h"
 
 #include <pwd.h>
@@ -70,7 +71,7 @@ static int add_user(struct gpu_options *o, const char *text)
     return 0;
 }
 
-static int apply(int option, char **argv, struct gpu_options *o)
+static int gpu_options_apply(int option, char **argv, struct gpu_options *o)
 {
     uint64_t number;
     switch (option) {
@@ -111,7 +112,7 @@ int gpu_options_parse(int argc, char **argv, struct gpu_options *ret_options)
     optind = 0; /* glibc: start anew */
     opterr = 0;
     while ((option = getopt_long(argc, argv, ":", options, NULL)) != -1) {
-        int r = apply(option, argv, &o);
+        int r = gpu_options_apply(option, argv, &o);
         if (r != 0)
             return r;
     }

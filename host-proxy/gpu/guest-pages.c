@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: MIT */
+/* guest-pages: owns nothing. A udmabuf keeps its pages by itself, and the memory's file never
+ * leaves this process. */
 #include "host-proxy/gpu/guest-pages.h"
 
 #include <errno.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A rectangle of rows, as the client counts them, is one of pixels for the renderer, which reads
- * them back wherever they are and in whatever layout. */
+/* host-memory: owns nothing. A rectangle of rows, as the client counts them, is one of pixels for
+ * the renderer, which reads them back wherever they are and in whatever layout. */
 #include "host-proxy/gpu/host-memory.h"
 
 #include <unistd.h>

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: MIT */
+/* mirror: owns the mapping of the client's memory, which cannot shrink while we have it. The client
+ * writes there as it likes; we read pixels from it and nothing else. */
 #include "host-proxy/gpu/mirror.h"
 
 #include <fcntl.h>

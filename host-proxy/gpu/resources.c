@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* resources: ids come from the guest and are hostile; so are the lists of pages, which are merged,
- * checked against the VM's memory, and capped. Every run lies in one region of the memory that it
- * was checked against: whoever replaces that asks resource_unmoved() first. Generations are given
- * once, so that an old one never fits a new resource of the same id. */
+/* resources: owns what the guest created and the runs of its pages. Ids come from the guest and are
+ * hostile; so are the lists of pages, which are merged, checked against the VM's memory, and
+ * capped. Every run lies in one region of the memory that it was checked against: whoever replaces
+ * that asks resource_unmoved() first. Generations are given once, so that an old one never fits a
+ * new resource of the same id. */
 #include "host-proxy/gpu/resources.h"
 
 #include <errno.h>

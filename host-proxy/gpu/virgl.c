@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* virgl: everything of the library is global, so is what is here. It works in this thread, except
- * that a thread of its own waits for fences, where it can, and tells by a descriptor. Only what is
- * in all versions from 0.10 to 1.3 is used. */
+/* virgl: owns the only instance of virglrenderer: everything of the library is global, so is what
+ * is here. It works in this thread, except that a thread of its own waits for fences, where it can,
+ * and tells by a descriptor. Only what is in all versions from 0.10 to 1.3 is used. */
 #include "host-proxy/gpu/virgl.h"
 
 #include <errno.h>
@@ -41,7 +41,7 @@ struct virgl {
 
 static struct virgl virgl = {.subject = {.name = "virglrenderer"}};
 
-static void fence_done(void *user, uint32_t number)
+static void virgl_fence_done(void *user, uint32_t number)
 {
     (void)user;
     virgl.done = number;
@@ -56,7 +56,7 @@ static int open_render_node(void *user)
 }
 
 /* A guest may cause any number of its lines. */
-__attribute__((format(printf, 1, 0))) static void debug(const char *format, va_list arguments)
+__attribute__((format(printf, 1, 0))) static void virgl_debug(const char *format, va_list arguments)
 {
     char line[512];
     int n = vsnprintf(line, sizeof(line), format, arguments);
@@ -67,14 +67,14 @@ __attribute__((format(printf, 1, 0))) static void debug(const char *format, va_l
         log_line(LOG_LEVEL_DEBUG, &virgl.subject, "%s", line);
 }
 
-static void poll_fences(void *user, unsigned events)
+static void virgl_poll_fences(void *user, unsigned events)
 {
     (void)user;
     (void)events;
     virgl_renderer_poll();
 }
 
-static void poll_again(void *user)
+static void virgl_poll_again(void *user)
 {
     (void)user;
     virgl_renderer_poll();
@@ -82,13 +82,13 @@ static void poll_again(void *user)
         loop_timer_arm(virgl.timer, POLL_MS);
 }
 
-static void capset(struct renderer *r, uint32_t id, uint32_t version, void *bytes)
+static void virgl_capset(struct renderer *r, uint32_t id, uint32_t version, void *bytes)
 {
     (void)r;
     virgl_renderer_fill_caps(id, version, bytes);
 }
 
-static int context_create(struct renderer *r, uint32_t id, uint32_t capset)
+static int virgl_context_create(struct renderer *r, uint32_t id, uint32_t capset)
 {
     static const char name[] = "guest";
     (void)r;
@@ -97,25 +97,25 @@ static int context_create(struct renderer *r, uint32_t id, uint32_t capset)
     return e ? -ENOMEM : 0;
 }
 
-static void context_destroy(struct renderer *r, uint32_t id)
+static void virgl_context_destroy(struct renderer *r, uint32_t id)
 {
     (void)r;
     virgl_renderer_context_destroy(id);
 }
 
-static void context_attach(struct renderer *r, uint32_t id, uint32_t resource)
+static void virgl_context_attach(struct renderer *r, uint32_t id, uint32_t resource)
 {
     (void)r;
     virgl_renderer_ctx_attach_resource((int)id, (int)resource);
 }
 
-static void context_detach(struct renderer *r, uint32_t id, uint32_t resource)
+static void virgl_context_detach(struct renderer *r, uint32_t id, uint32_t resource)
 {
     (void)r;
     virgl_renderer_ctx_detach_resource((int)id, (int)resource);
 }
 
-static int resource_create(struct renderer *r, const struct renderer_resource *resource)
+static int virgl_resource_create(struct renderer *r, const struct renderer_resource *resource)
 {
     struct virgl_renderer_resource_create_args args = {
         .handle = resource->id,
@@ -134,19 +134,19 @@ static int resource_create(struct renderer *r, const struct renderer_resource *r
     return virgl_renderer_resource_create(&args, NULL, 0) ? -EINVAL : 0;
 }
 
-static void resource_destroy(struct renderer *r, uint32_t id)
+static void virgl_resource_destroy(struct renderer *r, uint32_t id)
 {
     (void)r;
     virgl_renderer_resource_unref(id);
 }
 
-static int attach(struct renderer *r, uint32_t id, struct iovec *iov, unsigned n_iov)
+static int virgl_attach(struct renderer *r, uint32_t id, struct iovec *iov, unsigned n_iov)
 {
     (void)r;
     return virgl_renderer_resource_attach_iov((int)id, iov, (int)n_iov) ? -EINVAL : 0;
 }
 
-static void detach(struct renderer *r, uint32_t id)
+static void virgl_detach(struct renderer *r, uint32_t id)
 {
     struct iovec *iov;
     int n;
@@ -154,7 +154,7 @@ static void detach(struct renderer *r, uint32_t id)
     virgl_renderer_resource_detach_iov((int)id, &iov, &n);
 }
 
-static int transfer(struct renderer *r, const struct renderer_transfer *t)
+static int virgl_transfer(struct renderer *r, const struct renderer_transfer *t)
 {
     /* As the library has it: x, y, z, width, height, depth. */
     struct renderer_box box = t->box;
@@ -170,13 +170,13 @@ static int transfer(struct renderer *r, const struct renderer_transfer *t)
     return e ? -EINVAL : 0;
 }
 
-static int submit(struct renderer *r, uint32_t context, void *commands, uint32_t words)
+static int virgl_submit(struct renderer *r, uint32_t context, void *commands, uint32_t words)
 {
     (void)r;
     return virgl_renderer_submit_cmd(commands, (int)context, (int)words) ? -EINVAL : 0;
 }
 
-static int fence(struct renderer *r, uint32_t context, uint32_t number)
+static int virgl_fence(struct renderer *r, uint32_t context, uint32_t number)
 {
     (void)r;
     if (virgl_renderer_create_fence((int)number, context))
@@ -187,7 +187,7 @@ static int fence(struct renderer *r, uint32_t context, uint32_t number)
     return 0;
 }
 
-static int export_texture(struct renderer *r, uint32_t id, struct renderer_layout *ret_layout)
+static int virgl_export(struct renderer *r, uint32_t id, struct renderer_layout *ret_layout)
 {
     struct {
         struct virgl_renderer_resource_info base;
@@ -201,7 +201,7 @@ static int export_texture(struct renderer *r, uint32_t id, struct renderer_layou
     return egl_export(info.base.tex_id, ret_layout);
 }
 
-static void destroy(struct renderer *r)
+static void virgl_destroy(struct renderer *r)
 {
     (void)r;
     loop_io_destroy(virgl.fences);
@@ -211,21 +211,21 @@ static void destroy(struct renderer *r)
     virgl = (struct virgl){.subject = {.name = "virglrenderer"}};
 }
 
-static const struct renderer_ops ops = {
-    .capset = capset,
-    .context_create = context_create,
-    .context_destroy = context_destroy,
-    .context_attach = context_attach,
-    .context_detach = context_detach,
-    .resource_create = resource_create,
-    .resource_destroy = resource_destroy,
-    .attach = attach,
-    .detach = detach,
-    .transfer = transfer,
-    .submit = submit,
-    .fence = fence,
-    .export = export_texture,
-    .destroy = destroy,
+static const struct renderer_ops virgl_ops = {
+    .capset = virgl_capset,
+    .context_create = virgl_context_create,
+    .context_destroy = virgl_context_destroy,
+    .context_attach = virgl_context_attach,
+    .context_detach = virgl_context_detach,
+    .resource_create = virgl_resource_create,
+    .resource_destroy = virgl_resource_destroy,
+    .attach = virgl_attach,
+    .detach = virgl_detach,
+    .transfer = virgl_transfer,
+    .submit = virgl_submit,
+    .fence = virgl_fence,
+    .export = virgl_export,
+    .destroy = virgl_destroy,
 };
 
 /* Whether memory can be written and then executed. A driver that cannot crashes with the first
@@ -241,10 +241,10 @@ static bool may_make_code(void)
     return may;
 }
 
-static int start(const char *render_node, char *error, size_t error_size)
+static int virgl_start(const char *render_node, char *error, size_t error_size)
 {
     static struct virgl_renderer_callbacks callbacks = {
-        .version = CALLBACKS, .write_fence = fence_done, .get_drm_fd = open_render_node};
+        .version = CALLBACKS, .write_fence = virgl_fence_done, .get_drm_fd = open_render_node};
     int flags = VIRGL_RENDERER_USE_EGL | VIRGL_RENDERER_THREAD_SYNC;
     if (render_node && access(render_node, R_OK | W_OK) < 0) {
         int r = -errno;
@@ -263,7 +263,7 @@ static int start(const char *render_node, char *error, size_t error_size)
         setenv("LIBGL_ALWAYS_SOFTWARE", "true", 0);
         flags |= VIRGL_RENDERER_USE_SURFACELESS;
     }
-    virgl_set_debug_callback(debug);
+    virgl_set_debug_callback(virgl_debug);
     virgl.render_node = render_node;
     if (virgl_renderer_init(&virgl, flags, &callbacks)) {
         snprintf(error, error_size, "3D: EGL does not start %s%s",
@@ -278,8 +278,8 @@ struct renderer *virgl_create(struct loop *loop, const char *render_node, char *
                               size_t error_size)
 {
     virgl.loop = loop;
-    virgl.renderer = (struct renderer){.ops = &ops, .capsets = virgl.capsets};
-    int r = start(render_node, error, error_size), fd = -1;
+    virgl.renderer = (struct renderer){.ops = &virgl_ops, .capsets = virgl.capsets};
+    int r = virgl_start(render_node, error, error_size), fd = -1;
     if (r == 0) {
         for (uint32_t id = 1; id <= CAPSETS; id++) {
             struct renderer_capset c = {.id = id};
@@ -289,16 +289,16 @@ struct renderer *virgl_create(struct loop *loop, const char *render_node, char *
         }
         fd = virgl_renderer_get_poll_fd();
         if (fd >= 0)
-            virgl.fences = loop_io_create(loop, fd, LOOP_READ, poll_fences, NULL);
+            virgl.fences = loop_io_create(loop, fd, LOOP_READ, virgl_poll_fences, NULL);
         else
-            virgl.timer = loop_timer_create(loop, poll_again, NULL);
+            virgl.timer = loop_timer_create(loop, virgl_poll_again, NULL);
         if (!virgl.fences && !virgl.timer) {
             snprintf(error, error_size, "out of memory");
             r = -ENOMEM;
         }
     }
     if (r < 0) {
-        destroy(&virgl.renderer);
+        virgl_destroy(&virgl.renderer);
         errno = -r;
         return NULL;
     }
