@@ -37,7 +37,7 @@ static void vm_end(struct vm *vm, const char *reason)
     explicit_bzero(vm->key, sizeof(vm->key));
     loop_timer_disarm(vm->tick);
     struct vm_client *c, *after;
-    LIST_FOREACH_SAFE(c, &vm->clients, in_vm, after) {
+    LIST_FOREACH_SAFE (c, &vm->clients, in_vm, after) {
         c->ops->disconnect(c, reason);
     }
     if (vm->handles)
@@ -165,7 +165,7 @@ bool vm_charge(struct vm *vm, uint64_t bytes)
     /* The estimate counts every byte written; what is allocated now is what matters. */
     vm->charged = bytes;
     const struct vm_client *c;
-    LIST_FOREACH(c, &vm->clients, in_vm)
+    LIST_FOREACH (c, &vm->clients, in_vm)
         vm->charged += c->ops->cost(c);
     return vm->charged <= limit;
 }

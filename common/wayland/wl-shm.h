@@ -38,8 +38,8 @@ struct memory_buffer {
     struct memory *memory;
     uint64_t offset;
     uint32_t width, height, stride, format;
-    uint32_t cpp;                      /* bytes per pixel, 0 if unknown or planar */
-    uint64_t extent;                   /* bytes from offset that a reader may look at */
+    uint32_t cpp;    /* bytes per pixel, 0 if unknown or planar */
+    uint64_t extent; /* bytes from offset that a reader may look at */
     LIST_ENTRY(memory_buffer) in_memory;
     void (*released)(void *user, struct memory_buffer *buffer);
     void *user;

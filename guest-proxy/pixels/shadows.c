@@ -87,7 +87,7 @@ void shadow_retire(struct shadow *s)
     if (w->idle_n <= IDLE_MAX)
         return;
     struct shadow *i, *oldest = NULL;
-    LIST_FOREACH(i, &w->all, entry)
+    LIST_FOREACH (i, &w->all, entry)
         oldest = i->idle ? i : oldest;
     shadow_drop(oldest);
 }
@@ -97,7 +97,7 @@ void shadows_sweep(struct shadows *w)
     struct shadow *s;
     if (!w->idle_n)
         return;
-    LIST_FOREACH(s, &w->all, entry)
+    LIST_FOREACH (s, &w->all, entry)
         if (s->idle && (!vfd_memory(s->file)->uses || !shadow_serves(s)))
             shadow_drop(s);
 }
@@ -105,7 +105,7 @@ void shadows_sweep(struct shadows *w)
 void shadows_released(struct shadows *w, uint32_t import)
 {
     struct shadow *s;
-    LIST_FOREACH(s, &w->all, entry) {
+    LIST_FOREACH (s, &w->all, entry) {
         if (s->import == import && s->released) {
             shadow_free(s);
             return;
@@ -229,7 +229,7 @@ struct shadow *shadow_find(struct shadows *w, const struct memory *file, uint64_
     struct shadow *s;
     if (!w->idle_n)
         return NULL;
-    LIST_FOREACH(s, &w->all, entry) {
+    LIST_FOREACH (s, &w->all, entry) {
         const struct memory *m = s->idle ? s->memory : NULL;
         if (m && s->file->dev == file->dev && s->file->ino == file->ino &&
             m->base + s->start == base && s->start + size <= m->size &&

@@ -120,7 +120,8 @@ static int released;
 static void count_release(void *user, struct memory_buffer *b)
 {
     assert_ptr_equal(user, &released);
-    for (const struct memory_buffer *other = shm_first_buffer(b->memory); other; other = shm_next_buffer(other))
+    for (const struct memory_buffer *other = shm_first_buffer(b->memory); other;
+         other = shm_next_buffer(other))
         assert_ptr_not_equal(other, b); /* out of the list already */
     released++;
 }
