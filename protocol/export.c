@@ -1,40 +1,166 @@
 /* SPDX-License-Identifier: MIT */
+/* Each type is described once, in the table @packets; what is written, read and refused follows
+ * from it. Only COPY has data after its fields: the rectangles. */
 #include "protocol/export.h"
 
 #include <assert.h>
 #include <stdbool.h>
-#include <string.h>
 
-#include "protocol/bytes.h"
+#include "protocol/fields.h"
 
 #define BUFFER_SIZE 96
 #define COPY_SIZE 48
 #define RECT_SIZE 16
 
-/* Payload bounds and name of each type. */
-static const struct {
-    const char *name;
-    uint32_t min, max;
-} types[_EXPORT_TYPE_N] = {
-    [EXPORT_HELLO] = {"HELLO", 16, 16},
-    [EXPORT_WELCOME] = {"WELCOME", 56, 56},
-    [EXPORT_BIND] = {"BIND", 8 + EXPORT_NONCE_SIZE, 8 + EXPORT_NONCE_SIZE},
-    [EXPORT_EXPORT] = {"EXPORT", 16, 16},
-    [EXPORT_EXPORTED] = {"EXPORTED", 8 + BUFFER_SIZE, 8 + BUFFER_SIZE},
-    [EXPORT_MIRROR] = {"MIRROR", 16, 16},
-    [EXPORT_COPY] = {"COPY", COPY_SIZE + RECT_SIZE, COPY_SIZE + RECT_SIZE *EXPORT_RECTS_MAX},
-    [EXPORT_RELEASE] = {"RELEASE", 8, 8},
-    [EXPORT_STATUS] = {"STATUS", 8, 8},
-    [EXPORT_GONE] = {"GONE", 16, 16},
-    [EXPORT_RESET] = {"RESET", 16, 16},
-    [EXPORT_OFFER] = {"OFFER", EXPORT_TOKEN_SIZE + BUFFER_SIZE, EXPORT_TOKEN_SIZE + BUFFER_SIZE},
-};
+static_assert(EXPORT_E_OK == (int)FRAME_OK && EXPORT_E_TYPE == (int)FRAME_E_TYPE &&
+                  EXPORT_E_SIZE == (int)FRAME_E_SIZE &&
+                  EXPORT_E_RESERVED == (int)FRAME_E_RESERVED &&
+                  EXPORT_E_VALUE == (int)FRAME_E_VALUE,
+              "the same results");
 static_assert(EXPORT_HEADER_SIZE + COPY_SIZE + RECT_SIZE * EXPORT_RECTS_MAX <= EXPORT_PACKET_MAX,
               "every packet fits");
 
+/* Any type's struct, as far as fields fill it. */
+union value {
+    struct export_hello hello;
+    struct export_welcome welcome;
+    struct export_bind bind;
+    struct export_export export;
+    struct export_exported exported;
+    struct export_mirror mirror;
+    struct export_gone gone;
+    struct export_reset reset;
+    struct export_offer offer;
+    uint32_t word;
+};
+
+static bool hello_rule(const void *value)
+{
+    const struct export_hello *h = value;
+    return h->version_min <= h->version_max;
+}
+
+static bool buffer_valid(const struct export_buffer *b)
+{
+    return b->kind < _EXPORT_KIND_N && b->memory > 0 && b->memory < _EXPORT_MEMORY_N &&
+           b->reason < _EXPORT_REASON_N && b->n_planes <= EXPORT_PLANES_MAX && b->size > 0 &&
+           b->size <= INT64_MAX && b->id != 0;
+}
+
+static bool exported_rule(const void *value)
+{
+    const struct export_exported *e = value;
+    return e->status != EXPORT_OK || buffer_valid(&e->buffer);
+}
+
+static bool offer_rule(const void *value)
+{
+    const struct export_offer *o = value;
+    return buffer_valid(&o->buffer) && o->buffer.kind != EXPORT_KIND_NONE;
+}
+
+/* clang-format off */
+#define FIELDS_OF_BUFFER(type)                                                                     \
+    FIELD(type, buffer.id),                                                                        \
+    FIELD(type, buffer.kind),                                                                      \
+    FIELD(type, buffer.generation),                                                                \
+    FIELD(type, buffer.size),                                                                      \
+    FIELD(type, buffer.memory),                                                                    \
+    FIELD(type, buffer.reason),                                                                    \
+    FIELD(type, buffer.runs),                                                                      \
+    FIELD(type, buffer.width),                                                                     \
+    FIELD(type, buffer.height),                                                                    \
+    FIELD(type, buffer.fourcc),                                                                    \
+    FIELD(type, buffer.modifier),                                                                  \
+    FIELD(type, buffer.n_planes),                                                                  \
+    FIELD_ZERO(4),                                                                                 \
+    FIELD_X4(type, buffer.offset),                                                                 \
+    FIELD_X4(type, buffer.stride)
+static_assert(EXPORT_PLANES_MAX == 4, "all planes");
+
+static const struct frame packets[_EXPORT_TYPE_N] = {
+    [EXPORT_HELLO] = FRAME("HELLO", 16, struct export_hello, hello_rule,
+        FIELD_FIXED(4, EXPORT_MAGIC),
+        FIELD_IN(struct export_hello, version_min, 1, UINT16_MAX),
+        FIELD(struct export_hello, version_max),
+        FIELD(struct export_hello, features),
+        FIELD_ZERO(4)),
+    [EXPORT_WELCOME] = FRAME("WELCOME", 56, struct export_welcome, NULL,
+        FIELD_IN(struct export_welcome, status, 0, _EXPORT_STATUS_N - 1),
+        FIELD(struct export_welcome, version),
+        FIELD_ZERO(2),
+        FIELD(struct export_welcome, features),
+        FIELD_IN(struct export_welcome, driver, 0, 1),
+        FIELD(struct export_welcome, epoch),
+        FIELD(struct export_welcome, udmabuf_size_limit),
+        FIELD(struct export_welcome, udmabuf_list_limit),
+        FIELD_ZERO(4),
+        FIELD(struct export_welcome, device)),
+    [EXPORT_BIND] = FRAME("BIND", 8 + EXPORT_NONCE_SIZE, struct export_bind, NULL,
+        FIELD_IN(struct export_bind, resource, 1, UINT32_MAX),
+        FIELD_IN(struct export_bind, timeout_ms, 0, EXPORT_TIMEOUT_MAX_MS),
+        FIELD(struct export_bind, nonce)),
+    [EXPORT_EXPORT] = FRAME("EXPORT", 16, struct export_export, NULL,
+        FIELD_IN(struct export_export, resource, 1, UINT32_MAX),
+        FIELD_IN(struct export_export, timeout_ms, 0, EXPORT_TIMEOUT_MAX_MS),
+        FIELD_ZERO(8)),
+    [EXPORT_EXPORTED] = FRAME("EXPORTED", 8 + BUFFER_SIZE, struct export_exported, exported_rule,
+        FIELD_IN(struct export_exported, status, 0, _EXPORT_STATUS_N - 1),
+        FIELD_ZERO(4),
+        FIELDS_OF_BUFFER(struct export_exported)),
+    [EXPORT_MIRROR] = FRAME("MIRROR", 16, struct export_mirror, NULL,
+        FIELD(struct export_mirror, id),
+        FIELD_ZERO(4),
+        FIELD_IN(struct export_mirror, size, 1, INT64_MAX)),
+    [EXPORT_COPY] = FRAME_DATA("COPY", COPY_SIZE, RECT_SIZE, RECT_SIZE * EXPORT_RECTS_MAX,
+        struct export_copy, NULL,
+        FIELD(struct export_copy, id),
+        FIELD_IN(struct export_copy, flags, 0, EXPORT_TO_GUEST),
+        FIELD(struct export_copy, generation),
+        FIELD(struct export_copy, source),
+        FIELD(struct export_copy, target),
+        FIELD(struct export_copy, source_stride),
+        FIELD(struct export_copy, target_stride),
+        FIELD_IN(struct export_copy, n_rects, 1, EXPORT_RECTS_MAX),
+        FIELD_ZERO(4)),
+    [EXPORT_RELEASE] = FRAME("RELEASE", 8, uint32_t, NULL,
+        FIELD(union value, word),
+        FIELD_ZERO(4)),
+    [EXPORT_STATUS] = FRAME("STATUS", 8, uint32_t, NULL,
+        FIELD_IN(union value, word, 0, _EXPORT_STATUS_N - 1),
+        FIELD_ZERO(4)),
+    [EXPORT_GONE] = FRAME("GONE", 16, struct export_gone, NULL,
+        FIELD(struct export_gone, id),
+        FIELD_ZERO(4),
+        FIELD(struct export_gone, generation)),
+    [EXPORT_RESET] = FRAME("RESET", 16, struct export_reset, NULL,
+        FIELD(struct export_reset, epoch),
+        FIELD_IN(struct export_reset, driver, 0, 1),
+        FIELD_ZERO(4)),
+    [EXPORT_OFFER] = FRAME("OFFER", EXPORT_TOKEN_SIZE + BUFFER_SIZE, struct export_offer,
+        offer_rule,
+        FIELD(struct export_offer, token),
+        FIELDS_OF_BUFFER(struct export_offer)),
+};
+/* clang-format on */
+
+static const struct field header_fields[] = {
+    FIELD(struct export_header, size),
+    FIELD(struct export_header, type),
+    FIELD_ZERO(2),
+    FIELD(struct export_header, serial),
+};
+
+static const struct field rect_fields[] = {
+    FIELD(struct export_rect, x),
+    FIELD(struct export_rect, y),
+    FIELD(struct export_rect, width),
+    FIELD(struct export_rect, height),
+};
+
 const char *export_type_name(unsigned type)
 {
-    return type < _EXPORT_TYPE_N && types[type].name ? types[type].name : "unknown";
+    return type < _EXPORT_TYPE_N && packets[type].name ? packets[type].name : "unknown";
 }
 
 const char *export_status_name(unsigned status)
@@ -73,17 +199,17 @@ const char *export_reason_name(unsigned reason)
 
 int export_header_decode(const uint8_t *packet, size_t size, struct export_header *ret)
 {
-    struct bytes_reader r = bytes_reader(packet, size);
-    struct export_header h = {.size = bytes_get32(&r), .type = bytes_get16(&r)};
-    uint16_t zero = bytes_get16(&r);
-    h.serial = bytes_get32(&r);
-    if (r.failed || h.size != bytes_left(&r))
+    struct export_header h;
+    if (size < EXPORT_HEADER_SIZE)
         return EXPORT_E_SIZE;
-    if (zero)
-        return EXPORT_E_RESERVED;
-    if (h.type >= _EXPORT_TYPE_N || !types[h.type].name)
+    int e = fields_read(header_fields, 4, packet, &h);
+    if (h.size != size - EXPORT_HEADER_SIZE)
+        return EXPORT_E_SIZE;
+    if (e != FRAME_OK)
+        return e;
+    if (h.type >= _EXPORT_TYPE_N || !packets[h.type].name)
         return EXPORT_E_TYPE;
-    if (h.size < types[h.type].min || h.size > types[h.type].max)
+    if (h.size < packets[h.type].min || h.size > packets[h.type].max)
         return EXPORT_E_SIZE;
     bool event = h.type == EXPORT_GONE || h.type == EXPORT_RESET || h.type == EXPORT_OFFER;
     if (event != (h.serial == 0))
@@ -92,361 +218,101 @@ int export_header_decode(const uint8_t *packet, size_t size, struct export_heade
     return EXPORT_E_OK;
 }
 
-/* The payload is all read and was all there; @reserved fields are zero; @valid says the rest. */
-static int outcome(const struct bytes_reader *r, uint64_t reserved, bool valid)
+FIELD_INLINE int decode(enum export_type type, const uint8_t *payload, size_t size, void *ret)
 {
-    if (!bytes_done(r))
-        return EXPORT_E_SIZE;
-    if (reserved)
-        return EXPORT_E_RESERVED;
-    return valid ? EXPORT_E_OK : EXPORT_E_VALUE;
+    union value v;
+    return frame_decode(&packets[type], payload, size, &v, ret);
 }
 
-#define RETURN(reader, reserved, valid)                                                            \
-    do {                                                                                           \
-        int outcome_ = outcome(reader, reserved, valid);                                           \
-        if (outcome_ == EXPORT_E_OK)                                                               \
-            *ret = v;                                                                              \
-        return outcome_;                                                                           \
-    } while (0)
-
-int export_hello_decode(const uint8_t *payload, size_t size, struct export_hello *ret)
+/* Header and fields; @data_size bytes are to follow. */
+FIELD_INLINE size_t encode(uint8_t *packet, enum export_type type, uint32_t serial,
+                           const void *value, size_t data_size)
 {
-    struct bytes_reader r = bytes_reader(payload, size);
-    uint32_t magic = bytes_get32(&r);
-    struct export_hello v = {.version_min = bytes_get16(&r), .version_max = bytes_get16(&r)};
-    v.features = bytes_get32(&r);
-    uint32_t zero = bytes_get32(&r);
-    RETURN(&r, zero, magic == EXPORT_MAGIC && v.version_min > 0 && v.version_min <= v.version_max);
-}
-
-int export_welcome_decode(const uint8_t *payload, size_t size, struct export_welcome *ret)
-{
-    struct bytes_reader r = bytes_reader(payload, size);
-    struct export_welcome v = {.status = bytes_get32(&r)};
-    v.version = bytes_get16(&r);
-    uint32_t zero = bytes_get16(&r);
-    v.features = bytes_get32(&r);
-    v.driver = bytes_get32(&r);
-    v.epoch = bytes_get64(&r);
-    v.udmabuf_size_limit = bytes_get64(&r);
-    v.udmabuf_list_limit = bytes_get32(&r);
-    zero |= bytes_get32(&r);
-    const uint8_t *device = bytes_take(&r, sizeof(v.device));
-    if (device)
-        memcpy(v.device, device, sizeof(v.device));
-    RETURN(&r, zero, v.status < _EXPORT_STATUS_N && v.driver <= 1);
-}
-
-int export_bind_decode(const uint8_t *payload, size_t size, struct export_bind *ret)
-{
-    struct bytes_reader r = bytes_reader(payload, size);
-    struct export_bind v = {.resource = bytes_get32(&r)};
-    v.timeout_ms = bytes_get32(&r);
-    const uint8_t *nonce = bytes_take(&r, sizeof(v.nonce));
-    if (nonce)
-        memcpy(v.nonce, nonce, sizeof(v.nonce));
-    RETURN(&r, 0, v.resource != 0 && v.timeout_ms <= EXPORT_TIMEOUT_MAX_MS);
-}
-
-int export_export_decode(const uint8_t *payload, size_t size, struct export_export *ret)
-{
-    struct bytes_reader r = bytes_reader(payload, size);
-    struct export_export v = {.resource = bytes_get32(&r)};
-    v.timeout_ms = bytes_get32(&r);
-    uint64_t zero = bytes_get64(&r);
-    RETURN(&r, zero, v.resource != 0 && v.timeout_ms <= EXPORT_TIMEOUT_MAX_MS);
-}
-
-static void buffer_get(struct bytes_reader *r, struct export_buffer *b, uint32_t *zero)
-{
-    b->id = bytes_get32(r);
-    b->kind = bytes_get32(r);
-    b->generation = bytes_get64(r);
-    b->size = bytes_get64(r);
-    b->memory = bytes_get32(r);
-    b->reason = bytes_get32(r);
-    b->runs = bytes_get32(r);
-    b->width = bytes_get32(r);
-    b->height = bytes_get32(r);
-    b->fourcc = bytes_get32(r);
-    b->modifier = bytes_get64(r);
-    b->n_planes = bytes_get32(r);
-    *zero |= bytes_get32(r);
-    for (unsigned i = 0; i < EXPORT_PLANES_MAX; i++)
-        b->offset[i] = bytes_get32(r);
-    for (unsigned i = 0; i < EXPORT_PLANES_MAX; i++)
-        b->stride[i] = bytes_get32(r);
-}
-
-static bool buffer_valid(const struct export_buffer *b)
-{
-    return b->kind < _EXPORT_KIND_N && b->memory > 0 && b->memory < _EXPORT_MEMORY_N &&
-           b->reason < _EXPORT_REASON_N && b->n_planes <= EXPORT_PLANES_MAX && b->size > 0 &&
-           b->size <= INT64_MAX && b->id != 0;
-}
-
-int export_exported_decode(const uint8_t *payload, size_t size, struct export_exported *ret)
-{
-    struct bytes_reader r = bytes_reader(payload, size);
-    struct export_exported v = {.status = bytes_get32(&r)};
-    uint32_t zero = bytes_get32(&r);
-    buffer_get(&r, &v.buffer, &zero);
-    RETURN(&r, zero,
-           v.status < _EXPORT_STATUS_N && (v.status != EXPORT_OK || buffer_valid(&v.buffer)));
-}
-
-int export_mirror_decode(const uint8_t *payload, size_t size, struct export_mirror *ret)
-{
-    struct bytes_reader r = bytes_reader(payload, size);
-    struct export_mirror v = {.id = bytes_get32(&r)};
-    uint32_t zero = bytes_get32(&r);
-    v.size = bytes_get64(&r);
-    RETURN(&r, zero, v.size > 0 && v.size <= INT64_MAX);
+    const struct frame *f = &packets[type];
+    struct export_header h = {(uint32_t)(f->head + data_size), (uint16_t)type, serial};
+    uint8_t *end = fields_write(header_fields, 4, &h, packet);
+    end = fields_write(f->fields, f->n, value, end);
+    assert(end == packet + EXPORT_HEADER_SIZE + f->head);
+    return (size_t)(end - packet);
 }
 
 int export_copy_decode(const uint8_t *payload, size_t size, struct export_copy *ret)
 {
-    struct bytes_reader r = bytes_reader(payload, size);
-    struct export_copy v;
-    v.id = bytes_get32(&r);
-    v.flags = bytes_get32(&r);
-    v.generation = bytes_get64(&r);
-    v.source = bytes_get64(&r);
-    v.target = bytes_get64(&r);
-    v.source_stride = bytes_get32(&r);
-    v.target_stride = bytes_get32(&r);
-    v.n_rects = bytes_get32(&r);
-    uint32_t zero = bytes_get32(&r);
+    struct export_copy v; /* most of its rectangles are not there, and not touched */
+    if (size < COPY_SIZE)
+        return EXPORT_E_SIZE;
+    int e = frame_read(&packets[EXPORT_COPY], payload, &v);
     if (v.n_rects < 1 || v.n_rects > EXPORT_RECTS_MAX)
-        return r.failed ? EXPORT_E_SIZE : EXPORT_E_VALUE;
-    for (uint32_t i = 0; i < v.n_rects; i++) {
-        v.rects[i].x = bytes_get32(&r);
-        v.rects[i].y = bytes_get32(&r);
-        v.rects[i].width = bytes_get32(&r);
-        v.rects[i].height = bytes_get32(&r);
-    }
-    int result = outcome(&r, zero, !(v.flags & ~EXPORT_TO_GUEST));
-    if (result == EXPORT_E_OK) /* not the whole of it: most of the rectangles are not there */
-        memcpy(ret, &v, offsetof(struct export_copy, rects) + v.n_rects * sizeof(*v.rects));
-    return result;
-}
-
-static int pair_decode(const uint8_t *payload, size_t size, bool valid_below, uint32_t below,
-                       uint32_t *ret)
-{
-    struct bytes_reader r = bytes_reader(payload, size);
-    uint32_t v = bytes_get32(&r);
-    uint32_t zero = bytes_get32(&r);
-    RETURN(&r, zero, !valid_below || v < below);
-}
-
-int export_release_decode(const uint8_t *payload, size_t size, uint32_t *ret_id)
-{
-    return pair_decode(payload, size, false, 0, ret_id);
-}
-
-int export_status_decode(const uint8_t *payload, size_t size, uint32_t *ret_status)
-{
-    return pair_decode(payload, size, true, _EXPORT_STATUS_N, ret_status);
-}
-
-int export_gone_decode(const uint8_t *payload, size_t size, struct export_gone *ret)
-{
-    struct bytes_reader r = bytes_reader(payload, size);
-    struct export_gone v = {.id = bytes_get32(&r)};
-    uint32_t zero = bytes_get32(&r);
-    v.generation = bytes_get64(&r);
-    RETURN(&r, zero, true);
-}
-
-int export_reset_decode(const uint8_t *payload, size_t size, struct export_reset *ret)
-{
-    struct bytes_reader r = bytes_reader(payload, size);
-    struct export_reset v = {.epoch = bytes_get64(&r)};
-    v.driver = bytes_get32(&r);
-    uint32_t zero = bytes_get32(&r);
-    RETURN(&r, zero, v.driver <= 1);
-}
-
-int export_offer_decode(const uint8_t *payload, size_t size, struct export_offer *ret)
-{
-    struct bytes_reader r = bytes_reader(payload, size);
-    struct export_offer v = {0};
-    uint32_t zero = 0;
-    const uint8_t *token = bytes_take(&r, sizeof(v.token));
-    if (token)
-        memcpy(v.token, token, sizeof(v.token));
-    buffer_get(&r, &v.buffer, &zero);
-    RETURN(&r, zero, buffer_valid(&v.buffer) && v.buffer.kind != EXPORT_KIND_NONE);
-}
-
-static struct bytes_writer begin(uint8_t *packet, enum export_type type, uint32_t serial,
-                                 size_t size)
-{
-    struct bytes_writer w = bytes_writer(packet, EXPORT_HEADER_SIZE + size);
-    bytes_put(&w, size, 4);
-    bytes_put(&w, type, 2);
-    bytes_put(&w, 0, 2);
-    bytes_put(&w, serial, 4);
-    return w;
-}
-
-static size_t finish(const struct bytes_writer *w, const uint8_t *packet)
-{
-    assert(!w->failed && w->at == w->end);
-    return (size_t)(w->at - packet);
-}
-
-size_t export_hello_encode(uint8_t *packet, uint32_t serial, const struct export_hello *hello)
-{
-    struct bytes_writer w = begin(packet, EXPORT_HELLO, serial, 16);
-    bytes_put(&w, EXPORT_MAGIC, 4);
-    bytes_put(&w, hello->version_min, 2);
-    bytes_put(&w, hello->version_max, 2);
-    bytes_put(&w, hello->features, 4);
-    bytes_put(&w, 0, 4);
-    return finish(&w, packet);
-}
-
-size_t export_welcome_encode(uint8_t *packet, uint32_t serial, const struct export_welcome *welcome)
-{
-    struct bytes_writer w = begin(packet, EXPORT_WELCOME, serial, 56);
-    bytes_put(&w, welcome->status, 4);
-    bytes_put(&w, welcome->version, 2);
-    bytes_put(&w, 0, 2);
-    bytes_put(&w, welcome->features, 4);
-    bytes_put(&w, welcome->driver, 4);
-    bytes_put(&w, welcome->epoch, 8);
-    bytes_put(&w, welcome->udmabuf_size_limit, 8);
-    bytes_put(&w, welcome->udmabuf_list_limit, 4);
-    bytes_put(&w, 0, 4);
-    bytes_put_data(&w, welcome->device, sizeof(welcome->device));
-    return finish(&w, packet);
-}
-
-size_t export_bind_encode(uint8_t *packet, uint32_t serial, const struct export_bind *bind)
-{
-    struct bytes_writer w = begin(packet, EXPORT_BIND, serial, 8 + EXPORT_NONCE_SIZE);
-    bytes_put(&w, bind->resource, 4);
-    bytes_put(&w, bind->timeout_ms, 4);
-    bytes_put_data(&w, bind->nonce, sizeof(bind->nonce));
-    return finish(&w, packet);
-}
-
-size_t export_export_encode(uint8_t *packet, uint32_t serial, const struct export_export *request)
-{
-    struct bytes_writer w = begin(packet, EXPORT_EXPORT, serial, 16);
-    bytes_put(&w, request->resource, 4);
-    bytes_put(&w, request->timeout_ms, 4);
-    bytes_put(&w, 0, 8);
-    return finish(&w, packet);
-}
-
-static void buffer_put(struct bytes_writer *w, const struct export_buffer *b)
-{
-    bytes_put(w, b->id, 4);
-    bytes_put(w, b->kind, 4);
-    bytes_put(w, b->generation, 8);
-    bytes_put(w, b->size, 8);
-    bytes_put(w, b->memory, 4);
-    bytes_put(w, b->reason, 4);
-    bytes_put(w, b->runs, 4);
-    bytes_put(w, b->width, 4);
-    bytes_put(w, b->height, 4);
-    bytes_put(w, b->fourcc, 4);
-    bytes_put(w, b->modifier, 8);
-    bytes_put(w, b->n_planes, 4);
-    bytes_put(w, 0, 4);
-    for (unsigned i = 0; i < EXPORT_PLANES_MAX; i++)
-        bytes_put(w, b->offset[i], 4);
-    for (unsigned i = 0; i < EXPORT_PLANES_MAX; i++)
-        bytes_put(w, b->stride[i], 4);
-}
-
-size_t export_exported_encode(uint8_t *packet, uint32_t serial,
-                              const struct export_exported *exported)
-{
-    static const struct export_buffer none;
-    struct bytes_writer w = begin(packet, EXPORT_EXPORTED, serial, 8 + BUFFER_SIZE);
-    bytes_put(&w, exported->status, 4);
-    bytes_put(&w, 0, 4);
-    buffer_put(&w, exported->status == EXPORT_OK ? &exported->buffer : &none);
-    return finish(&w, packet);
-}
-
-size_t export_mirror_encode(uint8_t *packet, uint32_t serial, const struct export_mirror *mirror)
-{
-    struct bytes_writer w = begin(packet, EXPORT_MIRROR, serial, 16);
-    bytes_put(&w, mirror->id, 4);
-    bytes_put(&w, 0, 4);
-    bytes_put(&w, mirror->size, 8);
-    return finish(&w, packet);
+        return EXPORT_E_VALUE;
+    if (size != COPY_SIZE + RECT_SIZE * (size_t)v.n_rects)
+        return EXPORT_E_SIZE;
+    if (e != FRAME_OK)
+        return e;
+    memcpy(ret, &v, offsetof(struct export_copy, rects));
+    for (uint32_t i = 0; i < v.n_rects; i++)
+        fields_read(rect_fields, 4, payload + COPY_SIZE + RECT_SIZE * (size_t)i, &ret->rects[i]);
+    return EXPORT_E_OK;
 }
 
 size_t export_copy_encode(uint8_t *packet, uint32_t serial, const struct export_copy *copy)
 {
     assert(copy->n_rects >= 1 && copy->n_rects <= EXPORT_RECTS_MAX);
-    struct bytes_writer w =
-        begin(packet, EXPORT_COPY, serial, COPY_SIZE + RECT_SIZE * (size_t)copy->n_rects);
-    bytes_put(&w, copy->id, 4);
-    bytes_put(&w, copy->flags, 4);
-    bytes_put(&w, copy->generation, 8);
-    bytes_put(&w, copy->source, 8);
-    bytes_put(&w, copy->target, 8);
-    bytes_put(&w, copy->source_stride, 4);
-    bytes_put(&w, copy->target_stride, 4);
-    bytes_put(&w, copy->n_rects, 4);
-    bytes_put(&w, 0, 4);
-    for (uint32_t i = 0; i < copy->n_rects; i++) {
-        bytes_put(&w, copy->rects[i].x, 4);
-        bytes_put(&w, copy->rects[i].y, 4);
-        bytes_put(&w, copy->rects[i].width, 4);
-        bytes_put(&w, copy->rects[i].height, 4);
-    }
-    return finish(&w, packet);
+    size_t n = encode(packet, EXPORT_COPY, serial, copy, RECT_SIZE * (size_t)copy->n_rects);
+    for (uint32_t i = 0; i < copy->n_rects; i++, n += RECT_SIZE)
+        fields_write(rect_fields, 4, &copy->rects[i], packet + n);
+    return n;
 }
 
-static size_t pair_encode(uint8_t *packet, enum export_type type, uint32_t serial, uint32_t value)
+size_t export_exported_encode(uint8_t *packet, uint32_t serial,
+                              const struct export_exported *exported)
 {
-    struct bytes_writer w = begin(packet, type, serial, 8);
-    bytes_put(&w, value, 4);
-    bytes_put(&w, 0, 4);
-    return finish(&w, packet);
+    struct export_exported refused = {.status = exported->status};
+    return encode(packet, EXPORT_EXPORTED, serial,
+                  exported->status == EXPORT_OK ? exported : &refused, 0);
 }
 
 size_t export_release_encode(uint8_t *packet, uint32_t serial, uint32_t id)
 {
-    return pair_encode(packet, EXPORT_RELEASE, serial, id);
+    return encode(packet, EXPORT_RELEASE, serial, &id, 0);
 }
 
 size_t export_status_encode(uint8_t *packet, uint32_t serial, uint32_t status)
 {
-    return pair_encode(packet, EXPORT_STATUS, serial, status);
+    return encode(packet, EXPORT_STATUS, serial, &status, 0);
 }
 
-size_t export_gone_encode(uint8_t *packet, const struct export_gone *gone)
-{
-    struct bytes_writer w = begin(packet, EXPORT_GONE, 0, 16);
-    bytes_put(&w, gone->id, 4);
-    bytes_put(&w, 0, 4);
-    bytes_put(&w, gone->generation, 8);
-    return finish(&w, packet);
-}
-
-size_t export_reset_encode(uint8_t *packet, const struct export_reset *reset)
-{
-    struct bytes_writer w = begin(packet, EXPORT_RESET, 0, 16);
-    bytes_put(&w, reset->epoch, 8);
-    bytes_put(&w, reset->driver, 4);
-    bytes_put(&w, 0, 4);
-    return finish(&w, packet);
-}
-
-size_t export_offer_encode(uint8_t *packet, const struct export_offer *offer)
-{
-    struct bytes_writer w = begin(packet, EXPORT_OFFER, 0, EXPORT_TOKEN_SIZE + BUFFER_SIZE);
-    bytes_put_data(&w, offer->token, sizeof(offer->token));
-    buffer_put(&w, &offer->buffer);
-    return finish(&w, packet);
-}
+/* The others are their fields and nothing else. */
+#define DECODER(function, type, value_type)                                                        \
+    int function(const uint8_t *payload, size_t size, value_type *ret)                             \
+    {                                                                                              \
+        return decode(type, payload, size, ret);                                                   \
+    }
+#define ENCODER(function, type, value_type)                                                        \
+    size_t function(uint8_t *packet, uint32_t serial, const value_type *value)                     \
+    {                                                                                              \
+        return encode(packet, type, serial, value, 0);                                             \
+    }
+#define EVENT_ENCODER(function, type, value_type)                                                  \
+    size_t function(uint8_t *packet, const value_type *value)                                      \
+    {                                                                                              \
+        return encode(packet, type, 0, value, 0);                                                  \
+    }
+DECODER(export_hello_decode, EXPORT_HELLO, struct export_hello)
+ENCODER(export_hello_encode, EXPORT_HELLO, struct export_hello)
+DECODER(export_welcome_decode, EXPORT_WELCOME, struct export_welcome)
+ENCODER(export_welcome_encode, EXPORT_WELCOME, struct export_welcome)
+DECODER(export_bind_decode, EXPORT_BIND, struct export_bind)
+ENCODER(export_bind_encode, EXPORT_BIND, struct export_bind)
+DECODER(export_export_decode, EXPORT_EXPORT, struct export_export)
+ENCODER(export_export_encode, EXPORT_EXPORT, struct export_export)
+DECODER(export_exported_decode, EXPORT_EXPORTED, struct export_exported)
+DECODER(export_mirror_decode, EXPORT_MIRROR, struct export_mirror)
+ENCODER(export_mirror_encode, EXPORT_MIRROR, struct export_mirror)
+DECODER(export_release_decode, EXPORT_RELEASE, uint32_t)
+DECODER(export_status_decode, EXPORT_STATUS, uint32_t)
+DECODER(export_gone_decode, EXPORT_GONE, struct export_gone)
+EVENT_ENCODER(export_gone_encode, EXPORT_GONE, struct export_gone)
+DECODER(export_reset_decode, EXPORT_RESET, struct export_reset)
+EVENT_ENCODER(export_reset_encode, EXPORT_RESET, struct export_reset)
+DECODER(export_offer_decode, EXPORT_OFFER, struct export_offer)
+EVENT_ENCODER(export_offer_encode, EXPORT_OFFER, struct export_offer)

@@ -1,44 +1,176 @@
 /* SPDX-License-Identifier: MIT */
+/* Each frame is described once, in the table @frames; what is written, read and refused follows
+ * from it. A text or a proof comes after the fields, of which one says how long it is. */
 #include "protocol/frames.h"
 
 #include <assert.h>
 
-#include "protocol/bytes.h"
+#include "protocol/fields.h"
 
-/* Payload bounds and name of each frame type. */
-static const struct {
-    const char *name;
-    uint32_t min, max;
-} types[_LINK_TYPE_N] = {
-    [LINK_HELLO] = {"HELLO", 20, 20 + LINK_PROOF_MAX + LINK_LABEL_MAX},
-    [LINK_WELCOME] = {"WELCOME", 44, 44 + LINK_LABEL_MAX},
-    [LINK_ERROR] = {"ERROR", 12, 12 + LINK_TEXT_MAX},
-    [LINK_PING] = {"PING", 8, 8},
-    [LINK_PONG] = {"PONG", 8 + 8 * _LINK_CLOCK_N, 8 + 8 * _LINK_CLOCK_N},
-    [LINK_WAYLAND] = {"WAYLAND", 8, LINK_WAYLAND_MAX},
-    [LINK_END] = {"END", 0, 0},
-    [LINK_VFD] = {"VFD", 16, 16},
-    [LINK_VFD_CLOSE] = {"VFD_CLOSE", 4, 4},
-    [LINK_MEM_WRITE] = {"MEM_WRITE", LINK_MEM_WRITE_SIZE + 1, UINT32_MAX},
-    [LINK_MEM_SIZE] = {"MEM_SIZE", 16, 16},
-    [LINK_MEM_PUNCH] = {"MEM_PUNCH", 24, 24},
-    [LINK_STREAM_DATA] = {"STREAM_DATA", LINK_STREAM_DATA_SIZE + 1,
-                          LINK_STREAM_DATA_SIZE + LINK_STREAM_MAX},
-    [LINK_STREAM_CREDIT] = {"STREAM_CREDIT", 8, 8},
-    [LINK_STREAM_END] = {"STREAM_END", 4, 4},
-    [LINK_PROBE] = {"PROBE", LINK_NONCE_SIZE, LINK_NONCE_SIZE},
-    [LINK_PROBED] = {"PROBED", 8, 8},
-    [LINK_BOUND] = {"BOUND", 4, 4 + LINK_TEXT_MAX},
-    [LINK_IMPORT] = {"IMPORT", 16, 16},
-    [LINK_IMPORT_RELEASE] = {"IMPORT_RELEASE", 4, 4},
-    [LINK_IMPORT_RELEASED] = {"IMPORT_RELEASED", 4, 4},
-    [LINK_MEM_COPY] = {"MEM_COPY", 40, 40},
-    [LINK_MEM_IMPORT] = {"MEM_IMPORT", 16, 16},
+static_assert(LINK_OK == (int)FRAME_OK && LINK_E_TYPE == (int)FRAME_E_TYPE &&
+                  LINK_E_SIZE == (int)FRAME_E_SIZE && LINK_E_RESERVED == (int)FRAME_E_RESERVED &&
+                  LINK_E_VALUE == (int)FRAME_E_VALUE,
+              "the same results");
+
+/* A BOUND as it is on the wire. */
+struct bound {
+    uint16_t bound, text_size;
 };
+
+/* Any frame's struct. */
+union value {
+    struct link_hello hello;
+    struct link_welcome welcome;
+    struct link_error_frame error;
+    struct link_pong pong;
+    struct link_vfd vfd;
+    struct link_mem_write write;
+    struct link_mem_size size;
+    struct link_mem_punch punch;
+    struct link_stream_credit credit;
+    struct bound bound;
+    struct link_import import;
+    struct link_mem_copy copy;
+    struct link_mem_import mem_import;
+    uint64_t serial;
+    uint32_t id;
+    uint8_t nonce[LINK_NONCE_SIZE];
+};
+
+static const struct field header_fields[] = {
+    FIELD(struct link_header, size),
+    FIELD(struct link_header, type),
+    FIELD_ZERO(2),
+};
+
+static bool hello_rule(const void *value)
+{
+    const struct link_hello *h = value;
+    bool has_proof = h->proof_kind == LINK_PROOF_TOKEN || h->proof_kind == LINK_PROOF_KEY;
+    return h->version_min <= h->version_max && has_proof == (h->proof_size > 0) &&
+           (h->proof_kind != LINK_PROOF_KEY || h->proof_size == LINK_KEY_SIZE);
+}
+
+static bool vfd_rule(const void *value)
+{
+    const struct link_vfd *v = value;
+    switch (v->kind) {
+    case LINK_VFD_MEMORY:
+        return !v->flags && v->size > 0 && v->size <= LINK_MEMORY_MAX;
+    case LINK_VFD_FILE:
+        return !v->flags && v->size <= LINK_FILE_MAX;
+    case LINK_VFD_STREAM:
+        return v->size == 0 && (v->flags == LINK_VFD_SINK || v->flags == LINK_VFD_SOURCE);
+    default:
+        return false;
+    }
+}
+
+static bool mem_write_rule(const void *value)
+{
+    const struct link_mem_write *w = value;
+    return w->stride >= w->row;
+}
+
+static bool mem_copy_rule(const void *value)
+{
+    const struct link_mem_copy *c = value;
+    return c->to.stride >= c->to.row && c->source_stride >= c->to.row;
+}
+
+/* clang-format off */
+/* Where rows of bytes go to. @member: "" or ends with a dot. */
+#define FIELDS_OF_ROWS(type, member)                                                               \
+    FIELD(type, member id), FIELD_IN(type, member row, 1, UINT32_MAX),                             \
+        FIELD_IN(type, member rows, 1, UINT32_MAX), FIELD(type, member stride),                    \
+        FIELD_IN(type, member offset, 0, LINK_MEMORY_MAX)
+#define FRAME_ID(name) FRAME(name, 4, uint32_t, NULL, FIELD(union value, id))
+
+static_assert(_LINK_CLOCK_N == 4, "PONG has all clocks");
+static const struct frame frames[_LINK_TYPE_N] = {
+    [LINK_HELLO] = FRAME_DATA("HELLO", 20, 0, LINK_PROOF_MAX + LINK_LABEL_MAX, struct link_hello,
+        hello_rule,
+        FIELD_FIXED(4, LINK_MAGIC),
+        FIELD_IN(struct link_hello, version_min, 1, UINT16_MAX),
+        FIELD(struct link_hello, version_max),
+        FIELD(struct link_hello, features),
+        FIELD_IN(struct link_hello, role, LINK_ROLE_CONTROL, LINK_ROLE_CLIENT),
+        FIELD_IN(struct link_hello, proof_kind, 0, _LINK_PROOF_N - 1),
+        FIELD_IN(struct link_hello, proof_size, 0, LINK_PROOF_MAX),
+        FIELD_IN(struct link_hello, label_size, 0, LINK_LABEL_MAX)),
+    [LINK_WELCOME] = FRAME_DATA("WELCOME", 44, 0, LINK_LABEL_MAX, struct link_welcome, NULL,
+        FIELD_IN(struct link_welcome, version, 1, UINT16_MAX),
+        FIELD_ZERO(2),
+        FIELD(struct link_welcome, features),
+        FIELD(struct link_welcome, key),
+        FIELD_IN(struct link_welcome, name_size, 0, LINK_LABEL_MAX),
+        FIELD_ZERO(2)),
+    [LINK_ERROR] = FRAME_DATA("ERROR", 12, 0, LINK_TEXT_MAX, struct link_error_frame, NULL,
+        FIELD_IN(struct link_error_frame, code, 1, _LINK_ERROR_N - 1),
+        FIELD_IN(struct link_error_frame, text_size, 0, LINK_TEXT_MAX),
+        FIELD(struct link_error_frame, object),
+        FIELD(struct link_error_frame, wl_code)),
+    [LINK_PING] = FRAME("PING", 8, uint64_t, NULL,
+        FIELD(union value, serial)),
+    [LINK_PONG] = FRAME("PONG", 40, struct link_pong, NULL,
+        FIELD(struct link_pong, serial),
+        FIELD_X4(struct link_pong, ns)),
+    [LINK_WAYLAND] = {.name = "WAYLAND", .min = 8, .max = LINK_WAYLAND_MAX},
+    [LINK_END] = {.name = "END"},
+    [LINK_VFD] = FRAME("VFD", 16, struct link_vfd, vfd_rule,
+        FIELD(struct link_vfd, id),
+        FIELD(struct link_vfd, kind),
+        FIELD(struct link_vfd, flags),
+        FIELD(struct link_vfd, size)),
+    [LINK_VFD_CLOSE] = FRAME_ID("VFD_CLOSE"),
+    [LINK_MEM_WRITE] = FRAME_DATA("MEM_WRITE", LINK_MEM_WRITE_SIZE, 1,
+        UINT32_MAX - LINK_MEM_WRITE_SIZE, struct link_mem_write, mem_write_rule,
+        FIELDS_OF_ROWS(struct link_mem_write, )),
+    [LINK_MEM_SIZE] = FRAME("MEM_SIZE", 16, struct link_mem_size, NULL,
+        FIELD(struct link_mem_size, id),
+        FIELD_ZERO(4),
+        FIELD_IN(struct link_mem_size, size, 1, LINK_MEMORY_MAX)),
+    [LINK_MEM_PUNCH] = FRAME("MEM_PUNCH", 24, struct link_mem_punch, NULL,
+        FIELD(struct link_mem_punch, id),
+        FIELD_ZERO(4),
+        FIELD_IN(struct link_mem_punch, offset, 0, LINK_MEMORY_MAX),
+        FIELD_IN(struct link_mem_punch, length, 1, LINK_MEMORY_MAX)),
+    [LINK_STREAM_DATA] = FRAME_DATA("STREAM_DATA", LINK_STREAM_DATA_SIZE, 1, LINK_STREAM_MAX,
+        uint32_t, NULL,
+        FIELD(union value, id)),
+    [LINK_STREAM_CREDIT] = FRAME("STREAM_CREDIT", 8, struct link_stream_credit, NULL,
+        FIELD(struct link_stream_credit, id),
+        FIELD_IN(struct link_stream_credit, bytes, 1, UINT32_MAX)),
+    [LINK_STREAM_END] = FRAME_ID("STREAM_END"),
+    [LINK_PROBE] = FRAME("PROBE", LINK_NONCE_SIZE, uint8_t[LINK_NONCE_SIZE], NULL,
+        FIELD(union value, nonce)),
+    [LINK_PROBED] = FRAME("PROBED", 8, uint32_t, NULL,
+        FIELD(union value, id),
+        FIELD_ZERO(4)),
+    [LINK_BOUND] = FRAME_DATA("BOUND", 4, 0, LINK_TEXT_MAX, struct bound, NULL,
+        FIELD_IN(struct bound, bound, 0, 1),
+        FIELD_IN(struct bound, text_size, 0, LINK_TEXT_MAX)),
+    [LINK_IMPORT] = FRAME("IMPORT", 16, struct link_import, NULL,
+        FIELD_IN(struct link_import, id, 1, UINT32_MAX),
+        FIELD_IN(struct link_import, resource, 1, UINT32_MAX),
+        FIELD_IN(struct link_import, size, 1, LINK_MEMORY_MAX)),
+    [LINK_IMPORT_RELEASE] = FRAME_ID("IMPORT_RELEASE"),
+    [LINK_IMPORT_RELEASED] = FRAME_ID("IMPORT_RELEASED"),
+    [LINK_MEM_COPY] = FRAME("MEM_COPY", 40, struct link_mem_copy, mem_copy_rule,
+        FIELDS_OF_ROWS(struct link_mem_copy, to.),
+        FIELD_IN(struct link_mem_copy, import, 1, UINT32_MAX),
+        FIELD(struct link_mem_copy, source_stride),
+        FIELD_IN(struct link_mem_copy, source_offset, 0, LINK_MEMORY_MAX)),
+    [LINK_MEM_IMPORT] = FRAME("MEM_IMPORT", 16, struct link_mem_import, NULL,
+        FIELD(struct link_mem_import, id),
+        FIELD_IN(struct link_mem_import, import, 1, UINT32_MAX),
+        FIELD_IN(struct link_mem_import, size, 1, LINK_MEMORY_MAX)),
+};
+/* clang-format on */
 
 const char *link_type_name(unsigned type)
 {
-    return type < _LINK_TYPE_N && types[type].name ? types[type].name : "unknown";
+    return type < _LINK_TYPE_N && frames[type].name ? frames[type].name : "unknown";
 }
 
 const char *link_decode_error_name(int error)
@@ -51,16 +183,40 @@ const char *link_decode_error_name(int error)
 
 int link_header_decode(const uint8_t bytes[LINK_HEADER_SIZE], struct link_header *ret)
 {
-    struct bytes_reader r = bytes_reader(bytes, LINK_HEADER_SIZE);
-    struct link_header h = {.size = bytes_get32(&r), .type = bytes_get16(&r)};
-    if (bytes_get16(&r))
+    struct link_header h;
+    if (fields_read(header_fields, 3, bytes, &h) != FRAME_OK)
         return LINK_E_RESERVED;
-    if (h.type >= _LINK_TYPE_N || !types[h.type].name)
+    if (h.type >= _LINK_TYPE_N || !frames[h.type].name)
         return LINK_E_TYPE;
-    if (h.size < types[h.type].min || h.size > types[h.type].max)
+    if (h.size < frames[h.type].min || h.size > frames[h.type].max)
         return LINK_E_SIZE;
     *ret = h;
     return LINK_OK;
+}
+
+size_t link_header_encode(uint8_t *buffer, enum link_type type, size_t payload_size)
+{
+    assert(payload_size >= frames[type].min && payload_size <= frames[type].max);
+    struct link_header h = {.size = (uint32_t)payload_size, .type = (uint16_t)type};
+    fields_write(header_fields, 3, &h, buffer);
+    return LINK_HEADER_SIZE;
+}
+
+/* Header and fields; @data_size bytes are to follow. */
+FIELD_INLINE size_t encode(uint8_t *buffer, enum link_type type, const void *value,
+                           size_t data_size)
+{
+    const struct frame *f = &frames[type];
+    link_header_encode(buffer, type, f->head + data_size);
+    uint8_t *end = fields_write(f->fields, f->n, value, buffer + LINK_HEADER_SIZE);
+    assert(end == buffer + LINK_HEADER_SIZE + f->head);
+    return (size_t)(end - buffer);
+}
+
+FIELD_INLINE int decode(enum link_type type, const void *payload, size_t size, void *ret)
+{
+    union value v;
+    return frame_decode(&frames[type], payload, size, &v, ret);
 }
 
 /* Text that goes to logs and to other programs: printable ASCII only. */
@@ -72,236 +228,121 @@ static bool printable(const char *text, size_t size)
     return true;
 }
 
+/* What ends with a text: @text_size is in @value, too. */
+FIELD_INLINE int decode_text(enum link_type type, const void *payload, size_t size, void *value,
+                             const uint16_t *text_size, const char **ret_text)
+{
+    const struct frame *f = &frames[type];
+    if (size < f->head)
+        return LINK_E_SIZE;
+    int e = frame_read(f, payload, value);
+    if (size - f->head != *text_size)
+        return LINK_E_SIZE;
+    *ret_text = (const char *)payload + f->head;
+    return e == LINK_OK && !printable(*ret_text, *text_size) ? LINK_E_VALUE : e;
+}
+
+static size_t put_text(uint8_t *at, const char *text, size_t size)
+{
+    for (size_t i = 0; i < size; i++)
+        at[i] = printable(&text[i], 1) ? (uint8_t)text[i] : '?';
+    return size;
+}
+
+static size_t put_bytes(uint8_t *at, const void *bytes, size_t size)
+{
+    if (size)
+        memcpy(at, bytes, size);
+    return size;
+}
+
 int link_hello_decode(const void *payload, size_t size, struct link_hello *ret)
 {
-    struct bytes_reader r = bytes_reader(payload, size);
-    uint32_t magic = bytes_get32(&r);
+    const struct frame *f = &frames[LINK_HELLO];
     struct link_hello h = {0};
-    h.version_min = bytes_get16(&r);
-    h.version_max = bytes_get16(&r);
-    h.features = bytes_get32(&r);
-    h.role = bytes_get16(&r);
-    h.proof_kind = bytes_get16(&r);
-    h.proof_size = bytes_get16(&r);
-    h.label_size = bytes_get16(&r);
-    if (r.failed)
+    if (size < f->head)
         return LINK_E_SIZE;
-    if (magic != LINK_MAGIC || h.version_min > h.version_max || h.version_min == 0 ||
-        (h.role != LINK_ROLE_CONTROL && h.role != LINK_ROLE_CLIENT) ||
-        h.proof_kind >= _LINK_PROOF_N || h.proof_size > LINK_PROOF_MAX ||
-        h.label_size > LINK_LABEL_MAX)
-        return LINK_E_VALUE;
-    bool has_proof = h.proof_kind == LINK_PROOF_TOKEN || h.proof_kind == LINK_PROOF_KEY;
-    if (has_proof != (h.proof_size > 0) ||
-        (h.proof_kind == LINK_PROOF_KEY && h.proof_size != LINK_KEY_SIZE))
-        return LINK_E_VALUE;
-    h.proof = bytes_take(&r, h.proof_size);
-    h.label = (const char *)bytes_take(&r, h.label_size);
-    if (!bytes_done(&r))
+    int e = frame_read(f, payload, &h);
+    if (e != LINK_OK)
+        return e;
+    if (size - f->head != (size_t)h.proof_size + h.label_size)
         return LINK_E_SIZE;
+    h.proof = (const uint8_t *)payload + f->head;
+    h.label = (const char *)h.proof + h.proof_size;
     if (!printable(h.label, h.label_size))
         return LINK_E_VALUE;
     *ret = h;
     return LINK_OK;
 }
 
-size_t link_header_encode(uint8_t *buffer, enum link_type type, size_t payload_size)
+size_t link_hello_encode(uint8_t buffer[LINK_FRAME_SMALL_MAX], const struct link_hello *hello)
 {
-    assert(payload_size >= types[type].min && payload_size <= types[type].max);
-    struct bytes_writer w = bytes_writer(buffer, LINK_HEADER_SIZE);
-    bytes_put(&w, payload_size, 4);
-    bytes_put(&w, type, 2);
-    bytes_put(&w, 0, 2);
-    return LINK_HEADER_SIZE;
-}
-
-size_t link_hello_encode(uint8_t buffer[LINK_FRAME_SMALL_MAX], const struct link_hello *h)
-{
-    size_t size = 20u + h->proof_size + h->label_size;
-    link_header_encode(buffer, LINK_HELLO, size);
-    struct bytes_writer w = bytes_writer(buffer + LINK_HEADER_SIZE, size);
-    bytes_put(&w, LINK_MAGIC, 4);
-    bytes_put(&w, h->version_min, 2);
-    bytes_put(&w, h->version_max, 2);
-    bytes_put(&w, h->features, 4);
-    bytes_put(&w, h->role, 2);
-    bytes_put(&w, h->proof_kind, 2);
-    bytes_put(&w, h->proof_size, 2);
-    bytes_put(&w, h->label_size, 2);
-    bytes_put_data(&w, h->proof, h->proof_size);
-    bytes_put_data(&w, h->label, h->label_size);
-    assert(!w.failed);
-    return LINK_HEADER_SIZE + size;
+    size_t n = encode(buffer, LINK_HELLO, hello, (size_t)hello->proof_size + hello->label_size);
+    n += put_bytes(buffer + n, hello->proof, hello->proof_size);
+    return n + put_bytes(buffer + n, hello->label, hello->label_size);
 }
 
 int link_welcome_decode(const void *payload, size_t size, struct link_welcome *ret)
 {
-    struct bytes_reader r = bytes_reader(payload, size);
-    struct link_welcome h = {.version = bytes_get16(&r)};
-    uint16_t zero = bytes_get16(&r);
-    h.features = bytes_get32(&r);
-    const uint8_t *key = bytes_take(&r, LINK_KEY_SIZE);
-    h.name_size = bytes_get16(&r);
-    zero |= bytes_get16(&r);
-    h.name = (const char *)bytes_take(&r, h.name_size);
-    if (!bytes_done(&r))
-        return LINK_E_SIZE;
-    if (zero)
-        return LINK_E_RESERVED;
-    if (h.version == 0 || h.name_size > LINK_LABEL_MAX || !printable(h.name, h.name_size))
-        return LINK_E_VALUE;
-    memcpy(h.key, key, LINK_KEY_SIZE);
-    *ret = h;
-    return LINK_OK;
+    struct link_welcome w = {0};
+    int e = decode_text(LINK_WELCOME, payload, size, &w, &w.name_size, &w.name);
+    if (e == LINK_OK)
+        *ret = w;
+    return e;
 }
 
-size_t link_welcome_encode(uint8_t buffer[LINK_FRAME_SMALL_MAX], const struct link_welcome *h)
+size_t link_welcome_encode(uint8_t buffer[LINK_FRAME_SMALL_MAX], const struct link_welcome *welcome)
 {
-    size_t size = 44u + h->name_size;
-    link_header_encode(buffer, LINK_WELCOME, size);
-    struct bytes_writer w = bytes_writer(buffer + LINK_HEADER_SIZE, size);
-    bytes_put(&w, h->version, 2);
-    bytes_put(&w, 0, 2);
-    bytes_put(&w, h->features, 4);
-    bytes_put_data(&w, h->key, LINK_KEY_SIZE);
-    bytes_put(&w, h->name_size, 2);
-    bytes_put(&w, 0, 2);
-    bytes_put_data(&w, h->name, h->name_size);
-    assert(!w.failed);
-    return LINK_HEADER_SIZE + size;
+    size_t n = encode(buffer, LINK_WELCOME, welcome, welcome->name_size);
+    return n + put_bytes(buffer + n, welcome->name, welcome->name_size);
 }
 
 int link_error_decode(const void *payload, size_t size, struct link_error_frame *ret)
 {
-    struct bytes_reader r = bytes_reader(payload, size);
-    struct link_error_frame h = {0};
-    h.code = bytes_get16(&r);
-    h.text_size = bytes_get16(&r);
-    h.object = bytes_get32(&r);
-    h.wl_code = bytes_get32(&r);
-    h.text = (const char *)bytes_take(&r, h.text_size);
-    if (!bytes_done(&r))
-        return LINK_E_SIZE;
-    if (h.code == 0 || h.code >= _LINK_ERROR_N || h.text_size > LINK_TEXT_MAX ||
-        !printable(h.text, h.text_size))
-        return LINK_E_VALUE;
-    *ret = h;
-    return LINK_OK;
+    struct link_error_frame error = {0};
+    int e = decode_text(LINK_ERROR, payload, size, &error, &error.text_size, &error.text);
+    if (e == LINK_OK)
+        *ret = error;
+    return e;
 }
 
 size_t link_error_encode(uint8_t buffer[LINK_FRAME_SMALL_MAX], enum link_error code,
                          uint32_t object, uint32_t wl_code, const char *text)
 {
-    size_t n = strnlen(text, LINK_TEXT_MAX);
-    if (n > LINK_FRAME_SMALL_MAX - LINK_HEADER_SIZE - 12)
-        n = LINK_FRAME_SMALL_MAX - LINK_HEADER_SIZE - 12;
-    link_header_encode(buffer, LINK_ERROR, 12 + n);
-    struct bytes_writer w = bytes_writer(buffer + LINK_HEADER_SIZE, 12 + n);
-    bytes_put(&w, code, 2);
-    bytes_put(&w, n, 2);
-    bytes_put(&w, object, 4);
-    bytes_put(&w, wl_code, 4);
-    for (size_t i = 0; i < n; i++)
-        bytes_put(&w, text[i] < 0x20 || text[i] > 0x7e ? '?' : (uint8_t)text[i], 1);
-    assert(!w.failed);
-    return LINK_HEADER_SIZE + 12 + n;
+    struct link_error_frame error = {.code = (uint16_t)code,
+                                     .text_size = (uint16_t)strnlen(text, LINK_TEXT_MAX),
+                                     .object = object,
+                                     .wl_code = wl_code};
+    size_t n = encode(buffer, LINK_ERROR, &error, error.text_size);
+    return n + put_text(buffer + n, text, error.text_size);
 }
 
-int link_ping_decode(const void *payload, size_t size, uint64_t *ret_serial)
+int link_bound_decode(const void *payload, size_t size, struct link_bound *ret)
 {
-    struct bytes_reader r = bytes_reader(payload, size);
-    uint64_t serial = bytes_get64(&r);
-    if (!bytes_done(&r))
-        return LINK_E_SIZE;
-    *ret_serial = serial;
-    return LINK_OK;
+    struct bound b = {0};
+    const char *text;
+    int e = decode_text(LINK_BOUND, payload, size, &b, &b.text_size, &text);
+    if (e == LINK_OK)
+        *ret = (struct link_bound){.bound = b.bound, .text_size = b.text_size, .text = text};
+    return e;
 }
 
-size_t link_ping_encode(uint8_t *buffer, uint64_t serial)
+size_t link_bound_encode(uint8_t buffer[LINK_FRAME_SMALL_MAX], bool bound, const char *text)
 {
-    link_header_encode(buffer, LINK_PING, 8);
-    struct bytes_writer w = bytes_writer(buffer + LINK_HEADER_SIZE, 8);
-    bytes_put(&w, serial, 8);
-    return LINK_HEADER_SIZE + 8;
+    struct bound b = {bound, (uint16_t)strnlen(text, LINK_TEXT_MAX)};
+    size_t n = encode(buffer, LINK_BOUND, &b, b.text_size);
+    return n + put_text(buffer + n, text, b.text_size);
 }
-
-int link_pong_decode(const void *payload, size_t size, struct link_pong *ret)
-{
-    struct bytes_reader r = bytes_reader(payload, size);
-    struct link_pong pong = {.serial = bytes_get64(&r)};
-    for (int i = 0; i < _LINK_CLOCK_N; i++)
-        pong.ns[i] = (int64_t)bytes_get64(&r);
-    if (!bytes_done(&r))
-        return LINK_E_SIZE;
-    *ret = pong;
-    return LINK_OK;
-}
-
-size_t link_pong_encode(uint8_t *buffer, const struct link_pong *pong)
-{
-    size_t size = 8 + 8 * _LINK_CLOCK_N;
-    link_header_encode(buffer, LINK_PONG, size);
-    struct bytes_writer w = bytes_writer(buffer + LINK_HEADER_SIZE, size);
-    bytes_put(&w, pong->serial, 8);
-    for (int i = 0; i < _LINK_CLOCK_N; i++)
-        bytes_put(&w, (uint64_t)pong->ns[i], 8);
-    return LINK_HEADER_SIZE + size;
-}
-
-int link_vfd_decode(const void *payload, size_t size, struct link_vfd *ret)
-{
-    struct bytes_reader r = bytes_reader(payload, size);
-    struct link_vfd vfd = {0};
-    vfd.id = bytes_get32(&r);
-    vfd.kind = bytes_get16(&r);
-    vfd.flags = bytes_get16(&r);
-    vfd.size = bytes_get64(&r);
-    if (!bytes_done(&r))
-        return LINK_E_SIZE;
-    switch (vfd.kind) {
-    case LINK_VFD_MEMORY:
-        if (vfd.flags || vfd.size == 0 || vfd.size > LINK_MEMORY_MAX)
-            return LINK_E_VALUE;
-        break;
-    case LINK_VFD_FILE:
-        if (vfd.flags || vfd.size > LINK_FILE_MAX)
-            return LINK_E_VALUE;
-        break;
-    case LINK_VFD_STREAM:
-        if (vfd.size || (vfd.flags != LINK_VFD_SINK && vfd.flags != LINK_VFD_SOURCE))
-            return LINK_E_VALUE;
-        break;
-    default:
-        return LINK_E_VALUE;
-    }
-    *ret = vfd;
-    return LINK_OK;
-}
-
-size_t link_vfd_encode(uint8_t *buffer, const struct link_vfd *vfd)
-{
-    link_header_encode(buffer, LINK_VFD, 16);
-    struct bytes_writer w = bytes_writer(buffer + LINK_HEADER_SIZE, 16);
-    bytes_put(&w, vfd->id, 4);
-    bytes_put(&w, vfd->kind, 2);
-    bytes_put(&w, vfd->flags, 2);
-    bytes_put(&w, vfd->size, 8);
-    return LINK_HEADER_SIZE + 16;
-}
+static_assert(LINK_FRAME_SMALL_MAX >= LINK_HEADER_SIZE + 12 + LINK_TEXT_MAX, "any text fits");
 
 int link_mem_write_decode(const void *payload, size_t size, struct link_mem_write *ret)
 {
+    struct link_mem_write w;
     if (size < LINK_MEM_WRITE_SIZE)
         return LINK_E_SIZE;
-    struct bytes_reader r = bytes_reader(payload, LINK_MEM_WRITE_SIZE);
-    struct link_mem_write w = {0};
-    w.id = bytes_get32(&r);
-    w.row = bytes_get32(&r);
-    w.rows = bytes_get32(&r);
-    w.stride = bytes_get32(&r);
-    w.offset = bytes_get64(&r);
-    if (w.row == 0 || w.rows == 0 || w.stride < w.row || w.offset > LINK_MEMORY_MAX)
-        return LINK_E_VALUE;
+    int e = frame_read(&frames[LINK_MEM_WRITE], payload, &w);
+    if (e != LINK_OK)
+        return e;
     if (size - LINK_MEM_WRITE_SIZE != (uint64_t)w.row * w.rows)
         return LINK_E_SIZE;
     *ret = w;
@@ -312,259 +353,72 @@ size_t link_mem_write_encode(uint8_t *buffer, const struct link_mem_write *write
 {
     uint64_t data = (uint64_t)write->row * write->rows;
     assert(data <= UINT32_MAX - LINK_MEM_WRITE_SIZE);
-    link_header_encode(buffer, LINK_MEM_WRITE, LINK_MEM_WRITE_SIZE + data);
-    struct bytes_writer w = bytes_writer(buffer + LINK_HEADER_SIZE, LINK_MEM_WRITE_SIZE);
-    bytes_put(&w, write->id, 4);
-    bytes_put(&w, write->row, 4);
-    bytes_put(&w, write->rows, 4);
-    bytes_put(&w, write->stride, 4);
-    bytes_put(&w, write->offset, 8);
-    return LINK_HEADER_SIZE + LINK_MEM_WRITE_SIZE;
-}
-
-int link_mem_size_decode(const void *payload, size_t size, struct link_mem_size *ret)
-{
-    struct bytes_reader r = bytes_reader(payload, size);
-    struct link_mem_size s = {.id = bytes_get32(&r)};
-    uint32_t zero = bytes_get32(&r);
-    s.size = bytes_get64(&r);
-    if (!bytes_done(&r))
-        return LINK_E_SIZE;
-    if (zero)
-        return LINK_E_RESERVED;
-    if (s.size == 0 || s.size > LINK_MEMORY_MAX)
-        return LINK_E_VALUE;
-    *ret = s;
-    return LINK_OK;
-}
-
-size_t link_mem_size_encode(uint8_t *buffer, const struct link_mem_size *size)
-{
-    link_header_encode(buffer, LINK_MEM_SIZE, 16);
-    struct bytes_writer w = bytes_writer(buffer + LINK_HEADER_SIZE, 16);
-    bytes_put(&w, size->id, 8); /* and the reserved word */
-    bytes_put(&w, size->size, 8);
-    return LINK_HEADER_SIZE + 16;
-}
-
-int link_mem_punch_decode(const void *payload, size_t size, struct link_mem_punch *ret)
-{
-    struct bytes_reader r = bytes_reader(payload, size);
-    struct link_mem_punch p = {.id = bytes_get32(&r)};
-    uint32_t zero = bytes_get32(&r);
-    p.offset = bytes_get64(&r);
-    p.length = bytes_get64(&r);
-    if (!bytes_done(&r))
-        return LINK_E_SIZE;
-    if (zero)
-        return LINK_E_RESERVED;
-    if (p.length == 0 || p.length > LINK_MEMORY_MAX || p.offset > LINK_MEMORY_MAX)
-        return LINK_E_VALUE;
-    *ret = p;
-    return LINK_OK;
-}
-
-size_t link_mem_punch_encode(uint8_t *buffer, const struct link_mem_punch *punch)
-{
-    link_header_encode(buffer, LINK_MEM_PUNCH, 24);
-    struct bytes_writer w = bytes_writer(buffer + LINK_HEADER_SIZE, 24);
-    bytes_put(&w, punch->id, 8); /* and the reserved word */
-    bytes_put(&w, punch->offset, 8);
-    bytes_put(&w, punch->length, 8);
-    return LINK_HEADER_SIZE + 24;
-}
-
-int link_id_decode(const void *payload, size_t size, uint32_t *ret_id)
-{
-    struct bytes_reader r = bytes_reader(payload, size);
-    uint32_t id = bytes_get32(&r);
-    if (!bytes_done(&r))
-        return LINK_E_SIZE;
-    *ret_id = id;
-    return LINK_OK;
-}
-
-size_t link_id_encode(uint8_t *buffer, enum link_type type, uint32_t id)
-{
-    link_header_encode(buffer, type, 4);
-    struct bytes_writer w = bytes_writer(buffer + LINK_HEADER_SIZE, 4);
-    bytes_put(&w, id, 4);
-    return LINK_HEADER_SIZE + 4;
+    return encode(buffer, LINK_MEM_WRITE, write, data);
 }
 
 size_t link_stream_data_encode(uint8_t *buffer, uint32_t id, size_t data_size)
 {
-    link_header_encode(buffer, LINK_STREAM_DATA, LINK_STREAM_DATA_SIZE + data_size);
-    struct bytes_writer w = bytes_writer(buffer + LINK_HEADER_SIZE, LINK_STREAM_DATA_SIZE);
-    bytes_put(&w, id, 4);
-    return LINK_HEADER_SIZE + LINK_STREAM_DATA_SIZE;
-}
-
-int link_stream_credit_decode(const void *payload, size_t size, struct link_stream_credit *ret)
-{
-    struct bytes_reader r = bytes_reader(payload, size);
-    struct link_stream_credit c = {.id = bytes_get32(&r)};
-    c.bytes = bytes_get32(&r);
-    if (!bytes_done(&r))
-        return LINK_E_SIZE;
-    if (c.bytes == 0)
-        return LINK_E_VALUE;
-    *ret = c;
-    return LINK_OK;
+    return encode(buffer, LINK_STREAM_DATA, &id, data_size);
 }
 
 size_t link_stream_credit_encode(uint8_t *buffer, uint32_t id, uint32_t bytes)
 {
-    link_header_encode(buffer, LINK_STREAM_CREDIT, 8);
-    struct bytes_writer w = bytes_writer(buffer + LINK_HEADER_SIZE, 8);
-    bytes_put(&w, id, 4);
-    bytes_put(&w, bytes, 4);
-    return LINK_HEADER_SIZE + 8;
+    return encode(buffer, LINK_STREAM_CREDIT, &(struct link_stream_credit){id, bytes}, 0);
 }
 
-int link_probe_decode(const void *payload, size_t size, uint8_t ret_nonce[LINK_NONCE_SIZE])
+size_t link_id_encode(uint8_t *buffer, enum link_type type, uint32_t id)
 {
-    if (size != LINK_NONCE_SIZE)
-        return LINK_E_SIZE;
-    memcpy(ret_nonce, payload, LINK_NONCE_SIZE);
-    return LINK_OK;
+    assert(frames[type].head == 4 && frames[type].max == 4);
+    encode(buffer, LINK_VFD_CLOSE, &id, 0);
+    return link_header_encode(buffer, type, 4) + 4;
 }
 
-size_t link_probe_encode(uint8_t *buffer, const uint8_t nonce[LINK_NONCE_SIZE])
+size_t link_ping_encode(uint8_t *buffer, uint64_t serial)
 {
-    link_header_encode(buffer, LINK_PROBE, LINK_NONCE_SIZE);
-    memcpy(buffer + LINK_HEADER_SIZE, nonce, LINK_NONCE_SIZE);
-    return LINK_HEADER_SIZE + LINK_NONCE_SIZE;
-}
-
-int link_probed_decode(const void *payload, size_t size, uint32_t *ret_resource)
-{
-    struct bytes_reader r = bytes_reader(payload, size);
-    uint32_t resource = bytes_get32(&r), zero = bytes_get32(&r);
-    if (!bytes_done(&r))
-        return LINK_E_SIZE;
-    if (zero)
-        return LINK_E_RESERVED;
-    *ret_resource = resource;
-    return LINK_OK;
+    return encode(buffer, LINK_PING, &serial, 0);
 }
 
 size_t link_probed_encode(uint8_t *buffer, uint32_t resource)
 {
-    link_header_encode(buffer, LINK_PROBED, 8);
-    struct bytes_writer w = bytes_writer(buffer + LINK_HEADER_SIZE, 8);
-    bytes_put(&w, resource, 8); /* and the reserved word */
-    return LINK_HEADER_SIZE + 8;
+    return encode(buffer, LINK_PROBED, &resource, 0);
 }
 
-int link_bound_decode(const void *payload, size_t size, struct link_bound *ret)
+int link_probe_decode(const void *payload, size_t size, uint8_t ret_nonce[LINK_NONCE_SIZE])
 {
-    struct bytes_reader r = bytes_reader(payload, size);
-    uint16_t bound = bytes_get16(&r);
-    struct link_bound b = {.bound = bound == 1, .text_size = bytes_get16(&r)};
-    b.text = (const char *)bytes_take(&r, b.text_size);
-    if (!bytes_done(&r))
-        return LINK_E_SIZE;
-    if (bound > 1 || b.text_size > LINK_TEXT_MAX || !printable(b.text, b.text_size))
-        return LINK_E_VALUE;
-    *ret = b;
-    return LINK_OK;
+    return decode(LINK_PROBE, payload, size, ret_nonce);
 }
 
-size_t link_bound_encode(uint8_t buffer[LINK_FRAME_SMALL_MAX], bool bound, const char *text)
+size_t link_probe_encode(uint8_t *buffer, const uint8_t nonce[LINK_NONCE_SIZE])
 {
-    size_t n = strnlen(text, LINK_TEXT_MAX);
-    link_header_encode(buffer, LINK_BOUND, 4 + n);
-    struct bytes_writer w = bytes_writer(buffer + LINK_HEADER_SIZE, 4 + n);
-    bytes_put(&w, bound, 2);
-    bytes_put(&w, n, 2);
-    for (size_t i = 0; i < n; i++)
-        bytes_put(&w, text[i] < 0x20 || text[i] > 0x7e ? '?' : (uint8_t)text[i], 1);
-    assert(!w.failed);
-    return LINK_HEADER_SIZE + 4 + n;
+    return encode(buffer, LINK_PROBE, nonce, 0);
 }
 
-int link_import_decode(const void *payload, size_t size, struct link_import *ret)
-{
-    struct bytes_reader r = bytes_reader(payload, size);
-    struct link_import import = {.id = bytes_get32(&r)};
-    import.resource = bytes_get32(&r);
-    import.size = bytes_get64(&r);
-    if (!bytes_done(&r))
-        return LINK_E_SIZE;
-    if (import.id == 0 || import.resource == 0 || import.size == 0 || import.size > LINK_MEMORY_MAX)
-        return LINK_E_VALUE;
-    *ret = import;
-    return LINK_OK;
-}
-
-size_t link_import_encode(uint8_t *buffer, const struct link_import *import)
-{
-    link_header_encode(buffer, LINK_IMPORT, 16);
-    struct bytes_writer w = bytes_writer(buffer + LINK_HEADER_SIZE, 16);
-    bytes_put(&w, import->id, 4);
-    bytes_put(&w, import->resource, 4);
-    bytes_put(&w, import->size, 8);
-    return LINK_HEADER_SIZE + 16;
-}
-
-int link_mem_copy_decode(const void *payload, size_t size, struct link_mem_copy *ret)
-{
-    struct bytes_reader r = bytes_reader(payload, size);
-    struct link_mem_copy c = {0};
-    c.to.id = bytes_get32(&r);
-    c.to.row = bytes_get32(&r);
-    c.to.rows = bytes_get32(&r);
-    c.to.stride = bytes_get32(&r);
-    c.to.offset = bytes_get64(&r);
-    c.import = bytes_get32(&r);
-    c.source_stride = bytes_get32(&r);
-    c.source_offset = bytes_get64(&r);
-    if (!bytes_done(&r))
-        return LINK_E_SIZE;
-    if (c.to.row == 0 || c.to.rows == 0 || c.to.stride < c.to.row ||
-        c.to.offset > LINK_MEMORY_MAX || c.import == 0 || c.source_stride < c.to.row ||
-        c.source_offset > LINK_MEMORY_MAX)
-        return LINK_E_VALUE;
-    *ret = c;
-    return LINK_OK;
-}
-
-size_t link_mem_copy_encode(uint8_t *buffer, const struct link_mem_copy *copy)
-{
-    link_header_encode(buffer, LINK_MEM_COPY, 40);
-    struct bytes_writer w = bytes_writer(buffer + LINK_HEADER_SIZE, 40);
-    bytes_put(&w, copy->to.id, 4);
-    bytes_put(&w, copy->to.row, 4);
-    bytes_put(&w, copy->to.rows, 4);
-    bytes_put(&w, copy->to.stride, 4);
-    bytes_put(&w, copy->to.offset, 8);
-    bytes_put(&w, copy->import, 4);
-    bytes_put(&w, copy->source_stride, 4);
-    bytes_put(&w, copy->source_offset, 8);
-    return LINK_HEADER_SIZE + 40;
-}
-
-int link_mem_import_decode(const void *payload, size_t size, struct link_mem_import *ret)
-{
-    struct bytes_reader r = bytes_reader(payload, size);
-    struct link_mem_import m = {.id = bytes_get32(&r)};
-    m.import = bytes_get32(&r);
-    m.size = bytes_get64(&r);
-    if (!bytes_done(&r))
-        return LINK_E_SIZE;
-    if (m.import == 0 || m.size == 0 || m.size > LINK_MEMORY_MAX)
-        return LINK_E_VALUE;
-    *ret = m;
-    return LINK_OK;
-}
-
-size_t link_mem_import_encode(uint8_t *buffer, const struct link_mem_import *import)
-{
-    link_header_encode(buffer, LINK_MEM_IMPORT, 16);
-    struct bytes_writer w = bytes_writer(buffer + LINK_HEADER_SIZE, 16);
-    bytes_put(&w, import->id, 4);
-    bytes_put(&w, import->import, 4);
-    bytes_put(&w, import->size, 8);
-    return LINK_HEADER_SIZE + 16;
-}
+/* The others are their fields and nothing else. */
+#define DECODER(function, frame_type, value_type)                                                  \
+    int function(const void *payload, size_t size, value_type *ret)                                \
+    {                                                                                              \
+        return decode(frame_type, payload, size, ret);                                             \
+    }
+#define ENCODER(function, frame_type, value_type)                                                  \
+    size_t function(uint8_t *buffer, const value_type *value)                                      \
+    {                                                                                              \
+        return encode(buffer, frame_type, value, 0);                                               \
+    }
+DECODER(link_ping_decode, LINK_PING, uint64_t)
+DECODER(link_id_decode, LINK_VFD_CLOSE, uint32_t) /* or any other of an id alone */
+DECODER(link_probed_decode, LINK_PROBED, uint32_t)
+DECODER(link_stream_credit_decode, LINK_STREAM_CREDIT, struct link_stream_credit)
+DECODER(link_pong_decode, LINK_PONG, struct link_pong)
+ENCODER(link_pong_encode, LINK_PONG, struct link_pong)
+DECODER(link_vfd_decode, LINK_VFD, struct link_vfd)
+ENCODER(link_vfd_encode, LINK_VFD, struct link_vfd)
+DECODER(link_mem_size_decode, LINK_MEM_SIZE, struct link_mem_size)
+ENCODER(link_mem_size_encode, LINK_MEM_SIZE, struct link_mem_size)
+DECODER(link_mem_punch_decode, LINK_MEM_PUNCH, struct link_mem_punch)
+ENCODER(link_mem_punch_encode, LINK_MEM_PUNCH, struct link_mem_punch)
+DECODER(link_import_decode, LINK_IMPORT, struct link_import)
+ENCODER(link_import_encode, LINK_IMPORT, struct link_import)
+DECODER(link_mem_copy_decode, LINK_MEM_COPY, struct link_mem_copy)
+ENCODER(link_mem_copy_encode, LINK_MEM_COPY, struct link_mem_copy)
+DECODER(link_mem_import_decode, LINK_MEM_IMPORT, struct link_mem_import)
+ENCODER(link_mem_import_encode, LINK_MEM_IMPORT, struct link_mem_import)
