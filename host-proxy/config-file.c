@@ -123,8 +123,8 @@ static int parse_amount(struct reader *reader, const char *value, bool unit_allo
 static int host_listen(struct reader *reader, const char *value)
 {
     char error[512];
-    if (host_config_add_listen(&reader->config->listen, &reader->config->n_listen, value, error,
-                               sizeof(error)) < 0)
+    if (host_config_add_listen(&reader->config->listen, &reader->config->n_listen,
+                               &reader->config->listen_room, value, error, sizeof(error)) < 0)
         return refuse_text(reader, error);
     return 0;
 }
@@ -155,8 +155,8 @@ static int vm_cid(struct reader *reader, const char *value)
 static int vm_listen(struct reader *reader, const char *value)
 {
     char error[512];
-    if (host_config_add_listen(&reader->vm->listen, &reader->vm->n_listen, value, error,
-                               sizeof(error)) < 0)
+    if (host_config_add_listen(&reader->vm->listen, &reader->vm->n_listen, &reader->vm->listen_room,
+                               value, error, sizeof(error)) < 0)
         return refuse_text(reader, error);
     return 0;
 }

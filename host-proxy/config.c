@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "common/base/error.h"
+#include "common/base/list.h"
 #include "common/base/number.h"
 
 #define NAME_MAX_BYTES 64
@@ -74,11 +75,8 @@ struct vm_config *host_config_add_vm(struct host_config *config, const char *nam
             return NULL;
         }
     }
-    struct vm_config *grown = reallocarray(config->vms, config->n_vms + 1, sizeof(*grown));
     char *copy = strdup(name);
-    if (grown)
-        config->vms = grown;
-    if (!grown || !copy) {
+    if (!copy || array_room(&config->vms, &config->vms_room, config->n_vms + 1, SIZE_MAX) < 0) {
         free(copy);
         error_set(-EINVAL, error, error_size, "out of memory");
         return NULL;
@@ -111,17 +109,15 @@ int host_config_set_cid(struct host_config *config, struct vm_config *vm, const 
     return 0;
 }
 
-int host_config_add_listen(struct address **list, size_t *n, const char *text, char *error,
-                           size_t error_size)
+int host_config_add_listen(struct address **list, size_t *n, size_t *room, const char *text,
+                           char *error, size_t error_size)
 {
     struct address address;
     if (address_parse(text, &address, error, error_size) < 0)
         return -EINVAL;
-    struct address *grown = reallocarray(*list, *n + 1, sizeof(*grown));
-    if (!grown)
+    if (array_room(list, room, *n + 1, SIZE_MAX) < 0)
         return error_set(-EINVAL, error, error_size, "out of memory");
-    grown[(*n)++] = address;
-    *list = grown;
+    (*list)[(*n)++] = address;
     return 0;
 }
 
@@ -209,7 +205,8 @@ static int give_sockets_away(struct host_config *config, char *error, size_t err
                 "nothing tells which of the %zu VMs comes in by %s: move it to that VM's "
                 "section of the configuration file, as \"listen = %s\" below [vm NAME]",
                 config->n_vms, text, text);
-        if (host_config_add_listen(&config->vms[0].listen, &config->vms[0].n_listen, text, error,
+        struct vm_config *vm = &config->vms[0];
+        if (host_config_add_listen(&vm->listen, &vm->n_listen, &vm->listen_room, text, error,
                                    error_size) < 0)
             return -EINVAL;
     }

@@ -36,7 +36,7 @@ struct vm_config {
     bool has_cid;
     uint32_t cid;
     struct address *listen; /* whoever connects here is this VM */
-    size_t n_listen;
+    size_t n_listen, listen_room;
     char *
         gpu; /* its GPU device's export socket or a folder of them; NULL: pixels go over the link */
     char *token_file;     /* NULL: no token is asked for */
@@ -50,10 +50,10 @@ struct vm_config {
 
 struct host_config {
     struct address *listen; /* vsock: any VM comes in here, known by its CID */
-    size_t n_listen;
+    size_t n_listen, listen_room;
     char *compositor; /* a display's name or path; NULL: the environment's */
     struct vm_config *vms;
-    size_t n_vms;
+    size_t n_vms, vms_room;
     uint32_t peer_timeout_s; /* default 600 */
     bool no_auth, check;
     enum log_level log_level;
@@ -79,8 +79,8 @@ struct vm_config *host_config_add_vm(struct host_config *config, const char *nam
  */
 int host_config_set_cid(struct host_config *config, struct vm_config *vm, const char *text,
                         char *error, size_t error_size);
-int host_config_add_listen(struct address **list, size_t *n, const char *text, char *error,
-                           size_t error_size); /* 0 or -EINVAL with a message */
+int host_config_add_listen(struct address **list, size_t *n, size_t *room, const char *text,
+                           char *error, size_t error_size); /* 0 or -EINVAL with a message */
 int host_config_add_glob(char ***list, const char *glob, char *error, size_t error_size); /* same */
 int host_config_parse_timeout(const char *text, uint32_t *ret_seconds, char *error,
                               size_t error_size);

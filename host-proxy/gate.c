@@ -17,6 +17,7 @@
 #include "common/transport/address.h"
 #include "common/base/error.h"
 #include "common/base/fd.h"
+#include "common/base/list.h"
 #include "common/transport/link.h"
 #include "common/transport/listener.h"
 #include "common/base/log.h"
@@ -30,7 +31,7 @@
 
 struct entrance {
     struct gate *gate;
-    struct entrance *next;
+    SLIST_ENTRY(entrance) entry;
     struct listener *listener;
     struct address address;
     struct vm *vm; /* whoever connects here is this VM; NULL: known by its CID */
@@ -39,7 +40,7 @@ struct entrance {
 /* A connection that has not said HELLO. */
 struct visitor {
     struct gate *gate;
-    struct visitor *prev, *next;
+    LIST_ENTRY(visitor) entry;
     struct vm *vm;
     struct link *link;
     struct loop_timer *timer;
@@ -49,8 +50,8 @@ struct visitor {
 struct gate {
     struct vms *vms;
     struct loop *loop;
-    struct entrance *entrances;
-    struct visitor *visitors;
+    SLIST_HEAD(, entrance) entrances;
+    LIST_HEAD(, visitor) visitors;
     struct log_subject strangers; /* log lines about CIDs that nothing names */
 };
 
@@ -58,12 +59,7 @@ struct gate {
 static struct link *visitor_leave(struct visitor *v)
 {
     struct link *link = v->link;
-    if (v->prev)
-        v->prev->next = v->next;
-    else
-        v->gate->visitors = v->next;
-    if (v->next)
-        v->next->prev = v->prev;
+    LIST_REMOVE(v, entry);
     v->vm->waiting--;
     loop_timer_destroy(v->timer);
     free(v);
@@ -253,10 +249,7 @@ static void arrive(void *user, int fd)
         return;
     }
     v->link->wants_descriptor = peer.kind == ADDRESS_UNIX;
-    v->next = gate->visitors;
-    if (v->next)
-        v->next->prev = v;
-    gate->visitors = v;
+    LIST_INSERT_HEAD(&gate->visitors, v, entry);
     vm->waiting++;
     loop_timer_arm(v->timer, HELLO_MS);
 }
@@ -269,8 +262,8 @@ static int add_entrance(struct gate *gate, int fd, const struct address *address
         address_unlisten(fd);
         return -ENOMEM;
     }
-    *e = (struct entrance){.gate = gate, .next = gate->entrances, .address = *address, .vm = vm};
-    gate->entrances = e;
+    *e = (struct entrance){.gate = gate, .address = *address, .vm = vm};
+    SLIST_INSERT_HEAD(&gate->entrances, e, entry);
     e->listener = listener_create(gate->loop, fd, &gate->strangers, arrive, e);
     return e->listener ? 0 : -ENOMEM;
 }
@@ -280,7 +273,8 @@ static int listen_on(struct gate *gate, const struct address *address, struct vm
                      size_t error_size)
 {
     char text[256];
-    for (const struct entrance *e = gate->entrances; e; e = e->next) {
+    const struct entrance *e;
+    SLIST_FOREACH (e, &gate->entrances, entry) {
         if (host_config_same_listener(&e->address, address))
             return 0;
     }
@@ -333,7 +327,7 @@ struct gate *gate_create(struct vms *vms, char *error, size_t error_size)
         for (size_t v = 0; v < vms->n; v++)
             for (size_t i = 0; i < config->vms[v].n_listen && r >= 0; i++)
                 r = listen_on(gate, &config->vms[v].listen[i], &vms->at[v], error, error_size);
-        if (r == 0 && !gate->entrances) {
+        if (r == 0 && SLIST_EMPTY(&gate->entrances)) {
             snprintf(error, error_size,
                      "nothing to listen on: give --listen, or \"listen\" in the configuration");
             r = -EINVAL;
@@ -350,11 +344,10 @@ void gate_destroy(struct gate *gate)
 {
     if (!gate)
         return;
-    while (gate->visitors)
-        link_destroy(visitor_leave(gate->visitors));
-    while (gate->entrances) {
-        struct entrance *e = gate->entrances;
-        gate->entrances = e->next;
+    for (struct visitor *v; (v = LIST_FIRST(&gate->visitors));)
+        link_destroy(visitor_leave(v));
+    for (struct entrance *e; (e = SLIST_FIRST(&gate->entrances));) {
+        SLIST_REMOVE_HEAD(&gate->entrances, entry);
         listener_destroy(e->listener);
         free(e);
     }

@@ -116,8 +116,8 @@ static int apply(int option, char **argv, struct host_config *config, struct for
     char error[512];
     switch (option) {
     case OPTION_LISTEN:
-        if (host_config_add_listen(&config->listen, &config->n_listen, optarg, error,
-                                   sizeof(error)) < 0)
+        if (host_config_add_listen(&config->listen, &config->n_listen, &config->listen_room, optarg,
+                                   error, sizeof(error)) < 0)
             return bad("--listen", error);
         return 0;
     case OPTION_COMPOSITOR:

@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 
 #include "common/base/fd.h"
+#include "common/base/list.h"
 #include "common/base/loop.h"
 
 #define READ_SIZE (64u << 10)
@@ -55,19 +56,10 @@ static int queue_fds(struct local_socket *ws, const int *fds, size_t n)
         if (ws->fds_n)
             memmove(ws->fds, ws->fds + ws->fds_first, ws->fds_n * sizeof(int));
         ws->fds_first = 0;
-        if (ws->fds_n + n > ws->fds_room) {
-            size_t room = ws->fds_room ? ws->fds_room : 4;
-            while (room < ws->fds_n + n)
-                room *= 2;
-            int *grown =
-                ws->fds_n + n > LOCAL_SOCKET_FDS_MAX ? NULL : realloc(ws->fds, room * sizeof(int));
-            if (!grown) {
-                for (size_t i = 0; i < n; i++)
-                    fd_close(fds[i]);
-                return -EOVERFLOW;
-            }
-            ws->fds = grown;
-            ws->fds_room = room;
+        if (array_room(&ws->fds, &ws->fds_room, ws->fds_n + n, LOCAL_SOCKET_FDS_MAX) < 0) {
+            for (size_t i = 0; i < n; i++)
+                fd_close(fds[i]);
+            return -EOVERFLOW;
         }
     }
     memcpy(ws->fds + ws->fds_first + ws->fds_n, fds, n * sizeof(int));

@@ -14,6 +14,7 @@
 #include <sys/uio.h>
 
 #include "common/base/fd.h"
+#include "common/base/list.h"
 #include "common/base/memory.h"
 
 enum segment_kind {
@@ -53,6 +54,7 @@ struct sendq_fd {
 #define IOV_N 512
 #define KEEP_ARENA 1024 /* idle connections keep no more than this */
 #define KEEP_SEGMENTS 8
+#define ROOM_MAX SIZE_MAX /* who queues has limits, and asks for sendq_size() */
 
 static const uint8_t zeros[64 << 10];
 
@@ -93,18 +95,13 @@ static struct sendq_segment *segment_add(struct sendq *q, enum segment_kind kind
     if (q->failed)
         return NULL;
     if (q->n == q->room) {
-        size_t room = q->room ? 2 * q->room : KEEP_SEGMENTS;
-        struct sendq_segment *grown = malloc(room * sizeof(*grown));
-        if (!grown) {
+        size_t full = q->room;
+        if (array_room(&q->segments, &q->room, full ? 2 * full : KEEP_SEGMENTS, ROOM_MAX) < 0) {
             q->failed = true;
             return NULL;
         }
-        for (size_t i = 0; i < q->n; i++)
-            grown[i] = *segment_at(q, i);
-        free(q->segments);
-        q->segments = grown;
-        q->first = 0;
-        q->room = room;
+        if (q->first) /* those that had gone round come after the others now */
+            memcpy(q->segments + full, q->segments, q->first * sizeof(*q->segments));
     }
     struct sendq_segment *s = segment_at(q, q->n++);
     s->kind = kind;
@@ -134,25 +131,15 @@ uint8_t *sendq_reserve(struct sendq *q, size_t size)
         return NULL;
     if (q->arena_room - q->arena_end < size) {
         size_t used = q->arena_end - q->arena_first;
-        if (q->arena_room - used >= size && q->arena_first >= used) {
-            memcpy(q->arena, q->arena + q->arena_first, used);
-        } else {
-            size_t room = q->arena_room ? q->arena_room : KEEP_ARENA / 2;
-            while (room - used < size)
-                room *= 2;
-            uint8_t *grown = malloc(room);
-            if (!grown) {
-                q->failed = true;
-                return NULL;
-            }
-            if (used)
-                memcpy(grown, q->arena + q->arena_first, used);
-            free(q->arena);
-            q->arena = grown;
-            q->arena_room = room;
-        }
+        if (used)
+            memmove(q->arena, q->arena + q->arena_first, used);
         q->arena_first = 0;
         q->arena_end = used;
+        size_t room = used + size > KEEP_ARENA / 2 ? used + size : KEEP_ARENA / 2;
+        if (array_room(&q->arena, &q->arena_room, room, ROOM_MAX) < 0) {
+            q->failed = true;
+            return NULL;
+        }
     }
     struct sendq_segment *last = q->n ? segment_at(q, q->n - 1) : NULL;
     if (last && last->kind == SEGMENT_ARENA) {
@@ -183,16 +170,10 @@ void sendq_fd(struct sendq *q, int fd)
         if (q->fds_first) {
             memmove(q->fds, q->fds + q->fds_first, q->fds_n * sizeof(*q->fds));
             q->fds_first = 0;
-        } else {
-            size_t room = q->fds_room ? 2 * q->fds_room : 4;
-            struct sendq_fd *grown = realloc(q->fds, room * sizeof(*grown));
-            if (!grown) {
-                q->failed = true;
-                fd_close(fd);
-                return;
-            }
-            q->fds = grown;
-            q->fds_room = room;
+        } else if (array_room(&q->fds, &q->fds_room, q->fds_n + 1, ROOM_MAX) < 0) {
+            q->failed = true;
+            fd_close(fd);
+            return;
         }
     }
     q->fds[q->fds_first + q->fds_n++] = (struct sendq_fd){q->queued, fd};

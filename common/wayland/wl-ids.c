@@ -7,6 +7,8 @@
 
 #include <stdlib.h>
 
+#include "common/base/list.h"
+
 void wl_ids_finish(struct wl_ids *ids)
 {
     free(ids->pairs);
@@ -70,16 +72,10 @@ int wl_ids_add(struct wl_ids *ids, struct wl_objects *objects, const struct wl_i
                    ? WL_IDS_OK
                    : WL_IDS_E_FULL;
     }
-    if (ids->n >= WL_IDS_MAX || objects->side[0].n + ids->n >= WL_OBJECTS_MAX)
+    if (objects->side[0].n + ids->n >= WL_OBJECTS_MAX)
         return WL_IDS_E_FULL;
-    if (ids->n == ids->room) {
-        size_t room = ids->room ? 2 * ids->room : 4;
-        struct wl_id_pair *grown = realloc(ids->pairs, room * sizeof(*grown));
-        if (!grown)
-            return WL_IDS_E_FULL;
-        ids->pairs = grown;
-        ids->room = room;
-    }
+    if (array_room(&ids->pairs, &ids->room, ids->n + 1, WL_IDS_MAX) < 0)
+        return WL_IDS_E_FULL;
     struct wl_id_pair pair = {.application = WL_SERVER_ID_BASE + objects->side[1].n,
                               .host = 1 + objects->side[0].n + (uint32_t)ids->n};
     if (wl_objects_add(objects, true, pair.application, iface, version) != WL_OBJECTS_OK)

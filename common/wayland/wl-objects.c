@@ -7,6 +7,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "common/base/list.h"
+
 int wl_objects_init(struct wl_objects *o)
 {
     *o = (struct wl_objects){0};
@@ -58,14 +60,8 @@ int wl_objects_add(struct wl_objects *o, bool by_server, uint32_t id, const stru
     if (i >= WL_OBJECTS_MAX)
         return WL_OBJECTS_E_FULL;
     if (i == o->side[side].n) {
-        if (o->side[side].n == o->side[side].room) {
-            uint32_t room = o->side[side].room ? 2 * o->side[side].room : 16;
-            struct wl_object *grown = realloc(o->side[side].at, room * sizeof(*grown));
-            if (!grown)
-                return WL_OBJECTS_E_FULL;
-            o->side[side].at = grown;
-            o->side[side].room = room;
-        }
+        if (array_room(&o->side[side].at, &o->side[side].room, i + (size_t)1, WL_OBJECTS_MAX) < 0)
+            return WL_OBJECTS_E_FULL;
         o->side[side].n++;
     } else if (o->side[side].at[i].iface) {
         struct wl_object *old = &o->side[side].at[i];

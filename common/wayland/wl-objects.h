@@ -40,7 +40,8 @@ struct wl_object {
 struct wl_objects {
     struct {
         struct wl_object *at;
-        uint32_t n, room;
+        uint32_t n;
+        size_t room;
     } side[2]; /* ids made by the client; by the server */
 };
 

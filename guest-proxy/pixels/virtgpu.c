@@ -18,6 +18,7 @@
 #include <xf86drm.h>
 
 #include "common/base/fd.h"
+#include "common/base/list.h"
 
 /* Of newer kernels than the oldest libdrm that we build with. */
 #ifndef VIRTGPU_PARAM_RESOURCE_BLOB
@@ -231,14 +232,8 @@ static bool use_handle(struct virtgpu *gpu, uint32_t handle, bool *ret_first)
             return true;
         }
     }
-    if (gpu->n == gpu->room) {
-        size_t room = gpu->room ? 2 * gpu->room : 16;
-        struct handle_use *grown = realloc(gpu->imports, room * sizeof(*grown));
-        if (!grown)
-            return false;
-        gpu->imports = grown;
-        gpu->room = room;
-    }
+    if (array_room(&gpu->imports, &gpu->room, gpu->n + 1, UINT32_MAX) < 0)
+        return false;
     gpu->imports[gpu->n++] = (struct handle_use){handle, 1};
     *ret_first = true;
     return true;

@@ -38,7 +38,7 @@ enum state {
 };
 
 struct handles {
-    struct handles *next; /* all */
+    LIST_ENTRY(handles) entry; /* all */
     struct loop *loop;
     struct log_subject subject;
     const struct handles_ops *ops;
@@ -57,11 +57,11 @@ struct handles {
     bool had;           /* the guest has shown that it holds that one */
     unsigned probes;
     uint8_t nonce[EXPORT_NONCE_SIZE];
-    struct handles_user *users;
+    LIST_HEAD(, handles_user) users;
     char complaint[512]; /* the last one, to say each once */
 };
 
-static struct handles *all;
+static LIST_HEAD(, handles) all = LIST_HEAD_INITIALIZER(all);
 
 static void handles_try_again(void *user);
 static const struct requests_ops requests_ops;
@@ -75,8 +75,7 @@ struct handles *handles_create(struct loop *loop, const char *path, struct log_s
     *h = (struct handles){.loop = loop, .ops = ops, .user = user};
     h->subject = (struct log_subject){.name = "gpu", .parent = subject};
     snprintf(h->path, sizeof(h->path), "%s", path);
-    h->next = all;
-    all = h;
+    LIST_INSERT_HEAD(&all, h, entry);
     h->retry = loop_timer_create(loop, handles_try_again, h);
     int r = requests_init(&h->requests, loop, &h->subject, &requests_ops, h);
     if (!h->retry || r < 0) {
@@ -98,10 +97,9 @@ static void handles_disconnect(struct handles *h)
 static void void_all(struct handles *h, bool reset, const char *why)
 {
     requests_void_all(&h->requests);
-    for (struct handles_user *u = h->users, *next; u; u = next) {
-        next = u->next;
+    struct handles_user *u, *next;
+    LIST_FOREACH_SAFE (u, &h->users, entry, next)
         u->lost(u, reset, why);
-    }
 }
 
 static void handles_lost(struct handles *h, const char *why)
@@ -123,10 +121,7 @@ void handles_destroy(struct handles *h)
 {
     if (!h)
         return;
-    struct handles **at = &all;
-    while (*at != h)
-        at = &(*at)->next;
-    *at = h->next;
+    LIST_REMOVE(h, entry);
     requests_finish(&h->requests);
     devices_destroy(h->search);
     loop_timer_destroy(h->retry);
@@ -145,22 +140,13 @@ uint32_t handles_features(const struct handles *h)
 
 void handles_join(struct handles *h, struct handles_user *user)
 {
-    user->prev = NULL;
-    user->next = h->users;
-    if (user->next)
-        user->next->prev = user;
-    h->users = user;
+    LIST_INSERT_HEAD(&h->users, user, entry);
 }
 
 void handles_leave(struct handles *h, struct handles_user *user)
 {
-    if (user->prev)
-        user->prev->next = user->next;
-    else
-        h->users = user->next;
-    if (user->next)
-        user->next->prev = user->prev;
-    user->prev = user->next = NULL;
+    (void)h;
+    LIST_REMOVE(user, entry);
 }
 
 int handles_export(struct handles *h, uint32_t resource, requests_answer *answer, void *user)
@@ -265,7 +251,8 @@ static void know_device(struct handles *h, const struct export_welcome *welcome)
  * the first VM that it was found to be of. */
 static bool is_anothers(const struct handles *h, const struct export_welcome *welcome)
 {
-    for (const struct handles *other = all; other; other = other->next)
+    const struct handles *other;
+    LIST_FOREACH (other, &all, entry)
         if (other != h && other->had &&
             memcmp(other->device, welcome->device, sizeof(other->device)) == 0)
             return true;
@@ -368,10 +355,9 @@ static void reset(void *user, const struct export_reset *event)
 static void handles_gone(void *user, const struct export_gone *event)
 {
     struct handles *h = user;
-    for (struct handles_user *u = h->users, *next; u; u = next) {
-        next = u->next;
+    struct handles_user *u, *next;
+    LIST_FOREACH_SAFE (u, &h->users, entry, next)
         u->gone(u, event->id);
-    }
 }
 
 static void handles_failed(void *user, const char *why)

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/base/list.h"
 #include "host-proxy/pixels/requests.h"
 #include "protocol/export.h"
 #include "protocol/frames.h"
@@ -23,7 +24,7 @@ struct handles_ops {
 
 /* Somebody who uses what was exported. */
 struct handles_user {
-    struct handles_user *prev, *next;
+    LIST_ENTRY(handles_user) entry;
     void (*gone)(struct handles_user *user,
                  uint32_t id); /* the guest took the resource of this export away: release it */
     /* Every export is void, no request will be answered. @reset: the guest's driver started anew.

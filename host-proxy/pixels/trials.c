@@ -15,6 +15,7 @@
 
 #include "common/base/fd.h"
 #include "common/base/fourcc.h"
+#include "common/base/list.h"
 #include "common/base/log.h"
 #include "common/base/loop.h"
 
@@ -54,7 +55,7 @@ enum { DMABUF_CREATE_PARAMS = 1 };
 enum { PARAMS_DESTROY, PARAMS_ADD, PARAMS_CREATE };
 
 struct trial {
-    struct trial *next;
+    TAILQ_ENTRY(trial) entry; /* trials::asked */
     struct trials *owner;
     struct export_buffer what;
     int fd;                                 /* until it is handed over; owned */
@@ -68,6 +69,8 @@ struct layout {
     struct export_buffer what; /* width 0: none */
     bool takes;                /* false while it is being tried */
 };
+
+TAILQ_HEAD(trial_list, trial);
 
 struct trials {
     struct loop *loop;
@@ -86,7 +89,7 @@ struct trials {
         uint64_t modifier;
     } * formats;
     size_t n_formats, formats_room;
-    struct trial *first, **last;
+    struct trial_list asked; /* not answered yet */
     unsigned n;
     int64_t pause_until;
     struct layout layouts[LAYOUTS_MAX];
@@ -131,12 +134,7 @@ static void trials_end(struct trial *trial, bool takes)
 static void take_out(struct trial *trial)
 {
     struct trials *t = trial->owner;
-    struct trial **at = &t->first;
-    while (*at != trial)
-        at = &(*at)->next;
-    *at = trial->next;
-    if (!trial->next)
-        t->last = at;
+    TAILQ_REMOVE(&t->asked, trial, entry);
     t->n--;
     if (t->n)
         loop_timer_arm(t->timer, PATIENCE_MS);
@@ -153,7 +151,8 @@ static void trials_answered(struct trial *trial, bool takes)
 /* Not from within one of its callbacks. */
 static void trials_disconnect(struct trials *t)
 {
-    for (struct trial *trial = t->first; trial; trial = trial->next) {
+    struct trial *trial;
+    TAILQ_FOREACH (trial, &t->asked, entry) {
         if (trial->params)
             wl_proxy_destroy(trial->params);
         trial->params = NULL;
@@ -188,8 +187,8 @@ static void trials_give_up(struct trials *t, const char *why)
              why);
     t->pause_until = loop_now_ms() + PAUSE_MS;
     trials_disconnect(t);
-    while (t->first)
-        trials_answered(t->first, false);
+    for (struct trial *trial; (trial = TAILQ_FIRST(&t->asked));)
+        trials_answered(trial, false);
 }
 
 static void trials_expired(void *user)
@@ -233,18 +232,18 @@ static void submit(struct trials *t, struct trial *trial)
 static void submit_all(struct trials *t)
 {
     t->complete = true;
-    for (struct trial *trial = t->first, *next; trial; trial = next) {
-        next = trial->next;
+    struct trial *trial;
+    TAILQ_FOREACH (trial, &t->asked, entry)
         if (may_take(t, &trial->what))
             submit(t, trial);
-    }
-    for (struct trial *trial = t->first; trial;) {
+    trial = TAILQ_FIRST(&t->asked);
+    while (trial) {
         if (may_take(t, &trial->what)) {
-            trial = trial->next;
+            trial = TAILQ_NEXT(trial, entry);
             continue;
         }
         trials_answered(trial, false);
-        trial = t->first; /* whoever got the answer may have asked again */
+        trial = TAILQ_FIRST(&t->asked); /* whoever got the answer may have asked again */
     }
 }
 
@@ -260,14 +259,8 @@ static void modifier(void *user, struct wl_proxy *dmabuf, uint32_t fourcc, uint3
 {
     struct trials *t = user;
     (void)dmabuf;
-    if (t->n_formats == t->formats_room) {
-        size_t room = t->formats_room ? 2 * t->formats_room : 64;
-        void *grown = room <= FORMATS_MAX ? realloc(t->formats, room * sizeof(*t->formats)) : NULL;
-        if (!grown)
-            return;
-        t->formats = grown;
-        t->formats_room = room;
-    }
+    if (array_room(&t->formats, &t->formats_room, t->n_formats + 1, FORMATS_MAX) < 0)
+        return;
     t->formats[t->n_formats].fourcc = fourcc;
     t->formats[t->n_formats++].modifier = (uint64_t)high << 32 | low;
 }
@@ -385,7 +378,7 @@ struct trials *trials_create(struct loop *loop,
     t->connect = connect;
     t->user = user;
     t->subject = subject;
-    t->last = &t->first;
+    TAILQ_INIT(&t->asked);
     wl_log_set_handler_client(library_says);
     t->timer = loop_timer_create(loop, trials_expired, t);
     if (!t->timer) {
@@ -400,9 +393,9 @@ void trials_destroy(struct trials *t)
     if (!t)
         return;
     trials_disconnect(t);
-    while (t->first) {
-        t->first->answer = NULL;
-        trials_answered(t->first, false);
+    for (struct trial *trial; (trial = TAILQ_FIRST(&t->asked));) {
+        trial->answer = NULL;
+        trials_answered(trial, false);
     }
     loop_timer_destroy(t->timer);
     free(t);
@@ -426,8 +419,7 @@ int trials_ask(struct trials *t, const struct export_buffer *picture, int fd,
     }
     *trial =
         (struct trial){.owner = t, .what = *picture, .fd = own, .answer = answer, .user = user};
-    *t->last = trial;
-    t->last = &trial->next;
+    TAILQ_INSERT_TAIL(&t->asked, trial, entry);
     if (t->n++ == 0)
         loop_timer_arm(t->timer, PATIENCE_MS);
     if (t->complete)
@@ -463,7 +455,8 @@ bool trials_takes(struct trials *t, const struct export_buffer *what, int fd)
 
 void trials_forget(struct trials *t, const void *user)
 {
-    for (struct trial *trial = t->first; trial; trial = trial->next)
+    struct trial *trial;
+    TAILQ_FOREACH (trial, &t->asked, entry)
         if (trial->user == user)
             trial->answer = NULL;
 }
