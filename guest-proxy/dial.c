@@ -33,7 +33,7 @@ void dial_cancel(struct dial *d)
     free(d);
 }
 
-static void finish(struct dial *d, int error, const void *bytes, size_t n)
+static void dial_finish(struct dial *d, int error, const void *bytes, size_t n)
 {
     char where[sizeof(struct address)], text[sizeof(struct address) + 128];
     void (*done)(void *, int, const void *, size_t, const char *) = d->done;
@@ -45,19 +45,19 @@ static void finish(struct dial *d, int error, const void *bytes, size_t n)
     done(user, fd, bytes, n, error ? text : NULL);
 }
 
-static void greet(struct dial *d)
+static void dial_greet(struct dial *d)
 {
     char request[ADDRESS_MUX_LINE_MAX];
     size_t n = address_mux_request(d->address, request);
     if (send(d->fd, request, n, MSG_NOSIGNAL | MSG_DONTWAIT) != (ssize_t)n) {
-        finish(d, -EPROTO, NULL, 0);
+        dial_finish(d, -EPROTO, NULL, 0);
         return;
     }
     d->greeting = true;
     loop_io_set(d->io, LOOP_READ);
 }
 
-static void ready(void *user, unsigned events)
+static void dial_ready(void *user, unsigned events)
 {
     struct dial *d = user;
     (void)events;
@@ -66,11 +66,11 @@ static void ready(void *user, unsigned events)
         if (e == -EINPROGRESS || e == -EALREADY)
             return;
         if (e < 0)
-            finish(d, e, NULL, 0);
+            dial_finish(d, e, NULL, 0);
         else if (d->address->kind == ADDRESS_VSOCK_MUX)
-            greet(d);
+            dial_greet(d);
         else
-            finish(d, 0, NULL, 0);
+            dial_finish(d, 0, NULL, 0);
         return;
     }
     char bytes[256];
@@ -82,14 +82,14 @@ static void ready(void *user, unsigned events)
                    : n < 0 ? -errno
                            : -ECONNREFUSED;
     if (used < 0)
-        finish(d, (int)used, NULL, 0);
+        dial_finish(d, (int)used, NULL, 0);
     else if (complete)
-        finish(d, 0, bytes + used, (size_t)(n - used));
+        dial_finish(d, 0, bytes + used, (size_t)(n - used));
 }
 
-static void expired(void *user)
+static void dial_expired(void *user)
 {
-    finish(user, -ETIMEDOUT, NULL, 0);
+    dial_finish(user, -ETIMEDOUT, NULL, 0);
 }
 
 struct dial *dial_start(struct loop *loop, const struct address *address, bool privileged,
@@ -110,8 +110,8 @@ struct dial *dial_start(struct loop *loop, const struct address *address, bool p
     struct dial *d = calloc(1, sizeof(*d));
     if (d) {
         *d = (struct dial){.fd = fd, .address = address, .done = done, .user = user};
-        d->io = loop_io_create(loop, fd, LOOP_WRITE, ready, d);
-        d->timer = loop_timer_create(loop, expired, d);
+        d->io = loop_io_create(loop, fd, LOOP_WRITE, dial_ready, d);
+        d->timer = loop_timer_create(loop, dial_expired, d);
     }
     if (!d || !d->io || !d->timer) {
         if (d)

@@ -25,7 +25,7 @@ struct display {
 };
 
 /* Takes @fd. */
-static int listen_on(struct display *d, int fd)
+static int display_listen_on(struct display *d, int fd)
 {
     if (d->n == LISTENERS_MAX) {
         fd_close(fd);
@@ -38,7 +38,7 @@ static int listen_on(struct display *d, int fd)
     return 0;
 }
 
-static int listen_path(struct display *d, const char *path, char *error, size_t error_size)
+static int display_listen_path(struct display *d, const char *path, char *error, size_t error_size)
 {
     struct address address = {.kind = ADDRESS_UNIX};
     snprintf(address.path, sizeof(address.path), "%s", path);
@@ -46,13 +46,13 @@ static int listen_path(struct display *d, const char *path, char *error, size_t 
     if (fd < 0)
         return fd;
     snprintf(d->path, sizeof(d->path), "%s", path);
-    int r = listen_on(d, fd);
+    int r = display_listen_on(d, fd);
     if (r < 0)
         return error_set(r, error, error_size, "cannot listen on %s: %s", path, strerror(-r));
     return 0;
 }
 
-static int make_private(struct display *d, char *error, size_t error_size)
+static int display_make_private(struct display *d, char *error, size_t error_size)
 {
     const char *base = getenv("XDG_RUNTIME_DIR");
     snprintf(d->folder, sizeof(d->folder), "%s/wayvsock-XXXXXX",
@@ -68,10 +68,10 @@ static int make_private(struct display *d, char *error, size_t error_size)
     if ((size_t)snprintf(path, sizeof(path), "%s/wayland-0", d->folder) >= sizeof(path))
         return error_set(-ENAMETOOLONG, error, error_size,
                          "XDG_RUNTIME_DIR is too long for a socket's path");
-    return listen_path(d, path, error, error_size);
+    return display_listen_path(d, path, error, error_size);
 }
 
-static int inherit(struct display *d, char *error, size_t error_size)
+static int display_inherit(struct display *d, char *error, size_t error_size)
 {
     int first, n = address_inherited(&first);
     for (int i = 0; i < n; i++) {
@@ -84,7 +84,7 @@ static int inherit(struct display *d, char *error, size_t error_size)
                 first + i);
         if (!d->path[0])
             snprintf(d->path, sizeof(d->path), "%s", address.path);
-        r = listen_on(d, first + i);
+        r = display_listen_on(d, first + i);
         if (r < 0)
             return error_set(r, error, error_size, "cannot use the sockets handed over: %s",
                              strerror(-r));
@@ -106,14 +106,14 @@ struct display *display_create(struct loop *loop, const char *name, bool private
     d->loop = loop;
     d->accepted = accepted;
     d->user = user;
-    int r = inherit(d, error, error_size);
+    int r = display_inherit(d, error, error_size);
     if (r == 0 && !name && private_display) {
-        r = make_private(d, error, error_size);
+        r = display_make_private(d, error, error_size);
     } else if (r == 0) {
         char path[sizeof(d->path)];
         r = address_display_path(name ? name : "wayland-0", path, sizeof(path), error, error_size);
         if (r == 0)
-            r = listen_path(d, path, error, error_size);
+            r = display_listen_path(d, path, error, error_size);
     }
     if (r < 0) {
         display_destroy(d);

@@ -80,7 +80,7 @@ static void probe_ready(void *user, unsigned events)
     memmove(p->buffer, p->buffer + at, p->n);
 }
 
-static void ready(void *user)
+static void check_ready(void *user)
 {
     struct probe *p = user;
     int ends[2];
@@ -98,21 +98,22 @@ static void ready(void *user)
     clients_accept(&p->clients, ends[1]);
 }
 
-static void failed(void *user, const char *reason)
+static void check_failed(void *user, const char *reason)
 {
     struct probe *p = user;
     snprintf(p->problem, sizeof(p->problem), "%s", reason);
     loop_stop(p->loop);
 }
 
-static void expired(void *user)
+static void check_expired(void *user)
 {
     struct probe *p = user;
     snprintf(p->problem, sizeof(p->problem), "no answer within %d s", CHECK_MS / 1000);
     loop_stop(p->loop);
 }
 
-static const struct uplink_ops uplink_ops = {.ready = ready, .lost = failed, .failed = failed};
+static const struct uplink_ops uplink_ops = {
+    .ready = check_ready, .lost = check_failed, .failed = check_failed};
 
 static bool check_vsock(const struct address *address, const struct token *token)
 {
@@ -146,7 +147,7 @@ static bool check_vsock(const struct address *address, const struct token *token
     return proof;
 }
 
-static int report(const struct probe *p)
+static int check_report(const struct probe *p)
 {
     if (uplink_busy(p->uplink)) {
         checks_line(true, "the host's daemon answers and knows this VM", "");
@@ -248,7 +249,7 @@ int check_run(const struct guest_options *options, const struct uplink_config *c
     }
     check_gpus(options->gpu);
     check_display(options);
-    p->timer = loop_timer_create(p->loop, expired, p);
+    p->timer = loop_timer_create(p->loop, check_expired, p);
     struct uplink_config trial = *config;
     trial.trial = true;
     p->uplink = uplink_create(p->loop, &trial, &uplink_ops, p);
@@ -258,7 +259,7 @@ int check_run(const struct guest_options *options, const struct uplink_config *c
             (struct clients){.loop = p->loop, .uplink = p->uplink, .subject = {.name = "display"}};
         loop_timer_arm(p->timer, CHECK_MS);
         loop_run(p->loop);
-        result = report(p) || !proof;
+        result = check_report(p) || !proof;
     }
     loop_io_destroy(p->io);
     fd_close(p->fd);

@@ -54,7 +54,7 @@ static void uplink_failed(void *user, const char *reason)
 static const struct uplink_ops uplink_ops = {
     .ready = uplink_is_ready, .lost = uplink_is_lost, .failed = uplink_failed};
 
-static void accepted(void *user, int fd)
+static void main_accepted(void *user, int fd)
 {
     struct daemon *d = user;
     clients_accept(&d->clients, fd);
@@ -84,7 +84,7 @@ static void child_ended(void *user, int signo)
     leave_when_alone(d);
 }
 
-static void terminate(void *user, int signo)
+static void main_terminate(void *user, int signo)
 {
     struct daemon *d = user;
     if (d->command > 0)
@@ -120,18 +120,18 @@ static int run_command(struct daemon *d)
     return 0;
 }
 
-static int start(struct daemon *d)
+static int main_start(struct daemon *d)
 {
     char error[512];
-    d->display = display_create(d->loop, d->options.display, d->options.command != NULL, accepted,
-                                d, error, sizeof(error));
+    d->display = display_create(d->loop, d->options.display, d->options.command != NULL,
+                                main_accepted, d, error, sizeof(error));
     if (!d->display) {
         log_error(NULL, "%s", error);
         return -EADDRINUSE;
     }
-    int r = loop_signal(d->loop, SIGTERM, terminate, d);
+    int r = loop_signal(d->loop, SIGTERM, main_terminate, d);
     if (r == 0)
-        r = loop_signal(d->loop, SIGINT, terminate, d);
+        r = loop_signal(d->loop, SIGINT, main_terminate, d);
     if (r == 0)
         r = loop_signal(d->loop, SIGCHLD, child_ended, d);
     if (r == 0 && d->options.command)
@@ -202,7 +202,7 @@ int main(int argc, char **argv)
     d.clients = (struct clients){
         .loop = d.loop, .subject = {.name = "display"}, .changed = leave_when_alone, .user = &d};
     d.clients.uplink = uplink_create(d.loop, &config, &uplink_ops, &d);
-    r = d.clients.uplink ? start(&d) : -ENOMEM;
+    r = d.clients.uplink ? main_start(&d) : -ENOMEM;
     if (r == 0)
         loop_run(d.loop);
     sd_notify_stopping();

@@ -52,9 +52,9 @@ struct uplink {
     char last_failure[LINK_TEXT_MAX + 64];
 };
 
-static void attempt(struct uplink *u);
+static void uplink_attempt(struct uplink *u);
 
-static void drop_link(struct uplink *u)
+static void uplink_drop_link(struct uplink *u)
 {
     if (!u->link)
         return;
@@ -65,10 +65,10 @@ static void drop_link(struct uplink *u)
 }
 
 /* Back to idle, and when to try again. */
-static void lost(struct uplink *u, const char *reason)
+static void uplink_lost(struct uplink *u, const char *reason)
 {
     bool was_ready = u->state == UPLINK_READY;
-    drop_link(u);
+    uplink_drop_link(u);
     u->state = UPLINK_IDLE;
     u->measured = false;
     u->binding = 0;
@@ -90,7 +90,7 @@ static void lost(struct uplink *u, const char *reason)
     u->backoff_ms = u->backoff_ms * 2 > BACKOFF_MAX_MS ? BACKOFF_MAX_MS : u->backoff_ms * 2;
 }
 
-static void send_ping(struct uplink *u)
+static void uplink_send_ping(struct uplink *u)
 {
     times_ping(&u->times, ++u->serial);
     link_queue(u->link, link_ping_encode, u->serial);
@@ -98,7 +98,7 @@ static void send_ping(struct uplink *u)
 }
 
 /* Clients may come once it is known how their pixels go. */
-static void settle(struct uplink *u)
+static void uplink_settle(struct uplink *u)
 {
     if (u->state != UPLINK_MEASURING || !u->measured || u->binding)
         return;
@@ -111,28 +111,28 @@ static void settle(struct uplink *u)
     u->ops->ready(u->user);
 }
 
-static void timer_expired(void *user)
+static void uplink_timer_expired(void *user)
 {
     struct uplink *u = user;
     if (u->state == UPLINK_IDLE) {
-        attempt(u);
+        uplink_attempt(u);
         return;
     }
     u->missed = u->heard ? 0 : u->missed + 1;
     u->heard = false;
     if (u->missed >= MISSED_MAX) {
-        lost(u, "it has not answered for 10 s");
+        uplink_lost(u, "it has not answered for 10 s");
         return;
     }
     loop_timer_arm(u->timer, LINK_TICK_MS);
     if (u->state >= UPLINK_MEASURING)
-        send_ping(u);
+        uplink_send_ping(u);
     if (u->measured && u->binding && --u->binding == 0)
-        settle(u);
+        uplink_settle(u);
 }
 
 /* The host looks for a nonce of its own in our GPU. */
-static void probed(struct uplink *u, uint32_t resource)
+static void uplink_probed(struct uplink *u, uint32_t resource)
 {
     if (resource) {
         link_queue(u->link, link_probed_encode, resource);
@@ -142,11 +142,11 @@ static void probed(struct uplink *u, uint32_t resource)
     if (u->state == UPLINK_READY && !u->config.gpu->bound)
         log_info(NULL, "pixels go as bytes: %s", u->config.gpu->why);
     u->binding = 0;
-    settle(u);
+    uplink_settle(u);
 }
 
 /* Answers a PROBE, when the GPU is there or its driver has been away for long. */
-static void look(void *user)
+static void uplink_look(void *user)
 {
     struct uplink *u = user;
     uint32_t resource = gpu_probe(u->config.gpu, u->nonce);
@@ -156,18 +156,19 @@ static void look(void *user)
     }
     if (!resource) /* this, too, is an answer */
         link_queue(u->link, link_probed_encode, 0);
-    probed(u, resource);
+    uplink_probed(u, resource);
     link_flush(u->link);
 }
 
-static int gpu_frame(struct uplink *u, enum link_type type, const uint8_t *payload, size_t size)
+static int uplink_gpu_frame(struct uplink *u, enum link_type type, const uint8_t *payload,
+                            size_t size)
 {
     struct link_bound bound;
     char why[LINK_TEXT_MAX + 1];
     if (type == LINK_PROBE && link_probe_decode(payload, size, u->nonce) == LINK_OK) {
         loop_timer_disarm(u->away);
         u->looks = 0;
-        look(u);
+        uplink_look(u);
         return 0;
     }
     if (type == LINK_BOUND && link_bound_decode(payload, size, &bound) == LINK_OK) {
@@ -176,14 +177,14 @@ static int gpu_frame(struct uplink *u, enum link_type type, const uint8_t *paylo
         uint32_t resource = gpu_answer(u->config.gpu, bound.bound, why);
         if (!resource && looking && !bound.bound)
             link_queue(u->link, link_probed_encode, 0); /* that was our last device */
-        probed(u, resource);
+        uplink_probed(u, resource);
         link_flush(u->link);
         return 0;
     }
     return -EPROTO;
 }
 
-static int frame(void *user, enum link_type type, const uint8_t *payload, size_t size)
+static int uplink_frame(void *user, enum link_type type, const uint8_t *payload, size_t size)
 {
     struct uplink *u = user;
     struct link_welcome welcome;
@@ -198,13 +199,13 @@ static int frame(void *user, enum link_type type, const uint8_t *payload, size_t
         u->busy = error.code == LINK_ERROR_BUSY;
         if (error.code == LINK_ERROR_REFUSED)
             u->backoff_ms = BACKOFF_MAX_MS; /* asking again soon does not help */
-        lost(u, reason);
+        uplink_lost(u, reason);
         return -ECONNREFUSED;
     }
     if (type == LINK_WELCOME && u->state == UPLINK_GREETING &&
         link_welcome_decode(payload, size, &welcome) == LINK_OK) {
         if (welcome.version < LINK_VERSION_MIN || welcome.version > LINK_VERSION_MAX) {
-            lost(u, "the host chose a protocol version that we do not have");
+            uplink_lost(u, "the host chose a protocol version that we do not have");
             return -EPROTO;
         }
         memcpy(u->key, welcome.key, sizeof(u->key));
@@ -217,7 +218,7 @@ static int frame(void *user, enum link_type type, const uint8_t *payload, size_t
         if (u->config.gpu && u->config.gpu->n && !u->binding)
             gpu_unbind(u->config.gpu, "the host has no access to this VM's GPU");
         u->times = (struct times){0};
-        send_ping(u);
+        uplink_send_ping(u);
         return 0;
     }
     if (type == LINK_PING && u->state >= UPLINK_MEASURING &&
@@ -229,19 +230,19 @@ static int frame(void *user, enum link_type type, const uint8_t *payload, size_t
         link_pong_decode(payload, size, &pong) == LINK_OK) {
         times_pong(&u->times, &pong);
         u->measured = true;
-        settle(u);
+        uplink_settle(u);
         return 0;
     }
     if (u->config.gpu && u->config.gpu->n && u->state >= UPLINK_MEASURING &&
-        gpu_frame(u, type, payload, size) == 0)
+        uplink_gpu_frame(u, type, payload, size) == 0)
         return 0;
     snprintf(reason, sizeof(reason), "the host sent an unexpected or malformed %s frame",
              link_type_name(type));
-    lost(u, reason);
+    uplink_lost(u, reason);
     return -EPROTO;
 }
 
-static void closed(void *user, int reason, unsigned type)
+static void uplink_closed(void *user, int reason, unsigned type)
 {
     struct uplink *u = user;
     char text[160];
@@ -254,13 +255,13 @@ static void closed(void *user, int reason, unsigned type)
             "the connection ended before the host's answer (is wayvsock-host at the other end?)");
     else
         snprintf(text, sizeof(text), "%s", reason ? strerror(-reason) : "it closed the connection");
-    lost(u, text);
+    uplink_lost(u, text);
 }
 
-static const struct link_ops link_ops = {.frame = frame, .closed = closed};
+static const struct link_ops link_ops = {.frame = uplink_frame, .closed = uplink_closed};
 
-static void queue_hello(const struct uplink *u, struct link *link, struct link_hello *hello,
-                        const char *label)
+static void uplink_queue_hello(const struct uplink *u, struct link *link, struct link_hello *hello,
+                               const char *label)
 {
     char clean[LINK_LABEL_MAX + 1];
     size_t n = 0;
@@ -281,10 +282,10 @@ void uplink_client_hello(const struct uplink *u, struct link *link, const char *
                                .proof_kind = LINK_PROOF_KEY,
                                .proof = u->key,
                                .proof_size = LINK_KEY_SIZE};
-    queue_hello(u, link, &hello, label);
+    uplink_queue_hello(u, link, &hello, label);
 }
 
-static void greet(struct uplink *u)
+static void uplink_greet(struct uplink *u)
 {
     struct link_hello hello = {.role = LINK_ROLE_CONTROL};
     bool unix_socket = u->config.address->kind == ADDRESS_UNIX;
@@ -304,7 +305,7 @@ static void greet(struct uplink *u)
     }
     char host[LINK_LABEL_MAX + 1] = "";
     gethostname(host, sizeof(host) - 1);
-    queue_hello(u, u->link, &hello, host);
+    uplink_queue_hello(u, u->link, &hello, host);
     u->state = UPLINK_GREETING;
     u->heard = false;
     u->missed = 0;
@@ -312,7 +313,7 @@ static void greet(struct uplink *u)
     link_flush(u->link);
 }
 
-static void dialled(void *user, int fd, const void *bytes, size_t n, const char *error)
+static void uplink_dialled(void *user, int fd, const void *bytes, size_t n, const char *error)
 {
     struct uplink *u = user;
     u->dial = NULL;
@@ -321,29 +322,29 @@ static void dialled(void *user, int fd, const void *bytes, size_t n, const char 
         if (!u->config.token)
             log_warn(NULL, "no privileged source port: CAP_NET_BIND_SERVICE is missing, and there "
                            "is no --token; the host will want one of them");
-        attempt(u);
+        uplink_attempt(u);
         return;
     }
     if (fd < 0) {
-        lost(u, error);
+        uplink_lost(u, error);
         return;
     }
     bool splice = u->config.address->kind != ADDRESS_VSOCK;
     u->link = link_create(u->loop, fd, splice, &link_ops, u);
     if (!u->link) {
-        lost(u, "out of memory");
+        uplink_lost(u, "out of memory");
         return;
     }
-    greet(u);
+    uplink_greet(u);
     if (n)
         link_feed(u->link, bytes, n);
 }
 
-static void attempt(struct uplink *u)
+static void uplink_attempt(struct uplink *u)
 {
     u->state = UPLINK_DIALLING;
-    struct dial *dial =
-        dial_start(u->loop, u->config.address, !u->config.no_auth && !u->unprivileged, dialled, u);
+    struct dial *dial = dial_start(u->loop, u->config.address,
+                                   !u->config.no_auth && !u->unprivileged, uplink_dialled, u);
     if (dial)
         u->dial = dial;
 }
@@ -356,8 +357,8 @@ struct uplink *uplink_create(struct loop *loop, const struct uplink_config *conf
         return NULL;
     *u = (struct uplink){
         .loop = loop, .config = *config, .ops = ops, .user = user, .backoff_ms = BACKOFF_FIRST_MS};
-    u->timer = loop_timer_create(loop, timer_expired, u);
-    u->away = loop_timer_create(loop, look, u);
+    u->timer = loop_timer_create(loop, uplink_timer_expired, u);
+    u->away = loop_timer_create(loop, uplink_look, u);
     if (!u->timer || !u->away) {
         loop_timer_destroy(u->timer);
         loop_timer_destroy(u->away);

@@ -50,7 +50,7 @@ static const struct wl_interface manager_interface = {
 enum { MANAGER_CREATE_LISTENER = 1 };
 enum { CONTEXT_SET_ENGINE = 1, CONTEXT_SET_APP_ID, CONTEXT_SET_INSTANCE, CONTEXT_COMMIT };
 
-static void done(void *data, struct wl_callback *callback, uint32_t serial)
+static void compositor_done(void *data, struct wl_callback *callback, uint32_t serial)
 {
     (void)callback;
     (void)serial;
@@ -58,9 +58,9 @@ static void done(void *data, struct wl_callback *callback, uint32_t serial)
 }
 
 /* wl_display_roundtrip() that does not wait forever. 0 or -errno. */
-static int roundtrip(struct wl_display *display)
+static int compositor_roundtrip(struct wl_display *display)
 {
-    static const struct wl_callback_listener listener = {done};
+    static const struct wl_callback_listener listener = {compositor_done};
     bool answered = false;
     struct wl_callback *callback = wl_display_sync(display);
     if (!callback)
@@ -127,7 +127,7 @@ static int list(int fd, struct listing *listing, struct wl_display **ret_display
         return errno > 0 ? -errno : -ENOMEM;
     *ret_registry = wl_display_get_registry(display);
     wl_registry_add_listener(*ret_registry, &registry_listener, listing);
-    int r = roundtrip(display);
+    int r = compositor_roundtrip(display);
     if (r < 0) {
         wl_registry_destroy(*ret_registry);
         wl_display_disconnect(display);
@@ -212,7 +212,7 @@ static int make(struct compositor_context *c, struct wl_display *display,
         wl_proxy_marshal_flags(context, CONTEXT_SET_APP_ID, NULL, 1, 0, c->vm->name);
         wl_proxy_marshal_flags(context, CONTEXT_SET_INSTANCE, NULL, 1, 0, c->vm->name);
         wl_proxy_marshal_flags(context, CONTEXT_COMMIT, NULL, 1, 0);
-        r = roundtrip(display);
+        r = compositor_roundtrip(display);
         wl_proxy_marshal_flags(context, 0, NULL, 1, WL_MARSHAL_FLAG_DESTROY);
     }
     if (manager)
@@ -228,27 +228,28 @@ static int make(struct compositor_context *c, struct wl_display *display,
     return 1;
 }
 
-static unsigned patience(const struct compositor_context *c)
+static unsigned compositor_patience(const struct compositor_context *c)
 {
     return loop_now_ms() < c->deaf_until ? 0 : CONNECT_MS;
 }
 
 /* @e: what became of waiting for the compositor. */
-static int waited(struct compositor_context *c, int e)
+static int compositor_waited(struct compositor_context *c, int e)
 {
-    if ((e == -EAGAIN || e == -ETIMEDOUT) && patience(c))
+    if ((e == -EAGAIN || e == -ETIMEDOUT) && compositor_patience(c))
         c->deaf_until = loop_now_ms() + DEAF_MS;
     return e;
 }
 
 static int connect_display(struct compositor_context *c, char *error, size_t error_size)
 {
-    return waited(c, address_connect_display(c->display, patience(c), error, error_size));
+    return compositor_waited(
+        c, address_connect_display(c->display, compositor_patience(c), error, error_size));
 }
 
 static int connect_context(struct compositor_context *c)
 {
-    return waited(c, address_connect_path(c->path, patience(c)));
+    return compositor_waited(c, address_connect_path(c->path, compositor_patience(c)));
 }
 
 #define NAMES_MAX 256
@@ -260,7 +261,7 @@ struct names {
 };
 
 /* Remembers what policy allows, or strikes what is there. */
-static void remember(void *user, const char *interface, uint32_t version)
+static void compositor_remember(void *user, const char *interface, uint32_t version)
 {
     struct names *names = user;
     (void)version;
@@ -299,16 +300,16 @@ static void tell_withheld(struct compositor_context *c, struct names *names)
 static int make_context(struct compositor_context *c, char *error, size_t error_size)
 {
     struct names names = {.vm = c->vm};
-    struct listing listing = {.global = remember, .user = &names};
+    struct listing listing = {.global = compositor_remember, .user = &names};
     struct wl_display *display;
     struct wl_registry *registry;
     compositor_context_finish(c);
-    if (!patience(c))
+    if (!compositor_patience(c))
         return error_set(-ETIMEDOUT, error, error_size, "it did not answer");
     int r = connect_display(c, error, error_size);
     if (r < 0)
         return r;
-    r = waited(c, list(r, &listing, &display, &registry));
+    r = compositor_waited(c, list(r, &listing, &display, &registry));
     if (r < 0) {
         for (size_t i = 0; i < names.n; i++)
             free(names.at[i]);

@@ -32,7 +32,7 @@ void host_config_init(struct host_config *config)
     *config = (struct host_config){.peer_timeout_s = 600, .log_level = LOG_LEVEL_INFO};
 }
 
-static void free_strings(char **list)
+static void config_free_strings(char **list)
 {
     for (char **item = list; item && *item; item++)
         free(*item);
@@ -47,8 +47,8 @@ void host_config_finish(struct host_config *config)
         free(vm->listen);
         free(vm->gpu);
         free(vm->token_file);
-        free_strings(vm->allow);
-        free_strings(vm->deny);
+        config_free_strings(vm->allow);
+        config_free_strings(vm->deny);
         free(vm->title_prefix);
         free(vm->app_id_prefix);
     }
@@ -169,8 +169,8 @@ bool host_config_same_listener(const struct address *a, const struct address *b)
     return strcmp(texts[0], texts[1]) == 0;
 }
 
-static const struct address *find_listener(const struct address *list, size_t n,
-                                           const struct address *address)
+static const struct address *config_find_listener(const struct address *list, size_t n,
+                                                  const struct address *address)
 {
     for (size_t i = 0; i < n; i++) {
         if (host_config_same_listener(&list[i], address))
@@ -180,14 +180,14 @@ static const struct address *find_listener(const struct address *list, size_t n,
 }
 
 /* Moves the addresses that no CID comes in by from the daemon's list to the only VM's. */
-static int give_sockets_away(struct host_config *config, char *error, size_t error_size)
+static int config_give_sockets_away(struct host_config *config, char *error, size_t error_size)
 {
     char text[160];
     size_t kept = 0;
     for (size_t i = 0; i < config->n_listen; i++) {
         struct address *address = &config->listen[i];
         address_format(address, text, sizeof(text));
-        if (find_listener(config->listen, i, address))
+        if (config_find_listener(config->listen, i, address))
             return error_set(-EINVAL, error, error_size, "%s is listed twice", text);
     }
     for (size_t i = 0; i < config->n_listen; i++) {
@@ -214,8 +214,8 @@ static int give_sockets_away(struct host_config *config, char *error, size_t err
     return 0;
 }
 
-static int check_vm(const struct host_config *config, const struct vm_config *vm, char *error,
-                    size_t error_size)
+static int config_check_vm(const struct host_config *config, const struct vm_config *vm,
+                           char *error, size_t error_size)
 {
     char text[160];
     if (config->n_vms > 1 && !vm->has_cid && vm->n_listen == 0)
@@ -233,10 +233,10 @@ static int check_vm(const struct host_config *config, const struct vm_config *vm
                 "every VM can connect to %s, which is listed for the VM \"%s\": add its "
                 "\"cid = CID\"",
                 text, vm->name);
-        bool twice = find_listener(vm->listen, i, address) ||
-                     find_listener(config->listen, config->n_listen, address);
+        bool twice = config_find_listener(vm->listen, i, address) ||
+                     config_find_listener(config->listen, config->n_listen, address);
         for (const struct vm_config *other = config->vms; other < vm; other++)
-            twice = twice || find_listener(other->listen, other->n_listen, address);
+            twice = twice || config_find_listener(other->listen, other->n_listen, address);
         if (twice)
             return error_set(-EINVAL, error, error_size, "%s is listed twice", text);
     }
@@ -245,9 +245,9 @@ static int check_vm(const struct host_config *config, const struct vm_config *vm
 
 int host_config_complete(struct host_config *config, char *error, size_t error_size)
 {
-    int result = give_sockets_away(config, error, error_size);
+    int result = config_give_sockets_away(config, error, error_size);
     for (size_t i = 0; result == 0 && i < config->n_vms; i++)
-        result = check_vm(config, &config->vms[i], error, error_size);
+        result = config_check_vm(config, &config->vms[i], error, error_size);
     return result;
 }
 
@@ -255,7 +255,7 @@ const struct vm_config *host_config_owner(const struct host_config *config,
                                           const struct address *address)
 {
     for (size_t i = 0; i < config->n_vms; i++) {
-        if (find_listener(config->vms[i].listen, config->vms[i].n_listen, address))
+        if (config_find_listener(config->vms[i].listen, config->vms[i].n_listen, address))
             return &config->vms[i];
     }
     return address->kind != ADDRESS_VSOCK && config->n_vms == 1 ? &config->vms[0] : NULL;

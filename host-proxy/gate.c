@@ -66,14 +66,14 @@ static struct link *visitor_leave(struct visitor *v)
     return link;
 }
 
-static void turn_away(struct visitor *v, enum link_error code, const char *text)
+static void visitor_turn_away(struct visitor *v, enum link_error code, const char *text)
 {
     struct log_subject *subject = &v->vm->subject;
     refuse(visitor_leave(v), subject, code, text);
 }
 
 /* NULL if the HELLO proves that it comes from the VM's guest daemon, or what is missing. */
-static const char *unproven(const struct visitor *v, const struct link_hello *hello)
+static const char *visitor_unproven(const struct visitor *v, const struct link_hello *hello)
 {
     const struct vm *vm = v->vm;
     if (v->gate->vms->config->no_auth)
@@ -97,11 +97,11 @@ static const char *unproven(const struct visitor *v, const struct link_hello *he
            "sides a --token";
 }
 
-static void hello_control(struct visitor *v, const struct link_hello *hello)
+static void visitor_hello_control(struct visitor *v, const struct link_hello *hello)
 {
-    const char *missing = unproven(v, hello);
+    const char *missing = visitor_unproven(v, hello);
     if (missing) {
-        turn_away(v, LINK_ERROR_REFUSED, missing);
+        visitor_turn_away(v, LINK_ERROR_REFUSED, missing);
         return;
     }
     uint32_t version =
@@ -111,7 +111,7 @@ static void hello_control(struct visitor *v, const struct link_hello *hello)
     struct vm *vm = v->vm;
     uint32_t features = hello->features;
     if (features & LINK_FEATURE_TRIAL && vm->control) {
-        turn_away(v, LINK_ERROR_BUSY, "a daemon of this VM is connected");
+        visitor_turn_away(v, LINK_ERROR_BUSY, "a daemon of this VM is connected");
         return;
     }
     vm_begin(vm, visitor_leave(v), version, features, label);
@@ -125,13 +125,13 @@ static bool same_key(const uint8_t *a, const uint8_t *b)
     return !different;
 }
 
-static void hello_client(struct visitor *v, const struct link_hello *hello)
+static void visitor_hello_client(struct visitor *v, const struct link_hello *hello)
 {
     struct vm *vm = v->vm;
     if (!vm->control || hello->proof_kind != LINK_PROOF_KEY || !same_key(hello->proof, vm->key)) {
-        turn_away(v, LINK_ERROR_REFUSED,
-                  vm->control ? "a client's connection without the session's key"
-                              : "a client's connection without a session");
+        visitor_turn_away(v, LINK_ERROR_REFUSED,
+                          vm->control ? "a client's connection without the session's key"
+                                      : "a client's connection without a session");
         return;
     }
     char label[LINK_LABEL_MAX + 1];
@@ -139,7 +139,7 @@ static void hello_client(struct visitor *v, const struct link_hello *hello)
     client_begin(vm, visitor_leave(v), label);
 }
 
-static int frame(void *user, enum link_type type, const uint8_t *payload, size_t size)
+static int visitor_frame(void *user, enum link_type type, const uint8_t *payload, size_t size)
 {
     struct visitor *v = user;
     struct link_hello hello;
@@ -148,25 +148,25 @@ static int frame(void *user, enum link_type type, const uint8_t *payload, size_t
     if (e != LINK_OK) {
         snprintf(text, sizeof(text), "a HELLO is expected first, not %s (%s)", link_type_name(type),
                  link_decode_error_name(e));
-        turn_away(v, LINK_ERROR_PROTOCOL, text);
+        visitor_turn_away(v, LINK_ERROR_PROTOCOL, text);
         return -EPROTO;
     }
     if (hello.version_min > LINK_VERSION_MAX || hello.version_max < LINK_VERSION_MIN) {
         snprintf(text, sizeof(text), "no common version: the guest has %u to %u, the host %u to %u",
                  hello.version_min, hello.version_max, LINK_VERSION_MIN, LINK_VERSION_MAX);
-        turn_away(v, LINK_ERROR_VERSION, text);
+        visitor_turn_away(v, LINK_ERROR_VERSION, text);
         return -EPROTO;
     }
     struct link *link = v->link;
     link->wants_descriptor = false;
     if (hello.role == LINK_ROLE_CONTROL)
-        hello_control(v, &hello);
+        visitor_hello_control(v, &hello);
     else
-        hello_client(v, &hello);
+        visitor_hello_client(v, &hello);
     return link->stopped ? -ECONNREFUSED : 0;
 }
 
-static void closed(void *user, int reason, unsigned type)
+static void visitor_closed(void *user, int reason, unsigned type)
 {
     struct visitor *v = user;
     if (reason > 0)
@@ -178,15 +178,15 @@ static void closed(void *user, int reason, unsigned type)
     link_destroy_later(link);
 }
 
-static const struct link_ops link_ops = {.frame = frame, .closed = closed};
+static const struct link_ops link_ops = {.frame = visitor_frame, .closed = visitor_closed};
 
-static void expired(void *user)
+static void visitor_expired(void *user)
 {
-    turn_away(user, LINK_ERROR_REFUSED, "no HELLO came");
+    visitor_turn_away(user, LINK_ERROR_REFUSED, "no HELLO came");
 }
 
 /* Which VM a new connection is from, or NULL, with a line in the log. */
-static struct vm *identify(const struct entrance *e, const struct address_peer *peer)
+static struct vm *gate_identify(const struct entrance *e, const struct address_peer *peer)
 {
     struct gate *gate = e->gate;
     if (peer->kind != ADDRESS_VSOCK) {
@@ -209,7 +209,7 @@ static struct vm *identify(const struct entrance *e, const struct address_peer *
     return vms_find(gate->vms, config);
 }
 
-static void arrive(void *user, int fd)
+static void gate_arrive(void *user, int fd)
 {
     struct entrance *e = user;
     struct gate *gate = e->gate;
@@ -218,7 +218,7 @@ static void arrive(void *user, int fd)
         fd_close(fd);
         return;
     }
-    struct vm *vm = identify(e, &peer);
+    struct vm *vm = gate_identify(e, &peer);
     if (!vm || vm->waiting >= WAITING_MAX) {
         if (vm)
             log_warn(&vm->subject, "refused a connection: %u others have not said who they are",
@@ -238,7 +238,7 @@ static void arrive(void *user, int fd)
         return;
     }
     *v = (struct visitor){.gate = gate, .vm = vm, .peer = peer};
-    v->timer = loop_timer_create(gate->loop, expired, v);
+    v->timer = loop_timer_create(gate->loop, visitor_expired, v);
     v->link =
         v->timer ? link_create(gate->loop, fd, peer.kind == ADDRESS_UNIX, &link_ops, v) : NULL;
     if (!v->link) {
@@ -255,7 +255,8 @@ static void arrive(void *user, int fd)
 }
 
 /* Takes @fd. */
-static int add_entrance(struct gate *gate, int fd, const struct address *address, struct vm *vm)
+static int gate_add_entrance(struct gate *gate, int fd, const struct address *address,
+                             struct vm *vm)
 {
     struct entrance *e = calloc(1, sizeof(*e));
     if (!e) {
@@ -264,13 +265,13 @@ static int add_entrance(struct gate *gate, int fd, const struct address *address
     }
     *e = (struct entrance){.gate = gate, .address = *address, .vm = vm};
     SLIST_INSERT_HEAD(&gate->entrances, e, entry);
-    e->listener = listener_create(gate->loop, fd, &gate->strangers, arrive, e);
+    e->listener = listener_create(gate->loop, fd, &gate->strangers, gate_arrive, e);
     return e->listener ? 0 : -ENOMEM;
 }
 
 /* Where systemd has not handed that socket over. */
-static int listen_on(struct gate *gate, const struct address *address, struct vm *vm, char *error,
-                     size_t error_size)
+static int gate_listen_on(struct gate *gate, const struct address *address, struct vm *vm,
+                          char *error, size_t error_size)
 {
     char text[256];
     const struct entrance *e;
@@ -283,13 +284,13 @@ static int listen_on(struct gate *gate, const struct address *address, struct vm
         return fd;
     log_info(vm ? &vm->subject : NULL, "listening on %s",
              address_format(address, text, sizeof(text)));
-    int r = add_entrance(gate, fd, address, vm);
+    int r = gate_add_entrance(gate, fd, address, vm);
     if (r < 0)
         return error_set(r, error, error_size, "out of memory");
     return 0;
 }
 
-static int inherit(struct gate *gate, char *error, size_t error_size)
+static int gate_inherit(struct gate *gate, char *error, size_t error_size)
 {
     int first, n = address_inherited(&first);
     if (n < 0)
@@ -303,7 +304,7 @@ static int inherit(struct gate *gate, char *error, size_t error_size)
                 "descriptor %d, handed over by systemd, is no socket that we can listen on",
                 first + i);
         const struct vm_config *owner = host_config_owner(gate->vms->config, &address);
-        r = add_entrance(gate, first + i, &address, owner ? vms_find(gate->vms, owner) : NULL);
+        r = gate_add_entrance(gate, first + i, &address, owner ? vms_find(gate->vms, owner) : NULL);
         if (r < 0)
             return error_set(r, error, error_size, "out of memory");
     }
@@ -319,14 +320,14 @@ struct gate *gate_create(struct vms *vms, char *error, size_t error_size)
     }
     gate->vms = vms;
     gate->loop = vms->loop;
-    int r = inherit(gate, error, error_size);
+    int r = gate_inherit(gate, error, error_size);
     const struct host_config *config = vms->config;
     if (r == 0) {
         for (size_t i = 0; i < config->n_listen && r >= 0; i++)
-            r = listen_on(gate, &config->listen[i], NULL, error, error_size);
+            r = gate_listen_on(gate, &config->listen[i], NULL, error, error_size);
         for (size_t v = 0; v < vms->n; v++)
             for (size_t i = 0; i < config->vms[v].n_listen && r >= 0; i++)
-                r = listen_on(gate, &config->vms[v].listen[i], &vms->at[v], error, error_size);
+                r = gate_listen_on(gate, &config->vms[v].listen[i], &vms->at[v], error, error_size);
         if (r == 0 && SLIST_EMPTY(&gate->entrances)) {
             snprintf(error, error_size,
                      "nothing to listen on: give --listen, or \"listen\" in the configuration");

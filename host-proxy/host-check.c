@@ -25,7 +25,7 @@ struct seen {
     uint32_t dmabuf; /* its version */
 };
 
-static void saw(void *user, const char *interface, uint32_t version)
+static void check_saw(void *user, const char *interface, uint32_t version)
 {
     struct seen *s = user;
     const struct wl_iface *iface = wl_iface_find(interface, strlen(interface));
@@ -48,21 +48,21 @@ static void saw(void *user, const char *interface, uint32_t version)
 }
 
 /* What clients of @vm would see, in the VM's context where there is one. */
-static bool check_vm(const struct host_config *config, const struct vm_config *vm)
+static bool check_vm_config(const struct host_config *config, const struct vm_config *vm)
 {
     struct compositor_context context;
     struct seen direct = {.vm = vm}, seen = {.vm = vm};
     char error[256], text[256];
     bool good = true;
     int fd = address_connect_display(config->compositor, 2000, error, sizeof(error));
-    int r = fd < 0 ? fd : compositor_globals(fd, saw, &direct);
+    int r = fd < 0 ? fd : compositor_globals(fd, check_saw, &direct);
     snprintf(text, sizeof(text), "vm %s: the compositor answers", vm->name);
     checks_line(r == 0, text, fd < 0 ? error : strerror(-r));
     if (r < 0)
         return false;
     compositor_context_init(&context, config->compositor, vm, NULL);
     fd = compositor_connect(&context, error, sizeof(error));
-    r = fd < 0 ? fd : compositor_globals(fd, saw, &seen);
+    r = fd < 0 ? fd : compositor_globals(fd, check_saw, &seen);
     if (r < 0) {
         checks_line(false, "its clients reach the compositor", fd < 0 ? error : strerror(-r));
         good = false;
@@ -200,7 +200,7 @@ int check_run(const struct host_config *config)
     checks_line(config->n_vms > 0, "a VM is named", "add --vm NAME:CID, or a [vm NAME] section");
     good &= config->n_vms > 0;
     for (size_t v = 0; v < config->n_vms; v++)
-        good &= check_vm(config, &config->vms[v]);
+        good &= check_vm_config(config, &config->vms[v]);
     if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_max < 4096)
         checks_note("only %llu open files are allowed; many clients need more (LimitNOFILE)",
                     (unsigned long long)files.rlim_max);

@@ -73,12 +73,12 @@ struct for_all {
     size_t n_globs;
 };
 
-static int bad(const char *option, const char *error)
+static int options_bad(const char *option, const char *error)
 {
     return options_error(PROGRAM, "%s: %s", option, error);
 }
 
-static int out_of_memory(void)
+static int options_out_of_memory(void)
 {
     options_error(PROGRAM, "out of memory");
     return -ENOMEM;
@@ -98,7 +98,7 @@ static int add_vm(struct host_config *config, const char *text)
     if (!vm)
         vm = host_config_add_vm(config, name, error, sizeof(error));
     if (!vm || (colon && host_config_set_cid(config, vm, colon + 1, error, sizeof(error)) < 0))
-        return bad("--vm", error);
+        return options_bad("--vm", error);
     return 0;
 }
 
@@ -111,21 +111,21 @@ static int add_glob(struct for_all *all, const char *glob)
     return 0;
 }
 
-static int apply(int option, char **argv, struct host_config *config, struct for_all *all)
+static int options_apply(int option, char **argv, struct host_config *config, struct for_all *all)
 {
     char error[512];
     switch (option) {
     case OPTION_LISTEN:
         if (host_config_add_listen(&config->listen, &config->n_listen, &config->listen_room, optarg,
                                    error, sizeof(error)) < 0)
-            return bad("--listen", error);
+            return options_bad("--listen", error);
         return 0;
     case OPTION_COMPOSITOR:
         if (!*optarg)
-            return bad("--compositor", "give a display's name or path");
+            return options_bad("--compositor", "give a display's name or path");
         free(config->compositor);
         config->compositor = strdup(optarg);
-        return config->compositor ? 0 : out_of_memory();
+        return config->compositor ? 0 : options_out_of_memory();
     case OPTION_CONFIG: /* read already */
         return 0;
     case OPTION_VM:
@@ -135,14 +135,15 @@ static int apply(int option, char **argv, struct host_config *config, struct for
         return 0;
     case OPTION_GPU:
         if (!*optarg)
-            return bad("--gpu", "give the path that wayvsock-gpu was given with --export, or auto");
+            return options_bad("--gpu",
+                               "give the path that wayvsock-gpu was given with --export, or auto");
         all->gpu = optarg;
         return 0;
     case OPTION_ALLOW:
         return add_glob(all, optarg);
     case OPTION_PEER_TIMEOUT:
         if (host_config_parse_timeout(optarg, &config->peer_timeout_s, error, sizeof(error)) < 0)
-            return bad("--peer-timeout", error);
+            return options_bad("--peer-timeout", error);
         return 0;
     case OPTION_NO_AUTH:
         config->no_auth = true;
@@ -196,7 +197,7 @@ static int apply_all(int argc, char **argv, struct host_config *config, struct f
             return options_error(PROGRAM, "unexpected \"%s\"", optarg);
         if (option != 1)
             list = option == OPTION_LISTEN || option == OPTION_ALLOW ? option : 0;
-        int result = apply(option == 1 ? list : option, argv, config, all);
+        int result = options_apply(option == 1 ? list : option, argv, config, all);
         if (result < 0)
             return result;
     }
@@ -212,32 +213,33 @@ static int finish_gpu(struct vm_config *vm, const char *gpu)
         free(vm->gpu);
         vm->gpu = strdup(gpu);
         if (!vm->gpu)
-            return out_of_memory();
+            return options_out_of_memory();
     }
     if (!vm->gpu || strcmp(vm->gpu, "auto") != 0)
         return 0;
     if (export_folder_path(folder, sizeof(folder)) < 0)
-        return bad("--gpu", "XDG_RUNTIME_DIR is too long");
+        return options_bad("--gpu", "XDG_RUNTIME_DIR is too long");
     free(vm->gpu);
     vm->gpu = strdup(folder);
-    return vm->gpu ? 0 : out_of_memory();
+    return vm->gpu ? 0 : options_out_of_memory();
 }
 
 static int finish_vms(struct host_config *config, const struct for_all *all)
 {
     char error[512], path[4096];
     if (all->gpu && config->n_vms != 1 && strcmp(all->gpu, "auto") != 0)
-        return bad("--gpu", "each VM has a device of its own: with several VMs, write \"gpu = "
-                            "PATH\" into their sections, or give --gpu auto");
+        return options_bad("--gpu",
+                           "each VM has a device of its own: with several VMs, write \"gpu = "
+                           "PATH\" into their sections, or give --gpu auto");
     const char *token_file = all->token_file ? all->token_file : token_default(path, sizeof(path));
     for (size_t i = 0; i < config->n_vms; i++) {
         struct vm_config *vm = &config->vms[i];
         for (size_t g = 0; g < all->n_globs; g++) {
             if (host_config_add_glob(&vm->allow, all->globs[g], error, sizeof(error)) < 0)
-                return bad("--allow", error);
+                return options_bad("--allow", error);
         }
         if (token_file && !vm->token_file && !(vm->token_file = strdup(token_file)))
-            return out_of_memory();
+            return options_out_of_memory();
         int result = finish_gpu(vm, all->gpu);
         if (result < 0)
             return result;

@@ -14,7 +14,7 @@
 #include "host-proxy/host-options.h"
 #include "host-proxy/vms.h"
 
-static int run(const struct host_config *config)
+static int main_run(const struct host_config *config)
 {
     char error[512];
     struct vms vms = {0};
@@ -54,7 +54,7 @@ int main(int argc, char **argv)
             log_warn(
                 NULL,
                 "--no-auth: whoever connects is taken for the VM's daemon; for development only");
-        r = config.check ? check_run(&config) : run(&config);
+        r = config.check ? check_run(&config) : main_run(&config);
     } else {
         r = r == OPTIONS_DONE ? 0 : 2;
     }

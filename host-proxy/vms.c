@@ -17,7 +17,7 @@
 
 #define SILENT_TICKS 3 /* when to say so: one more than a heartbeat may be late */
 
-static void drop_control(struct vm *vm)
+static void vm_drop_control(struct vm *vm)
 {
     if (!vm->control)
         return;
@@ -33,7 +33,7 @@ static void vm_end(struct vm *vm, const char *reason)
     if (!vm->control)
         return;
     log_info(&vm->subject, "gone: %s (%u clients)", reason, vm->clients_n);
-    drop_control(vm);
+    vm_drop_control(vm);
     explicit_bzero(vm->key, sizeof(vm->key));
     loop_timer_disarm(vm->tick);
     struct vm_client *c, *after;
@@ -64,7 +64,7 @@ static void gpu_bound(void *user, bool bound, const char *why)
 
 static const struct handles_ops handles_ops = {.probe = gpu_probe, .bound = gpu_bound};
 
-static int frame(void *user, enum link_type type, const uint8_t *payload, size_t size)
+static int vm_frame(void *user, enum link_type type, const uint8_t *payload, size_t size)
 {
     struct vm *vm = user;
     uint64_t serial;
@@ -97,7 +97,7 @@ static int frame(void *user, enum link_type type, const uint8_t *payload, size_t
     return -EPROTO;
 }
 
-static void closed(void *user, int reason, unsigned type)
+static void vm_closed(void *user, int reason, unsigned type)
 {
     char text[128];
     if (reason > 0)
@@ -108,9 +108,9 @@ static void closed(void *user, int reason, unsigned type)
     vm_end(user, text);
 }
 
-static const struct link_ops link_ops = {.frame = frame, .closed = closed};
+static const struct link_ops link_ops = {.frame = vm_frame, .closed = vm_closed};
 
-static void ticked(void *user)
+static void vm_ticked(void *user)
 {
     struct vm *vm = user;
     vm->missed = vm->heard ? 0 : vm->missed + 1;
@@ -212,7 +212,7 @@ int vms_init(struct vms *vms, struct loop *loop, const struct host_config *confi
         vm->subject.name = vm->label;
         uint64_t ticks = (uint64_t)config->peer_timeout_s * 1000 / LINK_TICK_MS;
         vm->silent_max = ticks < 1 ? 1 : (unsigned)ticks;
-        vm->tick = loop_timer_create(loop, ticked, vm);
+        vm->tick = loop_timer_create(loop, vm_ticked, vm);
         if (!vm->tick)
             return -ENOMEM;
         if (vm->config->gpu &&

@@ -21,7 +21,7 @@ static const struct kind {
     {DRM_FORMAT_ABGR16161616F, DRM_FORMAT_XBGR16161616F, 8, BITS_HALF_FLOAT},
 };
 
-static const struct kind *find(uint32_t fourcc)
+static const struct kind *fourcc_find(uint32_t fourcc)
 {
     for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++)
         if (kinds[i].alpha == fourcc || kinds[i].opaque == fourcc)
@@ -31,24 +31,24 @@ static const struct kind *find(uint32_t fourcc)
 
 uint32_t fourcc_with_alpha(uint32_t fourcc, bool alpha)
 {
-    const struct kind *k = find(fourcc);
+    const struct kind *k = fourcc_find(fourcc);
     return !k ? 0 : alpha ? k->alpha : k->opaque;
 }
 
 bool fourcc_has_alpha(uint32_t fourcc)
 {
-    const struct kind *k = find(fourcc);
+    const struct kind *k = fourcc_find(fourcc);
     return k && k->alpha == fourcc && k->opaque != fourcc;
 }
 
 uint32_t fourcc_cpp(uint32_t fourcc)
 {
-    const struct kind *k = find(fourcc);
+    const struct kind *k = fourcc_find(fourcc);
     return k ? k->cpp : 0;
 }
 
 bool fourcc_alike(uint32_t a, uint32_t b)
 {
-    const struct kind *x = find(a), *y = find(b);
+    const struct kind *x = fourcc_find(a), *y = fourcc_find(b);
     return x && y && x->bits == y->bits;
 }

@@ -66,7 +66,7 @@ bool log_enabled(enum log_level level)
     return level <= level_max;
 }
 
-static int64_t now_ms(void)
+static int64_t log_now_ms(void)
 {
     struct timespec ts;
     clock_gettime(CLOCK_MONOTONIC, &ts);
@@ -135,16 +135,17 @@ static void line_append_escaped(struct line *line, const char *text)
     }
 }
 
-static void append_subject(struct line *line, const struct log_subject *subject)
+static void log_append_subject(struct line *line, const struct log_subject *subject)
 {
     if (subject->parent) {
-        append_subject(line, subject->parent);
+        log_append_subject(line, subject->parent);
         line_append(line, " ", 1);
     }
     line_append_escaped(line, subject->name ? subject->name : "?");
 }
 
-static void write_line(enum log_level level, const struct log_subject *subject, const char *text)
+static void log_write_line(enum log_level level, const struct log_subject *subject,
+                           const char *text)
 {
     struct line line = {.n = 0};
     if (to_journal) {
@@ -155,7 +156,7 @@ static void write_line(enum log_level level, const struct log_subject *subject, 
         line_append(&line, levels[level].label, strlen(levels[level].label));
     }
     if (subject) {
-        append_subject(&line, subject);
+        log_append_subject(&line, subject);
         line_append(&line, ": ", 2);
     }
     line_append_escaped(&line, text);
@@ -172,7 +173,7 @@ static void write_line(enum log_level level, const struct log_subject *subject, 
 }
 
 /* Whether @subject may write one more line; says so where lines begin or cease to be left out. */
-static bool charge(struct log_subject *subject, unsigned budget, int64_t now)
+static bool log_charge(struct log_subject *subject, unsigned budget, int64_t now)
 {
     char text[80];
     if (subject->in_window == 0 || now - subject->window_start_ms >= WINDOW_MS) {
@@ -182,7 +183,7 @@ static bool charge(struct log_subject *subject, unsigned budget, int64_t now)
         subject->suppressed = 0;
         if (suppressed > 0) {
             snprintf(text, sizeof(text), "%u more lines were left out", suppressed);
-            write_line(LOG_LEVEL_WARN, subject, text);
+            log_write_line(LOG_LEVEL_WARN, subject, text);
         }
     }
     if (subject->in_window < budget) {
@@ -192,7 +193,7 @@ static bool charge(struct log_subject *subject, unsigned budget, int64_t now)
     if (subject->suppressed++ == 0) {
         snprintf(text, sizeof(text), "too many lines; counting instead of writing for %d s",
                  WINDOW_MS / 1000);
-        write_line(LOG_LEVEL_WARN, subject, text);
+        log_write_line(LOG_LEVEL_WARN, subject, text);
     }
     return false;
 }
@@ -204,10 +205,10 @@ void log_line(enum log_level level, struct log_subject *subject, const char *for
     int saved_errno = errno;
     bool allowed = true;
     if (subject && level != LOG_LEVEL_DEBUG) {
-        int64_t now = now_ms();
+        int64_t now = log_now_ms();
         unsigned budget = WINDOW_LINES;
         for (struct log_subject *s = subject; s && allowed; s = s->parent) {
-            allowed = charge(s, budget, now);
+            allowed = log_charge(s, budget, now);
             budget = PARENT_LINES;
         }
     }
@@ -217,7 +218,7 @@ void log_line(enum log_level level, struct log_subject *subject, const char *for
         va_start(args, format);
         vsnprintf(text, sizeof(text), format, args);
         va_end(args);
-        write_line(level, subject, text);
+        log_write_line(level, subject, text);
     }
     errno = saved_errno;
 }

@@ -74,7 +74,7 @@ static void libevent_log(int severity, const char *message)
     log_debug(NULL, "libevent: %s", message);
 }
 
-static int failure(void)
+static int loop_failure(void)
 {
     return errno > 0 ? -errno : -EIO;
 }
@@ -135,7 +135,7 @@ void loop_destroy(struct loop *loop)
     free(loop);
 }
 
-static void run_later(struct loop *loop)
+static void loop_run_jobs(struct loop *loop)
 {
     while (loop->jobs) {
         struct loop_job *job = loop->jobs;
@@ -147,9 +147,9 @@ static void run_later(struct loop *loop)
 int loop_run(struct loop *loop)
 {
     int result = 0;
-    run_later(loop);
+    loop_run_jobs(loop);
     if (!loop->stopping && event_base_loop(loop->base, EVLOOP_NO_EXIT_ON_EMPTY) < 0)
-        result = failure();
+        result = loop_failure();
     loop->stopping = false;
     return result;
 }
@@ -160,7 +160,7 @@ void loop_stop(struct loop *loop)
     event_base_loopbreak(loop->base);
 }
 
-static short event_mask(unsigned events)
+static short loop_event_mask(unsigned events)
 {
     return (short)((events & LOOP_READ ? EV_READ : 0) | (events & LOOP_WRITE ? EV_WRITE : 0));
 }
@@ -171,7 +171,7 @@ static void io_trampoline(evutil_socket_t fd, short what, void *user)
     struct loop *loop = io->loop;
     (void)fd;
     io->ready(io->user, (what & EV_READ ? LOOP_READ : 0u) | (what & EV_WRITE ? LOOP_WRITE : 0u));
-    run_later(loop);
+    loop_run_jobs(loop);
 }
 
 struct loop_io *loop_io_create(struct loop *loop, int fd, unsigned events,
@@ -201,9 +201,9 @@ int loop_io_set(struct loop_io *io, unsigned events)
     if (events) {
         errno = 0;
         if (event_assign(&io->event[next], io->loop->base, io->fd,
-                         (short)(event_mask(events) | EV_PERSIST), io_trampoline, io) < 0 ||
+                         (short)(loop_event_mask(events) | EV_PERSIST), io_trampoline, io) < 0 ||
             event_add(&io->event[next], NULL) < 0)
-            return failure();
+            return loop_failure();
     }
     if (io->events)
         event_del(&io->event[io->current]);
@@ -221,7 +221,7 @@ void loop_io_destroy(struct loop_io *io)
     free(io);
 }
 
-static int64_t now_ns(void)
+static int64_t loop_now_ns(void)
 {
     struct timespec ts;
     clock_gettime(CLOCK_MONOTONIC, &ts);
@@ -253,14 +253,14 @@ static void timers_ready(evutil_socket_t fd, short what, void *user)
     (void)what;
     if (read(fd, &expirations, sizeof(expirations)) < 0)
         return;
-    int64_t now = now_ns();
+    int64_t now = loop_now_ns();
     struct loop_timer *timer;
     loop->timer_at = INT64_MAX;
     loop->timer_turn++;
     while (!loop->stopping && (timer = timers_first(loop, false)) && timer->at <= now) {
         loop_timer_disarm(timer);
         timer->expired(timer->user);
-        run_later(loop);
+        loop_run_jobs(loop);
     }
     timer = timers_first(loop, true);
     if (timer && timer->at < loop->timer_at)
@@ -281,7 +281,7 @@ struct loop_timer *loop_timer_create(struct loop *loop, void (*expired)(void *us
 void loop_timer_arm(struct loop_timer *timer, uint64_t ms)
 {
     struct loop *loop = timer->loop;
-    int64_t now = now_ns(), limit = (INT64_MAX - now) / 1000000;
+    int64_t now = loop_now_ns(), limit = (INT64_MAX - now) / 1000000;
     loop_timer_disarm(timer);
     timer->armed = true;
     timer->at = now + (ms < (uint64_t)limit ? (int64_t)ms : limit) * 1000000;
@@ -335,7 +335,7 @@ static void signal_trampoline(evutil_socket_t signo, short what, void *user)
     struct loop *loop = watch->loop;
     (void)what;
     watch->caught(watch->user, (int)signo);
-    run_later(loop);
+    loop_run_jobs(loop);
 }
 
 int loop_signal(struct loop *loop, int signo, void (*caught)(void *user, int signo), void *user)
@@ -350,7 +350,7 @@ int loop_signal(struct loop *loop, int signo, void (*caught)(void *user, int sig
     if (event_assign(&watch->event, loop->base, signo, EV_SIGNAL | EV_PERSIST, signal_trampoline,
                      watch) < 0 ||
         event_add(&watch->event, NULL) < 0) {
-        int result = failure();
+        int result = loop_failure();
         free(watch);
         return result;
     }

@@ -14,7 +14,7 @@
 #include "common/base/fd.h"
 #include "common/base/loop.h"
 
-static int notify(const char *message)
+static int sd_send(const char *message)
 {
     const char *path = getenv("NOTIFY_SOCKET");
     struct sockaddr_un sun = {.sun_family = AF_UNIX};
@@ -39,7 +39,7 @@ static int notify(const char *message)
 
 int sd_notify_ready(void)
 {
-    return notify("READY=1");
+    return sd_send("READY=1");
 }
 
 int sd_notify_status(const char *status)
@@ -50,15 +50,15 @@ int sd_notify_status(const char *status)
         if (*c == '\n') /* would begin another field */
             *c = ' ';
     }
-    return notify(message);
+    return sd_send(message);
 }
 
 int sd_notify_stopping(void)
 {
-    return notify("STOPPING=1");
+    return sd_send("STOPPING=1");
 }
 
-static void terminate(void *user, int signo)
+static void sd_terminate(void *user, int signo)
 {
     (void)signo;
     loop_stop(user);
@@ -66,9 +66,9 @@ static void terminate(void *user, int signo)
 
 int sd_run(struct loop *loop)
 {
-    int r = loop_signal(loop, SIGTERM, terminate, loop);
+    int r = loop_signal(loop, SIGTERM, sd_terminate, loop);
     if (r == 0)
-        r = loop_signal(loop, SIGINT, terminate, loop);
+        r = loop_signal(loop, SIGINT, sd_terminate, loop);
     if (r < 0)
         return r;
     sd_notify_ready();

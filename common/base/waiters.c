@@ -48,7 +48,7 @@ struct waiters *waiters_of(pid_t pid)
     return w;
 }
 
-static void unref_locked(struct waiters *w)
+static void waiters_unref_locked(struct waiters *w)
 {
     if (--w->refs)
         return;
@@ -64,29 +64,29 @@ void waiters_unref(struct waiters *w)
     if (!w)
         return;
     pthread_mutex_lock(&lock);
-    unref_locked(w);
+    waiters_unref_locked(w);
     pthread_mutex_unlock(&lock);
 }
 
-static void leave(struct waiters *w)
+static void waiters_leave(struct waiters *w)
 {
     pthread_mutex_lock(&lock);
     w->n--;
     threads--;
-    unref_locked(w);
+    waiters_unref_locked(w);
     pthread_mutex_unlock(&lock);
 }
 
-static void *thread(void *user)
+static void *waiters_thread(void *user)
 {
     struct waiter waiter = *(struct waiter *)user;
     free(user);
     waiter.run(waiter.user);
-    leave(waiter.owner);
+    waiters_leave(waiter.owner);
     return NULL;
 }
 
-static bool enter(struct waiters *w)
+static bool waiters_enter(struct waiters *w)
 {
     pthread_mutex_lock(&lock);
     bool may = 4 * w->n < WAITERS_MAX - threads;
@@ -99,7 +99,7 @@ static bool enter(struct waiters *w)
 
 int waiters_start(struct waiters *w, void (*run)(void *user), void *user)
 {
-    if (!enter(w))
+    if (!waiters_enter(w))
         return -EMFILE;
     struct waiter *waiter = malloc(sizeof(*waiter));
     pthread_attr_t attr;
@@ -109,12 +109,12 @@ int waiters_start(struct waiters *w, void (*run)(void *user), void *user)
         *waiter = (struct waiter){.owner = w, .run = run, .user = user};
         pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
         pthread_attr_setstacksize(&attr, STACK_SIZE);
-        e = pthread_create(&id, &attr, thread, waiter);
+        e = pthread_create(&id, &attr, waiters_thread, waiter);
         pthread_attr_destroy(&attr);
     }
     if (e != 0) {
         free(waiter);
-        leave(w);
+        waiters_leave(w);
     }
     return -e;
 }

@@ -106,7 +106,7 @@ static int lock_path_open(const char *lock_path, const char *path, char *error, 
 }
 
 /* Removes a socket file that nobody listens on any more; we hold its lock. */
-static int remove_stale(const char *path, char *error, size_t error_size)
+static int address_unlink_stale(const char *path, char *error, size_t error_size)
 {
     struct stat st;
     struct sockaddr_un sun;
@@ -162,7 +162,7 @@ int address_listen_path(const char *path, int type, mode_t mode, char *error, si
         free(bound);
         return result;
     }
-    int result = remove_stale(path, error, error_size);
+    int result = address_unlink_stale(path, error, error_size);
     bound->fd = result < 0 ? result : open_socket(AF_UNIX, type, error, error_size);
     result = bound->fd < 0 ? bound->fd : 0;
     if (result == 0) {
@@ -200,7 +200,7 @@ int address_remove_stale(const char *path)
     _cleanup_(fd_closep) int lock = lock_path_open(lock_path, path, error, sizeof(error));
     if (lock < 0)
         return lock;
-    int result = remove_stale(path, error, sizeof(error));
+    int result = address_unlink_stale(path, error, sizeof(error));
     unlink(lock_path);
     return result;
 }

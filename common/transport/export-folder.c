@@ -39,7 +39,7 @@ static size_t socket_name(const char *name)
     return digits + strlen(SUFFIX);
 }
 
-static void remove_stale(const char *folder)
+static void folder_remove_stale(const char *folder)
 {
     DIR *dir = opendir(folder);
     struct dirent *entry;
@@ -55,7 +55,7 @@ static void remove_stale(const char *folder)
         closedir(dir);
 }
 
-static int try_folder(const char *path)
+static int folder_try(const char *path)
 {
     struct stat st;
     if (stat(path, &st) < 0 || access(path, W_OK | X_OK) < 0)
@@ -71,12 +71,12 @@ int export_folder_prepare(char *path, size_t size, char *error, size_t error_siz
     /* Each socket says who may connect. */
     r = mkdir(path, 0755) < 0 ? -errno : 0;
     if (r == -EEXIST)
-        r = try_folder(path);
+        r = folder_try(path);
     if (r < 0)
         return error_set(r, error, error_size,
                          "cannot make sockets in %s: %s; set XDG_RUNTIME_DIR or give --export PATH",
                          path, strerror(-r));
-    remove_stale(path);
+    folder_remove_stale(path);
     size_t n = strlen(path);
     int more = snprintf(path + n, size - n, "/%ld" SUFFIX, (long)getpid());
     if (more < 0 || (size_t)more >= size - n)

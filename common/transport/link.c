@@ -24,16 +24,16 @@
 
 static uint8_t rx[FRAME_MAX + READ_SIZE];
 
-static void ready(void *user, unsigned events);
-static void resume(void *link);
-static void destroy(void *link);
+static void link_ready(void *user, unsigned events);
+static void link_resume_job(void *link);
+static void link_free(void *link);
 
 struct link *link_create(struct loop *loop, int fd, bool splice, const struct link_ops *ops,
                          void *user)
 {
     struct link *link = calloc(1, sizeof(*link));
     if (link)
-        link->io = loop_io_create(loop, fd, LOOP_READ, ready, link);
+        link->io = loop_io_create(loop, fd, LOOP_READ, link_ready, link);
     if (!link || !link->io) {
         free(link);
         fd_close(fd);
@@ -41,15 +41,15 @@ struct link *link_create(struct loop *loop, int fd, bool splice, const struct li
         return NULL;
     }
     link->loop = loop;
-    link->resume_job = (struct loop_job){.run = resume, .user = link};
-    link->destroy_job = (struct loop_job){.run = destroy, .user = link};
+    link->resume_job = (struct loop_job){.run = link_resume_job, .user = link};
+    link->destroy_job = (struct loop_job){.run = link_free, .user = link};
     link->fd = fd;
     link->splice = splice;
     link_adopt(link, ops, user);
     return link;
 }
 
-static void fault(void *user, uint32_t tag)
+static void link_report_fault(void *user, uint32_t tag)
 {
     struct link *link = user;
     if (link->ops->fault)
@@ -60,7 +60,7 @@ void link_adopt(struct link *link, const struct link_ops *ops, void *user)
 {
     link->ops = ops;
     link->user = user;
-    link->out.fault = fault;
+    link->out.fault = link_report_fault;
     link->out.user = link;
 }
 
@@ -78,7 +78,7 @@ void link_destroy(struct link *link)
     free(link);
 }
 
-static void destroy(void *link)
+static void link_free(void *link)
 {
     link_destroy(link);
 }
@@ -88,13 +88,13 @@ void link_destroy_later(struct link *link)
     loop_later(link->loop, &link->destroy_job);
 }
 
-static void watch(struct link *link)
+static void link_watch(struct link *link)
 {
     bool read = link->stopped ? link->awaits_end : !link->paused && !link->held;
     loop_io_set(link->io, (read ? LOOP_READ : 0) | (sendq_size(&link->out) ? LOOP_WRITE : 0));
 }
 
-static void closed(struct link *link, int reason, unsigned type)
+static void link_report_closed(struct link *link, int reason, unsigned type)
 {
     if (link->stopped)
         return;
@@ -124,7 +124,7 @@ int link_flush(struct link *link)
     link->waiting = size > 0;
     if (size > LINK_HIGH_WATER)
         link->high = true;
-    watch(link);
+    link_watch(link);
     if (waited && size < before &&
         size < LINK_LOW_WATER) { /* the owner may flush again: only when something went out */
         link->high = false;
@@ -139,19 +139,19 @@ void link_pause(struct link *link, bool paused)
     if (link->paused == paused)
         return;
     link->paused = paused;
-    watch(link);
+    link_watch(link);
 }
 
 void link_stop(struct link *link)
 {
     link->stopped = true;
-    watch(link);
+    link_watch(link);
 }
 
 void link_await_end(struct link *link)
 {
     link->awaits_end = !link->told;
-    watch(link);
+    link_watch(link);
 }
 
 void link_forget_sink(struct link *link, const struct link_sink *sink)
@@ -204,7 +204,7 @@ static ssize_t bulk_start(struct link *link, const struct link_header *header, c
         struct link_mem_write write;
         r = link_mem_write_decode(payload, header->size, &write);
         if (r != LINK_OK) {
-            closed(link, r, header->type);
+            link_report_closed(link, r, header->type);
             return -EPROTO;
         }
         struct memory *memory = NULL;
@@ -231,12 +231,12 @@ static ssize_t bulk_start(struct link *link, const struct link_header *header, c
 }
 
 /* For when there is more: up to @room bytes; 0: that is not known. */
-static int keep(struct link *link, const uint8_t *bytes, size_t size, size_t room)
+static int link_keep(struct link *link, const uint8_t *bytes, size_t size, size_t room)
 {
     link->pending_room = room;
     link->pending = malloc(room ? room : size);
     if (!link->pending) {
-        closed(link, -ENOMEM, 0);
+        link_report_closed(link, -ENOMEM, 0);
         return -ENOMEM;
     }
     memcpy(link->pending, bytes, size);
@@ -246,7 +246,7 @@ static int keep(struct link *link, const uint8_t *bytes, size_t size, size_t roo
 
 /* Delivers the frames at @bytes; keeps an unfinished one, and those that may not be delivered yet.
  */
-static int parse(struct link *link, const uint8_t *bytes, size_t size)
+static int link_parse(struct link *link, const uint8_t *bytes, size_t size)
 {
     while (size && !link->stopped) {
         if (link->bulk.left) {
@@ -261,13 +261,13 @@ static int parse(struct link *link, const uint8_t *bytes, size_t size)
         if (size >= LINK_HEADER_SIZE) {
             int r = link_header_decode(bytes, &header);
             if (r != LINK_OK) {
-                closed(link, r, bytes[4] | bytes[5] << 8u);
+                link_report_closed(link, r, bytes[4] | bytes[5] << 8u);
                 return -EPROTO;
             }
             if (link->ops->may_go_on && !link->ops->may_go_on(link->user, header.type)) {
                 link->held = true;
-                watch(link);
-                return keep(link, bytes, size, 0);
+                link_watch(link);
+                return link_keep(link, bytes, size, 0);
             }
             if (header.type == LINK_MEM_WRITE || header.type == LINK_STREAM_DATA) {
                 ssize_t n = bulk_start(link, &header, bytes, size);
@@ -289,7 +289,7 @@ static int parse(struct link *link, const uint8_t *bytes, size_t size)
             size_t whole = LINK_HEADER_SIZE + (size_t)header.size;
             bool large =
                 size >= LINK_HEADER_SIZE && header.type == LINK_WAYLAND && whole > COLLECT_MIN;
-            return keep(link, bytes, size, large ? whole : 0);
+            return link_keep(link, bytes, size, large ? whole : 0);
         }
         bytes += take;
         size -= take;
@@ -297,9 +297,9 @@ static int parse(struct link *link, const uint8_t *bytes, size_t size)
     return 0;
 }
 
-static int deliver(struct link *link, const uint8_t *bytes, size_t size)
+static int link_deliver(struct link *link, const uint8_t *bytes, size_t size)
 {
-    int r = parse(link, bytes, size);
+    int r = link_parse(link, bytes, size);
     if (link->ops->batch_end && !link->told)
         link->ops->batch_end(link->user);
     return r;
@@ -310,10 +310,10 @@ int link_feed(struct link *link, const void *bytes, size_t size)
     if (size > sizeof(rx))
         return -EMSGSIZE;
     memcpy(rx, bytes, size);
-    return deliver(link, rx, size);
+    return link_deliver(link, rx, size);
 }
 
-static void resume(void *user)
+static void link_resume_job(void *user)
 {
     struct link *link = user;
     size_t n = link->pending_n;
@@ -324,8 +324,8 @@ static void resume(void *user)
     free(link->pending);
     link->pending = NULL;
     link->pending_n = 0;
-    deliver(link, rx, n);
-    watch(link);
+    link_deliver(link, rx, n);
+    link_watch(link);
 }
 
 void link_resume(struct link *link)
@@ -335,7 +335,7 @@ void link_resume(struct link *link)
 }
 
 /* Reads rows into their memory, and what follows them into the buffer. */
-static ssize_t read_rows(struct link *link, size_t *ret_rows)
+static ssize_t link_read_rows(struct link *link, size_t *ret_rows)
 {
     static struct iovec iov[ROWS_IOV_N + 1];
     const struct link_mem_write *w = &link->bulk.rows;
@@ -356,7 +356,7 @@ static ssize_t read_rows(struct link *link, size_t *ret_rows)
 }
 
 /* recvmsg() that tells whether a descriptor came along; it is closed again. */
-static ssize_t receive_hello(struct link *link, uint8_t *at, size_t size)
+static ssize_t link_receive_hello(struct link *link, uint8_t *at, size_t size)
 {
     union {
         struct cmsghdr header;
@@ -384,10 +384,10 @@ static ssize_t receive_hello(struct link *link, uint8_t *at, size_t size)
 
 /* The ways to receive: how many bytes came, 0: the connection is at its end, or -errno. */
 
-static ssize_t receive_rows(struct link *link)
+static ssize_t link_receive_rows(struct link *link)
 {
     size_t rows;
-    ssize_t n = read_rows(link, &rows);
+    ssize_t n = link_read_rows(link, &rows);
     if (n < 0 && (errno == EFAULT || errno == ENOMEM)) {
         memory_unref(link->bulk.memory);
         link->bulk.memory = NULL;
@@ -403,12 +403,12 @@ static ssize_t receive_rows(struct link *link)
         memory_unref(link->bulk.memory);
         link->bulk.memory = NULL;
     }
-    deliver(link, rx, (size_t)n - into);
+    link_deliver(link, rx, (size_t)n - into);
     return n;
 }
 
 /* -ENOTSUP: not for this stream. */
-static ssize_t receive_spliced(struct link *link)
+static ssize_t link_receive_spliced(struct link *link)
 {
     if (!link->bulk.left || !link->bulk.sink || !link->splice)
         return -ENOTSUP;
@@ -419,12 +419,12 @@ static ssize_t receive_spliced(struct link *link)
     link->bulk.left -= (uint64_t)n;
     if (!link->bulk.left)
         link->bulk.sink = NULL;
-    deliver(link, NULL, 0);
+    link_deliver(link, NULL, 0);
     return n;
 }
 
 /* Reads on for a large frame; delivers it when it is whole. */
-static ssize_t receive_large(struct link *link)
+static ssize_t link_receive_large(struct link *link)
 {
     ssize_t n = recv(link->fd, link->pending + link->pending_n,
                      link->pending_room - link->pending_n, MSG_DONTWAIT);
@@ -436,13 +436,13 @@ static ssize_t receive_large(struct link *link)
         uint8_t *frame = link->pending;
         link->pending = NULL;
         link->pending_n = 0;
-        deliver(link, frame, link->pending_room);
+        link_deliver(link, frame, link->pending_room);
         free(frame);
     }
     return n;
 }
 
-static ssize_t receive_frames(struct link *link)
+static ssize_t link_receive_frames(struct link *link)
 {
     size_t have = link->pending_n, size = READ_SIZE;
     if (have) {
@@ -453,52 +453,53 @@ static ssize_t receive_frames(struct link *link)
     }
     if (link->splice && link->streaming && !link->bulk.left)
         size = have < STREAM_HEAD ? STREAM_HEAD - have : READ_SIZE;
-    ssize_t n = link->wants_descriptor ? receive_hello(link, rx + have, size)
+    ssize_t n = link->wants_descriptor ? link_receive_hello(link, rx + have, size)
                                        : recv(link->fd, rx + have, size, MSG_DONTWAIT);
     int error = errno;
     if (n > 0) {
         link->received += (uint64_t)n;
-        deliver(link, rx, have + (size_t)n);
+        link_deliver(link, rx, have + (size_t)n);
     } else if (have && n < 0) { /* nothing new: put it back */
-        parse(link, rx, have);
+        link_parse(link, rx, have);
     }
     return n < 0 ? -error : n;
 }
 
-static void receive(struct link *link)
+static void link_receive(struct link *link)
 {
     ssize_t n;
     if (link->bulk.left && link->bulk.memory)
-        n = receive_rows(link);
-    else if ((n = receive_spliced(link)) == -ENOTSUP)
-        n = link->pending && link->pending_room ? receive_large(link) : receive_frames(link);
+        n = link_receive_rows(link);
+    else if ((n = link_receive_spliced(link)) == -ENOTSUP)
+        n = link->pending && link->pending_room ? link_receive_large(link)
+                                                : link_receive_frames(link);
     if (n <= 0 && n != -EAGAIN && n != -EINTR)
-        closed(link, (int)n, 0);
+        link_report_closed(link, (int)n, 0);
 }
 
-static void drop(struct link *link)
+static void link_drop(struct link *link)
 {
     ssize_t n = recv(link->fd, rx, READ_SIZE, MSG_DONTWAIT);
     if (n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR)))
         return;
     link->stopped = link->awaits_end = false;
-    closed(link, n < 0 ? -errno : 0, 0);
+    link_report_closed(link, n < 0 ? -errno : 0, 0);
 }
 
-static void ready(void *user, unsigned events)
+static void link_ready(void *user, unsigned events)
 {
     struct link *link = user;
     if (events & LOOP_WRITE && sendq_size(&link->out)) {
         int r = link_flush(link);
         if (r < 0 && !link->broken) {
-            closed(link, r, 0);
+            link_report_closed(link, r, 0);
             return;
         }
     }
     if (events & LOOP_READ && link->awaits_end)
-        drop(link);
+        link_drop(link);
     else if (events & LOOP_READ && !link->stopped && !link->paused)
-        receive(link);
+        link_receive(link);
 }
 
 static const clockid_t clocks[_LINK_CLOCK_N] = {

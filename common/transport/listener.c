@@ -21,13 +21,13 @@ struct listener {
     void *user;
 };
 
-static void try_again(void *user)
+static void listener_try_again(void *user)
 {
     struct listener *l = user;
     loop_io_set(l->io, LOOP_READ);
 }
 
-static void ready(void *user, unsigned events)
+static void listener_ready(void *user, unsigned events)
 {
     struct listener *l = user;
     (void)events;
@@ -55,8 +55,8 @@ struct listener *listener_create(struct loop *loop, int fd, struct log_subject *
         return NULL;
     }
     *l = (struct listener){.fd = fd, .subject = subject, .accepted = accepted, .user = user};
-    l->retry = loop_timer_create(loop, try_again, l);
-    l->io = l->retry ? loop_io_create(loop, fd, LOOP_READ, ready, l) : NULL;
+    l->retry = loop_timer_create(loop, listener_try_again, l);
+    l->io = l->retry ? loop_io_create(loop, fd, LOOP_READ, listener_ready, l) : NULL;
     if (!l->io) {
         int e = errno;
         listener_destroy(l);

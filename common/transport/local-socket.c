@@ -50,7 +50,7 @@ void local_socket_finish(struct local_socket *ws)
     ws->fd = fd_close(ws->fd);
 }
 
-static int queue_fds(struct local_socket *ws, const int *fds, size_t n)
+static int local_socket_queue_fds(struct local_socket *ws, const int *fds, size_t n)
 {
     if (ws->fds_first + ws->fds_n + n > ws->fds_room) {
         if (ws->fds_n)
@@ -67,7 +67,7 @@ static int queue_fds(struct local_socket *ws, const int *fds, size_t n)
     return 0;
 }
 
-static int collect_fds(struct local_socket *ws, struct msghdr *message)
+static int local_socket_collect_fds(struct local_socket *ws, struct msghdr *message)
 {
     int r = 0;
     for (struct cmsghdr *c = CMSG_FIRSTHDR(message); c; c = CMSG_NXTHDR(message, c)) {
@@ -76,7 +76,7 @@ static int collect_fds(struct local_socket *ws, struct msghdr *message)
         int fds[SCM_FDS_MAX];
         size_t n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
         memcpy(fds, CMSG_DATA(c), n * sizeof(int));
-        int q = queue_fds(ws, fds, n);
+        int q = local_socket_queue_fds(ws, fds, n);
         if (r == 0)
             r = q;
     }
@@ -117,7 +117,7 @@ ssize_t local_socket_receive(struct local_socket *ws, const uint8_t **ret_bytes)
     while (n < 0 && errno == EINTR);
     if (n <= 0)
         return n < 0 ? -errno : 0;
-    int r = message.msg_controllen ? collect_fds(ws, &message) : 0;
+    int r = message.msg_controllen ? local_socket_collect_fds(ws, &message) : 0;
     if (r < 0)
         return r;
     free(ws->pending);
@@ -147,7 +147,7 @@ int local_socket_claim_fd(struct local_socket *ws)
     return ws->fds[ws->fds_first++];
 }
 
-static void watch(struct local_socket *ws)
+static void local_socket_watch(struct local_socket *ws)
 {
     if (!ws->io)
         return;
@@ -160,7 +160,7 @@ void local_socket_pause(struct local_socket *ws, bool paused)
     if (ws->paused == paused)
         return;
     ws->paused = paused;
-    watch(ws);
+    local_socket_watch(ws);
 }
 
 int local_socket_flush(struct local_socket *ws)
@@ -175,6 +175,6 @@ int local_socket_flush(struct local_socket *ws)
         sendq_finish(&ws->out);
         r = 0;
     }
-    watch(ws);
+    local_socket_watch(ws);
     return r == -EAGAIN ? 0 : r;
 }

@@ -36,7 +36,7 @@ struct packets {
     struct loop_job report, destroy;
 };
 
-static void report_closed(void *user)
+static void packets_report_closed(void *user)
 {
     struct packets *p = user;
     if (p->stopped)
@@ -45,7 +45,7 @@ static void report_closed(void *user)
     p->ops->closed(p->user, p->failed);
 }
 
-static void fail(struct packets *p, int reason)
+static void packets_fail(struct packets *p, int reason)
 {
     if (p->failed || p->stopped)
         return;
@@ -53,7 +53,7 @@ static void fail(struct packets *p, int reason)
     loop_later(p->loop, &p->report);
 }
 
-static ssize_t send_one(int socket, const void *bytes, size_t size, int fd)
+static ssize_t packets_send_one(int socket, const void *bytes, size_t size, int fd)
 {
     union {
         char bytes[CMSG_SPACE(sizeof(int))];
@@ -77,15 +77,15 @@ static ssize_t send_one(int socket, const void *bytes, size_t size, int fd)
     return n < 0 ? -errno : n;
 }
 
-static void flush(struct packets *p)
+static void packets_flush(struct packets *p)
 {
     while (p->first) {
         struct packet *packet = p->first;
-        ssize_t n = send_one(p->fd, packet->bytes, packet->size, packet->fd);
+        ssize_t n = packets_send_one(p->fd, packet->bytes, packet->size, packet->fd);
         if (n == -EAGAIN)
             return;
         if (n < 0) {
-            fail(p, (int)n);
+            packets_fail(p, (int)n);
             return;
         }
         p->first = packet->next;
@@ -99,7 +99,7 @@ static void flush(struct packets *p)
 }
 
 /* One packet. 1, 0 at the end, or -errno. */
-static ssize_t receive_one(struct packets *p)
+static ssize_t packets_receive_one(struct packets *p)
 {
     /* Room for more than one descriptor: those that are too many are closed, not lost in the
      * kernel's count. */
@@ -144,28 +144,28 @@ static ssize_t receive_one(struct packets *p)
     return 1;
 }
 
-static void ready(void *user, unsigned events)
+static void packets_ready(void *user, unsigned events)
 {
     struct packets *p = user;
     if (events & LOOP_WRITE)
-        flush(p);
+        packets_flush(p);
     if (!(events & LOOP_READ))
         return;
     for (unsigned i = 0; i < BATCH && !p->stopped && !p->failed; i++) {
-        ssize_t n = receive_one(p);
+        ssize_t n = packets_receive_one(p);
         if (n == -EINTR)
             continue;
         if (n == -EAGAIN)
             return;
         if (n <= 0) {
             p->failed = (int)n;
-            report_closed(p);
+            packets_report_closed(p);
             return;
         }
     }
 }
 
-static void destroy(void *packets)
+static void packets_free(void *packets)
 {
     packets_destroy(packets);
 }
@@ -190,12 +190,12 @@ struct packets *packets_create(struct loop *loop, int fd, size_t packet_max, siz
                           .user = user,
                           .packet_max = packet_max,
                           .queue_max = queue_max,
-                          .report = {.run = report_closed, .user = p},
-                          .destroy = {.run = destroy, .user = p}};
+                          .report = {.run = packets_report_closed, .user = p},
+                          .destroy = {.run = packets_free, .user = p}};
     p->last = &p->first;
     p->buffer = malloc(packet_max);
     if (p->buffer)
-        p->io = loop_io_create(loop, fd, LOOP_READ, ready, p);
+        p->io = loop_io_create(loop, fd, LOOP_READ, packets_ready, p);
     if (!p->io) {
         packets_destroy(p);
         errno = ENOMEM;
@@ -228,17 +228,17 @@ void packets_send(struct packets *p, const void *bytes, size_t size, int fd)
     if (p->failed || p->stopped)
         return;
     if (!p->first) {
-        ssize_t n = send_one(p->fd, bytes, size, owned);
+        ssize_t n = packets_send_one(p->fd, bytes, size, owned);
         if (n >= 0)
             return;
         if (n != -EAGAIN) {
-            fail(p, (int)n);
+            packets_fail(p, (int)n);
             return;
         }
     }
     struct packet *packet = p->queued < p->queue_max ? malloc(sizeof(*packet) + size) : NULL;
     if (!packet) {
-        fail(p, p->queued < p->queue_max ? -ENOMEM : -ENOBUFS);
+        packets_fail(p, p->queued < p->queue_max ? -ENOMEM : -ENOBUFS);
         return;
     }
     packet->next = NULL;

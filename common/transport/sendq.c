@@ -205,7 +205,7 @@ void sendq_pipe(struct sendq *q, int fd, size_t size, unsigned *pending)
 }
 
 /* Takes @size sent bytes off the front. */
-static void sent(struct sendq *q, uint64_t size)
+static void sendq_sent(struct sendq *q, uint64_t size)
 {
     q->sent += size;
     while (size) {
@@ -250,7 +250,7 @@ static size_t rows_iov(const struct sendq_segment *s, struct iovec *iov, size_t 
 }
 
 /* Collects what one sendmsg can carry: up to the next pipe, @limit bytes or the vector's end. */
-static size_t gather(struct sendq *q, struct iovec *iov, uint64_t limit, bool *ret_more)
+static size_t sendq_gather(struct sendq *q, struct iovec *iov, uint64_t limit, bool *ret_more)
 {
     size_t n = 0, arena = q->arena_first, i = 0;
     uint64_t total = 0;
@@ -296,7 +296,7 @@ static size_t gather(struct sendq *q, struct iovec *iov, uint64_t limit, bool *r
 
 /* sendmsg() could not read from a mapping. Replaces what lies behind a shrunken file's end by
  * zeros. */
-static int fault(struct sendq *q, int error)
+static int sendq_fault(struct sendq *q, int error)
 {
     bool found = false;
     for (int any = 0; any < 2 && !found; any++) {
@@ -344,12 +344,12 @@ static int pipe_to_heap(struct sendq_segment *s)
     return 0;
 }
 
-static int flush_pipe(struct sendq *q, int socket)
+static int sendq_flush_pipe(struct sendq *q, int socket)
 {
     struct sendq_segment *s = segment_at(q, 0);
     ssize_t n = splice(s->pipe.fd, NULL, socket, NULL, s->size, SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
     if (n > 0) {
-        sent(q, (uint64_t)n);
+        sendq_sent(q, (uint64_t)n);
         return 0;
     }
     int waiting = 0;
@@ -362,7 +362,7 @@ static int flush_pipe(struct sendq *q, int socket)
     return pipe_to_heap(s);
 }
 
-static int flush_once(struct sendq *q, int socket)
+static int sendq_flush_once(struct sendq *q, int socket)
 {
     static struct iovec iov[IOV_N];
     union {
@@ -376,7 +376,7 @@ static int flush_once(struct sendq *q, int socket)
             limit = 1;
     }
     bool more;
-    struct msghdr message = {.msg_iov = iov, .msg_iovlen = gather(q, iov, limit, &more)};
+    struct msghdr message = {.msg_iov = iov, .msg_iovlen = sendq_gather(q, iov, limit, &more)};
     uint64_t total = 0;
     for (size_t i = 0; i < message.msg_iovlen; i++)
         total += iov[i].iov_len;
@@ -399,19 +399,19 @@ static int flush_once(struct sendq *q, int socket)
     if (n < 0 && errno == EINTR)
         return 0;
     if (n < 0 && (errno == EFAULT || errno == ENOMEM))
-        return fault(q, errno);
+        return sendq_fault(q, errno);
     if (n < 0)
         return errno == EWOULDBLOCK ? -EAGAIN : -errno;
     for (size_t i = 0; i < fds; i++)
         fd_close(q->fds[q->fds_first + i].fd);
     q->fds_first += fds;
     q->fds_n -= fds;
-    sent(q, (uint64_t)n);
+    sendq_sent(q, (uint64_t)n);
     return (uint64_t)n < total && q->n ? -EAGAIN : 0;
 }
 
 /* What was only borrowed becomes ours. */
-static void keep(struct sendq *q)
+static void sendq_keep(struct sendq *q)
 {
     for (size_t i = 0; i < q->n; i++) {
         struct sendq_segment *s = segment_at(q, i);
@@ -430,14 +430,14 @@ static void keep(struct sendq *q)
 }
 
 /* Most flushes have one piece and no descriptor: send() costs the kernel less than sendmsg(). */
-static int flush_one(struct sendq *q, int socket)
+static int sendq_flush_one(struct sendq *q, int socket)
 {
     struct sendq_segment *s = segment_at(q, 0);
     const uint8_t *bytes = s->kind == SEGMENT_ARENA ? q->arena + q->arena_first : s->borrowed;
     ssize_t n = send(socket, bytes, s->size, MSG_NOSIGNAL | MSG_DONTWAIT);
     if (n < 0)
         return errno == EINTR ? 0 : errno == EWOULDBLOCK ? -EAGAIN : -errno;
-    sent(q, (uint64_t)n);
+    sendq_sent(q, (uint64_t)n);
     return q->n ? -EAGAIN : 0;
 }
 
@@ -448,11 +448,12 @@ int sendq_flush(struct sendq *q, int socket)
     int r = 0;
     if (q->n == 1 && !q->fds_n &&
         (segment_at(q, 0)->kind == SEGMENT_ARENA || segment_at(q, 0)->kind == SEGMENT_BORROWED))
-        r = flush_one(q, socket);
+        r = sendq_flush_one(q, socket);
     while (q->n && r == 0)
-        r = segment_at(q, 0)->kind == SEGMENT_PIPE ? flush_pipe(q, socket) : flush_once(q, socket);
+        r = segment_at(q, 0)->kind == SEGMENT_PIPE ? sendq_flush_pipe(q, socket)
+                                                   : sendq_flush_once(q, socket);
     if (q->n) {
-        keep(q);
+        sendq_keep(q);
     } else {
         q->arena_first = q->arena_end = 0;
         if (q->arena_room > KEEP_ARENA) {
