@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: MIT */
+/* A dial owns the socket until it is over: then it is gone before the callback is called, which
+ * gets the descriptor or an error, exactly once. Until then the loop waits for the connection to
+ * stand, or, on a hybrid socket, for the answer to the request that went out. @address is the
+ * caller's, and outlives it. */
 #include "guest-proxy/dial.h"
 
 #include <errno.h>

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: MIT */
+/* Owns the listeners, and the folder of a private display. Sockets that systemd hands over go
+ * before any name; path is that of the first, and what applications get as WAYLAND_DISPLAY. */
 #include "guest-proxy/display.h"
 
 #include <errno.h>

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: MIT */
+/* --check: everything is tried as the daemon would do it, with an uplink of its own that announces
+ * a trial, and one application (struct probe) on the other end of a socket pair. Nothing listens,
+ * and a daemon that is connected is left alone. The loop runs until the probe has its answer, a
+ * problem is known, or the time is over. */
 #include "guest-proxy/guest-check.h"
 
 #include <errno.h>

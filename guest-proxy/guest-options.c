@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: MIT */
+/* Texts stay where the command line or the environment has them. What is returned is complete:
+ * defaults are filled in and the address is parsed, or nothing is written and the user knows why.
+ */
 #include "guest-proxy/guest-options.h"
 
 #include <errno.h>

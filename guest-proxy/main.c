@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* wayvsock-guest: a Wayland display in a VM whose windows appear on the host. */
+/* wayvsock-guest: a Wayland display in a VM whose windows appear on the host. Owns the display, the
+ * uplink and the clients, and the command where there is one: then the daemon ends with it, when
+ * its last client has left, and with its status. */
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>

@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: MIT */
+/* How far the host's clocks are from ours, each taken at the middle of a PING's way. Only the
+ * answer to the last PING counts. The host may say anything: what does not fit stays as it was
+ * sent. */
 #include "guest-proxy/times.h"
 
 #include <time.h>

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: MIT */
+/* Which interfaces a VM's clients may see: what is denied is hidden, then what is allowed is shown,
+ * then the list below decides. An interface that nobody has thought of is hidden. */
 #include "host-proxy/allow.h"
 
 #include <fnmatch.h>

@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: MIT */
+/* --check: everything is tried as the daemon would do it, and undone: listeners are closed,
+ * contexts destroyed, devices only greeted. A check that fails does not keep the others from being
+ * made; only what would keep applications from working makes the result a failure. */
 #include "host-proxy/host-check.h"
 
 #include <errno.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* wayvsock-host: shows the windows of virtual machines on this desktop. */
+/* wayvsock-host: shows the windows of virtual machines on this desktop. The VMs outlive the gate,
+ * whose visitors refer to them, and the configuration outlives both. */
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>

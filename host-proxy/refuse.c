@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: MIT */
+/* The peer hears the reason if the socket takes it at once: nobody waits for one that leads
+ * nowhere. */
 #include "host-proxy/refuse.h"
 
 #include "common/transport/link.h"

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: MIT */
+/* What --check prints, for people: each line says whether it is good, and if not, what to do about
+ * it. Nothing is changed, and a device that was opened is its caller's to close. */
 #include "common/base/checks.h"
 
 #include <errno.h>

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: MIT */
+/* A function that fails for a reason that its caller shows writes the text here and returns the
+ * result in one statement. Texts are cut, never an error of their own. */
 #include "common/base/error.h"
 
 #include <stdarg.h>

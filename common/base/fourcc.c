@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: MIT */
+/* One table of the formats that a picture of the VM's GPU can have; the functions only look into
+ * it. A format that has no alpha channel at all stands for itself in both columns. */
 #include "common/base/fourcc.h"
 
 #include <stddef.h>

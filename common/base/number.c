@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: MIT */
+/* strtoull() takes signs, spaces and other bases, and saturates: nothing here does. The output is
+ * written only when the whole text is a number within the limit. */
 #include "common/base/number.h"
 
 bool number_parse(const char *text, size_t n, uint64_t max, uint64_t *ret_number)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* sd: one datagram per message, as sd_notify(3) describes; libsystemd is not needed for it. */
+/* sd: one datagram per message, as sd_notify(3) describes; libsystemd is not needed for it. No
+ * socket is kept open, and without NOTIFY_SOCKET every message is a success that nobody reads. */
 #include "common/base/sd.h"
 
 #include <errno.h>

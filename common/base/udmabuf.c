@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: MIT */
+/* The kernel's device that makes one dmabuf of pieces of memfds. Nothing is kept: the device's
+ * descriptor, the list and the dmabuf belong to the caller. */
 #include "common/base/udmabuf.h"
 
 #include <errno.h>

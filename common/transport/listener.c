@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: MIT */
+/* A listener owns its socket and, through address_unlisten(), the file behind it. It watches that
+ * socket, or, when a connection could not be accepted for want of descriptors or memory, waits for
+ * its timer: never both, or the loop would turn without end. */
 #include "common/transport/listener.h"
 
 #include <errno.h>

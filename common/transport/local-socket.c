@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: MIT */
+/* Owns the socket, the descriptors that came and are not claimed yet, and an incomplete message.
+ * All sockets read into one buffer: what a caller leaves of it, it keeps with local_socket_keep()
+ * before any socket reads again. The loop is asked for exactly what is wanted: to read unless
+ * paused or at the end, to write while something is queued. */
 #include "common/transport/local-socket.h"
 
 #include <errno.h>
