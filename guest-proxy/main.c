@@ -98,17 +98,25 @@ static void main_terminate(void *user, int signo)
 
 static int run_command(struct daemon *d)
 {
+    static const int ours[] = {SIGTERM, SIGINT, SIGCHLD, SIGPIPE};
+    sigset_t all, before, none;
+    sigfillset(&all);
+    sigemptyset(&none);
     fflush(NULL);
+    /* The child would catch signals as we do, and tell us instead of ending. */
+    sigprocmask(SIG_SETMASK, &all, &before);
     pid_t pid = fork();
-    if (pid < 0) {
-        log_error(NULL, "cannot start the command: %s", strerror(errno));
-        return -errno;
-    }
-    if (pid == 0) {
-        sigset_t none;
-        sigemptyset(&none);
+    if (pid != 0) {
+        int error = errno;
+        sigprocmask(SIG_SETMASK, &before, NULL);
+        if (pid < 0) {
+            log_error(NULL, "cannot start the command: %s", strerror(error));
+            return -error;
+        }
+    } else {
+        for (size_t i = 0; i < sizeof(ours) / sizeof(*ours); i++)
+            signal(ours[i], SIG_DFL);
         sigprocmask(SIG_SETMASK, &none, NULL);
-        signal(SIGPIPE, SIG_DFL);
         setenv("WAYLAND_DISPLAY", display_path(d->display), 1);
         unsetenv("WAYLAND_SOCKET");
         unsetenv("NOTIFY_SOCKET");
@@ -125,18 +133,23 @@ static int run_command(struct daemon *d)
 static int main_start(struct daemon *d)
 {
     char error[512];
-    d->display = display_create(d->loop, d->options.display, d->options.command != NULL,
-                                main_accepted, d, error, sizeof(error));
-    if (!d->display) {
-        log_error(NULL, "%s", error);
-        return -EADDRINUSE;
-    }
+    /* Before there is anything to see, or to be removed. */
     int r = loop_signal(d->loop, SIGTERM, main_terminate, d);
     if (r == 0)
         r = loop_signal(d->loop, SIGINT, main_terminate, d);
     if (r == 0)
         r = loop_signal(d->loop, SIGCHLD, child_ended, d);
-    if (r == 0 && d->options.command)
+    if (r < 0) {
+        log_error(NULL, "cannot catch signals: %s", strerror(-r));
+        return r;
+    }
+    d->display = display_create(d->loop, d->options.display, d->options.command != NULL, main_accepted,
+                                d, error, sizeof(error));
+    if (!d->display) {
+        log_error(NULL, "%s", error);
+        return -EADDRINUSE;
+    }
+    if (d->options.command)
         r = run_command(d);
     if (r < 0)
         return r;

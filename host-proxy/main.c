@@ -25,7 +25,11 @@ static int main_run(const struct host_config *config)
         log_error(NULL, "cannot make an event loop: %s", strerror(errno));
         return 1;
     }
-    int r = vms_init(&vms, loop, config);
+    int r = sd_catch_signals(loop); /* before there is anything to see, or to be removed */
+    if (r < 0)
+        log_error(NULL, "cannot catch signals: %s", strerror(-r));
+    if (r == 0)
+        r = vms_init(&vms, loop, config);
     if (r == 0) {
         gate = gate_create(&vms, error, sizeof(error));
         if (!gate) {

@@ -65,15 +65,16 @@ static void sd_terminate(void *user, int signo)
     loop_stop(user);
 }
 
-int sd_run(struct loop *loop)
+int sd_catch_signals(struct loop *loop)
 {
     int r = loop_signal(loop, SIGTERM, sd_terminate, loop);
-    if (r == 0)
-        r = loop_signal(loop, SIGINT, sd_terminate, loop);
-    if (r < 0)
-        return r;
+    return r < 0 ? r : loop_signal(loop, SIGINT, sd_terminate, loop);
+}
+
+int sd_run(struct loop *loop)
+{
     sd_notify_ready();
-    r = loop_run(loop);
+    int r = loop_run(loop);
     sd_notify_stopping();
     return r;
 }

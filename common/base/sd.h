@@ -8,6 +8,8 @@ int sd_notify_status(const char *status); /* one line */
 int sd_notify_stopping(void);
 
 struct loop;
-/* Runs @loop until SIGTERM or SIGINT, or loop_stop(); the service manager is told of both ends. 0
- * or -errno. */
+/* From now on SIGTERM and SIGINT end sd_run(), also one that comes before it. 0 or -errno. */
+int sd_catch_signals(struct loop *loop);
+/* Runs @loop until such a signal or loop_stop(); the service manager is told of both ends. 0 or
+ * -errno. */
 int sd_run(struct loop *loop);

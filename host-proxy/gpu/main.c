@@ -119,6 +119,8 @@ static int run(const struct gpu_options *options)
     struct device *device = loop ? device_create(loop, DEVICE_UNREF_MS) : NULL;
     struct gpu gpu = {loop, device};
     int r = device ? 0 : -errno;
+    if (r == 0)
+        r = sd_catch_signals(loop); /* before there is anything to see, or to be removed */
     if (r < 0)
         log_error(NULL, "cannot start: %s", strerror(-r));
 #if WITH_VIRGL

@@ -4,14 +4,15 @@
 
 import os
 import re
+import select
 import signal
 import socket
 import subprocess
-import time
 
 from harness import Skip, main, test
 from harness.client import Client
 from harness.stack import Notify
+from harness.tap import descendants
 
 GUEST, HOST = os.environ.get("WAYVSOCK_GUEST", ""), os.environ.get("WAYVSOCK_HOST", "")
 GPU = os.environ.get("WAYVSOCK_GPU", "")
@@ -117,6 +118,11 @@ def check_says_what_is_missing(t):
     t.has("wl_compositor", r.stdout + r.stderr, "a compositor without wl_compositor is told")
     # The pair in use goes on.
     t.ok(stack.usable(), "the daemons serve")
+
+
+def read(path):
+    with open(path) as f:
+        return f.read()
 
 
 # -- the GPU
@@ -269,6 +275,58 @@ def signals_reach_the_command(t):
     t.wait(gone, "the command has ended")
 
 
+def traced(t, call_, signo, when):
+    """The beginning of a command line, and its environment: that signal arrives when a process makes that system call, so
+    often. What strace tells is in the file "calls"."""
+    t.need("strace")
+    probe = call("strace", "-o", "/dev/null", "true")
+    if probe.returncode:
+        raise Skip(f"strace does not work here: {probe.stderr.strip()[-200:]}")
+    # Leaks cannot be looked for under a tracer.
+    env = t.env(ASAN_OPTIONS=os.environ.get("ASAN_OPTIONS", "") + ":detect_leaks=0")
+    return ["strace", "-f", "-o", t.path("calls"), "-e", f"trace={call_}", "-e",
+            f"inject={call_}:signal={signo.name}:when={when}"], env
+
+
+@test(direct=False)
+def signal_before_the_command_runs(t):
+    """The command's process ends, too, if it is not yet the command."""
+    # It stops between two folders in which it looks for the command.
+    strace, env = traced(t, "execve", signal.SIGSTOP, 2)
+    env["PATH"] = f"{t.path('none')}:{t.path('neither')}:{env['PATH']}"
+    proc = t.spawn([*strace, GUEST, "--connect", f"unix:{t.path('nobody')}", "--display", t.path("display"), "--",
+                    "touch", t.path("ran")], env, name="wayvsock-guest")
+
+    def told(what):
+        return os.path.exists(t.path("calls")) and re.search(rf"^(\d+) +{what}", read(t.path("calls")), re.M)
+    child = int(t.wait(lambda: told("--- stopped by SIGSTOP"), "the command's process stops")[1])
+    daemon = (set(descendants(proc.pid)) - {child}).pop()
+    os.kill(daemon, signal.SIGTERM)
+    t.wait(lambda: told(rf"\+\+\+ exited with {128 + signal.SIGTERM} "), "the daemon ends")
+    os.kill(child, signal.SIGCONT)
+    t.eq(proc.wait(), 128 + signal.SIGTERM, "status")
+    t.ok(not os.path.exists(t.path("ran")), "the command does not run")
+
+
+@test(direct=False)
+def signals_during_the_start(t):
+    """A signal that comes with the first socket ends each program as later ones do: orderly, and nothing is left."""
+    folder = t.mkdir("sockets")
+    path = os.path.join(folder, "x")
+    commands = [[GUEST, "--connect", f"unix:{t.path('nobody')}", "--display", path],
+                [HOST, "--listen", f"unix:{path}", "--vm", "x", "--compositor", t.path("none")]]
+    if GPU:
+        commands.append([GPU, "--socket-path", path, "--export", os.path.join(folder, "export")])
+    for argv in commands:
+        name = os.path.basename(argv[0])
+        for signo in (signal.SIGTERM, signal.SIGINT):
+            strace, env = traced(t, "bind", signo, 1)
+            proc = t.run([*strace, *argv], env, name=name)
+            t.has(f"--- {signo.name}", read(t.path("calls")), f"{name}: its system calls")
+            t.eq(proc.popen.returncode, 0, f"{name}: status after {signo.name}")
+            t.eq([f for f in os.listdir(folder) if not f.endswith(".lock")], [], f"{name}: what is left after {signo.name}")
+
+
 # -- systemd's protocols
 
 def activated(t, name, argv, sock, env):
@@ -397,10 +455,15 @@ def log_prefixes_under_systemd(t):
     proc = subprocess.Popen(argv, env=t.env(JOURNAL_STREAM=f"{st.st_dev}:{st.st_ino}"), stderr=w,
                             stdout=subprocess.DEVNULL)
     os.close(w)
-    time.sleep(1)
+    text = b""
+    while b"trying again" not in text:
+        t.ok(select.select([r], [], [], 20)[0], f"it warns of the host that is not there: {text}")
+        text += os.read(r, 65536)
     proc.terminate()
     t.eq(proc.wait(20), 0, "exit status")
-    lines = os.read(r, 65536).decode().splitlines()
+    while part := os.read(r, 65536):
+        text += part
+    lines = text.decode().splitlines()
     t.ok(lines and all(re.match(r"<[0-7]>", line) for line in lines), f"lines: {lines[:5]}")
     t.ok(not any(line.startswith("<") for line in stack.guest.log().splitlines()), "none otherwise")
 
