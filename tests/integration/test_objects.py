@@ -287,16 +287,19 @@ def error_crosses_requests_on_their_way(t):
     fake, stack, client, peer = t.connected()
     surface = client.create(client.bind("wl_compositor", 4), "create_surface")
     client.roundtrip()
+
+    def passed_on():
+        return client.taken() and stack.guest.asleep
     for stopped, what in ((True, "the requests were there first"), (False, "the error was there first")):
         stack.host.signal(signal.SIGSTOP)
         if stopped:
             client.send(surface, "damage", 1, 2, 3, 4)
-            time.sleep(0.2)
+            t.wait(passed_on, "the request is with the host's daemon")
         peer.event(1, "error", surface, 2, "invalid buffer scale -3")
         fake.drop(peer)
         if not stopped:
-            time.sleep(0.2)
             client.send(surface, "damage", 1, 2, 3, 4)
+            t.wait(passed_on, "the request is with the host's daemon")
         stack.host.signal(signal.SIGCONT)
         e = client.expect_error()
         t.eq((e.object_id, e.code, e.text), (surface, 2, "invalid buffer scale -3"), what)

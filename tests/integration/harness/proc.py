@@ -75,6 +75,12 @@ class Proc:
         with open(self.log_path, errors="replace") as f:
             return f.read()
 
+    @property
+    def asleep(self):
+        """It waits for something to happen, having done all that it had to do."""
+        with open(f"/proc/{self.pid}/stat") as f:
+            return f.read().rpartition(")")[2].split()[0] == "S"
+
     def fds(self):
         """The targets of its descriptors, sorted, without the numbers that tell one socket from another."""
         found = []

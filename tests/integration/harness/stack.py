@@ -2,6 +2,7 @@
 """The proxy pair between a test and a compositor, over any transport that works without a VM."""
 
 import os
+import select
 import socket
 import time
 
@@ -201,6 +202,13 @@ class Stack:
                     if target in left:
                         left.remove(target)
                 raise Failure(f"{proc.name} holds {len(left)} more descriptors than at first: {left[:20]}") from None
+
+    def stuck(self, sock):
+        """Nothing moves any more: what is written to that socket is not taken, and the daemons wait."""
+        for _ in range(10):
+            if select.select([], [sock], [], 0.01)[1] or not self.direct and not (self.host.asleep and self.guest.asleep):
+                return False
+        return True
 
     def env(self, **more):
         """For a program in the guest."""

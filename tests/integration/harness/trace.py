@@ -47,6 +47,10 @@ class Trace:
     def expiries(self, proc):
         return sum(bool(_EXPIRY.search(line)) for line in self.calls(proc))
 
+    def pings(self, proc):
+        """The heartbeats that it sent."""
+        return sum(bool(_PING.search(line)) for line in self.calls(proc))
+
     def alarms(self, proc):
         """When its timer was set to expire, in seconds of CLOCK_MONOTONIC, in the order of setting it."""
         found = [_ALARM.search(line) for line in self.calls(proc)]

@@ -3,9 +3,11 @@
 
 import array
 import collections
+import fcntl
 import select
 import socket
 import struct
+import termios
 import time
 
 from .interfaces import INTERFACES
@@ -219,6 +221,10 @@ class Wire:
                 self.read(left)
             except TimeoutError:
                 pass
+
+    def taken(self):
+        """The other side has read all that was sent."""
+        return not struct.unpack("i", fcntl.ioctl(self.socket, termios.TIOCOUTQ, bytes(4)))[0]
 
     def close(self):
         import os
