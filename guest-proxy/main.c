@@ -143,8 +143,8 @@ static int main_start(struct daemon *d)
         log_error(NULL, "cannot catch signals: %s", strerror(-r));
         return r;
     }
-    d->display = display_create(d->loop, d->options.display, d->options.command != NULL, main_accepted,
-                                d, error, sizeof(error));
+    d->display = display_create(d->loop, d->options.display, d->options.command != NULL,
+                                main_accepted, d, error, sizeof(error));
     if (!d->display) {
         log_error(NULL, "%s", error);
         return -EADDRINUSE;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* wl-tables: looks the generated tables up, which are sorted by name. */
 #include "common/wayland/wl-tables.h"
 
 #include <stdlib.h>

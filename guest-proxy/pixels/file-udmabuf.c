@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* file-udmabuf: owns nothing; the udmabuf keeps the file's pages, whatever the client does. */
 #include "guest-proxy/pixels/file-udmabuf.h"
 
 #include <errno.h>

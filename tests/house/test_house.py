@@ -34,19 +34,7 @@ PARTS = {
 KNOWN_PARTS = {}
 KNOWN_UPWARD = set()
 KNOWN_CIRCLES = []
-KNOWN_BARE = set("""
-common/base/checks.c common/base/error.c common/base/fourcc.c common/base/number.c common/base/udmabuf.c
-common/carrier/stream.c common/carrier/vfd-file.c
-common/transport/listener.c common/transport/local-socket.c
-common/vhost-user/vhost-user-message.c
-common/wayland/wl-message.c common/wayland/wl-shm.c common/wayland/wl-tables.c
-guest-proxy/dial.c guest-proxy/display.c guest-proxy/guest-check.c guest-proxy/guest-client.c
-guest-proxy/guest-options.c guest-proxy/times.c
-guest-proxy/pixels/file-udmabuf.c
-host-proxy/allow.c host-proxy/host-check.c host-proxy/host-client.c host-proxy/policy.c host-proxy/refuse.c
-host-proxy/gpu/frontend.c host-proxy/gpu/gpu-options.c host-proxy/gpu/guest-pages.c host-proxy/gpu/mirror.c
-protocol/export.c protocol/frames.c
-""".split())
+KNOWN_BARE = set()
 KNOWN_MISNAMED = set()
 
 SPDX = "/* SPDX-License-Identifier: MIT */\n"
