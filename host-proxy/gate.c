@@ -163,7 +163,7 @@ static int visitor_frame(void *user, enum link_type type, const uint8_t *payload
         visitor_hello_control(v, &hello);
     else
         visitor_hello_client(v, &hello);
-    return link->stopped ? -ECONNREFUSED : 0;
+    return link->state != LINK_READING ? -ECONNREFUSED : 0;
 }
 
 static void visitor_closed(void *user, int reason, unsigned type)

@@ -90,15 +90,16 @@ void link_destroy_later(struct link *link)
 
 static void link_watch(struct link *link)
 {
-    bool read = link->stopped ? link->awaits_end : !link->paused && !link->held;
+    bool read = link->state == LINK_READING ? !link->paused && !link->held
+                                            : link->state == LINK_AWAITING_END;
     loop_io_set(link->io, (read ? LOOP_READ : 0) | (sendq_size(&link->out) ? LOOP_WRITE : 0));
 }
 
 static void link_report_closed(struct link *link, int reason, unsigned type)
 {
-    if (link->stopped)
+    if (link->state == LINK_STOPPED || link->state == LINK_CLOSED)
         return;
-    link->stopped = link->told = true;
+    link->state = LINK_CLOSED;
     loop_io_set(link->io, 0);
     link->ops->closed(link->user, reason, type);
 }
@@ -144,13 +145,15 @@ void link_pause(struct link *link, bool paused)
 
 void link_stop(struct link *link)
 {
-    link->stopped = true;
+    if (link->state == LINK_READING)
+        link->state = LINK_STOPPED;
     link_watch(link);
 }
 
 void link_await_end(struct link *link)
 {
-    link->awaits_end = !link->told;
+    if (link->state == LINK_STOPPED)
+        link->state = LINK_AWAITING_END;
     link_watch(link);
 }
 
@@ -248,7 +251,7 @@ static int link_keep(struct link *link, const uint8_t *bytes, size_t size, size_
  */
 static int link_parse(struct link *link, const uint8_t *bytes, size_t size)
 {
-    while (size && !link->stopped) {
+    while (size && link->state == LINK_READING) {
         if (link->bulk.left) {
             size_t part = size < link->bulk.left ? size : (size_t)link->bulk.left;
             bulk_feed(link, bytes, part);
@@ -300,7 +303,7 @@ static int link_parse(struct link *link, const uint8_t *bytes, size_t size)
 static int link_deliver(struct link *link, const uint8_t *bytes, size_t size)
 {
     int r = link_parse(link, bytes, size);
-    if (link->ops->batch_end && !link->told)
+    if (link->ops->batch_end && link->state != LINK_CLOSED)
         link->ops->batch_end(link->user);
     return r;
 }
@@ -317,7 +320,7 @@ static void link_resume_job(void *user)
 {
     struct link *link = user;
     size_t n = link->pending_n;
-    if (link->stopped || !link->held)
+    if (link->state != LINK_READING || !link->held)
         return;
     link->held = false;
     memcpy(rx, link->pending, n); /* no more than was in rx once */
@@ -330,7 +333,7 @@ static void link_resume_job(void *user)
 
 void link_resume(struct link *link)
 {
-    if (link->held && !link->stopped)
+    if (link->held && link->state == LINK_READING)
         loop_later(link->loop, &link->resume_job);
 }
 
@@ -482,7 +485,6 @@ static void link_drop(struct link *link)
     ssize_t n = recv(link->fd, rx, READ_SIZE, MSG_DONTWAIT);
     if (n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR)))
         return;
-    link->stopped = link->awaits_end = false;
     link_report_closed(link, n < 0 ? -errno : 0, 0);
 }
 
@@ -496,9 +498,9 @@ static void link_ready(void *user, unsigned events)
             return;
         }
     }
-    if (events & LOOP_READ && link->awaits_end)
+    if (events & LOOP_READ && link->state == LINK_AWAITING_END)
         link_drop(link);
-    else if (events & LOOP_READ && !link->stopped && !link->paused)
+    else if (events & LOOP_READ && link->state == LINK_READING && !link->paused)
         link_receive(link);
 }
 

@@ -49,7 +49,16 @@ struct link_ops {
 #define LINK_HIGH_WATER (1u << 20) /* bytes queued: stop producing */
 #define LINK_LOW_WATER (256u << 10)
 
+/* What becomes of what comes. */
+enum link_state {
+    LINK_READING,      /* frames are delivered */
+    LINK_STOPPED,      /* nothing is delivered any more */
+    LINK_AWAITING_END, /* the same; what comes is dropped up to the connection's end */
+    LINK_CLOSED,       /* closed() was called */
+};
+
 struct link {
+    enum link_state state;
     struct loop *loop;
     int fd; /* owned */
     struct loop_io *io;
@@ -67,11 +76,10 @@ struct link {
     } bulk;
     bool splice;    /* the socket can splice (Unix) */
     bool streaming; /* the last frame was STREAM_DATA: read no further than the next one's head */
-    bool paused, stopped, flushing;
-    bool held;       /* may_go_on() said no */
-    bool told;       /* closed() was called */
-    bool broken;     /* nothing can be sent any more; the end is read yet */
-    bool awaits_end; /* though stopped */
+    bool paused;   /* by the owner: nothing is read for now */
+    bool held;     /* by may_go_on(): the same */
+    bool broken;   /* nothing can be sent any more; the end is read yet */
+    bool flushing; /* link_flush() is at work */
     bool
         high; /* the queue went above LINK_HIGH_WATER and has not been below LINK_LOW_WATER since */
     bool waiting;                          /* the last flush could not send everything */
