@@ -121,8 +121,7 @@ static void carrier_close_local(struct carrier *c)
  * that was said of it: it would not find what we had destroyed before. */
 static bool is_looked_into(const struct carrier *c)
 {
-    return c->ends.side == CARRIER_GUEST && c->gpu.next > 1 &&
-           c->ends.link->state != LINK_CLOSED;
+    return c->ends.side == CARRIER_GUEST && c->gpu.next > 1 && c->ends.link->state != LINK_CLOSED;
 }
 
 /* After a failure: whether the last words are out. */

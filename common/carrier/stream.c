@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* stream: owns its descriptor and, for what came while that was full, a second pipe and a buffer: at
- * most what credit was given for. Bytes are spliced where both ends can, and copied elsewhere. */
+/* stream: owns its descriptor and, for what came while that was full, a second pipe and a buffer:
+ * at most what credit was given for. Bytes are spliced where both ends can, and copied elsewhere.
+ */
 #include "common/carrier/stream.h"
 
 #include <errno.h>

@@ -76,10 +76,10 @@ struct link {
     } bulk;
     bool splice;    /* the socket can splice (Unix) */
     bool streaming; /* the last frame was STREAM_DATA: read no further than the next one's head */
-    bool paused;   /* by the owner: nothing is read for now */
-    bool held;     /* by may_go_on(): the same */
-    bool broken;   /* nothing can be sent any more; the end is read yet */
-    bool flushing; /* link_flush() is at work */
+    bool paused;    /* by the owner: nothing is read for now */
+    bool held;      /* by may_go_on(): the same */
+    bool broken;    /* nothing can be sent any more; the end is read yet */
+    bool flushing;  /* link_flush() is at work */
     bool
         high; /* the queue went above LINK_HIGH_WATER and has not been below LINK_LOW_WATER since */
     bool waiting;                          /* the last flush could not send everything */

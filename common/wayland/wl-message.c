@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* wl-message: owns nothing. What is said of a message here holds for its bytes, so a table that says
- * otherwise is a peer's lie and an error; arguments point into the message. */
+/* wl-message: owns nothing. What is said of a message here holds for its bytes, so a table that
+ * says otherwise is a peer's lie and an error; arguments point into the message. */
 #include "common/wayland/wl-message.h"
 
 #include <string.h>

@@ -7,265 +7,33 @@
 
 #include "protocol/frames.h"
 
-static const uint8_t key[LINK_KEY_SIZE] = {1, 2, 3, 0xff, 5, [31] = 32};
+extern const uint8_t key[LINK_KEY_SIZE];
 
-static inline size_t encode_hello(uint8_t *buffer)
-{
-    struct link_hello hello = {.version_min = 1,
-                               .version_max = 3,
-                               .features = 0x80000001u,
-                               .role = LINK_ROLE_CLIENT,
-                               .proof_kind = LINK_PROOF_KEY,
-                               .proof_size = LINK_KEY_SIZE,
-                               .label_size = 4,
-                               .proof = key,
-                               .label = "foot"};
-    return link_hello_encode(buffer, &hello);
-}
+size_t encode_hello(uint8_t *buffer);
+size_t encode_welcome(uint8_t *buffer);
+size_t encode_error(uint8_t *buffer);
+size_t encode_ping(uint8_t *buffer);
+size_t encode_pong(uint8_t *buffer);
+size_t encode_vfd(uint8_t *buffer);
+size_t encode_mem_write(uint8_t *buffer);
+size_t encode_mem_size(uint8_t *buffer);
+size_t encode_mem_punch(uint8_t *buffer);
+size_t encode_close(uint8_t *buffer);
+size_t encode_credit(uint8_t *buffer);
+size_t encode_probe(uint8_t *buffer);
+size_t encode_probed(uint8_t *buffer);
+size_t encode_bound(uint8_t *buffer);
+size_t encode_import(uint8_t *buffer);
+size_t encode_copy(uint8_t *buffer);
 
-static inline size_t encode_welcome(uint8_t *buffer)
-{
-    struct link_welcome welcome = {.version = 1, .features = 7, .name_size = 4, .name = "work"};
-    memcpy(welcome.key, key, sizeof(key));
-    return link_welcome_encode(buffer, &welcome);
-}
-
-static inline size_t encode_error(uint8_t *buffer)
-{
-    return link_error_encode(buffer, LINK_ERROR_WAYLAND, 0xff000001u, 2, "bad pool");
-}
-
-static inline size_t encode_ping(uint8_t *buffer)
-{
-    return link_ping_encode(buffer, 0x0123456789abcdefull);
-}
-
-static inline size_t encode_pong(uint8_t *buffer)
-{
-    struct link_pong pong = {.serial = 5, .ns = {1, -2, INT64_MAX, INT64_MIN}};
-    return link_pong_encode(buffer, &pong);
-}
-
-static inline size_t encode_vfd(uint8_t *buffer)
-{
-    struct link_vfd vfd = {
-        .id = LINK_HOST_ID | 3, .kind = LINK_VFD_MEMORY, .size = LINK_MEMORY_MAX};
-    return link_vfd_encode(buffer, &vfd);
-}
-
-static inline size_t encode_mem_write(uint8_t *buffer)
-{
-    struct link_mem_write write = {
-        .id = 1, .row = 3, .rows = 2, .stride = 5, .offset = LINK_MEMORY_MAX};
-    size_t n = link_mem_write_encode(buffer, &write);
-    memset(buffer + n, 0xaa, 6); /* the data is the caller's */
-    return n + 6;
-}
-
-static inline size_t encode_mem_size(uint8_t *buffer)
-{
-    struct link_mem_size size = {9, 4096};
-    return link_mem_size_encode(buffer, &size);
-}
-
-static inline size_t encode_mem_punch(uint8_t *buffer)
-{
-    struct link_mem_punch punch = {9, 8192, LINK_MEMORY_MAX};
-    return link_mem_punch_encode(buffer, &punch);
-}
-
-static inline size_t encode_close(uint8_t *buffer)
-{
-    return link_id_encode(buffer, LINK_VFD_CLOSE, 0xfffffffeu);
-}
-
-static inline size_t encode_end(uint8_t *buffer)
-{
-    return link_id_encode(buffer, LINK_STREAM_END, 2);
-}
-
-static inline size_t encode_credit(uint8_t *buffer)
-{
-    return link_stream_credit_encode(buffer, 2, UINT32_MAX);
-}
-
-static inline size_t encode_probe(uint8_t *buffer)
-{
-    return link_probe_encode(buffer, key);
-}
-
-static inline size_t encode_probed(uint8_t *buffer)
-{
-    return link_probed_encode(buffer, 0xfffffffeu);
-}
-
-static inline size_t encode_bound(uint8_t *buffer)
-{
-    return link_bound_encode(buffer, false, "no device");
-}
-
-static inline size_t encode_import(uint8_t *buffer)
-{
-    struct link_import import = {1, 77, LINK_MEMORY_MAX};
-    return link_import_encode(buffer, &import);
-}
-
-static inline size_t encode_release(uint8_t *buffer)
-{
-    return link_id_encode(buffer, LINK_IMPORT_RELEASE, 3);
-}
-
-static inline size_t encode_released(uint8_t *buffer)
-{
-    return link_id_encode(buffer, LINK_IMPORT_RELEASED, 3);
-}
-
-static inline size_t encode_copy(uint8_t *buffer)
-{
-    struct link_mem_copy copy = {{1, 3, 2, 5, LINK_MEMORY_MAX}, 4, 6, LINK_MEMORY_MAX};
-    return link_mem_copy_encode(buffer, &copy);
-}
-
-static inline int decode_hello(const void *p, size_t n)
-{
-    struct link_hello h;
-    return link_hello_decode(p, n, &h);
-}
-
-static inline int decode_welcome(const void *p, size_t n)
-{
-    struct link_welcome w;
-    return link_welcome_decode(p, n, &w);
-}
-
-static inline int decode_error(const void *p, size_t n)
-{
-    struct link_error_frame e;
-    return link_error_decode(p, n, &e);
-}
-
-static inline int decode_ping(const void *p, size_t n)
-{
-    uint64_t serial;
-    return link_ping_decode(p, n, &serial);
-}
-
-static inline int decode_pong(const void *p, size_t n)
-{
-    struct link_pong pong;
-    return link_pong_decode(p, n, &pong);
-}
-
-static inline int decode_vfd(const void *p, size_t n)
-{
-    struct link_vfd vfd;
-    return link_vfd_decode(p, n, &vfd);
-}
-
-static inline int decode_mem_write(const void *p, size_t n)
-{
-    struct link_mem_write write;
-    return link_mem_write_decode(p, n, &write);
-}
-
-static inline int decode_mem_size(const void *p, size_t n)
-{
-    struct link_mem_size size;
-    return link_mem_size_decode(p, n, &size);
-}
-
-static inline int decode_mem_punch(const void *p, size_t n)
-{
-    struct link_mem_punch punch;
-    return link_mem_punch_decode(p, n, &punch);
-}
-
-static inline int decode_id(const void *p, size_t n)
-{
-    uint32_t id;
-    return link_id_decode(p, n, &id);
-}
-
-static inline int decode_credit(const void *p, size_t n)
-{
-    struct link_stream_credit credit;
-    return link_stream_credit_decode(p, n, &credit);
-}
-
-static inline int decode_probe(const void *p, size_t n)
-{
-    uint8_t nonce[LINK_NONCE_SIZE];
-    return link_probe_decode(p, n, nonce);
-}
-
-static inline int decode_probed(const void *p, size_t n)
-{
-    uint32_t resource;
-    return link_probed_decode(p, n, &resource);
-}
-
-static inline int decode_bound(const void *p, size_t n)
-{
-    struct link_bound bound;
-    return link_bound_decode(p, n, &bound);
-}
-
-static inline int decode_import(const void *p, size_t n)
-{
-    struct link_import import;
-    return link_import_decode(p, n, &import);
-}
-
-static inline int decode_copy(const void *p, size_t n)
-{
-    struct link_mem_copy copy;
-    return link_mem_copy_decode(p, n, &copy);
-}
-
-static const struct codec {
+#define CODECS_N 19
+extern const struct codec {
     enum link_type type;
     size_t (*encode)(uint8_t *buffer);
     int (*decode)(const void *payload, size_t size);
-} codecs[] = {
-    {LINK_HELLO, encode_hello, decode_hello},
-    {LINK_WELCOME, encode_welcome, decode_welcome},
-    {LINK_ERROR, encode_error, decode_error},
-    {LINK_PING, encode_ping, decode_ping},
-    {LINK_PONG, encode_pong, decode_pong},
-    {LINK_VFD, encode_vfd, decode_vfd},
-    {LINK_VFD_CLOSE, encode_close, decode_id},
-    {LINK_MEM_WRITE, encode_mem_write, decode_mem_write},
-    {LINK_MEM_SIZE, encode_mem_size, decode_mem_size},
-    {LINK_MEM_PUNCH, encode_mem_punch, decode_mem_punch},
-    {LINK_STREAM_CREDIT, encode_credit, decode_credit},
-    {LINK_STREAM_END, encode_end, decode_id},
-    {LINK_PROBE, encode_probe, decode_probe},
-    {LINK_PROBED, encode_probed, decode_probed},
-    {LINK_BOUND, encode_bound, decode_bound},
-    {LINK_IMPORT, encode_import, decode_import},
-    {LINK_IMPORT_RELEASE, encode_release, decode_id},
-    {LINK_IMPORT_RELEASED, encode_released, decode_id},
-    {LINK_MEM_COPY, encode_copy, decode_copy},
-};
+} codecs[CODECS_N];
 
-static inline const struct codec *codec_of(enum link_type type)
-{
-    for (size_t i = 0; i < sizeof(codecs) / sizeof(*codecs); i++)
-        if (codecs[i].type == type)
-            return &codecs[i];
-    fail_msg("no codec for type %d", (int)type);
-    return NULL;
-}
+const struct codec *codec_of(enum link_type type);
 
 /* Decodes the first @size bytes of @payload (zeros beyond @have) in memory of exactly that size. */
-static inline int decode_exact(const struct codec *codec, const uint8_t *payload, size_t have,
-                               size_t size)
-{
-    uint8_t *exact = malloc(size ? size : 1);
-    assert_non_null(exact);
-    memset(exact, 0, size);
-    memcpy(exact, payload, have < size ? have : size);
-    int result = codec->decode(exact, size);
-    free(exact);
-    return result;
-}
+int decode_exact(const struct codec *codec, const uint8_t *payload, size_t have, size_t size);
