@@ -121,6 +121,12 @@ size_t encode_copy(uint8_t *buffer)
     return link_mem_copy_encode(buffer, &copy);
 }
 
+static size_t encode_mem_import(uint8_t *buffer)
+{
+    struct link_mem_import import = {0xfffffffeu, 4, LINK_MEMORY_MAX};
+    return link_mem_import_encode(buffer, &import);
+}
+
 static int decode_hello(const void *p, size_t n)
 {
     struct link_hello h;
@@ -217,6 +223,12 @@ static int decode_copy(const void *p, size_t n)
     return link_mem_copy_decode(p, n, &copy);
 }
 
+static int decode_mem_import(const void *p, size_t n)
+{
+    struct link_mem_import import;
+    return link_mem_import_decode(p, n, &import);
+}
+
 const struct codec codecs[CODECS_N] = {
     {LINK_HELLO, encode_hello, decode_hello},
     {LINK_WELCOME, encode_welcome, decode_welcome},
@@ -237,6 +249,7 @@ const struct codec codecs[CODECS_N] = {
     {LINK_IMPORT_RELEASE, encode_release, decode_id},
     {LINK_IMPORT_RELEASED, encode_released, decode_id},
     {LINK_MEM_COPY, encode_copy, decode_copy},
+    {LINK_MEM_IMPORT, encode_mem_import, decode_mem_import},
 };
 
 const struct codec *codec_of(enum link_type type)

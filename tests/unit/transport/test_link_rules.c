@@ -77,6 +77,10 @@ static const struct rule {
     {"length beyond its cap", LINK_MEM_PUNCH, 16, 8, UINT64_MAX, LINK_E_VALUE},
 
     {"no credit", LINK_STREAM_CREDIT, 4, 4, 0, LINK_E_VALUE},
+
+    {"no import", LINK_MEM_IMPORT, 4, 4, 0, LINK_E_VALUE},
+    {"size 0", LINK_MEM_IMPORT, 8, 8, 0, LINK_E_VALUE},
+    {"size beyond its cap", LINK_MEM_IMPORT, 8, 8, LINK_MEMORY_MAX + 1, LINK_E_VALUE},
 };
 
 static void test_each_rule(void **state)
