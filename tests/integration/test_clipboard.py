@@ -33,17 +33,24 @@ def copy(t, env, path, *args):
         t.spawn(["wl-copy", "-f", "-t", "application/octet-stream", *args], env, stdin=f)
 
 
-def paste(t, env, *args, timeout=60):
-    """What wl-paste prints; b"" if it prints nothing or gets nowhere."""
+def wl_paste(env, *args):
+    """Runs it to its end. One that does not end is a failure that tells what it waits for."""
     try:
-        return subprocess.run(["wl-paste", "-n", *args], env=env, capture_output=True, timeout=timeout).stdout
-    except subprocess.TimeoutExpired:
-        return b""
+        return subprocess.run(["wl-paste", "-n", *args], env={**env, "WAYLAND_DEBUG": "1"}, capture_output=True,
+                              timeout=60 * float(os.environ.get("WAYVSOCK_TIMEOUT_SCALE", "1")))
+    except subprocess.TimeoutExpired as e:
+        raise Failure(f"wl-paste gets nowhere after {len(e.stdout or b'')} bytes; at last:\n"
+                      f"{(e.stderr or b'').decode(errors='replace')[-4000:]}") from None
+
+
+def paste(t, env, *args):
+    """What wl-paste prints; b"" if there is nothing yet."""
+    return wl_paste(env, *args).stdout
 
 
 def nothing_to_paste(env, *args):
-    """What wl-paste prints where there is nothing for it: it ends by itself."""
-    done = subprocess.run(["wl-paste", "-n", *args], env=env, capture_output=True, timeout=60)
+    """What wl-paste prints where there is nothing for it."""
+    done = wl_paste(env, *args)
     return done.stdout if done.returncode else b"something, or else it would have failed"
 
 
@@ -89,7 +96,7 @@ def small_and_empty_selections(t):
     stack = t.stack(sway)
     for text in ("x", "grüße\n", "a" * 4096):
         for source, sink in ((stack.env, sway.env), (sway.env, stack.env)):
-            t.spawn(["wl-copy", "-f", text], source())
+            t.spawn(["wl-copy", "-f", text], {**source(), "WAYLAND_DEBUG": "1"})    # shown by a failure
             t.wait(lambda: paste(t, sink()).decode() == text, f"{text[:10]!r} pasted")
 
 
