@@ -258,7 +258,8 @@ static void carrier_flush_local(struct carrier *c)
     if (e->side == CARRIER_HOST)
         link_pause(e->link, size > LINK_HIGH_WATER || (e->link->paused && size > LINK_LOW_WATER));
     else if (size > e->limits.queue)
-        ends_failf(e, LINK_ERROR_LIMIT, "the %s does not read: more than %llu bytes wait for it",
+        ends_failf(e, LINK_ERROR_LIMIT,
+                   "the %s does not read its events: more than %llu bytes wait for it",
                    c->ops->local[e->side], (unsigned long long)e->limits.queue);
     if ((peer_has_ended(c) || has_failed(c)) && !size)
         carrier_settle_later(c);

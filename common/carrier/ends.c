@@ -47,8 +47,7 @@ int ends_charge(struct ends *e, uint64_t bytes)
     if (e->ops->charge(e, bytes))
         return 0;
     return ends_failf(e, LINK_ERROR_LIMIT,
-                      "memory limit: %llu bytes more than the VM may mirror (max-memory)",
-                      (unsigned long long)bytes);
+                      "memory limit: the VM's buffers take all that it may mirror (max-memory)");
 }
 
 void ends_hold(struct ends *e, enum carrier_hold why)

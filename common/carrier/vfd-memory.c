@@ -84,9 +84,9 @@ void vfd_memory_hand_out(struct vfds *v, const struct memory *m)
     link_queue(v->ends->link, link_vfd_encode, &vfd);
 }
 
-struct memory *vfd_memory_make(struct vfds *v, uint64_t size)
+struct memory *vfd_memory_make(struct vfds *v, uint64_t size, const char *what)
 {
-    if (vfds_room(v, "memory") < 0) {
+    if (vfds_room(v, what) < 0) {
         errno = EMFILE;
         return NULL;
     }

@@ -30,8 +30,8 @@ void vfd_memories_finish(struct vfds *vfds);
 uint64_t vfd_memories_cost(const struct vfds *vfds);
 
 /* guest: memory of our own that the host mirrors, with one use of it, and a VFD for the next
- * message that takes one. NULL: errno; EMFILE: after ends_fail(). */
-struct memory *vfd_memory_make(struct vfds *vfds, uint64_t size);
+ * message that takes one. @what wants it. NULL: errno; EMFILE: after ends_fail(). */
+struct memory *vfd_memory_make(struct vfds *vfds, uint64_t size, const char *what);
 /* guest: a VFD for it, for the next message of our own that takes one. */
 void vfd_memory_hand_out(struct vfds *vfds, const struct memory *memory);
 /* guest: it is at least @size bytes from now on, for the host too. 0 or -errno. */

@@ -258,7 +258,7 @@ enum relay_verdict linux_dmabuf_create_params(struct relay *r, struct wl_message
     p->data.type = &params_type;
     p->relay = r;
     p->dmabuf = m->object;
-    p->memory = vfd_memory_make(&r->carrier.vfds, POOL_MIN);
+    p->memory = vfd_memory_make(&r->carrier.vfds, POOL_MIN, "dmabuf");
     if (!p->memory) {
         free(p);
         return relay_out_of_memory(r);
