@@ -30,13 +30,6 @@ PARTS = {
     "host-proxy/config-file": "host-proxy/config",
 }
 
-# What is not in order yet. These are to be emptied; an entry that is not needed any more gets a note.
-KNOWN_PARTS = {}
-KNOWN_UPWARD = set()
-KNOWN_CIRCLES = []
-KNOWN_BARE = set()
-KNOWN_MISNAMED = set()
-
 SPDX = "/* SPDX-License-Identifier: MIT */\n"
 
 
@@ -67,7 +60,7 @@ def folder_of(path):
 
 def module_of(path):
     name = os.path.splitext(path)[0].removesuffix("-private")
-    return {**PARTS, **KNOWN_PARTS}.get(name, name)
+    return PARTS.get(name, name)
 
 
 def circles(graph):
@@ -99,48 +92,35 @@ class House(unittest.TestCase):
         if wrong:
             self.fail("\n".join([rule, *(f"  {line}" for line in wrong)]))
 
-    def note_unneeded(self, known, needed):
-        for entry in sorted(map(str, [entry for entry in known if entry not in needed])):
-            print(f"note: in order now, so it may leave its list in {os.path.basename(__file__)}: {entry}")
-
     def test_floors(self):
         """An include goes to a file that is there, on the same floor or a lower one."""
-        wrong, known = [], set()
+        wrong = []
         for path, included in INCLUDES:
             if included not in SOURCES:
                 wrong.append(f"{path}: {included} is not a file below {', '.join(TOPS)}")
             elif folder_of(path) not in FLOORS:
                 wrong.append(f"{path}: its folder is on no floor")
             elif folder_of(included) not in (folder_of(path), *FLOORS[folder_of(path)]):
-                if (path, included) in KNOWN_UPWARD:
-                    known.add((path, included))
-                else:
-                    wrong.append(f"{path} includes {included}")
-        self.note_unneeded(KNOWN_UPWARD, known)
+                wrong.append(f"{path} includes {included}")
         self.nothing(wrong, "Includes go to the same floor or a lower one, see FLOORS:")
 
     def test_modules(self):
         """A source has a header of its name, unless it is a program's or belongs to another module."""
         alone = {os.path.splitext(path)[0] for path in SOURCES
                  if path.endswith(".c") and path[:-2] + ".h" not in SOURCES and not path.endswith("/main.c")}
-        self.note_unneeded({**PARTS, **KNOWN_PARTS}, alone)
-        self.nothing(sorted(alone - {**PARTS, **KNOWN_PARTS}.keys()), "Sources without a header of their name:")
+        self.nothing(sorted(alone - PARTS.keys()), "Sources without a header of their name:")
 
     def test_circles(self):
         graph = {module_of(path): set() for path in SOURCES}
         for path, included in INCLUDES:
             if module_of(path) != module_of(included) and included in SOURCES:
                 graph[module_of(path)].add(module_of(included))
-        wrong, known = [], []
+        wrong = []
         for circle in circles(graph):
-            allowed = [entry for entry in KNOWN_CIRCLES if entry.issuperset(circle)]
-            known += allowed
-            if not allowed:
-                lines = {f"{path} includes {included}" for here, there in zip(circle, circle[1:])
-                         for path, included in INCLUDES
-                         if (module_of(path), module_of(included)) == (here, there)}
-                wrong += [" → ".join(circle), *(f"    {line}" for line in sorted(lines))]
-        self.note_unneeded(KNOWN_CIRCLES, known)
+            lines = {f"{path} includes {included}" for here, there in zip(circle, circle[1:])
+                     for path, included in INCLUDES
+                     if (module_of(path), module_of(included)) == (here, there)}
+            wrong += [" → ".join(circle), *(f"    {line}" for line in sorted(lines))]
         self.nothing(wrong, "Modules that include each other in a circle:")
 
     def test_names(self):
@@ -156,15 +136,13 @@ class House(unittest.TestCase):
     def test_first_comment_of_sources(self):
         sources = [path for path in SOURCES if path.endswith(".c")]
         bare = {path for path in sources if not read(path).startswith(SPDX + "/* ")}
-        self.note_unneeded(KNOWN_BARE, bare)
-        self.nothing(sorted(bare - KNOWN_BARE),
+        self.nothing(sorted(bare),
                      "A source begins with the SPDX line, and a comment that says what it owns:")
 
     def test_first_comment_of_headers(self):
         wrong = {path for path in SOURCES if path.endswith(".h") and not re.match(
             re.escape(SPDX) + rf"#pragma once\n/\* {re.escape(os.path.basename(path)[:-2])}: ", read(path))}
-        self.note_unneeded(KNOWN_MISNAMED, wrong)
-        self.nothing(sorted(wrong - KNOWN_MISNAMED),
+        self.nothing(sorted(wrong),
                      'A header begins with the SPDX line, #pragma once, and "/* NAME: what it is":')
 
     def test_picture(self):
