@@ -171,6 +171,17 @@ static void test_a_message_of_a_later_version(void **state)
     expect_error(4, WL_DISPLAY_INVALID_METHOD, "not in the bound version");
 }
 
+static void test_an_event_of_a_later_version(void **state)
+{
+    (void)state;
+    get_registry();
+    bind_global(GLOBAL_SEAT, "wl_seat", 1, 3);
+    wire_send(&R.client, 3, SEAT_GET_KEYBOARD, "u", 4);
+    wire_expect(&R.compositor, 3, "wl_seat", "get_keyboard");
+    wire_send(&R.compositor, 4, KEYBOARD_REPEAT_INFO, "uu", 25, 600); /* it came with 4 */
+    assert_int_equal(wire_expect(&R.client, 4, "wl_keyboard", "repeat_info").args[1].i, 600);
+}
+
 static void test_malformed_messages_are_named(void **state)
 {
     (void)state;
@@ -324,6 +335,7 @@ int main(void)
         SESSION_TEST(test_a_destroyed_object),
         SESSION_TEST(test_an_unknown_opcode),
         SESSION_TEST(test_a_message_of_a_later_version),
+        SESSION_TEST(test_an_event_of_a_later_version),
         SESSION_TEST(test_malformed_messages_are_named),
         SESSION_TEST(test_impossible_size),
         SESSION_TEST(test_events_to_objects_that_are_destroyed),
