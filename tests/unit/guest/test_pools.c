@@ -8,7 +8,7 @@
 
 static bool next(struct link_header *ret, const uint8_t **ret_payload, enum link_type type)
 {
-    while (next_frame(ret, ret_payload))
+    while (attack_next_frame(ret, ret_payload))
         if (ret->type == type)
             return true;
     return false;
@@ -18,7 +18,7 @@ static void skip_frames(void)
 {
     struct link_header header;
     const uint8_t *payload;
-    while (next_frame(&header, &payload))
+    while (attack_next_frame(&header, &payload))
         ;
 }
 
@@ -26,11 +26,11 @@ static void skip_frames(void)
 static struct memory *start_with_pool(uint32_t size)
 {
     relays_start(true, false);
-    ready();
+    attack_ready();
     wire_send(&R.client, 1, DISPLAY_GET_REGISTRY, "u", REGISTRY);
     turn_times(R.loop, 3);
-    MESSAGE(REGISTRY, REGISTRY_GLOBAL, "usu", 1, "wl_shm", 1);
-    deliver();
+    ATTACK_MESSAGE(REGISTRY, REGISTRY_GLOBAL, "usu", 1, "wl_shm", 1);
+    attack_deliver();
     wire_expect(&R.client, REGISTRY, "wl_registry", "global");
     wire_send(&R.client, REGISTRY, REGISTRY_BIND, "uN", 1, "wl_shm", 1, SHM);
     wire_send_fd(&R.client, fd_memfd("pool", size), SHM, SHM_CREATE_POOL, "uu", DATA, size);

@@ -137,7 +137,7 @@ static unsigned messages_to_guest(uint32_t object, uint16_t opcode)
     const uint8_t *payload;
     unsigned n = 0;
     turn_times(R.loop, 10);
-    while (next_frame(&header, &payload)) {
+    while (attack_next_frame(&header, &payload)) {
         struct wl_message m;
         assert_int_equal(header.type, LINK_WAYLAND);
         for (size_t at = 0; at < header.size; at += m.size) {
@@ -153,10 +153,10 @@ static void begin(uint32_t version)
 {
     relays_start(false, true);
     relays_use(R.host, &ops);
-    ready();
-    MESSAGE(1, DISPLAY_GET_REGISTRY, "u", REGISTRY);
-    MESSAGE(1, DISPLAY_SYNC, "u", SYNC);
-    deliver();
+    attack_ready();
+    ATTACK_MESSAGE(1, DISPLAY_GET_REGISTRY, "u", REGISTRY);
+    ATTACK_MESSAGE(1, DISPLAY_SYNC, "u", SYNC);
+    attack_deliver();
     wire_expect(&R.compositor, 1, "wl_display", "get_registry");
     wire_expect(&R.compositor, 1, "wl_display", "sync");
     wire_send(&R.compositor, REGISTRY, REGISTRY_GLOBAL, "usu", 1, "wl_shm", 1);
@@ -198,23 +198,24 @@ static void begin_with_shm(uint32_t version)
     assert_string_equal(m.args[1].n.interface, DMABUF);
     assert_int_equal(m.args[1].n.version, version < 4 ? version : 4);
     assert_int_equal(m.args[1].n.id, SYNC);
-    MESSAGE(REGISTRY, REGISTRY_BIND, "uN", 1, "wl_shm", 1, OUR_SHM);
-    deliver();
+    ATTACK_MESSAGE(REGISTRY, REGISTRY_BIND, "uN", 1, "wl_shm", 1, OUR_SHM);
+    attack_deliver();
     wire_expect(&R.compositor, REGISTRY, "wl_registry", "bind");
     D.fd = fd_memfd("picture", SIZE);
 }
 
 static void put_pool(uint32_t id)
 {
-    n_bytes += link_import_encode(bytes + n_bytes, &(struct link_import){id, 7, SIZE});
-    n_bytes += link_mem_import_encode(bytes + n_bytes, &(struct link_mem_import){id, id, SIZE});
-    memory(id, SIZE);
-    MESSAGE(OUR_SHM, SHM_CREATE_POOL, "uu", OUR_NEXT, SIZE);
+    attack_n += link_import_encode(attack_bytes + attack_n, &(struct link_import){id, 7, SIZE});
+    attack_n +=
+        link_mem_import_encode(attack_bytes + attack_n, &(struct link_mem_import){id, id, SIZE});
+    attack_memory(id, SIZE);
+    ATTACK_MESSAGE(OUR_SHM, SHM_CREATE_POOL, "uu", OUR_NEXT, SIZE);
 }
 
 static void put_buffer(uint32_t id, uint32_t width, uint32_t format)
 {
-    MESSAGE(OUR_NEXT, POOL_CREATE_BUFFER, "uuuuuu", id, 0, width, 64, 256, format);
+    ATTACK_MESSAGE(OUR_NEXT, POOL_CREATE_BUFFER, "uuuuuu", id, 0, width, 64, 256, format);
 }
 
 static void expect_buffer(uint32_t id, uint32_t width, uint32_t fourcc)
@@ -234,9 +235,9 @@ static void expect_buffer(uint32_t id, uint32_t width, uint32_t fourcc)
 
 static void expect_end(const char *why)
 {
-    turn_until(R.loop, error_came, NULL);
-    if (!strstr(reason, why))
-        fail_msg("ended with \"%s\", not \"%s\"", reason, why);
+    turn_until(R.loop, attack_error_came, NULL);
+    if (!strstr(attack_reason, why))
+        fail_msg("ended with \"%s\", not \"%s\"", attack_reason, why);
 }
 
 static void test_a_buffer(void **state)
@@ -245,8 +246,8 @@ static void test_a_buffer(void **state)
     begin_with_shm(3);
     put_pool(1);
     put_buffer(OUR_NEXT + 1, 60, 1);
-    MESSAGE(OUR_NEXT, POOL_DESTROY, "");
-    deliver();
+    ATTACK_MESSAGE(OUR_NEXT, POOL_DESTROY, "");
+    attack_deliver();
     expect_buffer(OUR_NEXT + 1, 60, DRM_FORMAT_XBGR8888); /* the guest wants no alpha */
     struct wl_message m = wire_expect(&R.compositor, OUR_NEXT, PARAMS, "destroy");
     ASSERT_WORDS(&m);
@@ -262,20 +263,21 @@ static void test_a_buffer_with_alpha(void **state)
     begin_with_shm(5);
     put_pool(1);
     put_buffer(OUR_NEXT + 1, 64, 0);
-    deliver();
+    attack_deliver();
     expect_buffer(OUR_NEXT + 1, 64, DRM_FORMAT_ABGR8888);
 }
 
 /* As guest-proxy does it: a pool of its own first, which the import's replaces. */
 static void replace_pool(void)
 {
-    memory(1, SIZE);
-    MESSAGE(OUR_SHM, SHM_CREATE_POOL, "uu", OUR_NEXT, SIZE);
-    MESSAGE(OUR_NEXT, POOL_DESTROY, "");
-    n_bytes += link_import_encode(bytes + n_bytes, &(struct link_import){1, 7, SIZE});
-    n_bytes += link_mem_import_encode(bytes + n_bytes, &(struct link_mem_import){2, 1, SIZE});
-    memory(2, SIZE);
-    MESSAGE(OUR_SHM, SHM_CREATE_POOL, "uu", OUR_NEXT, SIZE);
+    attack_memory(1, SIZE);
+    ATTACK_MESSAGE(OUR_SHM, SHM_CREATE_POOL, "uu", OUR_NEXT, SIZE);
+    ATTACK_MESSAGE(OUR_NEXT, POOL_DESTROY, "");
+    attack_n += link_import_encode(attack_bytes + attack_n, &(struct link_import){1, 7, SIZE});
+    attack_n +=
+        link_mem_import_encode(attack_bytes + attack_n, &(struct link_mem_import){2, 1, SIZE});
+    attack_memory(2, SIZE);
+    ATTACK_MESSAGE(OUR_SHM, SHM_CREATE_POOL, "uu", OUR_NEXT, SIZE);
 }
 
 static void expect_replaced(void)
@@ -291,8 +293,8 @@ static void test_a_pool_that_was_another(void **state)
     begin_with_shm(4);
     replace_pool();
     put_buffer(OUR_NEXT + 1, 64, 0);
-    MESSAGE(OUR_NEXT, POOL_DESTROY, "");
-    deliver();
+    ATTACK_MESSAGE(OUR_NEXT, POOL_DESTROY, "");
+    attack_deliver();
     expect_replaced();
     expect_buffer(OUR_NEXT + 1, 64, DRM_FORMAT_ABGR8888);
     wire_expect(&R.compositor, OUR_NEXT, PARAMS, "destroy");
@@ -318,9 +320,9 @@ static void test_pages_that_are_taken(void **state)
     (void)state;
     begin_with_pages(true);
     replace_pool();
-    MESSAGE(OUR_NEXT, POOL_CREATE_BUFFER, "uuuuuu", OUR_NEXT + 1, 512, 500, 600, 2048, 1);
-    MESSAGE(OUR_NEXT, POOL_DESTROY, "");
-    deliver();
+    ATTACK_MESSAGE(OUR_NEXT, POOL_CREATE_BUFFER, "uuuuuu", OUR_NEXT + 1, 512, 500, 600, 2048, 1);
+    ATTACK_MESSAGE(OUR_NEXT, POOL_DESTROY, "");
+    attack_deliver();
     expect_replaced();
     struct wl_message m = wire_expect(&R.compositor, SYNC, DMABUF, "create_params");
     ASSERT_WORDS(&m, OUR_NEXT);
@@ -350,9 +352,9 @@ static void test_pages_that_are_not_taken(void **state)
     (void)state;
     begin_with_pages(false);
     replace_pool();
-    MESSAGE(OUR_NEXT, POOL_CREATE_BUFFER, "uuuuuu", OUR_NEXT + 1, 0, 500, 600, 2048, 1);
-    MESSAGE(OUR_NEXT, POOL_DESTROY, "");
-    deliver();
+    ATTACK_MESSAGE(OUR_NEXT, POOL_CREATE_BUFFER, "uuuuuu", OUR_NEXT + 1, 0, 500, 600, 2048, 1);
+    ATTACK_MESSAGE(OUR_NEXT, POOL_DESTROY, "");
+    attack_deliver();
     expect_replaced();
     expect_pool_and_buffer();
     assert_int_equal(D.layout.width, 500); /* it was asked about */
@@ -363,9 +365,9 @@ static void test_rows_that_gpus_do_not_read(void **state)
     (void)state;
     begin_with_pages(true);
     replace_pool();
-    MESSAGE(OUR_NEXT, POOL_CREATE_BUFFER, "uuuuuu", OUR_NEXT + 1, 0, 500, 600, 2052, 1);
-    MESSAGE(OUR_NEXT, POOL_DESTROY, "");
-    deliver();
+    ATTACK_MESSAGE(OUR_NEXT, POOL_CREATE_BUFFER, "uuuuuu", OUR_NEXT + 1, 0, 500, 600, 2052, 1);
+    ATTACK_MESSAGE(OUR_NEXT, POOL_DESTROY, "");
+    attack_deliver();
     expect_replaced();
     expect_pool_and_buffer();
     assert_int_equal(D.layout.width, 0);
@@ -376,9 +378,9 @@ static void test_a_buffer_that_may_be_an_icon(void **state)
     (void)state;
     begin_with_pages(true);
     replace_pool();
-    MESSAGE(OUR_NEXT, POOL_CREATE_BUFFER, "uuuuuu", OUR_NEXT + 1, 0, 512, 512, 2048, 0);
-    MESSAGE(OUR_NEXT, POOL_DESTROY, "");
-    deliver();
+    ATTACK_MESSAGE(OUR_NEXT, POOL_CREATE_BUFFER, "uuuuuu", OUR_NEXT + 1, 0, 512, 512, 2048, 0);
+    ATTACK_MESSAGE(OUR_NEXT, POOL_DESTROY, "");
+    attack_deliver();
     expect_replaced();
     expect_pool_and_buffer();
     assert_int_equal(D.layout.width, 0);
@@ -390,9 +392,9 @@ static void test_pages_in_a_pool_with_a_new_id(void **state)
     (void)state;
     begin_with_pages(true);
     put_pool(1);
-    MESSAGE(1, DISPLAY_SYNC, "u", OUR_NEXT + 1);
+    ATTACK_MESSAGE(1, DISPLAY_SYNC, "u", OUR_NEXT + 1);
     put_buffer(OUR_NEXT + 2, 64, 1);
-    deliver();
+    attack_deliver();
     wire_expect(&R.compositor, OUR_SHM, "wl_shm", "create_pool");
     wire_expect(&R.compositor, 1, "wl_display", "sync");
     wire_expect(&R.compositor, OUR_NEXT, "wl_shm_pool", "create_buffer");
@@ -403,8 +405,8 @@ static void test_pages_without_a_buffer(void **state)
     (void)state;
     begin_with_pages(true);
     replace_pool();
-    MESSAGE(OUR_NEXT, POOL_DESTROY, "");
-    deliver();
+    ATTACK_MESSAGE(OUR_NEXT, POOL_DESTROY, "");
+    attack_deliver();
     expect_replaced();
     wire_expect(&R.compositor, SYNC, DMABUF, "create_params");
     wire_expect(&R.compositor, OUR_NEXT, PARAMS, "destroy"); /* so its id becomes free */
@@ -414,12 +416,12 @@ static void test_other_memory_is_a_pool(void **state)
 {
     (void)state;
     begin_with_shm(4);
-    memory(1, SIZE);
-    MESSAGE(OUR_SHM, SHM_CREATE_POOL, "uu", OUR_NEXT, SIZE);
+    attack_memory(1, SIZE);
+    ATTACK_MESSAGE(OUR_SHM, SHM_CREATE_POOL, "uu", OUR_NEXT, SIZE);
     put_buffer(OUR_NEXT + 1, 64, 0);
-    MESSAGE(OUR_NEXT, POOL_RESIZE, "u", SIZE);
-    MESSAGE(OUR_NEXT, POOL_DESTROY, "");
-    deliver();
+    ATTACK_MESSAGE(OUR_NEXT, POOL_RESIZE, "u", SIZE);
+    ATTACK_MESSAGE(OUR_NEXT, POOL_DESTROY, "");
+    attack_deliver();
     wire_expect(&R.compositor, OUR_SHM, "wl_shm", "create_pool");
     wire_expect(&R.compositor, OUR_NEXT, "wl_shm_pool", "create_buffer");
     wire_expect(&R.compositor, OUR_NEXT, "wl_shm_pool", "resize");
@@ -437,7 +439,7 @@ static void test_the_guest_hears_nothing_of_it(void **state)
     const uint8_t *payload;
     turn_times(R.loop, 10);
     unsigned globals = 0, others = 0;
-    while (next_frame(&header, &payload)) {
+    while (attack_next_frame(&header, &payload)) {
         struct wl_message m;
         for (size_t at = 0; at < header.size; at += m.size) {
             assert_int_equal(wl_message_header(payload + at, header.size - at, &m), WL_MESSAGE_OK);
@@ -454,8 +456,8 @@ static void test_nobody_else_uses_our_object(void **state)
 {
     (void)state;
     begin_with_shm(4);
-    MESSAGE(SYNC, 1, "u", OUR_NEXT);
-    deliver();
+    ATTACK_MESSAGE(SYNC, 1, "u", OUR_NEXT);
+    attack_deliver();
     expect_end("it is destroyed");
 }
 
@@ -463,8 +465,8 @@ static void test_nobody_makes_our_object(void **state)
 {
     (void)state;
     begin_with_shm(4);
-    MESSAGE(1, DISPLAY_SYNC, "u", SYNC);
-    deliver();
+    ATTACK_MESSAGE(1, DISPLAY_SYNC, "u", SYNC);
+    attack_deliver();
     expect_end("id already in use");
 }
 
@@ -475,7 +477,7 @@ static void test_one_buffer_only(void **state)
     put_pool(1);
     put_buffer(OUR_NEXT + 1, 64, 0);
     put_buffer(OUR_NEXT + 2, 64, 0);
-    deliver();
+    attack_deliver();
     expect_end("a picture is one buffer");
 }
 
@@ -484,8 +486,8 @@ static void test_a_buffer_that_leaves_the_picture(void **state)
     (void)state;
     begin_with_shm(4);
     put_pool(1);
-    MESSAGE(OUR_NEXT, POOL_CREATE_BUFFER, "uuuuuu", OUR_NEXT + 1, 0, 64, 40960, 256, 0);
-    deliver();
+    ATTACK_MESSAGE(OUR_NEXT, POOL_CREATE_BUFFER, "uuuuuu", OUR_NEXT + 1, 0, 64, 40960, 256, 0);
+    attack_deliver();
     expect_end("it leaves the picture");
 }
 
@@ -494,8 +496,8 @@ static void test_a_picture_does_not_grow(void **state)
     (void)state;
     begin_with_shm(4);
     put_pool(1);
-    MESSAGE(OUR_NEXT, POOL_RESIZE, "u", SIZE);
-    deliver();
+    ATTACK_MESSAGE(OUR_NEXT, POOL_RESIZE, "u", SIZE);
+    attack_deliver();
     expect_end("it is one buffer's memory");
 }
 
@@ -505,7 +507,7 @@ static void test_a_compositor_that_fails_after_all(void **state)
     begin_with_shm(4);
     put_pool(1);
     put_buffer(OUR_NEXT + 1, 64, 0);
-    deliver();
+    attack_deliver();
     expect_buffer(OUR_NEXT + 1, 64, DRM_FORMAT_ABGR8888);
     wire_send(&R.compositor, OUR_NEXT, PARAMS_FAILED, "");
     expect_end("does not take a dmabuf");
@@ -535,18 +537,18 @@ static void test_a_client_that_has_memory_keeps_its_ids(void **state)
     (void)state;
     relays_start(false, true);
     relays_use(R.host, &ops);
-    ready();
-    MESSAGE(1, DISPLAY_GET_REGISTRY, "u", REGISTRY);
-    deliver();
+    attack_ready();
+    ATTACK_MESSAGE(1, DISPLAY_GET_REGISTRY, "u", REGISTRY);
+    attack_deliver();
     wire_expect(&R.compositor, 1, "wl_display", "get_registry");
     wire_send(&R.compositor, REGISTRY, REGISTRY_GLOBAL, "usu", 1, "wl_shm", 1);
     wire_send(&R.compositor, REGISTRY, REGISTRY_GLOBAL, "usu", DMABUF_GLOBAL, DMABUF, 4);
     turn_times(R.loop, 5);
-    MESSAGE(REGISTRY, REGISTRY_BIND, "uN", 1, "wl_shm", 1, SHM);
-    memory(1, SIZE);
-    MESSAGE(SHM, SHM_CREATE_POOL, "uu", SHM + 1, SIZE);
-    MESSAGE(1, DISPLAY_SYNC, "u", SHM + 2);
-    deliver();
+    ATTACK_MESSAGE(REGISTRY, REGISTRY_BIND, "uN", 1, "wl_shm", 1, SHM);
+    attack_memory(1, SIZE);
+    ATTACK_MESSAGE(SHM, SHM_CREATE_POOL, "uu", SHM + 1, SIZE);
+    ATTACK_MESSAGE(1, DISPLAY_SYNC, "u", SHM + 2);
+    attack_deliver();
     wire_expect(&R.compositor, REGISTRY, "wl_registry", "bind");
     wire_expect(&R.compositor, SHM, "wl_shm", "create_pool");
     wire_expect(&R.compositor, 1, "wl_display", "sync");
@@ -555,10 +557,10 @@ static void test_a_client_that_has_memory_keeps_its_ids(void **state)
     assert_int_equal(messages_to_guest(1, DISPLAY_DELETE_ID), 1);
     assert_int_equal(D.dmabufs.id, 0);
     /* Nor later, when it has none: its registry may be gone by then. */
-    MESSAGE(SHM + 1, POOL_DESTROY, "");
-    with_id(LINK_VFD_CLOSE, 1);
-    MESSAGE(1, DISPLAY_SYNC, "u", SHM + 2);
-    deliver();
+    ATTACK_MESSAGE(SHM + 1, POOL_DESTROY, "");
+    attack_with_id(LINK_VFD_CLOSE, 1);
+    ATTACK_MESSAGE(1, DISPLAY_SYNC, "u", SHM + 2);
+    attack_deliver();
     wire_expect(&R.compositor, SHM + 1, "wl_shm_pool", "destroy");
     wire_expect(&R.compositor, 1, "wl_display", "sync");
     wire_send(&R.compositor, SHM + 2, CALLBACK_DONE, "u", 1);
@@ -576,17 +578,17 @@ static void test_a_registry_that_is_gone(void **state)
     if (!wl_iface_find("wl_fixes", strlen("wl_fixes")))
         skip(); /* this build's XML is older */
     relays_use(R.host, &ops);
-    ready();
-    MESSAGE(1, DISPLAY_GET_REGISTRY, "u", REGISTRY);
-    deliver();
+    attack_ready();
+    ATTACK_MESSAGE(1, DISPLAY_GET_REGISTRY, "u", REGISTRY);
+    attack_deliver();
     wire_expect(&R.compositor, 1, "wl_display", "get_registry");
     wire_send(&R.compositor, REGISTRY, REGISTRY_GLOBAL, "usu", 1, "wl_fixes", 1);
     wire_send(&R.compositor, REGISTRY, REGISTRY_GLOBAL, "usu", DMABUF_GLOBAL, DMABUF, 4);
     turn_times(R.loop, 5);
-    MESSAGE(REGISTRY, REGISTRY_BIND, "uN", 1, "wl_fixes", 1, SHM);
-    MESSAGE(1, DISPLAY_SYNC, "u", SHM + 1);
-    MESSAGE(SHM, 1, "u", REGISTRY); /* destroy_registry */
-    deliver();
+    ATTACK_MESSAGE(REGISTRY, REGISTRY_BIND, "uN", 1, "wl_fixes", 1, SHM);
+    ATTACK_MESSAGE(1, DISPLAY_SYNC, "u", SHM + 1);
+    ATTACK_MESSAGE(SHM, 1, "u", REGISTRY); /* destroy_registry */
+    attack_deliver();
     wire_expect(&R.compositor, REGISTRY, "wl_registry", "bind");
     wire_expect(&R.compositor, 1, "wl_display", "sync");
     wire_expect(&R.compositor, SHM, "wl_fixes", "destroy_registry");

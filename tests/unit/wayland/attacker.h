@@ -6,136 +6,57 @@
 
 enum { REGISTRY = 2, SHM, DATA, SEAT, NEXT };
 
-/* What is sent as the other proxy. */
-static uint8_t bytes[6 << 20];
-static size_t n_bytes;
+/* What is sent as the other proxy, with attack_deliver(): the functions below append to it. */
+extern uint8_t attack_bytes[6 << 20];
+extern size_t attack_n;
 
-static inline void put_wayland(size_t n, const uint8_t *messages)
-{
-    n_bytes += link_header_encode(bytes + n_bytes, LINK_WAYLAND, n);
-    memcpy(bytes + n_bytes, messages, n);
-    n_bytes += n;
-}
+/* Wayland messages of @n bytes in one frame. */
+void attack_wayland(size_t n, const uint8_t *messages);
 
-#define MESSAGE(...)                                                                               \
+#define ATTACK_MESSAGE(...)                                                                        \
     do {                                                                                           \
         uint8_t message_[1024];                                                                    \
-        put_wayland(put_message(message_, __VA_ARGS__), message_);                                 \
+        attack_wayland(put_message(message_, __VA_ARGS__), message_);                              \
     } while (0)
 
-static inline void vfd(uint32_t id, uint16_t kind, uint16_t flags, uint64_t size)
-{
-    n_bytes += link_vfd_encode(bytes + n_bytes, &(struct link_vfd){id, kind, flags, size});
-}
+void attack_vfd(uint32_t id, uint16_t kind, uint16_t flags, uint64_t size);
+void attack_memory(uint32_t id, uint64_t size);
+void attack_sink(uint32_t id);
+void attack_source(uint32_t id);
 
-static inline void memory(uint32_t id, uint64_t size)
-{
-    vfd(id, LINK_VFD_MEMORY, 0, size);
-}
+/* Its bytes follow. */
+void attack_mem_write(uint32_t id, uint64_t offset, uint32_t row, uint32_t rows, uint32_t stride);
 
-static inline void sink(uint32_t id)
-{
-    vfd(id, LINK_VFD_STREAM, LINK_VFD_SINK, 0);
-}
+void attack_mem_size(uint32_t id, uint64_t size);
+void attack_punch(uint32_t id, uint64_t offset, uint64_t length);
 
-static inline void source(uint32_t id)
-{
-    vfd(id, LINK_VFD_STREAM, LINK_VFD_SOURCE, 0);
-}
+/* Any frame that is no more than an id. */
+void attack_with_id(enum link_type type, uint32_t id);
 
-static inline void mem_write(uint32_t id, uint64_t offset, uint32_t row, uint32_t rows,
-                             uint32_t stride)
-{
-    n_bytes += link_mem_write_encode(bytes + n_bytes,
-                                     &(struct link_mem_write){id, row, rows, stride, offset});
-    memset(bytes + n_bytes, 0x77, (size_t)row * rows);
-    n_bytes += (size_t)row * rows;
-}
+void attack_credit(uint32_t id, uint32_t n);
+void attack_data(uint32_t id, size_t n);
 
-static inline void mem_size(uint32_t id, uint64_t size)
-{
-    n_bytes += link_mem_size_encode(bytes + n_bytes, &(struct link_mem_size){id, size});
-}
+/* A frame without payload. */
+void attack_empty(enum link_type type);
 
-static inline void punch(uint32_t id, uint64_t offset, uint64_t length)
-{
-    n_bytes += link_mem_punch_encode(bytes + n_bytes, &(struct link_mem_punch){id, offset, length});
-}
+/* As NEXT. */
+void attack_create_pool(int32_t size);
 
-static inline void with_id(enum link_type type, uint32_t id)
-{
-    n_bytes += link_id_encode(bytes + n_bytes, type, id);
-}
-
-static inline void credit(uint32_t id, uint32_t n)
-{
-    n_bytes += link_stream_credit_encode(bytes + n_bytes, id, n);
-}
-
-static inline void data(uint32_t id, size_t n)
-{
-    n_bytes += link_stream_data_encode(bytes + n_bytes, id, n);
-    memset(bytes + n_bytes, 0x55, n);
-    n_bytes += n;
-}
-
-static inline void empty(enum link_type type)
-{
-    n_bytes += link_header_encode(bytes + n_bytes, type, 0);
-}
-
-static inline void create_pool(int32_t size)
-{
-    MESSAGE(SHM, SHM_CREATE_POOL, "uu", NEXT, size);
-}
-
-static inline void ready(void)
-{
-    n_bytes = 0;
-}
-
-static inline void deliver(void)
-{
-    struct wire *w = &R.link;
-    wire_send_fds(w, bytes, n_bytes, NULL, 0);
-    ready();
-}
+/* Nothing is to be sent so far. */
+void attack_ready(void);
+void attack_deliver(void);
 
 /* --- the other end of the link --- */
 
-static inline bool next_frame(struct link_header *ret, const uint8_t **ret_payload)
-{
-    struct wire *w = &R.link;
-    wire_receive(w);
-    if (w->n < LINK_HEADER_SIZE)
-        return false;
-    assert_int_equal(link_header_decode(w->in + w->first, ret),
-                     LINK_OK); /* it never sends nonsense itself */
-    if (w->n < LINK_HEADER_SIZE + ret->size)
-        return false;
-    *ret_payload = w->in + w->first + LINK_HEADER_SIZE;
-    w->first += LINK_HEADER_SIZE + ret->size;
-    w->n -= LINK_HEADER_SIZE + ret->size;
-    return true;
-}
+/* The next frame that has come whole; false: there is none. */
+bool attack_next_frame(struct link_header *ret, const uint8_t **ret_payload);
 
-static char reason[LINK_TEXT_MAX + 1];
-static struct link_error_frame error;
+/* What the relay said of why it ends; the second is the text of the first. */
+extern struct link_error_frame attack_error;
+extern char attack_reason[LINK_TEXT_MAX + 1];
 
-static inline bool error_came(void *user)
-{
-    (void)user;
-    struct link_header header;
-    const uint8_t *payload;
-    while (next_frame(&header, &payload)) {
-        if (header.type != LINK_ERROR)
-            continue;
-        assert_int_equal(link_error_decode(payload, header.size, &error), LINK_OK);
-        snprintf(reason, sizeof(reason), "%.*s", (int)error.text_size, error.text);
-        return true;
-    }
-    return R.link.eof;
-}
+/* For turn_until(): it said so, or just ended. */
+bool attack_error_came(void *user);
 
 /* --- attacks --- */
 
@@ -147,29 +68,10 @@ struct attack {
 
 #define BROKE "the other proxy broke the link protocol: "
 
-/* For both sides. */
-static inline void half_message(void)
-{
-    uint8_t m[64];
-    put_wayland(put_message(m, 1, DISPLAY_SYNC, "u", NEXT) - 4, m);
-}
+/* A message that its frame cuts off. */
+void attack_half_message(void);
 
 /* --- a host to attack --- */
 
-static inline void start_host(void)
-{
-    relays_start(false, true);
-    ready();
-    MESSAGE(1, DISPLAY_GET_REGISTRY, "u", REGISTRY);
-    deliver();
-    wire_expect(&R.compositor, 1, "wl_display", "get_registry");
-    static const char *const globals[] = {"wl_shm", "wl_data_device_manager", "wl_seat"};
-    for (uint32_t i = 0; i < 3; i++)
-        wire_send(&R.compositor, REGISTRY, REGISTRY_GLOBAL, "usu", i + 1, globals[i], 1);
-    turn_times(R.loop, 5);
-    for (uint32_t i = 0; i < 3; i++)
-        MESSAGE(REGISTRY, REGISTRY_BIND, "uN", i + 1, globals[i], 1, SHM + i);
-    deliver();
-    for (uint32_t i = 0; i < 3; i++)
-        wire_expect(&R.compositor, REGISTRY, "wl_registry", "bind");
-}
+/* Its client has bound wl_shm, wl_data_device_manager and wl_seat. */
+void attack_start_host(void);

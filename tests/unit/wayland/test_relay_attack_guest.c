@@ -9,13 +9,13 @@ enum { FILE_SIZE = 65536 };
 static int start_guest(void)
 {
     relays_start(true, false);
-    ready();
+    attack_ready();
     wire_send(&R.client, 1, DISPLAY_GET_REGISTRY, "u", REGISTRY);
     turn_times(R.loop, 3);
     static const char *const globals[] = {"wl_shm", "wl_data_device_manager", "wl_seat"};
     for (uint32_t i = 0; i < 3; i++)
-        MESSAGE(REGISTRY, REGISTRY_GLOBAL, "usu", i + 1, globals[i], 1);
-    deliver();
+        ATTACK_MESSAGE(REGISTRY, REGISTRY_GLOBAL, "usu", i + 1, globals[i], 1);
+    attack_deliver();
     for (uint32_t i = 0; i < 3; i++)
         wire_expect(&R.client, REGISTRY, "wl_registry", "global");
     for (uint32_t i = 0; i < 3; i++)
@@ -33,76 +33,76 @@ static int start_guest(void)
 
 static void host_memory(void)
 {
-    memory(LINK_HOST_ID | 1, 4096);
+    attack_memory(LINK_HOST_ID | 1, 4096);
 }
 static void guests_memory(void)
 {
-    memory(1, 4096);
+    attack_memory(1, 4096);
 }
 static void guests_id(void)
 {
-    sink(2);
+    attack_sink(2);
 }
 static void host_gap(void)
 {
-    sink(LINK_HOST_ID | 2);
+    attack_sink(LINK_HOST_ID | 2);
 }
 static void host_size(void)
 {
-    mem_size(1, 8192);
+    attack_mem_size(1, 8192);
 }
 static void host_punch(void)
 {
-    punch(1, 0, 4096);
+    attack_punch(1, 0, 4096);
 }
 static void host_write_beyond(void)
 {
-    mem_write(1, FILE_SIZE - 1, 2, 1, 2);
+    attack_mem_write(1, FILE_SIZE - 1, 2, 1, 2);
 }
 static void host_write_unknown(void)
 {
-    mem_write(2, 0, 2, 1, 2);
+    attack_mem_write(2, 0, 2, 1, 2);
 }
 static void host_half(void)
 {
-    half_message();
+    attack_half_message();
 }
 static void host_no_descriptor(void)
 {
-    MESSAGE(NEXT + 2, SOURCE_SEND, "s", "a/b");
+    ATTACK_MESSAGE(NEXT + 2, SOURCE_SEND, "s", "a/b");
 }
 static void host_wrong_kind(void)
 {
-    vfd(LINK_HOST_ID | 1, LINK_VFD_FILE, 0, 0);
-    MESSAGE(NEXT + 2, SOURCE_SEND, "s", "a/b");
+    attack_vfd(LINK_HOST_ID | 1, LINK_VFD_FILE, 0, 0);
+    ATTACK_MESSAGE(NEXT + 2, SOURCE_SEND, "s", "a/b");
 }
 static void host_unknown_object(void)
 {
-    MESSAGE(77, 0, "");
+    ATTACK_MESSAGE(77, 0, "");
 }
 static void host_unknown_opcode(void)
 {
-    MESSAGE(NEXT, 0, "");
+    ATTACK_MESSAGE(NEXT, 0, "");
 }
 static void host_display_id(void)
 {
-    MESSAGE(1, DISPLAY_DELETE_ID, "");
+    ATTACK_MESSAGE(1, DISPLAY_DELETE_ID, "");
 }
 static void host_welcome(void)
 {
-    n_bytes += link_welcome_encode(bytes + n_bytes, &(struct link_welcome){.version = 1});
+    attack_n += link_welcome_encode(attack_bytes + attack_n, &(struct link_welcome){.version = 1});
 }
 static void host_string(void)
 {
-    MESSAGE(REGISTRY, REGISTRY_GLOBAL, "usu", 9, "wl_seat", 1);
-    memset(bytes + n_bytes - 12, 'x', 8);
+    ATTACK_MESSAGE(REGISTRY, REGISTRY_GLOBAL, "usu", 9, "wl_seat", 1);
+    memset(attack_bytes + attack_n - 12, 'x', 8);
 }
 static void host_file_incomplete(void)
 {
-    MESSAGE(SEAT, 0, "u", 2);
-    vfd(LINK_HOST_ID | 1, LINK_VFD_FILE, 0, 100);
-    mem_write(LINK_HOST_ID | 1, 0, 99, 1, 99);
-    MESSAGE(NEXT + 3, KEYBOARD_KEYMAP, "uu", 1, 100);
+    ATTACK_MESSAGE(SEAT, 0, "u", 2);
+    attack_vfd(LINK_HOST_ID | 1, LINK_VFD_FILE, 0, 100);
+    attack_mem_write(LINK_HOST_ID | 1, 0, 99, 1, 99);
+    ATTACK_MESSAGE(NEXT + 3, KEYBOARD_KEYMAP, "uu", 1, 100);
 }
 
 static void test_each_attack_on_the_guest(void **state)
@@ -145,11 +145,11 @@ static void test_each_attack_on_the_guest(void **state)
             turn_times(R.loop, 5);
         }
         cases[i].build();
-        deliver();
-        *reason = 0;
-        turn_until(R.loop, error_came, NULL);
-        if (strcmp(reason, cases[i].reason) != 0)
-            fail_msg("%s: \"%s\"", cases[i].name, reason);
+        attack_deliver();
+        *attack_reason = 0;
+        turn_until(R.loop, attack_error_came, NULL);
+        if (strcmp(attack_reason, cases[i].reason) != 0)
+            fail_msg("%s: \"%s\"", cases[i].name, attack_reason);
         bool told = false;
         for (struct wl_message m; !told;) { /* the client is told as well */
             turn_until(R.loop, wire_has_message, &R.client);
@@ -174,9 +174,9 @@ static void test_the_hosts_writes_stay_where_they_belong(void **state)
 {
     (void)state;
     int file = start_guest();
-    mem_write(1, 0, 1000, 1, 1000);
-    MESSAGE(SEAT, 0, "u", 3);
-    deliver();
+    attack_mem_write(1, 0, 1000, 1, 1000);
+    ATTACK_MESSAGE(SEAT, 0, "u", 3);
+    attack_deliver();
     wire_expect(&R.client, SEAT, "wl_seat", "capabilities");
     uint8_t got[1000];
     assert_int_equal(pread(file, got, 1000, 0), 1000);
@@ -189,8 +189,9 @@ static void test_the_hosts_error_reaches_the_client(void **state)
 {
     (void)state;
     int file = start_guest();
-    n_bytes += link_error_encode(bytes + n_bytes, LINK_ERROR_WAYLAND, NEXT + 1, 2, "no such thing");
-    deliver();
+    attack_n += link_error_encode(attack_bytes + attack_n, LINK_ERROR_WAYLAND, NEXT + 1, 2,
+                                  "no such thing");
+    attack_deliver();
     struct wl_message m = wire_expect(&R.client, 1, "wl_display", "error");
     assert_int_equal(m.args[0].u, NEXT + 1);
     assert_int_equal(m.args[1].u, 2);

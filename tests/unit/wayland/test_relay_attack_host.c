@@ -5,247 +5,247 @@
 
 static void id_gap(void)
 {
-    memory(2, 4096);
+    attack_memory(2, 4096);
 }
 static void id_zero(void)
 {
-    memory(0, 4096);
+    attack_memory(0, 4096);
 }
 static void id_of_ours(void)
 {
-    sink(LINK_HOST_ID | 1);
+    attack_sink(LINK_HOST_ID | 1);
 }
 static void id_again(void)
 {
-    sink(1);
-    sink(1);
+    attack_sink(1);
+    attack_sink(1);
 }
 static void file_id_again(void)
 {
-    vfd(1, LINK_VFD_FILE, 0, 0);
-    vfd(1, LINK_VFD_FILE, 0, 0);
+    attack_vfd(1, LINK_VFD_FILE, 0, 0);
+    attack_vfd(1, LINK_VFD_FILE, 0, 0);
 }
 static void memory_as_stream(void)
 {
-    memory(1, 4096);
-    sink(1);
+    attack_memory(1, 4096);
+    attack_sink(1);
 }
 static void closed_memory_again(void)
 {
-    memory(1, 4096);
-    with_id(LINK_VFD_CLOSE, 1);
-    memory(1, 4096);
+    attack_memory(1, 4096);
+    attack_with_id(LINK_VFD_CLOSE, 1);
+    attack_memory(1, 4096);
 }
 static void write_unknown(void)
 {
-    mem_write(1, 0, 4, 1, 4);
+    attack_mem_write(1, 0, 4, 1, 4);
 }
 static void write_zero(void)
 {
-    mem_write(0, 0, 4, 1, 4);
+    attack_mem_write(0, 0, 4, 1, 4);
 }
 static void write_ours(void)
 {
-    mem_write(LINK_HOST_ID | 1, 0, 4, 1, 4);
+    attack_mem_write(LINK_HOST_ID | 1, 0, 4, 1, 4);
 }
 static void write_beyond(void)
 {
-    memory(1, 4096);
-    mem_write(1, 4093, 4, 1, 4);
+    attack_memory(1, 4096);
+    attack_mem_write(1, 4093, 4, 1, 4);
 }
 static void write_rows_beyond(void)
 {
-    memory(1, 4096);
-    mem_write(1, 0, 4, 5, 1024);
+    attack_memory(1, 4096);
+    attack_mem_write(1, 0, 4, 5, 1024);
 }
 static void write_stride_beyond(void)
 {
-    memory(1, 4096);
-    mem_write(1, 0, 1, 2, UINT32_MAX);
+    attack_memory(1, 4096);
+    attack_mem_write(1, 0, 1, 2, UINT32_MAX);
 }
 static void write_stride_wraps(void)
 {
-    memory(1, 4096);
-    mem_write(1, 16, 1, 17, 0x10000000);
+    attack_memory(1, 4096);
+    attack_mem_write(1, 16, 1, 17, 0x10000000);
 }
 static void write_offset_beyond(void)
 {
-    memory(1, 4096);
-    mem_write(1, LINK_MEMORY_MAX, 1, 1, 1);
+    attack_memory(1, 4096);
+    attack_mem_write(1, LINK_MEMORY_MAX, 1, 1, 1);
 }
 static void file_rows(void)
 {
-    vfd(1, LINK_VFD_FILE, 0, 100);
-    mem_write(1, 0, 10, 2, 10);
+    attack_vfd(1, LINK_VFD_FILE, 0, 100);
+    attack_mem_write(1, 0, 10, 2, 10);
 }
 static void file_from_middle(void)
 {
-    vfd(1, LINK_VFD_FILE, 0, 100);
-    mem_write(1, 10, 10, 1, 10);
+    attack_vfd(1, LINK_VFD_FILE, 0, 100);
+    attack_mem_write(1, 10, 10, 1, 10);
 }
 static void file_beyond(void)
 {
-    vfd(1, LINK_VFD_FILE, 0, 100);
-    mem_write(1, 0, 101, 1, 101);
+    attack_vfd(1, LINK_VFD_FILE, 0, 100);
+    attack_mem_write(1, 0, 101, 1, 101);
 }
 static void file_twice(void)
 {
-    vfd(1, LINK_VFD_FILE, 0, 100);
-    mem_write(1, 0, 10, 1, 10);
-    mem_write(1, 0, 10, 1, 10);
+    attack_vfd(1, LINK_VFD_FILE, 0, 100);
+    attack_mem_write(1, 0, 10, 1, 10);
+    attack_mem_write(1, 0, 10, 1, 10);
 }
 static void message_and_a_half(void)
 {
     uint8_t m[64];
     size_t n = put_message(m, 1, DISPLAY_SYNC, "u", NEXT);
-    put_wayland(n + put_message(m + n, 1, DISPLAY_SYNC, "u", NEXT + 1) - 1, m);
+    attack_wayland(n + put_message(m + n, 1, DISPLAY_SYNC, "u", NEXT + 1) - 1, m);
 }
 static void impossible_size(void)
 {
     uint32_t m[2] = {1, 4 << 16};
-    put_wayland(8, (const uint8_t *)m);
+    attack_wayland(8, (const uint8_t *)m);
 }
 static void no_descriptor(void)
 {
-    create_pool(4096);
+    attack_create_pool(4096);
 }
 static void stream_as_pool(void)
 {
-    sink(1);
-    create_pool(4096);
+    attack_sink(1);
+    attack_create_pool(4096);
 }
 static void file_as_pool(void)
 {
-    vfd(1, LINK_VFD_FILE, 0, 0);
-    create_pool(4096);
+    attack_vfd(1, LINK_VFD_FILE, 0, 0);
+    attack_create_pool(4096);
 }
 static void pool_beyond(void)
 {
-    memory(1, 4096);
-    create_pool(4097);
+    attack_memory(1, 4096);
+    attack_create_pool(4097);
 }
 static void pool_empty(void)
 {
-    memory(1, 4096);
-    create_pool(0);
+    attack_memory(1, 4096);
+    attack_create_pool(0);
 }
 static void pool_negative(void)
 {
-    memory(1, 4096);
-    create_pool(INT32_MIN);
+    attack_memory(1, 4096);
+    attack_create_pool(INT32_MIN);
 }
 static void resize_beyond(void)
 {
-    memory(1, 4096);
-    create_pool(4096);
-    MESSAGE(NEXT, POOL_RESIZE, "u", 8192);
+    attack_memory(1, 4096);
+    attack_create_pool(4096);
+    ATTACK_MESSAGE(NEXT, POOL_RESIZE, "u", 8192);
 }
 static void size_unknown(void)
 {
-    mem_size(1, 4096);
+    attack_mem_size(1, 4096);
 }
 static void size_of_stream(void)
 {
-    sink(1);
-    mem_size(1, 4096);
+    attack_sink(1);
+    attack_mem_size(1, 4096);
 }
 static void punch_unknown(void)
 {
-    punch(1, 0, 4096);
+    attack_punch(1, 0, 4096);
 }
 static void punch_beyond(void)
 {
-    memory(1, 4096);
-    punch(1, 4096, 1);
+    attack_memory(1, 4096);
+    attack_punch(1, 4096, 1);
 }
 static void punch_far_beyond(void)
 {
-    memory(1, 4096);
-    punch(1, LINK_MEMORY_MAX, LINK_MEMORY_MAX);
+    attack_memory(1, 4096);
+    attack_punch(1, LINK_MEMORY_MAX, LINK_MEMORY_MAX);
 }
 static void credit_unknown(void)
 {
-    credit(1, 1);
+    attack_credit(1, 1);
 }
 static void credit_unknown_of_ours(void)
 {
-    credit(LINK_HOST_ID | 1, 1);
+    attack_credit(LINK_HOST_ID | 1, 1);
 }
 static void credit_overflow(void)
 {
-    sink(1);
-    credit(1, 1);
+    attack_sink(1);
+    attack_credit(1, 1);
 }
 static void credit_overflow_far(void)
 {
-    sink(1);
-    credit(1, UINT32_MAX);
+    attack_sink(1);
+    attack_credit(1, UINT32_MAX);
 }
 static void credit_from_writer(void)
 {
-    source(1);
-    credit(1, 1);
+    attack_source(1);
+    attack_credit(1, 1);
 }
 static void data_unknown(void)
 {
-    data(1, 10);
+    attack_data(1, 10);
 }
 static void data_from_reader(void)
 {
-    sink(1);
-    data(1, 10);
+    attack_sink(1);
+    attack_data(1, 10);
 }
 static void data_beyond_credit(void)
 {
-    source(1);
+    attack_source(1);
     for (int i = 0; i < 5; i++)
-        data(1, LINK_STREAM_MAX);
+        attack_data(1, LINK_STREAM_MAX);
 }
 static void end_unknown(void)
 {
-    with_id(LINK_STREAM_END, 1);
+    attack_with_id(LINK_STREAM_END, 1);
 }
 static void end_from_reader(void)
 {
-    sink(1);
-    with_id(LINK_STREAM_END, 1);
+    attack_sink(1);
+    attack_with_id(LINK_STREAM_END, 1);
 }
 static void close_unknown(void)
 {
-    with_id(LINK_VFD_CLOSE, 1);
+    attack_with_id(LINK_VFD_CLOSE, 1);
 }
 static void close_zero(void)
 {
-    with_id(LINK_VFD_CLOSE, 0);
+    attack_with_id(LINK_VFD_CLOSE, 0);
 }
 static void close_of_ours(void)
 {
-    with_id(LINK_VFD_CLOSE, LINK_HOST_ID | 1);
+    attack_with_id(LINK_VFD_CLOSE, LINK_HOST_ID | 1);
 }
 static void close_from_writer(void)
 {
-    source(1);
-    with_id(LINK_VFD_CLOSE, 1);
+    attack_source(1);
+    attack_with_id(LINK_VFD_CLOSE, 1);
 }
 static void many_files(void)
 {
     for (uint32_t i = 1; i <= 1025; i++)
-        vfd(i, LINK_VFD_FILE, 0, 0);
+        attack_vfd(i, LINK_VFD_FILE, 0, 0);
 }
 static void many_memories_again(void)
 {
     for (uint32_t i = 1; i <= 1025; i++)
-        memory(1, 4096);
+        attack_memory(1, 4096);
 }
 static void many_streams(void)
 {
     for (uint32_t i = 1; i <= 257; i++)
-        sink(i);
+        attack_sink(i);
 }
 static void many_memories(void)
 {
     for (uint32_t i = 1; i <= 257; i++)
-        memory(i, LINK_MEMORY_MAX);
+        attack_memory(i, LINK_MEMORY_MAX);
 }
 static void hello(void)
 {
@@ -253,58 +253,58 @@ static void hello(void)
                            .version_max = 1,
                            .role = LINK_ROLE_CLIENT,
                            .proof_kind = LINK_PROOF_NONE};
-    n_bytes += link_hello_encode(bytes + n_bytes, &h);
+    attack_n += link_hello_encode(attack_bytes + attack_n, &h);
 }
 static void ping(void)
 {
-    n_bytes += link_ping_encode(bytes + n_bytes, 1);
+    attack_n += link_ping_encode(attack_bytes + attack_n, 1);
 }
 static void end_twice(void)
 {
-    empty(LINK_END);
-    empty(LINK_END);
+    attack_empty(LINK_END);
+    attack_empty(LINK_END);
 }
 static void event_as_request(void)
 {
-    MESSAGE(SEAT, 7, "u", 1);
+    ATTACK_MESSAGE(SEAT, 7, "u", 1);
 }
 static void unknown_object(void)
 {
-    MESSAGE(99, 0, "");
+    ATTACK_MESSAGE(99, 0, "");
 }
 static void bind_unknown(void)
 {
-    MESSAGE(REGISTRY, REGISTRY_BIND, "uN", 9, "wl_shm", 1, NEXT);
+    ATTACK_MESSAGE(REGISTRY, REGISTRY_BIND, "uN", 9, "wl_shm", 1, NEXT);
 }
 static void bind_higher(void)
 {
-    MESSAGE(REGISTRY, REGISTRY_BIND, "uN", 1, "wl_shm", 2, NEXT);
+    ATTACK_MESSAGE(REGISTRY, REGISTRY_BIND, "uN", 1, "wl_shm", 2, NEXT);
 }
 static void id_of_server(void)
 {
-    MESSAGE(1, DISPLAY_SYNC, "u", 0xff000000u);
+    ATTACK_MESSAGE(1, DISPLAY_SYNC, "u", 0xff000000u);
 }
 static void quota(void)
 {
     R.quota = 10000;
-    memory(1, 1 << 20);
-    mem_write(1, 0, 10001, 1, 10001);
+    attack_memory(1, 1 << 20);
+    attack_mem_write(1, 0, 10001, 1, 10001);
 }
 static void quota_of_files(void)
 {
     R.quota = 10000;
-    vfd(1, LINK_VFD_FILE, 0, 10001);
+    attack_vfd(1, LINK_VFD_FILE, 0, 10001);
 }
 static void vfd_flags(void)
 {
-    sink(1);
-    bytes[n_bytes - 10] = 3;
+    attack_sink(1);
+    attack_bytes[attack_n - 10] = 3;
 }
 static void reserved(void)
 {
-    memory(1, 4096);
-    mem_size(1, 8192);
-    bytes[n_bytes - 9] = 1;
+    attack_memory(1, 4096);
+    attack_mem_size(1, 8192);
+    attack_bytes[attack_n - 9] = 1;
 }
 static const struct attack attacks[] = {
     {"an id leaves a gap", id_gap, BROKE "VFD ids must count up (id 0x2)"},
@@ -333,7 +333,8 @@ static const struct attack attacks[] = {
      BROKE "a file must be written once, from its start to its end (id 0x1)"},
     {"a file twice", file_twice,
      BROKE "a file must be written once, from its start to its end (id 0x1)"},
-    {"half a message", half_message, "a WAYLAND frame with an incomplete or malformed message"},
+    {"half a message", attack_half_message,
+     "a WAYLAND frame with an incomplete or malformed message"},
     {"a message and a half", message_and_a_half,
      "a WAYLAND frame with an incomplete or malformed message"},
     {"a message of size 4", impossible_size,
@@ -404,14 +405,14 @@ static const struct attack attacks[] = {
 static void test_each_attack_on_the_host(void **state)
 {
     for (size_t i = 0; i < sizeof(attacks) / sizeof(*attacks); i++) {
-        start_host();
+        attack_start_host();
         attacks[i].build();
-        MESSAGE(1, DISPLAY_SYNC, "u", 50); /* nothing behind it is looked at */
-        deliver();
-        *reason = 0;
-        turn_until(R.loop, error_came, NULL);
-        if (strncmp(reason, attacks[i].reason, strlen(attacks[i].reason)) != 0)
-            fail_msg("%s: \"%s\"", attacks[i].name, reason);
+        ATTACK_MESSAGE(1, DISPLAY_SYNC, "u", 50); /* nothing behind it is looked at */
+        attack_deliver();
+        *attack_reason = 0;
+        turn_until(R.loop, attack_error_came, NULL);
+        if (strncmp(attack_reason, attacks[i].reason, strlen(attacks[i].reason)) != 0)
+            fail_msg("%s: \"%s\"", attacks[i].name, attack_reason);
         turn_until(R.loop, wire_at_end, &R.compositor); /* and the compositor has lost one client */
         turn_until(R.loop, wire_at_end, &R.link);
         turn_until(R.loop, relays_over, NULL);
@@ -424,13 +425,13 @@ static void test_each_attack_on_the_host(void **state)
 static void test_a_malformed_frame(void **state)
 {
     (void)state;
-    start_host();
-    empty(LINK_END);
-    bytes[n_bytes - 2] = 1;
-    deliver();
-    turn_until(R.loop, error_came, NULL);
-    assert_string_equal(reason, "malformed frame");
-    assert_int_equal(error.code, LINK_ERROR_PROTOCOL);
+    attack_start_host();
+    attack_empty(LINK_END);
+    attack_bytes[attack_n - 2] = 1;
+    attack_deliver();
+    turn_until(R.loop, attack_error_came, NULL);
+    assert_string_equal(attack_reason, "malformed frame");
+    assert_int_equal(attack_error.code, LINK_ERROR_PROTOCOL);
     turn_until(R.loop, wire_at_end, &R.compositor);
     turn_until(R.loop, relays_over, NULL);
 }

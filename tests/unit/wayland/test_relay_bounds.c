@@ -20,9 +20,9 @@ static void ask_without_reading(struct relay **r, uint32_t bit, size_t limit)
     uint8_t m[16];
     size_t n = put_message(m, 1, DISPLAY_SYNC, "u", NEXT + 10);
     for (uint32_t id = 1; id < 60000 && !has_ended(r); id++) {
-        source(bit | id);
-        put_wayland(n, m);
-        deliver();
+        attack_source(bit | id);
+        attack_wayland(n, m);
+        attack_deliver();
         turn_times(R.loop, 2);
         assert_true(!*r || sendq_held(&(*r)->carrier.ends.link->out) < limit + 4096);
     }
@@ -32,7 +32,7 @@ static void ask_without_reading(struct relay **r, uint32_t bit, size_t limit)
 static void test_answers_that_the_guest_does_not_read(void **state)
 {
     (void)state;
-    start_host();
+    attack_start_host();
     R.host->carrier.ends.limits.queue = 64 << 10;
     wire_finish(&R.compositor); /* nothing but streams is left */
     turn_times(R.loop, 5);
@@ -44,7 +44,7 @@ static void test_answers_that_the_host_does_not_read(void **state)
 {
     (void)state;
     relays_start(true, false);
-    ready();
+    attack_ready();
     R.guest->carrier.ends.limits.queue = 64 << 10;
     wire_finish(&R.client);
     turn_times(R.loop, 5);
@@ -72,12 +72,12 @@ static void test_files_wait_for_the_link(void **state)
     relays_start(true, false);
     if (!wl_iface_find(name, strlen(name)))
         skip();
-    ready();
+    attack_ready();
     wire_send(&R.client, 1, DISPLAY_GET_REGISTRY, "u", REGISTRY);
     turn_times(R.loop, 3);
-    MESSAGE(REGISTRY, REGISTRY_GLOBAL, "usu", 1, "wl_seat", 1);
-    MESSAGE(REGISTRY, REGISTRY_GLOBAL, "usu", 2, name, 1);
-    deliver();
+    ATTACK_MESSAGE(REGISTRY, REGISTRY_GLOBAL, "usu", 1, "wl_seat", 1);
+    ATTACK_MESSAGE(REGISTRY, REGISTRY_GLOBAL, "usu", 2, name, 1);
+    attack_deliver();
     wire_expect(&R.client, REGISTRY, "wl_registry", "global");
     wire_expect(&R.client, REGISTRY, "wl_registry", "global");
     wire_send(&R.client, REGISTRY, REGISTRY_BIND, "uN", 1, "wl_seat", 1, SHM);
@@ -105,7 +105,7 @@ static void test_files_wait_for_the_link(void **state)
     turn_times(R.loop, 10);
     struct link_header header;
     const uint8_t *payload;
-    assert_true(next_frame(&header, &payload));
+    assert_true(attack_next_frame(&header, &payload));
     assert_int_equal(header.type, LINK_WAYLAND);
 }
 

@@ -217,7 +217,7 @@ static void test_a_server_id_for_the_clients_object(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, session_start, stop)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, session_setup, stop)
     const struct CMUnitTest tests[] = {
         TEST(test_the_client_uses_it),       TEST(test_new_objects_of_both_sides),
         TEST(test_binds_and_descriptors),    TEST(test_many_in_a_row),

@@ -64,7 +64,7 @@ static int setup(void **state)
     (void)state;
     memset(&D, 0, sizeof(D));
     D.pages = -1;
-    start_host();
+    attack_start_host();
     relays_use(R.host, &gpu_ops);
     D.pages = fd_memfd("pages", SIZE);
     R.before++;
@@ -80,28 +80,29 @@ static int teardown(void **state)
 
 static void import_memory(uint32_t import, uint32_t id)
 {
-    n_bytes += link_import_encode(bytes + n_bytes, &(struct link_import){import, 7, SIZE});
-    n_bytes += link_mem_import_encode(bytes + n_bytes, &(struct link_mem_import){id, import, SIZE});
+    attack_n += link_import_encode(attack_bytes + attack_n, &(struct link_import){import, 7, SIZE});
+    attack_n += link_mem_import_encode(attack_bytes + attack_n,
+                                       &(struct link_mem_import){id, import, SIZE});
 }
 
 /* Import 1, memory 1 that it is, a pool and a buffer of it. */
 static void show_pages(void)
 {
     import_memory(1, 1);
-    memory(1, SIZE);
-    create_pool(SIZE);
-    MESSAGE(NEXT, POOL_CREATE_BUFFER, "uuuuuu", NEXT + 1, 0, 64, 64, 256, 0);
-    deliver();
+    attack_memory(1, SIZE);
+    attack_create_pool(SIZE);
+    ATTACK_MESSAGE(NEXT, POOL_CREATE_BUFFER, "uuuuuu", NEXT + 1, 0, 64, 64, 256, 0);
+    attack_deliver();
     wire_expect(&R.compositor, SHM, "wl_shm", "create_pool");
     wire_expect(&R.compositor, NEXT, "wl_shm_pool", "create_buffer");
 }
 
 static void assert_refused(const char *why)
 {
-    deliver();
-    turn_until(R.loop, error_came, NULL);
-    if (!strstr(reason, why))
-        fail_msg("refused with \"%s\", not \"%s\"", reason, why);
+    attack_deliver();
+    turn_until(R.loop, attack_error_came, NULL);
+    if (!strstr(attack_reason, why))
+        fail_msg("refused with \"%s\", not \"%s\"", attack_reason, why);
 }
 
 static void test_the_compositor_gets_the_pages(void **state)
@@ -114,8 +115,8 @@ static void test_the_compositor_gets_the_pages(void **state)
     fd_close(fd);
     struct link_mem_copy copy = {
         .to = {.id = 1, .row = 16, .rows = 2, .stride = 256}, .import = 1, .source_stride = 256};
-    n_bytes += link_mem_copy_encode(bytes + n_bytes, &copy);
-    deliver();
+    attack_n += link_mem_copy_encode(attack_bytes + attack_n, &copy);
+    attack_deliver();
     turn_times(R.loop, 5);
     assert_int_equal(D.copies, 1);
     assert_true(R.host->carrier.ends.sent.shared == 32 && R.host->carrier.ends.sent.copies == 0);
@@ -126,13 +127,13 @@ static void test_pages_are_kept_until_the_buffer_is_gone(void **state)
 {
     (void)state;
     show_pages();
-    MESSAGE(NEXT, POOL_DESTROY, "");
-    with_id(LINK_VFD_CLOSE, 1);
-    with_id(LINK_IMPORT_RELEASE, 1);
-    deliver();
+    ATTACK_MESSAGE(NEXT, POOL_DESTROY, "");
+    attack_with_id(LINK_VFD_CLOSE, 1);
+    attack_with_id(LINK_IMPORT_RELEASE, 1);
+    attack_deliver();
     wire_expect(&R.compositor, NEXT, "wl_shm_pool", "destroy");
-    MESSAGE(NEXT + 1, BUFFER_DESTROY, "");
-    deliver();
+    ATTACK_MESSAGE(NEXT + 1, BUFFER_DESTROY, "");
+    attack_deliver();
     wire_expect(&R.compositor, NEXT + 1, "wl_buffer", "destroy");
     turn_times(R.loop, 5);
     assert_int_equal(D.gone, 0);
@@ -152,7 +153,7 @@ static bool delete_id_came(void *user)
     const uint8_t *payload;
     struct wl_message m;
     (void)user;
-    while (next_frame(&header, &payload)) {
+    while (attack_next_frame(&header, &payload)) {
         if (header.type != LINK_WAYLAND)
             continue;
         assert_int_equal(wl_message_header(payload, header.size, &m), WL_MESSAGE_OK);
@@ -168,15 +169,15 @@ static bool delete_id_came(void *user)
 static void test_a_pool_made_anew(void **state)
 {
     (void)state;
-    memory(1, SIZE);
-    create_pool(SIZE);
+    attack_memory(1, SIZE);
+    attack_create_pool(SIZE);
     for (uint32_t i = 0; i < 3; i++) {
-        MESSAGE(NEXT, POOL_DESTROY, "");
-        memory(1, SIZE);
-        create_pool(SIZE);
+        ATTACK_MESSAGE(NEXT, POOL_DESTROY, "");
+        attack_memory(1, SIZE);
+        attack_create_pool(SIZE);
     }
-    MESSAGE(NEXT, POOL_CREATE_BUFFER, "uuuuuu", NEXT + 1, 0, 64, 64, 256, 0);
-    deliver();
+    ATTACK_MESSAGE(NEXT, POOL_CREATE_BUFFER, "uuuuuu", NEXT + 1, 0, 64, 64, 256, 0);
+    attack_deliver();
     for (int i = 0; i < 3; i++) {
         wire_expect(&R.compositor, SHM, "wl_shm", "create_pool");
         wire_expect(&R.compositor, NEXT, "wl_shm_pool", "destroy");
@@ -184,9 +185,9 @@ static void test_a_pool_made_anew(void **state)
     }
     wire_expect(&R.compositor, SHM, "wl_shm", "create_pool");
     wire_expect(&R.compositor, NEXT, "wl_shm_pool", "create_buffer");
-    MESSAGE(NEXT, POOL_DESTROY, "");
-    MESSAGE(NEXT + 1, BUFFER_DESTROY, "");
-    deliver();
+    ATTACK_MESSAGE(NEXT, POOL_DESTROY, "");
+    ATTACK_MESSAGE(NEXT + 1, BUFFER_DESTROY, "");
+    attack_deliver();
     wire_expect(&R.compositor, NEXT, "wl_shm_pool", "destroy");
     wire_expect(&R.compositor, NEXT + 1, "wl_buffer", "destroy");
     wire_send(&R.compositor, 1, DISPLAY_DELETE_ID, "u", NEXT + 1);
@@ -200,21 +201,21 @@ static void test_a_pool_made_anew(void **state)
 static void test_an_id_is_not_made_anew_while_it_lives(void **state)
 {
     (void)state;
-    memory(1, SIZE);
-    create_pool(SIZE);
-    memory(1, SIZE);
-    create_pool(SIZE);
+    attack_memory(1, SIZE);
+    attack_create_pool(SIZE);
+    attack_memory(1, SIZE);
+    attack_create_pool(SIZE);
     assert_refused("id already in use");
 }
 
 static void test_an_object_with_events_is_not_made_anew(void **state)
 {
     (void)state;
-    memory(1, SIZE);
-    create_pool(SIZE);
-    MESSAGE(NEXT, POOL_CREATE_BUFFER, "uuuuuu", NEXT + 1, 0, 64, 64, 256, 0);
-    MESSAGE(NEXT + 1, BUFFER_DESTROY, "");
-    MESSAGE(NEXT, POOL_CREATE_BUFFER, "uuuuuu", NEXT + 1, 0, 64, 64, 256, 0);
+    attack_memory(1, SIZE);
+    attack_create_pool(SIZE);
+    ATTACK_MESSAGE(NEXT, POOL_CREATE_BUFFER, "uuuuuu", NEXT + 1, 0, 64, 64, 256, 0);
+    ATTACK_MESSAGE(NEXT + 1, BUFFER_DESTROY, "");
+    ATTACK_MESSAGE(NEXT, POOL_CREATE_BUFFER, "uuuuuu", NEXT + 1, 0, 64, 64, 256, 0);
     assert_refused("id already in use");
 }
 
@@ -222,7 +223,7 @@ static void test_nobody_else_writes_to_pages(void **state)
 {
     (void)state;
     show_pages();
-    mem_write(1, 0, 4, 1, 4);
+    attack_mem_write(1, 0, 4, 1, 4);
     assert_refused("MEM_WRITE to memory of the guest's own");
 }
 
@@ -230,7 +231,7 @@ static void test_nobody_punches_pages(void **state)
 {
     (void)state;
     show_pages();
-    punch(1, 0, 4096);
+    attack_punch(1, 0, 4096);
     assert_refused("MEM_PUNCH of memory of the guest's own");
 }
 
@@ -238,7 +239,7 @@ static void test_pages_do_not_grow(void **state)
 {
     (void)state;
     show_pages();
-    mem_size(1, 2 * SIZE);
+    attack_mem_size(1, 2 * SIZE);
     assert_refused("Invalid argument");
 }
 
@@ -246,7 +247,7 @@ static void test_pages_do_not_grow_by_another_vfd(void **state)
 {
     (void)state;
     show_pages();
-    memory(1, 2 * SIZE);
+    attack_memory(1, 2 * SIZE);
     assert_refused("Invalid argument");
 }
 
@@ -269,7 +270,7 @@ static void test_memory_counts_as_a_descriptor(void **state)
     (void)state;
     for (uint32_t i = 1; i <= 256; i++)
         import_memory(i, i);
-    deliver();
+    attack_deliver();
     turn_times(R.loop, 5);
     assert_int_equal(D.imports, 256);
     assert_false(R.link.eof);
@@ -291,7 +292,7 @@ static void test_imports_are_kept_until_the_host_is_done(void **state)
     (void)state;
     gpu_memory_import(&R.guest->carrier.gpu, 7, SIZE);
     relay_fail(R.guest, LINK_ERROR_WAYLAND, 1, 0, "a mistake");
-    turn_until(R.loop, error_came, NULL);
+    turn_until(R.loop, attack_error_came, NULL);
     wire_expect(&R.client, 1, "wl_display", "error");
     turn_until(R.loop, wire_at_end, &R.client);
     wire_send_fds(&R.link, late, sizeof(late), NULL, 0); /* nobody looks at it any more */
@@ -306,7 +307,7 @@ static void test_without_imports_nobody_waits_for_the_host(void **state)
     (void)state;
     relay_fail(R.guest, LINK_ERROR_WAYLAND, 1, 0, "a mistake");
     turn_until(R.loop, relays_over, NULL);
-    turn_until(R.loop, error_came, NULL);
+    turn_until(R.loop, attack_error_came, NULL);
 }
 
 int main(void)

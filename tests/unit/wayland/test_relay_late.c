@@ -4,56 +4,56 @@
 
 static void late_close(void)
 {
-    source(1);
-    with_id(LINK_STREAM_END, 1);
-    sink(2);
-    with_id(LINK_VFD_CLOSE, 2);
-    with_id(LINK_VFD_CLOSE, 2);
+    attack_source(1);
+    attack_with_id(LINK_STREAM_END, 1);
+    attack_sink(2);
+    attack_with_id(LINK_VFD_CLOSE, 2);
+    attack_with_id(LINK_VFD_CLOSE, 2);
 }
 static void late_credit(void)
 {
-    sink(1);
-    with_id(LINK_VFD_CLOSE, 1);
-    credit(1, 100);
+    attack_sink(1);
+    attack_with_id(LINK_VFD_CLOSE, 1);
+    attack_credit(1, 100);
 }
 static void late_data(void)
 {
-    source(1);
-    with_id(LINK_STREAM_END, 1);
-    data(1, 100);
-    with_id(LINK_STREAM_END, 1);
+    attack_source(1);
+    attack_with_id(LINK_STREAM_END, 1);
+    attack_data(1, 100);
+    attack_with_id(LINK_STREAM_END, 1);
 }
 static void late_write(void)
 {
-    memory(1, 4096);
-    with_id(LINK_VFD_CLOSE, 1);
-    mem_write(1, 0, 100, 1, 100);
-    mem_write(1, 1 << 20, 9, 1, 9);
+    attack_memory(1, 4096);
+    attack_with_id(LINK_VFD_CLOSE, 1);
+    attack_mem_write(1, 0, 100, 1, 100);
+    attack_mem_write(1, 1 << 20, 9, 1, 9);
 }
 static void close_twice(void)
 {
-    memory(1, 4096);
-    with_id(LINK_VFD_CLOSE, 1);
-    with_id(LINK_VFD_CLOSE, 1);
+    attack_memory(1, 4096);
+    attack_with_id(LINK_VFD_CLOSE, 1);
+    attack_with_id(LINK_VFD_CLOSE, 1);
 }
 static void close_before_the_pool(void)
 {
-    memory(1, 4096);
-    with_id(LINK_VFD_CLOSE, 1);
-    create_pool(4096);
-    MESSAGE(NEXT, POOL_DESTROY, "");
+    attack_memory(1, 4096);
+    attack_with_id(LINK_VFD_CLOSE, 1);
+    attack_create_pool(4096);
+    ATTACK_MESSAGE(NEXT, POOL_DESTROY, "");
 }
 static void smaller_size(void)
 {
-    memory(1, 8192);
-    mem_size(1, 4096);
-    mem_write(1, 8191, 1, 1, 1);
+    attack_memory(1, 8192);
+    attack_mem_size(1, 4096);
+    attack_mem_write(1, 8191, 1, 1, 1);
 }
 static void memory_again(void)
 {
-    memory(1, 4096);
-    memory(1, 8192);
-    create_pool(8192);
+    attack_memory(1, 4096);
+    attack_memory(1, 8192);
+    attack_create_pool(8192);
 }
 
 static void test_what_comes_late_is_harmless(void **state)
@@ -72,19 +72,19 @@ static void test_what_comes_late_is_harmless(void **state)
         {"the same memory for another pool", memory_again},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
-        start_host();
+        attack_start_host();
         cases[i].build();
         uint32_t id = wl_objects_get(&R.host->objects, NEXT) ? NEXT + 1 : NEXT;
-        deliver();
+        attack_deliver();
         turn_times(R.loop, 5);
         id = wl_objects_get(&R.host->objects, NEXT) ? NEXT + 1 : id;
-        MESSAGE(1, DISPLAY_SYNC, "u", id);
-        deliver();
+        ATTACK_MESSAGE(1, DISPLAY_SYNC, "u", id);
+        attack_deliver();
         struct wl_message m;
         do {
             turn_until(R.loop, wire_has_message, &R.compositor);
             if (R.compositor.eof)
-                fail_msg("%s: %s", cases[i].name, error_came(NULL) ? reason : "?");
+                fail_msg("%s: %s", cases[i].name, attack_error_came(NULL) ? attack_reason : "?");
             assert_int_equal(
                 wl_message_header(R.compositor.in + R.compositor.first, R.compositor.n, &m),
                 WL_MESSAGE_OK);
@@ -99,9 +99,9 @@ static void test_what_comes_late_is_harmless(void **state)
 static void test_the_others_error(void **state)
 {
     (void)state;
-    start_host();
-    n_bytes += link_error_encode(bytes, LINK_ERROR_WAYLAND, 3, 1, "it broke");
-    deliver();
+    attack_start_host();
+    attack_n += link_error_encode(attack_bytes, LINK_ERROR_WAYLAND, 3, 1, "it broke");
+    attack_deliver();
     turn_until(R.loop, wire_at_end, &R.compositor);
     turn_until(R.loop, relays_over, NULL);
 }
@@ -109,11 +109,11 @@ static void test_the_others_error(void **state)
 static void test_the_link_ends_amid_pixels(void **state)
 {
     (void)state;
-    start_host();
-    memory(1, 1 << 20);
-    mem_write(1, 0, 1 << 20, 1, 1 << 20);
-    n_bytes -= 1000;
-    deliver();
+    attack_start_host();
+    attack_memory(1, 1 << 20);
+    attack_mem_write(1, 0, 1 << 20, 1, 1 << 20);
+    attack_n -= 1000;
+    attack_deliver();
     R.link.fd = fd_close(R.link.fd);
     turn_until(R.loop, wire_at_end, &R.compositor);
     turn_until(R.loop, relays_over, NULL);
@@ -124,7 +124,7 @@ static void test_a_guest_that_does_not_read(void **state)
     (void)state;
     static uint8_t events[64 << 10];
     size_t n = 0;
-    start_host();
+    attack_start_host();
     R.host->carrier.ends.limits.queue = 1 << 20;
     while (n + 16 < sizeof(events))
         n += put_message(events + n, SEAT, 0, "u", 3);
@@ -132,8 +132,8 @@ static void test_a_guest_that_does_not_read(void **state)
         wire_send_fds(&R.compositor, events, n, NULL, 0);
         turn_times(R.loop, 2);
     }
-    turn_until(R.loop, error_came, NULL);
-    assert_non_null(strstr(reason, "queue limit: the guest does not read"));
+    turn_until(R.loop, attack_error_came, NULL);
+    assert_non_null(strstr(attack_reason, "queue limit: the guest does not read"));
     turn_until(R.loop, relays_over, NULL);
 }
 
