@@ -116,10 +116,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     uint32_t callback = 3;
     for (size_t i = 0; i < FUZZ_GLOBALS_N; i++)
         callback += wl_iface_find(fuzz_globals[i], strlen(fuzz_globals[i])) != NULL;
-    fuzz_send_link(bytes, fuzz_message(bytes, 1, 0, "u", callback));
-    size_t n = fuzz_message(bytes, 2, 0, "usu", GLOBAL, DMABUF, 4);
-    n += fuzz_message(bytes + n, callback, 0, "u", 1);
-    n += fuzz_message(bytes + n, 1, 1, "u", callback);
+    fuzz_send_link(bytes, wl_build(bytes, 1, 0, "u", callback));
+    size_t n = wl_build(bytes, 2, 0, "usu", GLOBAL, DMABUF, 4);
+    n += wl_build(bytes + n, callback, 0, "u", 1);
+    n += wl_build(bytes + n, 1, 1, "u", callback);
     fuzz_send(F.local, bytes, n, -1);
     if (!F.relay || dmabufs.id != callback)
         abort();

@@ -17,17 +17,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     uint32_t pool = 3;
     for (size_t i = 0; i < FUZZ_GLOBALS_N; i++)
         pool += wl_iface_find(fuzz_globals[i], strlen(fuzz_globals[i])) != NULL;
-    fuzz_send(F.local, bytes, fuzz_message(bytes, 4, 0, "uu", pool, 65536),
-              fd_memfd("pool", 65536));
-    size_t n = fuzz_message(bytes, pool, 0, "uuuuuu", pool + 1, 0, 64, 64, 256, 0);
-    n += fuzz_message(bytes + n, 3, 0, "u", pool + 2);
-    n += fuzz_message(bytes + n, pool + 2, 1, "uuu", pool + 1, 0, 0);
-    n += fuzz_message(bytes + n, pool + 2, 6, "");
-    n += fuzz_message(bytes + n, 6, 0, "u", pool + 3);
-    n += fuzz_message(bytes + n, 5, 1, "u", pool + 4);
+    fuzz_send(F.local, bytes, wl_build(bytes, 4, 0, "uu", pool, 65536), fd_memfd("pool", 65536));
+    size_t n = wl_build(bytes, pool, 0, "uuuuuu", pool + 1, 0, 64, 64, 256, 0);
+    n += wl_build(bytes + n, 3, 0, "u", pool + 2);
+    n += wl_build(bytes + n, pool + 2, 1, "uuu", pool + 1, 0, 0);
+    n += wl_build(bytes + n, pool + 2, 6, "");
+    n += wl_build(bytes + n, 6, 0, "u", pool + 3);
+    n += wl_build(bytes + n, 5, 1, "u", pool + 4);
     if (wl_iface_find(fuzz_globals[7], strlen(fuzz_globals[7]))) { /* a screen copy under way */
-        n += fuzz_message(bytes + n, 10, 0, "uuu", pool + 5, 0, 7);
-        n += fuzz_message(bytes + n, pool + 5, 0, "u", pool + 1);
+        n += wl_build(bytes + n, 10, 0, "uuu", pool + 5, 0, 7);
+        n += wl_build(bytes + n, pool + 5, 0, "u", pool + 1);
     }
     fuzz_send(F.local, bytes, n, -1);
     if (!F.relay)

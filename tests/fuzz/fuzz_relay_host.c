@@ -17,10 +17,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     uint32_t source = 3;
     for (size_t i = 0; i < FUZZ_GLOBALS_N; i++)
         source += wl_iface_find(fuzz_globals[i], strlen(fuzz_globals[i])) != NULL;
-    fuzz_send_link(bytes, fuzz_message(bytes, 6, 0, "u", source));
+    fuzz_send_link(bytes, wl_build(bytes, 6, 0, "u", source));
     if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0)
         abort();
-    fuzz_send(F.local, bytes, fuzz_message(bytes, source, 1, "s", "a/b"), ends[1]);
+    fuzz_send(F.local, bytes, wl_build(bytes, source, 1, "s", "a/b"), ends[1]);
     fuzz_send_pieces(F.link, data[0], data + 1, size - 1);
     close(ends[0]);
     fuzz_stop();

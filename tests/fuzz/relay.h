@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <sched.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +17,8 @@
 #include "common/wayland/relay-life.h"
 #include "common/carrier/file-reader.h"
 #include "guest-proxy/pixels/surfaces.h"
+#include "tests/support/send_fds.h"
+#include "tests/support/wl_build.h"
 
 static struct {
     struct loop *loop;
@@ -78,18 +79,7 @@ static inline void fuzz_turn(unsigned turns)
 static inline void fuzz_send(int to, const void *bytes, size_t size, int fd)
 {
     for (const uint8_t *at = bytes; size && F.relay;) {
-        union {
-            struct cmsghdr header;
-            char space[CMSG_SPACE(sizeof(int))];
-        } control = {.header = {CMSG_LEN(sizeof(int)), SOL_SOCKET, SCM_RIGHTS}};
-        struct iovec iov = {(void *)at, size};
-        struct msghdr message = {.msg_iov = &iov, .msg_iovlen = 1};
-        if (fd >= 0) {
-            memcpy(CMSG_DATA(&control.header), &fd, sizeof(int));
-            message.msg_control = &control;
-            message.msg_controllen = sizeof(control.space);
-        }
-        ssize_t n = sendmsg(to, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+        ssize_t n = send_fds(to, at, size, &fd, fd >= 0);
         if (n < 0 && errno != EAGAIN)
             break;
         if (n > 0) {
@@ -100,31 +90,6 @@ static inline void fuzz_send(int to, const void *bytes, size_t size, int fd)
         fuzz_turn(2);
     }
     fd_close(fd);
-}
-
-/* Appends a message: u (any word), s, N (string, version, id). */
-static inline size_t fuzz_message(uint8_t *at, uint32_t object, uint16_t opcode,
-                                  const char *signature, ...)
-{
-    size_t n = 8;
-    va_list args;
-    va_start(args, signature);
-    for (const char *s = signature; *s; s++) {
-        if (*s != 'u') {
-            const char *text = va_arg(args, const char *);
-            uint32_t length = (uint32_t)strlen(text) + 1;
-            memcpy(at + n, &length, 4);
-            memset(at + n + 4, 0, (length + 3) & ~3u);
-            memcpy(at + n + 4, text, length);
-            n += 4 + ((length + 3) & ~3u);
-        }
-        for (int words = *s == 'N' ? 2 : *s == 'u'; words > 0; words--, n += 4)
-            memcpy(at + n, &(uint32_t){va_arg(args, uint32_t)}, 4);
-    }
-    va_end(args);
-    uint32_t head[2] = {object, (uint32_t)n << 16 | opcode};
-    memcpy(at, head, 8);
-    return n;
 }
 
 /* @data in pieces of @words words of 8 bytes (0: in one), but no more than 32 of them. */
@@ -277,14 +242,14 @@ static inline void fuzz_start(enum carrier_side side)
     F.relay = relay_create(F.loop, side, local[1], link_create(F.loop, link[1], true, &none, NULL),
                            &limits, side == CARRIER_HOST ? &host_ops : &guest_ops, NULL, NULL,
                            &F.subject);
-    size_t n = fuzz_message(bytes, 1, 1, "u", 2);
+    size_t n = wl_build(bytes, 1, 1, "u", 2);
     if (side == CARRIER_GUEST)
         fuzz_send(F.local, bytes, n, -1);
     else
         fuzz_send_link(bytes, n);
     n = 0;
     for (uint32_t i = 0; i < FUZZ_GLOBALS_N; i++)
-        n += fuzz_message(bytes + n, 2, 0, "usu", i + 1, fuzz_globals[i], 4);
+        n += wl_build(bytes + n, 2, 0, "usu", i + 1, fuzz_globals[i], 4);
     if (side == CARRIER_GUEST)
         fuzz_send_link(bytes, n);
     else
@@ -293,8 +258,8 @@ static inline void fuzz_start(enum carrier_side side)
     for (uint32_t i = 0, id = 3; i < FUZZ_GLOBALS_N; i++) {
         const struct wl_iface *iface = wl_iface_find(fuzz_globals[i], strlen(fuzz_globals[i]));
         if (iface)
-            n += fuzz_message(bytes + n, 2, 0, "uN", i + 1, fuzz_globals[i],
-                              iface->version < 4 ? iface->version : 4, id++);
+            n += wl_build(bytes + n, 2, 0, "uN", i + 1, fuzz_globals[i],
+                          iface->version < 4 ? iface->version : 4, id++);
     }
     if (side == CARRIER_GUEST)
         fuzz_send(F.local, bytes, n, -1);
@@ -313,7 +278,7 @@ static inline void fuzz_make_objects(void)
     if (wl_ids_add(&F.relay->ids, &F.relay->objects, iface, 1, &first) != WL_IDS_OK ||
         wl_ids_add(&F.relay->ids, &F.relay->objects, iface, 1, &second) != WL_IDS_OK)
         abort();
-    fuzz_send(F.local, bytes, fuzz_message(bytes, second.application, 0, ""), -1);
+    fuzz_send(F.local, bytes, wl_build(bytes, second.application, 0, ""), -1);
 }
 
 static inline void fuzz_stop(void)

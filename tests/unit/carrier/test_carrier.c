@@ -3,6 +3,7 @@
  * bytes at least, as the frame type asks). A line that
  * begins with a letter of its own has a descriptor: M memory, F a file, S a stream. What is shown
  * is that the carrier knows nothing else of what it carries, and how a connection ends. */
+#include "tests/support/send_fds.h"
 #include "tests/unit/turn.h"
 
 #include <errno.h>
@@ -184,18 +185,8 @@ static int teardown(void **state)
 
 static void send_line(struct end *from, const char *line, int fd)
 {
-    union {
-        struct cmsghdr header;
-        char space[CMSG_SPACE(sizeof(int))];
-    } control = {.header = {CMSG_LEN(sizeof(int)), SOL_SOCKET, SCM_RIGHTS}};
-    struct iovec iov = {(void *)line, strlen(line)};
-    struct msghdr message = {.msg_iov = &iov, .msg_iovlen = 1};
-    if (fd >= 0) {
-        memcpy(CMSG_DATA(&control.header), &fd, sizeof(fd));
-        message.msg_control = &control;
-        message.msg_controllen = sizeof(control.space);
-    }
-    assert_int_equal(sendmsg(from->local, &message, MSG_NOSIGNAL), (ssize_t)strlen(line));
+    size_t n = strlen(line);
+    assert_int_equal(send_fds(from->local, line, n, &fd, fd >= 0), n);
     fd_close(fd);
 }
 

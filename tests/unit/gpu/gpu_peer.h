@@ -2,6 +2,7 @@
 #pragma once
 /* gpu_peer: the export socket with a guest behind the device, and a client that asks for its
  * buffers. */
+#include "tests/support/send_fds.h"
 #include "tests/unit/gpu/gpu_frontend.h"
 
 #include <fcntl.h>
@@ -85,22 +86,7 @@ static inline int peer_teardown(void **state)
 
 static inline void peer_send_raw(struct peer *p, const void *bytes, size_t size, int fd)
 {
-    union {
-        char bytes[CMSG_SPACE(sizeof(int))];
-        struct cmsghdr align;
-    } control = {0};
-    struct iovec iov = {(void *)bytes, size};
-    struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1};
-    if (fd >= 0) {
-        m.msg_control = control.bytes;
-        m.msg_controllen = sizeof(control.bytes);
-        struct cmsghdr *c = CMSG_FIRSTHDR(&m);
-        c->cmsg_level = SOL_SOCKET;
-        c->cmsg_type = SCM_RIGHTS;
-        c->cmsg_len = CMSG_LEN(sizeof(int));
-        memcpy(CMSG_DATA(c), &fd, sizeof(int));
-    }
-    assert_int_equal(sendmsg(p->socket, &m, MSG_NOSIGNAL), size);
+    assert_int_equal(send_fds(p->socket, bytes, size, &fd, fd >= 0), size);
 }
 
 static inline bool peer_readable(void *user)

@@ -129,7 +129,7 @@ bool attack_error_came(void *user)
 void attack_half_message(void)
 {
     uint8_t m[64];
-    attack_wayland(put_message(m, 1, DISPLAY_SYNC, "u", NEXT) - 4, m);
+    attack_wayland(wl_build(m, 1, DISPLAY_SYNC, "u", NEXT) - 4, m);
 }
 
 /* --- a host to attack --- */

@@ -16,7 +16,7 @@ void attack_wayland(size_t n, const uint8_t *messages);
 #define ATTACK_MESSAGE(...)                                                                        \
     do {                                                                                           \
         uint8_t message_[1024];                                                                    \
-        attack_wayland(put_message(message_, __VA_ARGS__), message_);                              \
+        attack_wayland(wl_build(message_, __VA_ARGS__), message_);                                 \
     } while (0)
 
 void attack_vfd(uint32_t id, uint16_t kind, uint16_t flags, uint64_t size);

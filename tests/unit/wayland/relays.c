@@ -3,6 +3,7 @@
 #include "tests/unit/wayland/relays.h"
 
 #include "guest-proxy/pixels/surfaces.h"
+#include "tests/support/send_fds.h"
 
 struct relays R;
 
@@ -89,23 +90,8 @@ int wire_fd(struct wire *w)
 
 void wire_send_fds(struct wire *w, const void *bytes, size_t n, const int *fds, size_t n_fds)
 {
-    union {
-        struct cmsghdr header;
-        char space[CMSG_SPACE(253 * sizeof(int))];
-    } control;
     while (n) {
-        struct iovec iov = {(void *)bytes, n};
-        struct msghdr message = {.msg_iov = &iov, .msg_iovlen = 1};
-        if (n_fds) {
-            message.msg_control = &control;
-            message.msg_controllen = CMSG_SPACE(n_fds * sizeof(int));
-            memset(&control, 0, sizeof(control));
-            control.header.cmsg_level = SOL_SOCKET;
-            control.header.cmsg_type = SCM_RIGHTS;
-            control.header.cmsg_len = CMSG_LEN(n_fds * sizeof(int));
-            memcpy(CMSG_DATA(&control.header), fds, n_fds * sizeof(int));
-        }
-        ssize_t sent = sendmsg(w->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+        ssize_t sent = send_fds(w->fd, bytes, n, fds, n_fds);
         if (sent < 0 && errno == EAGAIN) {
             turn_times(R.loop, 1);
             continue;
@@ -117,32 +103,6 @@ void wire_send_fds(struct wire *w, const void *bytes, size_t n, const int *fds, 
         bytes = (const uint8_t *)bytes + sent;
         n -= (size_t)sent;
     }
-}
-
-size_t put_message(uint8_t *at, uint32_t object, uint16_t opcode, const char *signature, ...)
-{
-    size_t n = 8;
-    va_list args;
-    va_start(args, signature);
-    for (const char *s = signature; *s; s++) {
-        if (*s == 's' || *s == 'N') {
-            const char *text = va_arg(args, const char *);
-            uint32_t length = (uint32_t)strlen(text) + 1;
-            memcpy(at + n, &length, 4);
-            memset(at + n + 4, 0, (length + 3) & ~3u);
-            memcpy(at + n + 4, text, length);
-            n += 4 + ((length + 3) & ~3u);
-        }
-        for (int words = *s == 'N' ? 2 : *s == 'u'; words > 0; words--) {
-            uint32_t word = va_arg(args, uint32_t);
-            memcpy(at + n, &word, 4);
-            n += 4;
-        }
-    }
-    va_end(args);
-    uint32_t head[2] = {object, (uint32_t)n << 16 | opcode};
-    memcpy(at, head, 8);
-    return n;
 }
 
 /* --- relays --- */

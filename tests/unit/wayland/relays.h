@@ -2,6 +2,7 @@
 #pragma once
 /* relays: relays for the tests of relays: the guest's, the host's or both, with raw ends where
  * there is none: an application, a compositor, the other proxy. */
+#include "tests/support/wl_build.h"
 #include "tests/unit/turn.h"
 
 #include <errno.h>
@@ -59,19 +60,15 @@ int wire_fd(struct wire *w);
 /* Sends @n bytes and (takes) @fds with the first of them. */
 void wire_send_fds(struct wire *w, const void *bytes, size_t n, const int *fds, size_t n_fds);
 
-/* Appends a message to @at: one letter per argument: u (also i, o, n), s, N (string, version, id).
- * Returns its size. */
-size_t put_message(uint8_t *at, uint32_t object, uint16_t opcode, const char *signature, ...);
-
 #define wire_send(wire, ...)                                                                       \
     do {                                                                                           \
         uint8_t message_[1024];                                                                    \
-        wire_send_fds(wire, message_, put_message(message_, __VA_ARGS__), NULL, 0);                \
+        wire_send_fds(wire, message_, wl_build(message_, __VA_ARGS__), NULL, 0);                   \
     } while (0)
 #define wire_send_fd(wire, fd, ...)                                                                \
     do {                                                                                           \
         uint8_t message_[1024];                                                                    \
-        wire_send_fds(wire, message_, put_message(message_, __VA_ARGS__), &(int){fd}, 1);          \
+        wire_send_fds(wire, message_, wl_build(message_, __VA_ARGS__), &(int){fd}, 1);             \
     } while (0)
 
 /* Opcodes that the tests send. */

@@ -142,9 +142,9 @@ void end_pool(int file, uint8_t *map, uint8_t *view)
 void commit(uint32_t buffer, uint32_t x, uint32_t y, uint32_t width, uint32_t height)
 {
     uint8_t bytes[200];
-    size_t n = put_message(bytes, SURFACE, SURFACE_ATTACH, "uuu", buffer, 0, 0);
-    n += put_message(bytes + n, SURFACE, SURFACE_DAMAGE, "uuuu", x, y, width, height);
-    n += put_message(bytes + n, SURFACE, SURFACE_COMMIT, "");
+    size_t n = wl_build(bytes, SURFACE, SURFACE_ATTACH, "uuu", buffer, 0, 0);
+    n += wl_build(bytes + n, SURFACE, SURFACE_DAMAGE, "uuuu", x, y, width, height);
+    n += wl_build(bytes + n, SURFACE, SURFACE_COMMIT, "");
     wire_send_fds(&R.client, bytes, n, NULL, 0);
 }
 

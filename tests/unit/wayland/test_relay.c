@@ -274,7 +274,7 @@ static void test_byte_by_byte(void **state)
     uint8_t bytes[4096];
     size_t n = 0;
     for (uint32_t i = 0; i < 8; i++)
-        n += put_message(bytes + n, 1, DISPLAY_SYNC, "u", 2 + i);
+        n += wl_build(bytes + n, 1, DISPLAY_SYNC, "u", 2 + i);
     for (size_t i = 0; i < n; i++) {
         wire_send_fds(&R.client, bytes + i, 1, NULL, 0);
         turn_times(R.loop, 1);
@@ -283,7 +283,7 @@ static void test_byte_by_byte(void **state)
         assert_int_equal(wire_expect(&R.compositor, 1, "wl_display", "sync").args[0].u, 2 + i);
     n = 0;
     for (uint32_t i = 0; i < 8; i++)
-        n += put_message(bytes + n, 2 + i, CALLBACK_DONE, "u", i);
+        n += wl_build(bytes + n, 2 + i, CALLBACK_DONE, "u", i);
     for (size_t i = 0; i < n; i++) {
         wire_send_fds(&R.compositor, bytes + i, 1, NULL, 0);
         turn_times(R.loop, 1);
@@ -306,7 +306,7 @@ static void test_large_batches(void **state)
     for (int i = 0; i < 40; i++) { /* messages as large as libwayland may send now, more than a
                                       frame and a socket hold */
         mime[60000 - i] = 0;
-        n += put_message(bytes + n, source, SOURCE_OFFER, "s", mime);
+        n += wl_build(bytes + n, source, SOURCE_OFFER, "s", mime);
     }
     wire_send_fds(&R.client, bytes, n, NULL, 0);
     for (uint32_t i = 0; i < 40; i++)

@@ -97,8 +97,8 @@ static void file_twice(void)
 static void message_and_a_half(void)
 {
     uint8_t m[64];
-    size_t n = put_message(m, 1, DISPLAY_SYNC, "u", NEXT);
-    attack_wayland(n + put_message(m + n, 1, DISPLAY_SYNC, "u", NEXT + 1) - 1, m);
+    size_t n = wl_build(m, 1, DISPLAY_SYNC, "u", NEXT);
+    attack_wayland(n + wl_build(m + n, 1, DISPLAY_SYNC, "u", NEXT + 1) - 1, m);
 }
 static void impossible_size(void)
 {

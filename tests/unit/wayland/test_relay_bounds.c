@@ -18,7 +18,7 @@ static bool has_ended(void *user)
 static void ask_without_reading(struct relay **r, uint32_t bit, size_t limit)
 {
     uint8_t m[16];
-    size_t n = put_message(m, 1, DISPLAY_SYNC, "u", NEXT + 10);
+    size_t n = wl_build(m, 1, DISPLAY_SYNC, "u", NEXT + 10);
     for (uint32_t id = 1; id < 60000 && !has_ended(r); id++) {
         attack_source(bit | id);
         attack_wayland(n, m);
@@ -89,7 +89,7 @@ static void test_files_wait_for_the_link(void **state)
     for (int i = 0; i < FILES; i++) {
         fds[i] = fd_memfd("keymap", FILE_SIZE);
         assert_true(fds[i] >= 0);
-        n += put_message(batch + n, SEAT, 0, "uu", 1, FILE_SIZE);
+        n += wl_build(batch + n, SEAT, 0, "uu", 1, FILE_SIZE);
     }
     wire_send_fds(&R.client, batch, n, fds, FILES);
     turn_times(R.loop, 20);

@@ -46,7 +46,7 @@ static void test_a_client_that_does_not_read(void **state)
     bind_all();
     size_t n = 0;
     while (n + 16 < sizeof(bytes))
-        n += put_message(bytes + n, SEAT, 0, "u", 3);
+        n += wl_build(bytes + n, SEAT, 0, "u", 3);
     for (int i = 0; i < 200 && R.guest && !carrier_is_over(&R.guest->carrier); i++) {
         wire_send_fds(&R.compositor, bytes, n, NULL, 0);
         turn_times(R.loop, 3);
@@ -63,7 +63,7 @@ static bool both_paused(void *user)
     static size_t n;
     if (!n)
         while (n + 24 < sizeof(bytes))
-            n += put_message(bytes + n, NEXT, SURFACE_ATTACH, "uuu", 0, 0, 0);
+            n += wl_build(bytes + n, NEXT, SURFACE_ATTACH, "uuu", 0, 0, 0);
     if (send(R.client.fd, bytes, n - n % 20, MSG_DONTWAIT | MSG_NOSIGNAL) > 0)
         return false;
     return R.host->carrier.ends.link->paused && R.guest->carrier.ends.local.paused;

@@ -127,7 +127,7 @@ static void test_a_guest_that_does_not_read(void **state)
     attack_start_host();
     R.host->carrier.ends.limits.queue = 1 << 20;
     while (n + 16 < sizeof(events))
-        n += put_message(events + n, SEAT, 0, "u", 3);
+        n += wl_build(events + n, SEAT, 0, "u", 3);
     for (int i = 0; i < 500 && R.host && !carrier_is_over(&R.host->carrier); i++) {
         wire_send_fds(&R.compositor, events, n, NULL, 0);
         turn_times(R.loop, 2);

@@ -108,7 +108,7 @@ static void test_descriptors_keep_their_order(void **state)
         mine[i] = ends[0];
         fds[n_fds++] = ends[1];
         snprintf(mime, sizeof(mime), "type/%d", i);
-        n += put_message(bytes + n, id, OFFER_RECEIVE, "s", mime);
+        n += wl_build(bytes + n, id, OFFER_RECEIVE, "s", mime);
         if (n_fds == 28 || i == N - 1) {
             wire_send_fds(&R.client, bytes, n, fds, (size_t)n_fds);
             n = 0;
@@ -151,7 +151,7 @@ static void test_surplus_descriptors(void **state)
         uint8_t bytes[64];
         for (int f = 0; f < 20; f++)
             fds[f] = open("/dev/null", O_RDONLY | O_CLOEXEC);
-        wire_send_fds(&R.client, bytes, put_message(bytes, 1, DISPLAY_SYNC, "u", 2 + i), fds, 20);
+        wire_send_fds(&R.client, bytes, wl_build(bytes, 1, DISPLAY_SYNC, "u", 2 + i), fds, 20);
         turn_times(R.loop, 2);
     }
     expect_error(1, WL_DISPLAY_NO_MEMORY, "too many descriptors");
