@@ -8,7 +8,7 @@
 
 #include "common/base/fd.h"
 #include "host-proxy/gpu/commands.h"
-#include "tests/unit/gpu/renderer_fake.h"
+#include "tests/support/renderer_fake.h"
 
 #define PAGES 64u
 #define PAGE 4096u
@@ -85,7 +85,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (sum.n != commands.table.n || sum.runs != commands.table.n_runs)
         abort();
     commands_finish(&commands);
-    if (R.n_contexts > 0 || R.n_resources > 0)
+    if (fake.n_contexts > 0 || fake.n_resources > 0)
         abort();
     guest_ram_finish(&ram);
     return 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* 3D commands: what reaches the renderer, and everything that must not. */
 #include "tests/unit/gpu/gpu_guest.h"
-#include "tests/unit/gpu/renderer_fake.h"
+#include "tests/support/renderer_fake.h"
 
 #include <endian.h>
 
@@ -22,8 +22,8 @@ static int teardown(void **state)
 {
     commands_teardown(state);
     /* Nothing is left with the renderer. */
-    assert_int_equal(R.n_contexts, 0);
-    assert_int_equal(R.n_resources, 0);
+    assert_int_equal(fake.n_contexts, 0);
+    assert_int_equal(fake.n_resources, 0);
     return 0;
 }
 
@@ -85,7 +85,7 @@ static void test_capsets(void **state)
     assert_int_equal(execute(w, &get, sizeof(get)), ERR_PARAM);
     /* A set that would not fit. */
     get.capset_id = 1;
-    R.capsets[0].size = COMMANDS_3D_CAPSET_MAX + 1;
+    fake.capsets[0].size = COMMANDS_3D_CAPSET_MAX + 1;
     assert_int_equal(execute(w, &get, sizeof(get)), ERR_PARAM);
 }
 
@@ -94,7 +94,7 @@ static void test_contexts(void **state)
     struct world *w = *state;
     assert_int_equal(context(w, 0, 0), ERR_CONTEXT);
     assert_int_equal(context(w, 1, 2), OK);
-    assert_int_equal(R.init, 2);
+    assert_int_equal(fake.init, 2);
     assert_int_equal(context(w, 1, 0), ERR_CONTEXT);
     assert_int_equal(context(w, 2, 4), ERR_PARAM); /* a set that we have not */
     assert_int_equal(context(w, 2, 0x101), ERR_PARAM);
@@ -105,9 +105,9 @@ static void test_contexts(void **state)
     struct virtio_gpu_ctx_create c = {.hdr = {.type = VIRTIO_GPU_CMD_CTX_CREATE, .ctx_id = 3},
                                       .nlen = 65};
     assert_int_equal(execute(w, &c, sizeof(c)), ERR_PARAM);
-    R.refuses = true;
+    fake.refuses = true;
     assert_int_equal(context(w, 3, 0), ERR_MEMORY);
-    R.refuses = false;
+    fake.refuses = false;
     for (uint32_t i = 0; i < COMMANDS_3D_CONTEXTS_MAX; i++)
         assert_int_equal(context(w, 1000 + i, 0), OK);
     assert_int_equal(context(w, 1, 0), ERR_MEMORY);
@@ -117,30 +117,30 @@ static void test_contexts(void **state)
     assert_int_equal(end_context(w, 1), OK);
     w->commands.features &= ~(1ull << VIRTIO_GPU_F_CONTEXT_INIT);
     assert_int_equal(context(w, 1, 77), OK);
-    assert_int_equal(R.init, 0);
+    assert_int_equal(fake.init, 0);
 }
 
 static void test_resources(void **state)
 {
     struct world *w = *state;
     assert_int_equal(create(w, picture), OK);
-    assert_int_equal(R.made.id, 5);
-    assert_int_equal(R.made.width, 64);
-    assert_int_equal(R.made.flags, 1);
+    assert_int_equal(fake.made.id, 5);
+    assert_int_equal(fake.made.width, 64);
+    assert_int_equal(fake.made.flags, 1);
     assert_int_equal(create(w, picture), ERR_ID);
     assert_int_equal(create_2d(w, 5, 8, 8, 1), ERR_ID); /* one space of ids */
     assert_int_equal(unref(w, 5), OK);
-    assert_int_equal(R.n_resources, 0);
+    assert_int_equal(fake.n_resources, 0);
     assert_int_equal(w->commands.drawing.bytes, 0);
-    R.refuses = true;
+    fake.refuses = true;
     assert_int_equal(create(w, picture), ERR_PARAM);
     assert_null(resources_find(&w->commands.table, 5));
-    R.refuses = false;
+    fake.refuses = false;
     /* What nobody draws on is the guest's memory. */
     struct virtio_gpu_resource_create_3d plain = picture;
     plain.bind = 0;
     assert_int_equal(create(w, plain), OK);
-    assert_int_equal(R.n_resources, 0);
+    assert_int_equal(fake.n_resources, 0);
     assert_int_equal(resources_find(&w->commands.table, 5)->kind, RESOURCE_2D);
 }
 
@@ -215,9 +215,9 @@ static void test_memory(void **state)
     create(w, picture);
     assert_int_equal(attach(w, 5, pages, 2), OK);
     unsigned i = fake_memory(5);
-    assert_int_equal(R.memory[i].n, 2);
-    assert_ptr_equal(R.memory[i].iov[0].iov_base, guest_ram_at(&w->ram, HIGH, PAGE));
-    assert_ptr_equal(R.memory[i].iov[1].iov_base, guest_ram_at(&w->ram, LOW + 4 * PAGE, PAGE));
+    assert_int_equal(fake.memory[i].n, 2);
+    assert_ptr_equal(fake.memory[i].iov[0].iov_base, guest_ram_at(&w->ram, HIGH, PAGE));
+    assert_ptr_equal(fake.memory[i].iov[1].iov_base, guest_ram_at(&w->ram, LOW + 4 * PAGE, PAGE));
     assert_int_equal(attach(w, 5, pages, 2), ERR_UNSPEC); /* it has memory */
     assert_int_equal(detach(w, 5), OK);
     assert_int_equal(fake_memory(5), FAKE_THINGS);
@@ -229,7 +229,7 @@ static void test_memory(void **state)
     const struct virtio_gpu_mem_entry outside = {.addr = HIGH + REGION, .length = PAGE};
     assert_int_equal(attach(w, 5, &outside, 1), ERR_PARAM);
     assert_int_equal(fake_memory(5), FAKE_THINGS);
-    R.refuses = true;
+    fake.refuses = true;
     assert_int_equal(attach(w, 5, pages, 2), ERR_PARAM);
     assert_int_equal(resources_find(&w->commands.table, 5)->n_runs, 0);
 }
@@ -241,15 +241,15 @@ static void test_contexts_use_resources(void **state)
     create(w, picture);
     create_2d(w, 6, 8, 8, 1);
     assert_int_equal(use(w, VIRTIO_GPU_CMD_CTX_ATTACH_RESOURCE, 1, 5), OK);
-    assert_int_equal(R.attached, 1);
+    assert_int_equal(fake.attached, 1);
     assert_int_equal(use(w, VIRTIO_GPU_CMD_CTX_ATTACH_RESOURCE, 2, 5), ERR_CONTEXT);
     assert_int_equal(use(w, VIRTIO_GPU_CMD_CTX_ATTACH_RESOURCE, 1, 7), ERR_ID);
     assert_int_equal(use(w, VIRTIO_GPU_CMD_CTX_DETACH_RESOURCE, 1, 7), ERR_ID);
     /* Not the renderer's: no harm, and no effect. */
     assert_int_equal(use(w, VIRTIO_GPU_CMD_CTX_ATTACH_RESOURCE, 1, 6), OK);
-    assert_int_equal(R.attached, 1);
+    assert_int_equal(fake.attached, 1);
     assert_int_equal(use(w, VIRTIO_GPU_CMD_CTX_DETACH_RESOURCE, 1, 5), OK);
-    assert_int_equal(R.attached, 0);
+    assert_int_equal(fake.attached, 0);
 }
 
 static struct virtio_gpu_transfer_host_3d transfer_of(uint32_t x, uint32_t y, uint32_t z,
@@ -272,22 +272,22 @@ static void test_transfers(void **state)
     create(w, picture);
     assert_int_equal(execute(w, &t, sizeof(t)), ERR_UNSPEC); /* nowhere to put it */
     attach(w, 5, pages, 2);
-    R.picture[2][1] = 0x12345678;
+    fake.picture[2][1] = 0x12345678;
     t.offset = 64;
     assert_int_equal(execute(w, &t, sizeof(t)), OK);
     assert_memory_equal(guest_ram_at(&w->ram, HIGH + 64, 4), "\x78\x56\x34\x12", 4);
-    assert_false(R.moved.to_renderer);
-    assert_int_equal(R.moved.box.height, 30);
+    assert_false(fake.moved.to_renderer);
+    assert_int_equal(fake.moved.box.height, 30);
     t.hdr.type = VIRTIO_GPU_CMD_TRANSFER_TO_HOST_3D;
     assert_int_equal(execute(w, &t, sizeof(t)), OK);
-    assert_true(R.moved.to_renderer);
+    assert_true(fake.moved.to_renderer);
     t.hdr.ctx_id = 2;
     assert_int_equal(execute(w, &t, sizeof(t)), ERR_CONTEXT);
     t.hdr.ctx_id = 0; /* none is fine */
     assert_int_equal(execute(w, &t, sizeof(t)), OK);
-    R.refuses = true;
+    fake.refuses = true;
     assert_int_equal(execute(w, &t, sizeof(t)), ERR_PARAM);
-    R.refuses = false;
+    fake.refuses = false;
 
     static const uint32_t beyond[][6] = {
         {0, 0, 0, 65, 32, 1},        {0, 0, 0, 64, 33, 1},        {0, 0, 0, 64, 32, 2},
@@ -295,7 +295,7 @@ static void test_transfers(void **state)
         {0, 0, 0, 0, 1, 1},          {0, 0, 0, 1, 0, 1},          {0, 0, 0, 1, 1, 0},
         {UINT32_MAX, 0, 0, 1, 1, 1}, {1, 0, 0, UINT32_MAX, 1, 1}, {0, UINT32_MAX, 0, 1, 2, 1},
         {0, 0, UINT32_MAX, 1, 1, 2}};
-    unsigned before = R.transfers;
+    unsigned before = fake.transfers;
     for (size_t i = 0; i < sizeof(beyond) / sizeof(*beyond); i++) {
         const uint32_t *b = beyond[i];
         t = transfer_of(b[0], b[1], b[2], b[3], b[4], b[5]);
@@ -315,7 +315,7 @@ static void test_transfers(void **state)
     assert_int_equal(execute(w, &t, sizeof(t)), ERR_PARAM);
     t.stride = UINT32_MAX;
     assert_int_equal(execute(w, &t, sizeof(t)), ERR_PARAM);
-    assert_int_equal(R.transfers, before);
+    assert_int_equal(fake.transfers, before);
     t.offset = 255;
     t.stride = 256;
     assert_int_equal(execute(w, &t, sizeof(t)), OK);
@@ -363,9 +363,9 @@ static void test_submit(void **state)
     assert_int_equal(execute(w, &s, whole), ERR_CONTEXT);
     context(w, 1, 0);
     assert_int_equal(execute(w, &s, whole), OK);
-    assert_int_equal(R.words, 3);
-    assert_int_equal(R.first_word, 7);
-    R.words = 0;
+    assert_int_equal(fake.words, 3);
+    assert_int_equal(fake.first_word, 7);
+    fake.words = 0;
     s.c.size = 16; /* longer than what there is */
     assert_int_equal(execute(w, &s, whole), ERR_PARAM);
     s.c.size = 8; /* shorter */
@@ -374,9 +374,9 @@ static void test_submit(void **state)
     assert_int_equal(execute(w, &s, whole - 1), ERR_PARAM);
     s.c.size = 0; /* nothing but, perhaps, a fence */
     assert_int_equal(execute(w, &s, sizeof(s.c)), OK);
-    assert_int_equal(R.words, 0);
+    assert_int_equal(fake.words, 0);
     s.c.size = 12;
-    R.refuses = true;
+    fake.refuses = true;
     assert_int_equal(execute(w, &s, whole), ERR_PARAM);
 }
 

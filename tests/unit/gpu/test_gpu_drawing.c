@@ -2,7 +2,7 @@
 /* A device that draws: when fences are answered, what a reset or another memory does to the
  * renderer, and how its pictures are exported. */
 #include "tests/unit/gpu/gpu_peer.h"
-#include "tests/unit/gpu/renderer_fake.h"
+#include "tests/support/renderer_fake.h"
 
 #include "common/base/fd.h"
 
@@ -30,8 +30,8 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     peer_teardown(state);
-    assert_int_equal(R.n_contexts, 0);
-    assert_int_equal(R.n_resources, 0);
+    assert_int_equal(fake.n_contexts, 0);
+    assert_int_equal(fake.n_resources, 0);
     return 0;
 }
 
@@ -89,7 +89,7 @@ static void take(struct world *w, unsigned slot, uint64_t fence)
 
 static void finish(uint32_t number)
 {
-    R.renderer.finished(R.renderer.user, number);
+    fake.renderer.finished(fake.renderer.user, number);
 }
 
 static void test_what_is_offered(void **state)
@@ -115,24 +115,24 @@ static void test_fences(void **state)
     unsigned b = put_fence(w, VIRTIO_GPU_CMD_SUBMIT_3D, 101);
     /* What needs no drawing waits behind them all the same: Linux takes the answer for all. */
     unsigned c = put_fence(w, VIRTIO_GPU_CMD_RESOURCE_DETACH_BACKING, 102);
-    assert_int_equal(R.fences, 3);
+    assert_int_equal(fake.fences, 3);
     assert_false(frontend_answered(&w->f.q[0]));
     /* Without a fence it does not. */
     assert_int_equal(driver_create(&w->f, 7, 8, 8), OK);
-    finish(R.last_fence - 2);
+    finish(fake.last_fence - 2);
     take(w, a, 100);
     assert_false(frontend_answered(&w->f.q[0]));
-    finish(R.last_fence - 2); /* told again */
+    finish(fake.last_fence - 2); /* told again */
     assert_false(frontend_answered(&w->f.q[0]));
-    finish(R.last_fence); /* one word for two */
+    finish(fake.last_fence); /* one word for two */
     take(w, b, 101);
     take(w, c, 102);
     /* When nothing is drawn, other commands' fences are done at once. */
     unsigned d = put_fence(w, VIRTIO_GPU_CMD_RESOURCE_DETACH_BACKING, 103);
     take(w, d, 103);
-    assert_int_equal(R.fences, 3);
+    assert_int_equal(fake.fences, 3);
     /* Where the renderer has no fence to give. */
-    R.refuses = true;
+    fake.refuses = true;
     unsigned e = put_fence(w, VIRTIO_GPU_CMD_SUBMIT_3D, 104);
     take(w, e, 104);
 }
@@ -142,7 +142,7 @@ static void test_fences_when_the_queue_stops(void **state)
     struct world *w = *state;
     driver_context(w, 1);
     unsigned slot = put_fence(w, VIRTIO_GPU_CMD_SUBMIT_3D, 5);
-    uint32_t old = R.last_fence;
+    uint32_t old = fake.last_fence;
     struct vhost_user_state s = {0, 0};
     frontend_send(&w->f, VHOST_USER_GET_VRING_BASE, 0, &s, sizeof(s), NULL, 0);
     frontend_receive(&w->f, VHOST_USER_GET_VRING_BASE, &s, sizeof(s));
@@ -151,7 +151,7 @@ static void test_fences_when_the_queue_stops(void **state)
     unsigned next = put_fence(w, VIRTIO_GPU_CMD_SUBMIT_3D, 6);
     finish(old); /* late: nobody's any more */
     assert_false(frontend_answered(&w->f.q[0]));
-    finish(R.last_fence);
+    finish(fake.last_fence);
     take(w, next, 6);
 }
 
@@ -174,9 +174,9 @@ static void test_resets(void **state)
         } else {
             break; /* with all of it there, at the end */
         }
-        assert_int_equal(R.n_contexts, 0);
-        assert_int_equal(R.n_resources, 0);
-        finish(R.last_fence);
+        assert_int_equal(fake.n_contexts, 0);
+        assert_int_equal(fake.n_resources, 0);
+        finish(fake.last_fence);
         if (round == 1)
             frontend_negotiate(&w->f, FEATURES_3D);
         frontend_start(&w->f);
@@ -190,10 +190,10 @@ static void test_memory_moves(void **state)
                                                   {.addr = RAM_LOW_GPA + 0x80000, .length = PAGE}};
     driver_picture(w, 5, 64, 32);
     driver_attach(&w->f, 5, pages, 2);
-    uint8_t *before = R.memory[fake_memory(5)].iov[0].iov_base;
+    uint8_t *before = fake.memory[fake_memory(5)].iov[0].iov_base;
     memcpy(gpa(&w->f, RAM_HIGH_GPA), "same", 4);
     frontend_set_memory(&w->f); /* the same memory, mapped anew */
-    const struct iovec *iov = R.memory[fake_memory(5)].iov;
+    const struct iovec *iov = fake.memory[fake_memory(5)].iov;
     assert_ptr_not_equal(iov[0].iov_base, before);
     assert_memory_equal(iov[0].iov_base, "same", 4);
     /* Memory that is gone is nobody's. */
@@ -204,14 +204,14 @@ static void test_memory_moves(void **state)
     frontend_set(&w->f, VHOST_USER_REM_MEM_REG, &slot, sizeof(slot), NULL, 0);
     assert_int_equal(fake_memory(5), FAKE_THINGS);
     assert_int_equal(device_find(w->device, 5)->n_runs, 0);
-    assert_int_equal(R.n_resources, 1); /* the picture is the host's */
+    assert_int_equal(fake.n_resources, 1); /* the picture is the host's */
 }
 
 static void fill_picture(void)
 {
     for (uint32_t y = 0; y < FAKE_SIDE; y++)
         for (uint32_t x = 0; x < FAKE_SIDE; x++)
-            R.picture[y][x] = 0x01000000 + y * 0x100 + x;
+            fake.picture[y][x] = 0x01000000 + y * 0x100 + x;
 }
 
 static void test_export(void **state)
@@ -251,7 +251,7 @@ static void test_export(void **state)
     assert_int_equal(driver_simple(&w->f, VIRTIO_GPU_CMD_RESOURCE_UNREF, 5), OK);
     peer_gone(&w->p, e.buffer.id);
     assert_int_equal(peer_export(&w->p, 5).status, EXPORT_UNKNOWN);
-    assert_int_equal(R.n_resources, 1);
+    assert_int_equal(fake.n_resources, 1);
 }
 
 static void test_read_back(void **state)
@@ -276,8 +276,8 @@ static void test_read_back(void **state)
     assert_int_equal(peer_mirror(&w->p, e.buffer.id, fd, 4 * PAGE), EXPORT_OK);
     assert_int_equal(peer_copy(&w->p, &copy), EXPORT_OK);
     for (uint32_t y = 0; y < 3; y++)
-        assert_memory_equal(mirror + 100 + y * 300, &R.picture[2 + y][2], 16);
-    assert_memory_equal(mirror + 100 + 4 * 300 + 20, &R.picture[6][7], 4);
+        assert_memory_equal(mirror + 100 + y * 300, &fake.picture[2 + y][2], 16);
+    assert_memory_equal(mirror + 100 + 4 * 300 + 20, &fake.picture[6][7], 4);
     assert_int_equal(mirror[116], 0);
     assert_int_equal(mirror[99], 0);
     /* And back, for screen copies. */
@@ -289,9 +289,9 @@ static void test_read_back(void **state)
     back.source_stride = 300;
     back.target_stride = ROW;
     assert_int_equal(peer_copy(&w->p, &back), EXPORT_OK);
-    assert_int_equal(R.picture[2][2], 0x5c5c5c5c);
-    assert_int_equal(R.picture[2][1], 0x01000201);
-    assert_int_equal(R.picture[6][7], 0x5c5c5c5c);
+    assert_int_equal(fake.picture[2][2], 0x5c5c5c5c);
+    assert_int_equal(fake.picture[2][1], 0x01000201);
+    assert_int_equal(fake.picture[6][7], 0x5c5c5c5c);
     munmap(mirror, 4 * PAGE);
     close(fd);
 }
@@ -332,11 +332,11 @@ static void test_read_back_out_of_range(void **state)
         if (peer_copy(&w->p, &bad[i]) != EXPORT_RANGE)
             fail_msg("copy %zu", i);
     }
-    assert_int_equal(R.transfers, 0);
+    assert_int_equal(fake.transfers, 0);
     assert_int_equal(peer_copy(&w->p, &good), EXPORT_OK);
-    R.refuses = true;
+    fake.refuses = true;
     assert_int_equal(peer_copy(&w->p, &good), EXPORT_FAILED);
-    R.refuses = false;
+    fake.refuses = false;
     /* Other guest memory is another generation, wherever the picture is. */
     const struct virtio_gpu_mem_entry page = {.addr = RAM_HIGH_GPA + 0x8000, .length = PAGE};
     driver_attach(&w->f, 5, &page, 1);
@@ -373,7 +373,7 @@ static void test_formats(void **state)
             .height = 8,
             .depth = 1,
             .array_size = 1};
-        R.pixel = formats[i].pixel;
+        fake.pixel = formats[i].pixel;
         assert_int_equal(driver_command(&w->f, &c, sizeof(c)), OK);
         driver_share(w, 50 + i);
         struct export_exported e = peer_export(&w->p, 50 + i);
@@ -390,8 +390,8 @@ static void test_formats(void **state)
                                    .n_rects = 1,
                                    .rects = {{0, 0, 14 * formats[i].pixel, 8}}};
         assert_int_equal(peer_copy(&w->p, &copy), EXPORT_OK);
-        assert_int_equal(R.moved.box.x, 2);
-        assert_int_equal(R.moved.box.width, 14);
+        assert_int_equal(fake.moved.box.x, 2);
+        assert_int_equal(fake.moved.box.width, 14);
         copy.rects[0].width = 15 * formats[i].pixel;
         assert_int_equal(peer_copy(&w->p, &copy), EXPORT_RANGE);
         copy.rects[0].width = formats[i].pixel - 1;
@@ -409,8 +409,8 @@ static void test_descriptor(void **state)
     fill_picture();
     driver_picture(w, 5, 60, 32);
     driver_share(w, 5);
-    R.make_fd = make_dmabuf;
-    R.layout = (struct renderer_layout){
+    fake.make_fd = make_dmabuf;
+    fake.layout = (struct renderer_layout){
         .fourcc = 0x34325241, .modifier = 0, .n_planes = 1, .offset = {128}, .stride = {256}};
     struct export_exported e = peer_export(&w->p, 5);
     assert_int_equal(e.buffer.kind, EXPORT_KIND_DMABUF);
@@ -428,8 +428,8 @@ static void test_descriptor(void **state)
                                .rects = {{0, 0, 8, 2}}};
     assert_int_equal(peer_mirror(&w->p, e.buffer.id, fd, 4 * PAGE), EXPORT_OK);
     assert_int_equal(peer_copy(&w->p, &copy), EXPORT_OK);
-    assert_memory_equal(mirror, &R.picture[1][1], 8);
-    assert_memory_equal(mirror + 64, &R.picture[2][1], 8);
+    assert_memory_equal(mirror, &fake.picture[1][1], 8);
+    assert_memory_equal(mirror + 64, &fake.picture[2][1], 8);
     copy.source = 64; /* before it */
     assert_int_equal(peer_copy(&w->p, &copy), EXPORT_RANGE);
     munmap(mirror, 4 * PAGE);
@@ -446,7 +446,7 @@ static void test_descriptor(void **state)
         {.n_planes = 1, .stride = {256}},
     };
     for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++) {
-        R.layout = wrong[i];
+        fake.layout = wrong[i];
         e = peer_export(&w->p, 5);
         assert_int_equal(e.status, EXPORT_OK);
         assert_int_equal(e.buffer.kind, EXPORT_KIND_NONE);
@@ -479,7 +479,7 @@ static void test_orders(void **state)
         {94, 0, 0},
     };
     introduce(w);
-    R.make_fd = make_dmabuf;
+    fake.make_fd = make_dmabuf;
     for (uint32_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
         struct virtio_gpu_resource_create_3d c = {
             .hdr = {.type = VIRTIO_GPU_CMD_RESOURCE_CREATE_3D},
@@ -493,7 +493,7 @@ static void test_orders(void **state)
             .array_size = 1};
         assert_int_equal(driver_command(&w->f, &c, sizeof(c)), OK);
         driver_share(w, 50 + i);
-        R.layout =
+        fake.layout =
             (struct renderer_layout){.fourcc = cases[i].drivers, .n_planes = 1, .stride = {256}};
         struct export_exported e = peer_export(&w->p, 50 + i);
         assert_int_equal(e.status, EXPORT_OK);

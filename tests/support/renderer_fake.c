@@ -1,42 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-#pragma once
-/* renderer_fake: a renderer that draws nothing: it keeps the books, aborts when it is told to do
- * what makes no sense, and reads and writes every byte that it may. */
+/* What makes no sense ends the program, so that a fuzz target sees it too. */
+#include "tests/support/renderer_fake.h"
+
 #include <errno.h>
-#include <stdbool.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "host-proxy/gpu/renderer.h"
-
-#define FAKE_THINGS 1024
-#define FAKE_SIDE 64 /* of its one picture, which every resource shows */
-
-static struct fake_renderer {
-    struct renderer renderer;
-    struct renderer_capset capsets[2];
-    uint32_t contexts[FAKE_THINGS], resources[FAKE_THINGS];
-    unsigned n_contexts, n_resources;
-    struct {
-        uint32_t id; /* 0: free */
-        struct iovec *iov;
-        unsigned n;
-    } memory[FAKE_THINGS];
-    uint32_t picture[FAKE_SIDE][FAKE_SIDE];
-    /* What it does. */
-    bool refuses;
-    uint32_t pixel; /* bytes */
-    int (*make_fd)(void);
-    struct renderer_layout layout;
-    /* What it saw. */
-    uint32_t init; /* capset of the last context */
-    struct renderer_resource made;
-    struct renderer_transfer moved;
-    uint32_t last_fence, words;
-    uint32_t first_word, sum;
-    unsigned attached, transfers, fences;
-} R;
+struct fake_renderer fake;
 
 static void fake_expect(bool condition)
 {
@@ -54,69 +24,70 @@ static unsigned fake_find(const uint32_t *ids, unsigned n, uint32_t id)
 
 static bool fake_has(uint32_t resource)
 {
-    return fake_find(R.resources, R.n_resources, resource) < R.n_resources;
+    return fake_find(fake.resources, fake.n_resources, resource) < fake.n_resources;
 }
 
 static bool fake_has_context(uint32_t context)
 {
-    return fake_find(R.contexts, R.n_contexts, context) < R.n_contexts;
+    return fake_find(fake.contexts, fake.n_contexts, context) < fake.n_contexts;
 }
 
 static void fake_capset(struct renderer *r, uint32_t id, uint32_t version, void *bytes)
 {
-    fake_expect(r == &R.renderer && id >= 1 && id <= 2 && version <= R.capsets[id - 1].version);
-    memset(bytes, (int)(0xa0 + id), R.capsets[id - 1].size);
+    fake_expect(r == &fake.renderer && id >= 1 && id <= 2 &&
+                version <= fake.capsets[id - 1].version);
+    memset(bytes, (int)(0xa0 + id), fake.capsets[id - 1].size);
 }
 
 static int fake_context_create(struct renderer *r, uint32_t id, uint32_t capset)
 {
-    fake_expect(r == &R.renderer && id != 0 && capset <= 2 && !fake_has_context(id));
-    if (R.refuses)
+    fake_expect(r == &fake.renderer && id != 0 && capset <= 2 && !fake_has_context(id));
+    if (fake.refuses)
         return -ENOMEM;
-    fake_expect(R.n_contexts < FAKE_THINGS);
-    R.contexts[R.n_contexts++] = id;
-    R.init = capset;
+    fake_expect(fake.n_contexts < FAKE_THINGS);
+    fake.contexts[fake.n_contexts++] = id;
+    fake.init = capset;
     return 0;
 }
 
 static void fake_context_destroy(struct renderer *r, uint32_t id)
 {
     (void)r;
-    unsigned i = fake_find(R.contexts, R.n_contexts, id);
-    fake_expect(i < R.n_contexts);
-    R.contexts[i] = R.contexts[--R.n_contexts];
+    unsigned i = fake_find(fake.contexts, fake.n_contexts, id);
+    fake_expect(i < fake.n_contexts);
+    fake.contexts[i] = fake.contexts[--fake.n_contexts];
 }
 
 static void fake_context_attach(struct renderer *r, uint32_t id, uint32_t resource)
 {
     (void)r;
     fake_expect(fake_has_context(id) && fake_has(resource));
-    R.attached++;
+    fake.attached++;
 }
 
 static void fake_context_detach(struct renderer *r, uint32_t id, uint32_t resource)
 {
     (void)r;
     fake_expect(fake_has_context(id) && fake_has(resource));
-    R.attached--;
+    fake.attached--;
 }
 
 static int fake_create(struct renderer *r, const struct renderer_resource *resource)
 {
     (void)r;
     fake_expect(resource->id != 0 && !fake_has(resource->id));
-    if (R.refuses)
+    if (fake.refuses)
         return -EINVAL;
-    fake_expect(R.n_resources < FAKE_THINGS);
-    R.resources[R.n_resources++] = resource->id;
-    R.made = *resource;
+    fake_expect(fake.n_resources < FAKE_THINGS);
+    fake.resources[fake.n_resources++] = resource->id;
+    fake.made = *resource;
     return 0;
 }
 
-static unsigned fake_memory(uint32_t id)
+unsigned fake_memory(uint32_t id)
 {
     for (unsigned i = 0; i < FAKE_THINGS; i++) {
-        if (R.memory[i].id == id)
+        if (fake.memory[i].id == id)
             return i;
     }
     return FAKE_THINGS;
@@ -125,22 +96,22 @@ static unsigned fake_memory(uint32_t id)
 static void fake_resource_destroy(struct renderer *r, uint32_t id)
 {
     (void)r;
-    unsigned i = fake_find(R.resources, R.n_resources, id);
-    fake_expect(i < R.n_resources && fake_memory(id) == FAKE_THINGS);
-    R.resources[i] = R.resources[--R.n_resources];
+    unsigned i = fake_find(fake.resources, fake.n_resources, id);
+    fake_expect(i < fake.n_resources && fake_memory(id) == FAKE_THINGS);
+    fake.resources[i] = fake.resources[--fake.n_resources];
 }
 
 static int fake_attach(struct renderer *r, uint32_t id, struct iovec *iov, unsigned n_iov)
 {
     (void)r;
     fake_expect(fake_has(id) && fake_memory(id) == FAKE_THINGS && n_iov > 0);
-    if (R.refuses)
+    if (fake.refuses)
         return -EINVAL;
     unsigned i = fake_memory(0);
     fake_expect(i < FAKE_THINGS);
-    R.memory[i].id = id;
-    R.memory[i].iov = iov;
-    R.memory[i].n = n_iov;
+    fake.memory[i].id = id;
+    fake.memory[i].iov = iov;
+    fake.memory[i].n = n_iov;
     return 0;
 }
 
@@ -149,7 +120,7 @@ static void fake_detach(struct renderer *r, uint32_t id)
     (void)r;
     unsigned i = fake_memory(id);
     fake_expect(i < FAKE_THINGS);
-    R.memory[i].id = 0;
+    fake.memory[i].id = 0;
 }
 
 static uint8_t *fake_byte(const struct iovec *iov, unsigned n, uint64_t at)
@@ -168,25 +139,25 @@ static int fake_transfer(struct renderer *r, const struct renderer_transfer *t)
     unsigned n = t->n_iov;
     (void)r;
     fake_expect(fake_has(t->id) && (t->context == 0 || fake_has_context(t->context)));
-    R.moved = *t;
-    R.transfers++;
+    fake.moved = *t;
+    fake.transfers++;
     if (n == 0) {
         unsigned i = fake_memory(t->id);
         fake_expect(i < FAKE_THINGS);
-        iov = R.memory[i].iov;
-        n = R.memory[i].n;
+        iov = fake.memory[i].iov;
+        n = fake.memory[i].n;
         /* Where its last row begins is in there. */
         fake_expect(fake_byte(iov, n,
                               t->offset + (uint64_t)(t->box.height - 1) * t->stride +
                                   (uint64_t)(t->box.depth - 1) * t->layer_stride) != NULL);
     }
-    if (R.refuses)
+    if (fake.refuses)
         return -EINVAL;
     for (uint32_t y = 0; y < t->box.height && y < FAKE_SIDE; y++) {
-        for (uint32_t i = 0; i < t->box.width * R.pixel && i < sizeof(R.picture[0]); i++) {
+        for (uint32_t i = 0; i < t->box.width * fake.pixel && i < sizeof(fake.picture[0]); i++) {
             uint8_t *there = fake_byte(iov, n, t->offset + (uint64_t)y * t->stride + i);
-            uint8_t *here = (uint8_t *)&R.picture[(t->box.y + y) % FAKE_SIDE] +
-                            (t->box.x % FAKE_SIDE * R.pixel + i) % sizeof(R.picture[0]);
+            uint8_t *here = (uint8_t *)&fake.picture[(t->box.y + y) % FAKE_SIDE] +
+                            (t->box.x % FAKE_SIDE * fake.pixel + i) % sizeof(fake.picture[0]);
             fake_expect(there || t->n_iov == 0);
             if (there)
                 *(t->to_renderer ? here : there) = *(t->to_renderer ? there : here);
@@ -199,22 +170,22 @@ static int fake_submit(struct renderer *r, uint32_t context, void *commands, uin
 {
     (void)r;
     fake_expect(fake_has_context(context) && (uintptr_t)commands % 8 == 0 && words > 0);
-    R.words = words;
-    memcpy(&R.first_word, commands, 4);
-    R.sum = 0; /* all of them are there */
+    fake.words = words;
+    memcpy(&fake.first_word, commands, 4);
+    fake.sum = 0; /* all of them are there */
     for (uint32_t i = 0; i < words; i++)
-        R.sum += ((uint32_t *)commands)[i];
-    return R.refuses ? -EINVAL : 0;
+        fake.sum += ((uint32_t *)commands)[i];
+    return fake.refuses ? -EINVAL : 0;
 }
 
 static int fake_fence(struct renderer *r, uint32_t context, uint32_t number)
 {
     (void)r;
     (void)context;
-    if (R.refuses)
+    if (fake.refuses)
         return -ENOMEM;
-    R.last_fence = number;
-    R.fences++;
+    fake.last_fence = number;
+    fake.fences++;
     return 0;
 }
 
@@ -222,10 +193,10 @@ static int fake_dmabuf(struct renderer *r, uint32_t id, struct renderer_layout *
 {
     (void)r;
     fake_expect(fake_has(id));
-    if (!R.make_fd)
+    if (!fake.make_fd)
         return -ENOTSUP;
-    *ret_layout = R.layout;
-    return R.make_fd();
+    *ret_layout = fake.layout;
+    return fake.make_fd();
 }
 
 static void fake_destroy(struct renderer *r)
@@ -250,9 +221,9 @@ static const struct renderer_ops fake_ops = {
     .destroy = fake_destroy,
 };
 
-static struct renderer *fake_renderer(void)
+struct renderer *fake_renderer(void)
 {
-    R = (struct fake_renderer){.capsets = {{1, 1, 308}, {2, 2, 1376}}, .pixel = 4};
-    R.renderer = (struct renderer){.ops = &fake_ops, .capsets = R.capsets, .n_capsets = 2};
-    return &R.renderer;
+    fake = (struct fake_renderer){.capsets = {{1, 1, 308}, {2, 2, 1376}}, .pixel = 4};
+    fake.renderer = (struct renderer){.ops = &fake_ops, .capsets = fake.capsets, .n_capsets = 2};
+    return &fake.renderer;
 }
