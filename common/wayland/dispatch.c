@@ -242,8 +242,8 @@ static const struct wl_msg_info *relay_look_up(struct relay *r, const struct wl_
     unsigned n = event ? iface->n_events : iface->n_requests;
     const struct wl_msg_info *info =
         m->opcode < n ? (event ? iface->events : iface->requests) + m->opcode : NULL;
-    /* An event that is newer than what was bound does no harm: libwayland's client library takes it,
-     * too, and some compositors send such. */
+    /* An event that is newer than what was bound does no harm: libwayland's client library takes
+     * it, too, and some compositors send such. */
     if (info && (event || info->since <= object->version))
         return info;
     relay_bad_message(r, from_local, m, iface, WL_DISPLAY_INVALID_METHOD,
