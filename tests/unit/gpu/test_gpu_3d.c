@@ -66,7 +66,7 @@ static void test_capsets(void **state)
     for (uint32_t i = 0; i < 2; i++) {
         ask.capset_index = i;
         assert_int_equal(execute(w, &ask, sizeof(ask)), VIRTIO_GPU_RESP_OK_CAPSET_INFO);
-        memcpy(&info, response, sizeof(info));
+        memcpy(&info, guest_response, sizeof(info));
         assert_int_equal(info.capset_id, i + 1);
         assert_int_equal(info.capset_max_version, i + 1);
         assert_int_equal(info.capset_max_size, i ? 1376 : 308);
@@ -75,9 +75,9 @@ static void test_capsets(void **state)
     assert_int_equal(execute(w, &ask, sizeof(ask)), ERR_PARAM);
     struct virtio_gpu_get_capset get = {HDR(GET_CAPSET), .capset_id = 2, .capset_version = 2};
     assert_int_equal(execute(w, &get, sizeof(get)), VIRTIO_GPU_RESP_OK_CAPSET);
-    assert_int_equal(response[24], 0xa2);
-    assert_int_equal(response[24 + 1375], 0xa2);
-    assert_int_equal(response[24 + 1376], 0);
+    assert_int_equal(guest_response[24], 0xa2);
+    assert_int_equal(guest_response[24 + 1375], 0xa2);
+    assert_int_equal(guest_response[24 + 1376], 0);
     get.capset_version = 3;
     assert_int_equal(execute(w, &get, sizeof(get)), ERR_PARAM);
     get.capset_version = 1;

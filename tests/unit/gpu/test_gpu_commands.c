@@ -8,7 +8,7 @@ static void test_display_info(void **state)
     struct virtio_gpu_ctrl_hdr c = {.type = VIRTIO_GPU_CMD_GET_DISPLAY_INFO};
     struct virtio_gpu_resp_display_info info;
     assert_int_equal(execute(w, &c, sizeof(c)), VIRTIO_GPU_RESP_OK_DISPLAY_INFO);
-    memcpy(&info, response, sizeof(info));
+    memcpy(&info, guest_response, sizeof(info));
     for (unsigned i = 0; i < VIRTIO_GPU_MAX_SCANOUTS; i++)
         assert_int_equal(info.pmodes[i].enabled, 0);
 }
@@ -28,19 +28,19 @@ static void test_fences_come_back(void **state)
         .width = 4,
         .height = 4};
     assert_int_equal(execute(w, &c, sizeof(c)), OK);
-    memcpy(&h, response, sizeof(h));
+    memcpy(&h, guest_response, sizeof(h));
     assert_int_equal(h.flags, VIRTIO_GPU_FLAG_FENCE | VIRTIO_GPU_FLAG_INFO_RING_IDX);
     assert_int_equal(h.fence_id, 0x123456789abcdef0);
     assert_int_equal(h.ctx_id, 7);
     assert_int_equal(h.ring_idx, 3);
     /* On errors too: the guest waits for it. */
     assert_int_equal(execute(w, &c, sizeof(c)), ERR_ID);
-    memcpy(&h, response, sizeof(h));
+    memcpy(&h, guest_response, sizeof(h));
     assert_int_equal(h.fence_id, 0x123456789abcdef0);
     c.hdr.flags = 0;
     c.resource_id = 2;
     execute(w, &c, sizeof(c));
-    memcpy(&h, response, sizeof(h));
+    memcpy(&h, guest_response, sizeof(h));
     assert_int_equal(h.flags, 0);
     assert_int_equal(h.fence_id, 0);
 }
@@ -145,13 +145,13 @@ static void test_uuid(void **state)
     create_2d(w, 1, 8, 8, 1);
     create_2d(w, 2, 8, 8, 1);
     assert_int_equal(execute(w, &c, sizeof(c)), VIRTIO_GPU_RESP_OK_RESOURCE_UUID);
-    memcpy(&first, response, sizeof(first));
+    memcpy(&first, guest_response, sizeof(first));
     execute(w, &c, sizeof(c));
-    memcpy(&again, response, sizeof(again));
+    memcpy(&again, guest_response, sizeof(again));
     assert_memory_equal(first.uuid, again.uuid, 16);
     c.resource_id = 2;
     execute(w, &c, sizeof(c));
-    memcpy(&other, response, sizeof(other));
+    memcpy(&other, guest_response, sizeof(other));
     assert_memory_not_equal(first.uuid, other.uuid, 16);
     w->commands.features = 0;
     assert_int_equal(execute(w, &c, sizeof(c)), ERR_UNSPEC);
@@ -202,8 +202,8 @@ static void test_lengths(void **state)
     struct resource *doomed;
     struct virtio_gpu_ctrl_hdr h;
     memcpy(large, &c, sizeof(c));
-    commands_control(&w->commands, large, COMMANDS_REQUEST_MAX + 16, response, &doomed);
-    memcpy(&h, response, sizeof(h));
+    commands_control(&w->commands, large, COMMANDS_REQUEST_MAX + 16, guest_response, &doomed);
+    memcpy(&h, guest_response, sizeof(h));
     assert_int_equal(h.type, ERR_PARAM);
     free(large);
 }
@@ -215,8 +215,8 @@ static void test_cursor(void **state)
     struct virtio_gpu_ctrl_hdr h;
     uint8_t bytes[256] = {0};
 #define CURSOR(size)                                                                               \
-    (memcpy(bytes, &c, sizeof(c)), commands_cursor(&w->commands, bytes, size, response),           \
-     memcpy(&h, response, sizeof(h)), h.type)
+    (memcpy(bytes, &c, sizeof(c)), commands_cursor(&w->commands, bytes, size, guest_response),     \
+     memcpy(&h, guest_response, sizeof(h)), h.type)
     assert_int_equal(CURSOR(sizeof(c)), OK);
     c.resource_id = 5;
     assert_int_equal(CURSOR(sizeof(c)), ERR_ID);

@@ -13,7 +13,7 @@
 
 static int setup(void **state)
 {
-    fds_before = count_fds();
+    peer_fds_before = count_fds();
     struct world *w = calloc(1, sizeof(*w));
     w->loop = loop_create();
     w->device = device_create(w->loop, 3600 * 1000);

@@ -19,18 +19,18 @@ static void test_binding(void **state)
     char other[EXPORT_NONCE_SIZE];
     peer_hello(&w->p);
     driver_make(&w->f, 1, FIRST, SECOND);
-    memcpy(gpa(&w->f, FIRST), nonce, EXPORT_NONCE_SIZE);
+    memcpy(gpa(&w->f, FIRST), peer_nonce, EXPORT_NONCE_SIZE);
     assert_int_equal(peer_export(&w->p, 1).status, EXPORT_UNBOUND);
-    assert_int_equal(peer_bind(&w->p, 2, nonce, 0), EXPORT_UNKNOWN);
+    assert_int_equal(peer_bind(&w->p, 2, peer_nonce, 0), EXPORT_UNKNOWN);
     for (unsigned i = 0; i < EXPORT_NONCE_SIZE; i++) {
-        memcpy(other, nonce, sizeof(other));
+        memcpy(other, peer_nonce, sizeof(other));
         other[i] ^= 0x40;
         assert_int_equal(peer_bind(&w->p, 1, other, 0), EXPORT_MISMATCH);
     }
     driver_create(&w->f, 3, 8, 8);
-    assert_int_equal(peer_bind(&w->p, 3, nonce, 0), EXPORT_EMPTY);
+    assert_int_equal(peer_bind(&w->p, 3, peer_nonce, 0), EXPORT_EMPTY);
     assert_int_equal(peer_export(&w->p, 1).status, EXPORT_UNBOUND);
-    assert_int_equal(peer_bind(&w->p, 1, nonce, 0), EXPORT_OK);
+    assert_int_equal(peer_bind(&w->p, 1, peer_nonce, 0), EXPORT_OK);
     assert_int_equal(peer_export(&w->p, 1).status, EXPORT_OK);
     /* Another connection is not bound by this. */
     struct peer second;
@@ -80,8 +80,8 @@ static void test_pages_themselves(void **state)
     if (!(peer_hello(&w->p).features & EXPORT_FEATURE_UDMABUF))
         skip();
     driver_make(&w->f, 1000, RAM_HIGH_GPA, RAM_HIGH_GPA + 2 * PAGE);
-    memcpy(gpa(&w->f, RAM_HIGH_GPA), nonce, EXPORT_NONCE_SIZE);
-    assert_int_equal(peer_bind(&w->p, 1000, nonce, 0), EXPORT_OK);
+    memcpy(gpa(&w->f, RAM_HIGH_GPA), peer_nonce, EXPORT_NONCE_SIZE);
+    assert_int_equal(peer_bind(&w->p, 1000, peer_nonce, 0), EXPORT_OK);
     driver_make(&w->f, 7, FIRST, SECOND);
     struct export_exported e = peer_export(&w->p, 7);
     assert_int_equal(e.buffer.kind, EXPORT_KIND_UDMABUF);
@@ -271,7 +271,7 @@ static void test_requests_wait_for_the_guest(void **state)
     frontend_put(&w->f, 0, &c, sizeof(c), 24);
     assert_int_equal(peer_export(&w->p, 1000).status, EXPORT_UNKNOWN);
     /* In vain. */
-    assert_int_equal(peer_bind(&w->p, 1000, nonce, 30), EXPORT_UNKNOWN);
+    assert_int_equal(peer_bind(&w->p, 1000, peer_nonce, 30), EXPORT_UNKNOWN);
     /* So many, not more. */
     for (unsigned i = 0; i < EXPORT_PENDING_MAX; i++) {
         peer_request(&w->p, -1, export_export_encode,

@@ -154,8 +154,8 @@ static void test_reset(void **state)
     assert_int_equal(reset.driver, 1);
     driver_make(&w->f, 7, FIRST, SECOND);
     assert_int_equal(peer_export(&w->p, 7).status, EXPORT_UNBOUND); /* may be another guest */
-    memcpy(gpa(&w->f, FIRST), nonce, EXPORT_NONCE_SIZE);
-    assert_int_equal(peer_bind(&w->p, 7, nonce, 0), EXPORT_OK);
+    memcpy(gpa(&w->f, FIRST), peer_nonce, EXPORT_NONCE_SIZE);
+    assert_int_equal(peer_bind(&w->p, 7, peer_nonce, 0), EXPORT_OK);
     struct export_exported again = peer_export(&w->p, 7);
     assert_true(again.buffer.generation > e.buffer.generation);
     peer_request(&w->p, -1, export_release_encode, e.buffer.id);
