@@ -162,11 +162,6 @@ void memory_detach(struct memory *m, struct memory_note *note)
     *at = note->next;
 }
 
-bool memory_is_mirror(const struct memory *m)
-{
-    return m->backing == &mirror;
-}
-
 bool memory_is_foreign(const struct memory *m)
 {
     return m->backing == &foreign;

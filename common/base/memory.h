@@ -57,12 +57,10 @@ void memory_attach(struct memory *memory, struct memory_note *note);
 /* Its destroy is not called. */
 void memory_detach(struct memory *memory, struct memory_note *note);
 
-/* A mirror is sealed, and its mapping safe to touch. A client's file is not: its mapping is for
- * system calls and guard_copy(). */
-bool memory_is_mirror(const struct memory *memory);
 /* Pages of the guest: nothing is written to them here. */
 bool memory_is_foreign(const struct memory *memory);
-/* Where its byte 0 is mapped. */
+/* Where its byte 0 is mapped. A mirror's is safe to touch; a client's file is for system calls and
+ * guard_copy() only. */
 uint8_t *memory_map(const struct memory *memory);
 /* Another descriptor of the same imported file (taken) that may be written through: screen copies
  * can come in from now on. Keeps what it had where the kernel refuses. */

@@ -25,30 +25,22 @@
 
 #define BIT(state) (1u << CARRIER_##state)
 
-static const struct {
-    const char *name;
-    unsigned next; /* states that may follow */
-} states[_CARRIER_STATE_N] = {
-    [CARRIER_OPEN] = {"open", BIT(LOCAL_ENDED) | BIT(PEER_ENDED) | BIT(FAILING) | BIT(FINISHED)},
-    [CARRIER_LOCAL_ENDED] = {"local end closed", BIT(DRAINING) | BIT(FAILING) | BIT(FINISHED)},
-    [CARRIER_PEER_ENDED] = {"other end closed", BIT(DRAINING) | BIT(FAILING) | BIT(FINISHED)},
-    [CARRIER_DRAINING] = {"draining", BIT(AWAITING_PEER) | BIT(FAILING) | BIT(FINISHED)},
-    [CARRIER_AWAITING_PEER] = {"awaiting the host", BIT(FAILING) | BIT(FINISHED)},
-    [CARRIER_FAILING] = {"failing", BIT(RELEASING) | BIT(FINISHED)},
-    [CARRIER_RELEASING] = {"releasing", BIT(FINISHED)},
-    [CARRIER_FINISHED] = {"finished", 0},
+/* States that may follow. */
+static const unsigned moves[_CARRIER_STATE_N] = {
+    [CARRIER_OPEN] = BIT(LOCAL_ENDED) | BIT(PEER_ENDED) | BIT(FAILING) | BIT(FINISHED),
+    [CARRIER_LOCAL_ENDED] = BIT(DRAINING) | BIT(FAILING) | BIT(FINISHED),
+    [CARRIER_PEER_ENDED] = BIT(DRAINING) | BIT(FAILING) | BIT(FINISHED),
+    [CARRIER_DRAINING] = BIT(AWAITING_PEER) | BIT(FAILING) | BIT(FINISHED),
+    [CARRIER_AWAITING_PEER] = BIT(FAILING) | BIT(FINISHED),
+    [CARRIER_FAILING] = BIT(RELEASING) | BIT(FINISHED),
+    [CARRIER_RELEASING] = BIT(FINISHED),
 };
 
 static const struct link_ops link_ops;
 
-const char *carrier_state_name(enum carrier_state state)
-{
-    return states[state].name;
-}
-
 static void carrier_move_to(struct carrier *c, enum carrier_state next)
 {
-    assert(states[c->state].next & 1u << next);
+    assert(moves[c->state] & 1u << next);
     c->state = next;
 }
 

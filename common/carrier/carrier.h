@@ -23,7 +23,6 @@ enum carrier_state {
     CARRIER_FINISHED,      /* ended() is on its way, or was called */
     _CARRIER_STATE_N
 };
-const char *carrier_state_name(enum carrier_state state);
 
 struct carrier_ops {
     /* Bytes of the local side. Returns how many at the end are left over: of an incomplete message,

@@ -53,7 +53,8 @@ static void test_mirror_is_sealed(void **state)
     (void)state;
     struct memory *m = memory_create(3 * page + 5);
     assert_non_null(m);
-    assert_true(memory_is_mirror(m) && m->writable);
+    assert_string_equal(m->backing->name, "mirror");
+    assert_true(m->writable);
     assert_int_equal(m->size, 3 * page + 5);
     assert_int_equal(size_of(m->fd), 3 * page + 5);
     assert_int_equal(ftruncate(m->fd, 5), -1); /* also by whom it is handed to */
@@ -145,7 +146,7 @@ static void test_store_in_a_clients_file(void **state)
     (void)state;
     int client;
     struct memory *m = import(&client, 2 * page, O_RDWR);
-    assert_false(memory_is_mirror(m));
+    assert_string_equal(m->backing->name, "client's file");
     assert_true(m->writable);
     assert_int_equal(memory_store(m, 2 * page - 3, "abc", 3), 0);
     char back[3];
