@@ -2,7 +2,6 @@
 /* guest-client: owns the clients: each waits for the host, dials it, and then is a relay. */
 #include "guest-proxy/guest-client.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -3,10 +3,8 @@
  * compositor, with what its GPU buffers are. */
 #include "host-proxy/host-client.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "common/base/fd.h"
 #include "common/base/loop.h"

@@ -7,8 +7,6 @@
 
 #include "common/carrier/vfd-kind.h"
 
-struct link_sink;
-
 extern const struct vfd_kind *const vfd_kinds[_LINK_VFD_KIND_N]; /* by enum link_vfd_kind */
 
 /* The next descriptor of the local side becomes a VFD of @kind; @offer says what for. 0, VFD_…, or

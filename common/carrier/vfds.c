@@ -3,7 +3,6 @@
  * what arrives late for an id that is gone can be told from an id that never was. */
 #include "common/carrier/vfds.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>

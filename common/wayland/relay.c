@@ -3,7 +3,6 @@
  * the messages that were read before it. */
 #include "common/wayland/relay.h"
 
-#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 

@@ -11,7 +11,6 @@
 
 struct memory;
 struct memory_buffer;
-struct relay;
 
 /* guest: where a buffer's pixels are besides its memory; embedded first in who has them. */
 struct buffer_backing {

@@ -4,7 +4,6 @@
 #include "host-proxy/pixels/import.h"
 
 #include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "common/base/fd.h"
