@@ -180,9 +180,8 @@ static void guest_client_dialled(void *user, int fd, const void *bytes, size_t n
         return;
     }
     uplink_client_hello(owner->uplink, link, c->name);
-    struct carrier_limits limits = {.vfds = VFDS_MAX, .queue = QUEUE_MAX};
-    c->relay = relay_create(owner->loop, CARRIER_GUEST, fd_steal(&c->fd), link, &limits, &relay_ops,
-                            c, &c->pixels, &c->subject);
+    c->relay = relay_create(owner->loop, CARRIER_GUEST, fd_steal(&c->fd), link, &owner->party,
+                            &relay_ops, c, &c->pixels, &c->subject);
     if (!c->relay) {
         guest_client_destroy(c);
         return;
@@ -298,9 +297,31 @@ void clients_disconnect(struct clients *owner, const char *reason)
     }
 }
 
+static void delivered(void *user)
+{
+    struct clients *owner = user;
+    if (owner->changed)
+        owner->changed(owner->user);
+}
+
+void clients_init(struct clients *owner, struct loop *loop, void (*changed)(void *user), void *user)
+{
+    *owner = (struct clients){
+        .loop = loop, .subject = {.name = "display"}, .changed = changed, .user = user};
+    deliveries_init(&owner->deliveries, delivered, owner);
+    owner->party = (struct carrier_party){
+        .deliveries = &owner->deliveries, .vfds = VFDS_MAX, .queue = QUEUE_MAX};
+}
+
+bool clients_are_done(const struct clients *owner)
+{
+    return !owner->n && deliveries_are_done(&owner->deliveries);
+}
+
 void clients_finish(struct clients *owner)
 {
     owner->changed = NULL;
     while (!LIST_EMPTY(&owner->all))
         guest_client_destroy(LIST_FIRST(&owner->all));
+    deliveries_finish(&owner->deliveries);
 }

@@ -3,6 +3,7 @@
 /* guest-client: one application of the guest, from its connection to its end. */
 #include "common/base/list.h"
 #include "common/base/log.h"
+#include "common/carrier/deliveries.h"
 #include "common/wayland/relay.h"
 
 struct address;
@@ -11,15 +12,21 @@ struct uplink;
 
 struct clients {
     struct loop *loop;
-    struct uplink *uplink;
+    struct uplink *uplink; /* set by the owner before there is a client */
+    struct carrier_party party;
+    struct deliveries deliveries;
     LIST_HEAD(, client) all;
     unsigned n;
     unsigned long serial;
     struct log_subject subject;  /* all of them: how much they may make us write */
-    void (*changed)(void *user); /* one more or less */
+    void (*changed)(void *user); /* one more or less, or a delivery less */
     void *user;
 };
 
+void clients_init(struct clients *clients, struct loop *loop, void (*changed)(void *user),
+                  void *user);
+/* Nobody is connected, and nothing is left to be delivered. */
+bool clients_are_done(const struct clients *clients);
 /* A connection that was accepted (takes @fd): waits for the host if need be. */
 void clients_accept(struct clients *clients, int fd);
 /* The host can be talked to: those who waited go on. */

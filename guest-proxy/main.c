@@ -62,11 +62,12 @@ static void main_accepted(void *user, int fd)
     clients_accept(&d->clients, fd);
 }
 
-/* The command has ended: we stay for what it left behind (wl-copy's server, say). */
+/* The command has ended: we stay for what it left behind: wl-copy's server, a paste whose reader is
+ * slow. */
 static void leave_when_alone(void *user)
 {
     struct daemon *d = user;
-    if (d->ran && !d->command && !d->clients.n)
+    if (d->ran && !d->command && clients_are_done(&d->clients))
         loop_stop(d->loop);
 }
 
@@ -214,8 +215,7 @@ int main(int argc, char **argv)
         log_error(NULL, "cannot make an event loop: %s", strerror(errno));
         return 1;
     }
-    d.clients = (struct clients){
-        .loop = d.loop, .subject = {.name = "display"}, .changed = leave_when_alone, .user = &d};
+    clients_init(&d.clients, d.loop, leave_when_alone, &d);
     d.clients.uplink = uplink_create(d.loop, &config, &uplink_ops, &d);
     r = d.clients.uplink ? main_start(&d) : -ENOMEM;
     if (r == 0)

@@ -328,9 +328,7 @@ void client_begin(struct vm *vm, struct link *link, const char *label)
     snprintf(c->name, sizeof(c->name), "client %lu \"%s\"", ++vm->serial, label);
     c->subject = (struct log_subject){.name = c->name, .parent = &vm->subject};
     imports_init(&c->imports, vm->handles, &imports_ops, c);
-    struct carrier_limits limits = {.vfds = vm->config->limits.vfds,
-                                    .queue = vm->config->limits.queue};
-    c->relay = relay_create(vm->vms->loop, CARRIER_HOST, fd, link, &limits, &relay_ops, c, NULL,
+    c->relay = relay_create(vm->vms->loop, CARRIER_HOST, fd, link, &vm->party, &relay_ops, c, NULL,
                             &c->subject);
     if (!c->relay) {
         imports_finish(&c->imports);

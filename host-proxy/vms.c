@@ -208,6 +208,10 @@ int vms_init(struct vms *vms, struct loop *loop, const struct host_config *confi
         char error[512];
         vm->vms = vms;
         vm->config = &config->vms[i];
+        deliveries_init(&vm->deliveries, NULL, NULL);
+        vm->party = (struct carrier_party){.deliveries = &vm->deliveries,
+                                           .vfds = vm->config->limits.vfds,
+                                           .queue = vm->config->limits.queue};
         snprintf(vm->label, sizeof(vm->label), "vm %s", vm->config->name);
         vm->subject.name = vm->label;
         uint64_t ticks = (uint64_t)config->peer_timeout_s * 1000 / LINK_TICK_MS;
@@ -242,6 +246,7 @@ void vms_finish(struct vms *vms)
             link_destroy(vm->control);
         while (!LIST_EMPTY(&vm->clients))
             LIST_FIRST(&vm->clients)->ops->destroy(LIST_FIRST(&vm->clients));
+        deliveries_finish(&vm->deliveries);
         trials_destroy(vm->trials);
         handles_destroy(vm->handles);
         loop_timer_destroy(vm->tick);

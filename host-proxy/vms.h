@@ -6,6 +6,8 @@
 
 #include "common/base/list.h"
 #include "common/base/log.h"
+#include "common/carrier/deliveries.h"
+#include "common/carrier/ends.h"
 #include "common/transport/token.h"
 #include "host-proxy/compositor.h"
 #include "host-proxy/config.h"
@@ -42,6 +44,8 @@ struct vm {
     unsigned missed; /* ticks without a word */
     bool heard, silent;
     unsigned silent_max; /* ticks after which it is dropped */
+    struct carrier_party party;
+    struct deliveries deliveries;
     LIST_HEAD(, vm_client) clients;
     unsigned clients_n;
     unsigned long serial;

@@ -2,7 +2,9 @@
 /* carrier: owns the state of a connection; carrier_move_to() is the only one that changes it.
  * Either end may end first: an END frame says that one local side is closed, streams go on until
  * they are done (a clipboard transfer outlives the application that started it), then the host
- * closes the link.
+ * closes the link. An application that the guest ends for what it did is told, and so is the host,
+ * by ERROR instead of END: its transfers, if it has any, go on. Any other failure ends the link;
+ * what came until then is delivered (deliveries).
  *
  * Back-pressure: the guest does not read its application while the link has much to send; the host
  * does not read the link while its server takes nothing. The server is always read: it may end a
@@ -27,11 +29,13 @@
 
 /* States that may follow. */
 static const unsigned moves[_CARRIER_STATE_N] = {
-    [CARRIER_OPEN] = BIT(LOCAL_ENDED) | BIT(PEER_ENDED) | BIT(FAILING) | BIT(FINISHED),
+    [CARRIER_OPEN] =
+        BIT(LOCAL_ENDED) | BIT(PEER_ENDED) | BIT(LAST_WORDS) | BIT(FAILING) | BIT(FINISHED),
     [CARRIER_LOCAL_ENDED] = BIT(DRAINING) | BIT(FAILING) | BIT(FINISHED),
     [CARRIER_PEER_ENDED] = BIT(DRAINING) | BIT(FAILING) | BIT(FINISHED),
     [CARRIER_DRAINING] = BIT(AWAITING_PEER) | BIT(FAILING) | BIT(FINISHED),
     [CARRIER_AWAITING_PEER] = BIT(FAILING) | BIT(FINISHED),
+    [CARRIER_LAST_WORDS] = BIT(LOCAL_ENDED) | BIT(FAILING) | BIT(FINISHED),
     [CARRIER_FAILING] = BIT(RELEASING) | BIT(FINISHED),
     [CARRIER_RELEASING] = BIT(FINISHED),
 };
@@ -51,7 +55,7 @@ static bool has_failed(const struct carrier *c)
 
 bool carrier_is_over(const struct carrier *c)
 {
-    return has_failed(c) || c->state == CARRIER_FINISHED;
+    return has_failed(c) || c->state == CARRIER_LAST_WORDS || c->state == CARRIER_FINISHED;
 }
 
 static bool peer_has_ended(const struct carrier *c)
@@ -81,9 +85,18 @@ static void carrier_over(struct carrier *c)
     loop_later(c->ends.loop, &c->settle_job);
 }
 
+static void carrier_close_local(struct carrier *c);
+static void carrier_settle_later(struct carrier *c);
+
 static void carrier_expired(void *user)
 {
-    carrier_over(user);
+    struct carrier *c = user;
+    if (c->state != CARRIER_LAST_WORDS) {
+        carrier_over(c);
+        return;
+    }
+    carrier_close_local(c);
+    carrier_settle_later(c);
 }
 
 static void carrier_arm(struct carrier *c, uint64_t ms)
@@ -102,7 +115,13 @@ static void carrier_close_local(struct carrier *c)
     uint8_t frame[LINK_HEADER_SIZE];
     local_socket_finish(&c->ends.local);
     vfds_forget(&c->vfds);
-    link_pause(c->ends.link, false); /* it need not wait for this side any more */
+    link_pause(c->ends.link, false);      /* it need not wait for this side any more */
+    if (c->state == CARRIER_LAST_WORDS) { /* ERROR was said in place of END */
+        loop_timer_destroy(c->timer);
+        c->timer = NULL;
+        carrier_move_to(c, CARRIER_LOCAL_ENDED);
+        return;
+    }
     if (c->state != CARRIER_OPEN && c->state != CARRIER_PEER_ENDED)
         return;
     carrier_move_to(c, c->state == CARRIER_OPEN ? CARRIER_LOCAL_ENDED : CARRIER_DRAINING);
@@ -148,7 +167,8 @@ static void carrier_settle(void *user)
         carrier_settle_failure(c);
         return;
     }
-    if (c->state == CARRIER_PEER_ENDED && !sendq_size(&c->ends.local.out))
+    if ((c->state == CARRIER_PEER_ENDED || c->state == CARRIER_LAST_WORDS) &&
+        (local_socket_flush(&c->ends.local) < 0 || !sendq_size(&c->ends.local.out)))
         carrier_close_local(c);
     if (!ends_has_local(&c->ends))
         link_flush(c->ends.link);
@@ -168,9 +188,28 @@ static void carrier_settle_later(struct carrier *c)
     loop_later(c->ends.loop, &c->settle_job);
 }
 
-/* Nothing more comes in; the queues have a little time to go out. */
-static void carrier_fail(struct carrier *c)
+static bool blames_local(enum link_error kind)
 {
+    return kind == LINK_ERROR_WAYLAND || kind == LINK_ERROR_LIMIT;
+}
+
+/* Only the application is at fault, and the link still has transfers to carry. */
+static bool link_may_go_on(const struct carrier *c, enum link_error kind)
+{
+    return c->ends.side == CARRIER_GUEST && c->state == CARRIER_OPEN && blames_local(kind) &&
+           c->vfds.streams_n;
+}
+
+/* Nothing more comes in; the queues have a little time to go out. */
+static void carrier_fail(struct carrier *c, bool link_goes_on)
+{
+    if (link_goes_on) {
+        carrier_move_to(c, CARRIER_LAST_WORDS);
+        local_socket_pause(&c->ends.local, true);
+        carrier_arm(c, ENDING_MS);
+        carrier_settle_later(c);
+        return;
+    }
     carrier_move_to(c, CARRIER_FAILING);
     link_stop(c->ends.link);
     if (ends_has_local(&c->ends)) {
@@ -206,12 +245,17 @@ static struct carrier *carrier_of(struct ends *ends)
 static void carrier_ends_fail(struct ends *ends, const struct carrier_error *error)
 {
     struct carrier *c = carrier_of(ends);
-    if (carrier_is_over(c))
+    if (has_failed(c) || c->state == CARRIER_FINISHED)
         return;
+    if (c->state == CARRIER_LAST_WORDS) {
+        if (blames_local(error->kind))
+            return; /* the first reason is the one that counts */
+    } else {
+        carrier_tell_of_ours(c, error);
+    }
     log_warn(ends->subject, "%s", error->text);
     link_queue(ends->link, link_error_encode, error->kind, error->object, error->code, error->text);
-    carrier_tell_of_ours(c, error);
-    carrier_fail(c);
+    carrier_fail(c, link_may_go_on(c, error->kind));
 }
 
 /* The other proxy ended the connection: a client learns why. */
@@ -226,7 +270,7 @@ static void ended_by_peer(struct carrier *c, const struct link_error_frame *erro
                                             .code = error->wl_code,
                                             .text = text,
                                             .by_peer = true});
-    carrier_fail(c);
+    carrier_fail(c, false);
 }
 
 /* --- what waits to go out --- */
@@ -249,11 +293,11 @@ static void carrier_flush_local(struct carrier *c)
     uint64_t size = sendq_size(&e->local.out);
     if (e->side == CARRIER_HOST)
         link_pause(e->link, size > LINK_HIGH_WATER || (e->link->paused && size > LINK_LOW_WATER));
-    else if (size > e->limits.queue)
+    else if (size > e->party->queue)
         ends_failf(e, LINK_ERROR_LIMIT,
                    "the %s does not read its events: more than %llu bytes wait for it",
-                   c->ops->local[e->side], (unsigned long long)e->limits.queue);
-    if ((peer_has_ended(c) || has_failed(c)) && !size)
+                   c->ops->local[e->side], (unsigned long long)e->party->queue);
+    if ((peer_has_ended(c) || carrier_is_over(c)) && !size)
         carrier_settle_later(c);
 }
 
@@ -262,8 +306,8 @@ static void carrier_flush_local(struct carrier *c)
 static bool too_much(const struct ends *e)
 {
     if (e->side == CARRIER_HOST)
-        return sendq_size(&e->link->out) > e->limits.queue;
-    return sendq_held(&e->link->out) > e->limits.queue + LINK_FILE_MAX;
+        return sendq_size(&e->link->out) > e->party->queue;
+    return sendq_held(&e->link->out) > e->party->queue + LINK_FILE_MAX;
 }
 
 /* Only what its first message waits for keeps the host's server waiting; an application also waits
@@ -290,7 +334,7 @@ static void carrier_flush_link(struct carrier *c)
     if (too_much(e))
         ends_failf(e, LINK_ERROR_LIMIT,
                    "queue limit: the %s does not read: more than %llu bytes wait for it",
-                   e->side == CARRIER_HOST ? "guest" : "host", (unsigned long long)e->limits.queue);
+                   e->side == CARRIER_HOST ? "guest" : "host", (unsigned long long)e->party->queue);
 }
 
 bool carrier_has_room(struct carrier *c)
@@ -381,13 +425,44 @@ static void carrier_resume_crowded(void *user)
 
 /* --- the link --- */
 
-static int carrier_link_frame(void *user, enum link_type type, const uint8_t *payload, size_t size)
+/* Whether somebody is there whom the user's frames and their memory concern. */
+static bool is_listened_to(const struct carrier *c)
 {
-    struct carrier *c = user;
+    return ends_has_local(&c->ends) && c->state != CARRIER_LAST_WORDS;
+}
+
+/* END, or an ERROR that stands for it. 0, or negative: the local side has ended twice. */
+static int carrier_peer_ended(struct carrier *c)
+{
+    if (c->state == CARRIER_LAST_WORDS) {
+        local_socket_flush(&c->ends.local);
+        carrier_close_local(c);
+    }
+    if (c->state != CARRIER_OPEN && c->state != CARRIER_LOCAL_ENDED)
+        return -EPROTO;
+    carrier_move_to(c, c->state == CARRIER_OPEN ? CARRIER_PEER_ENDED : CARRIER_DRAINING);
+    carrier_settle_later(c);
+    return 0;
+}
+
+static int carrier_link_error(struct carrier *c, const struct link_error_frame *error)
+{
+    if (c->ends.side == CARRIER_HOST && blames_local(error->code) && carrier_peer_ended(c) == 0) {
+        log_info(c->ends.subject, "the guest ended its client: %.*s", (int)error->text_size,
+                 error->text);
+        return 0;
+    }
+    ended_by_peer(c, error);
+    return -ECONNRESET;
+}
+
+static int carrier_dispatch(struct carrier *c, enum link_type type, const uint8_t *payload,
+                            size_t size)
+{
     struct link_error_frame error;
     int e;
     if (type == c->ops->type) {
-        if (ends_has_local(&c->ends))
+        if (is_listened_to(c))
             return c->ops->from_link(c->user, payload, size);
         vfds_forget(&c->vfds);
         return 0;
@@ -396,17 +471,14 @@ static int carrier_link_frame(void *user, enum link_type type, const uint8_t *pa
         return gpu_memory_frame(&c->gpu, type, payload, size);
     switch (type) {
     case LINK_END:
-        if (c->state != CARRIER_OPEN && c->state != CARRIER_LOCAL_ENDED)
+        if (carrier_peer_ended(c) < 0)
             break;
-        carrier_move_to(c, c->state == CARRIER_OPEN ? CARRIER_PEER_ENDED : CARRIER_DRAINING);
-        carrier_settle_later(c);
         return 0;
     case LINK_ERROR:
         e = link_error_decode(payload, size, &error);
         if (e != LINK_OK)
             break;
-        ended_by_peer(c, &error);
-        return -ECONNRESET;
+        return carrier_link_error(c, &error);
     case LINK_VFD:
     case LINK_VFD_CLOSE:
     case LINK_MEM_SIZE:
@@ -421,14 +493,28 @@ static int carrier_link_frame(void *user, enum link_type type, const uint8_t *pa
                       link_type_name(type));
 }
 
+/* What a callback of the link answers: it goes on where only the application is at fault. */
+static int unless_local(const struct carrier *c, int e)
+{
+    return c->state == CARRIER_LAST_WORDS ? 0 : e;
+}
+
+static int carrier_link_frame(void *user, enum link_type type, const uint8_t *payload, size_t size)
+{
+    struct carrier *c = user;
+    return unless_local(c, carrier_dispatch(c, type, payload, size));
+}
+
 static int carrier_link_mem_write(void *user, const struct link_mem_write *write,
                                   struct memory **ret_memory)
 {
     struct carrier *c = user;
-    if (!ends_has_local(&c->ends)) /* nobody is left to see it */
+    if (!is_listened_to(c)) /* nobody is left to see it */
         return 0;
     int e = vfd_file_write(&c->vfds, write, ret_memory);
-    return e == -ENOENT ? vfd_memory_write(&c->vfds, write, ret_memory) : e;
+    if (e == -ENOENT)
+        e = vfd_memory_write(&c->vfds, write, ret_memory);
+    return unless_local(c, e);
 }
 
 static int carrier_link_stream_data(void *user, uint32_t id, size_t size,
@@ -482,6 +568,8 @@ static void carrier_link_closed(void *user, int reason, unsigned type)
 {
     struct carrier *c = user;
     struct ends *e = &c->ends;
+    if (c->state == CARRIER_LAST_WORDS)
+        carrier_move_to(c, CARRIER_FAILING);
     const struct carrier_error lost = {.kind = LINK_ERROR_PROTOCOL,
                                        .code = e->codes[LINK_ERROR_PROTOCOL],
                                        .text = "the connection to the host was lost"};
@@ -550,7 +638,7 @@ static const struct ends_ops ends_ops = {.fail = carrier_ends_fail,
                                          .settle = carrier_ends_settle};
 
 int carrier_init(struct carrier *c, struct loop *loop, enum carrier_side side, int local_fd,
-                 struct link *link, const struct carrier_limits *limits,
+                 struct link *link, const struct carrier_party *party,
                  const struct carrier_ops *ops, void *user, struct log_subject *subject)
 {
     c->ends = (struct ends){.side = side,
@@ -559,7 +647,7 @@ int carrier_init(struct carrier *c, struct loop *loop, enum carrier_side side, i
                             .ops = &ends_ops,
                             .codes = ops->codes,
                             .subject = subject,
-                            .limits = *limits};
+                            .party = party};
     c->ops = ops;
     c->user = user;
     c->settle_job = (struct loop_job){.run = carrier_settle, .user = c};

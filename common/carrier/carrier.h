@@ -18,6 +18,8 @@ enum carrier_state {
     CARRIER_PEER_ENDED,    /* END came; what is queued for the local end still goes out */
     CARRIER_DRAINING,      /* both have ended; streams go on until they are done */
     CARRIER_AWAITING_PEER, /* guest: nothing is left; the host is to close the link */
+    CARRIER_LAST_WORDS,    /* guest: the local end broke its protocol, and is being told; as if it
+                              had ended, but for what it has still to read */
     CARRIER_FAILING,       /* ended by ends_fail(): nothing is read, last words go out */
     CARRIER_RELEASING,     /* guest, failed: the host closes the link before we free what it sees */
     CARRIER_FINISHED,      /* ended() is on its way, or was called */
@@ -58,10 +60,10 @@ struct carrier {
     struct loop_job settle_job, resume_job;
 };
 
-/* Takes @local_fd and @link; @carrier is the caller's memory, and zeroed. Reading starts with the
- * next turn of the loop. 0 or -ENOMEM (both are closed). */
+/* Takes @local_fd and @link; @carrier is the caller's memory, and zeroed; @party is borrowed.
+ * Reading starts with the next turn of the loop. 0 or -ENOMEM (both are closed). */
 int carrier_init(struct carrier *carrier, struct loop *loop, enum carrier_side side, int local_fd,
-                 struct link *link, const struct carrier_limits *limits,
+                 struct link *link, const struct carrier_party *party,
                  const struct carrier_ops *ops, void *user, struct log_subject *subject);
 /* Reads what came already, so that it goes out together with what is queued. */
 void carrier_start(struct carrier *carrier);

@@ -10,6 +10,7 @@
 #include "common/transport/link.h"
 #include "common/transport/local-socket.h"
 
+struct deliveries;
 struct ends;
 struct loop;
 struct memory;
@@ -42,9 +43,13 @@ struct ends_ops {
     void (*settle)(struct ends *ends);  /* perhaps everything is over: look, but not at once */
 };
 
-struct carrier_limits {
-    uint32_t vfds;  /* memories and streams open at once */
-    uint64_t queue; /* bytes waiting for a peer that must be kept drained */
+/* Whose connection it is: a VM (host), or the user of the display (guest). It outlives its
+ * connections. */
+struct carrier_party {
+    struct deliveries *deliveries; /* what readers have not taken when a connection ends */
+    uint32_t vfds;                 /* memories and streams that one connection may have open */
+    uint64_t
+        queue; /* bytes that may wait for a peer that must be kept drained, on one connection */
 };
 
 struct ends {
@@ -56,7 +61,7 @@ struct ends {
     const struct ends_ops *ops;
     const uint32_t *codes; /* by enum link_error: what an error of ours is in the user's protocol */
     struct log_subject *subject;
-    struct carrier_limits limits;
+    const struct carrier_party *party;
     struct {          /* bytes that went over the link, for the log */
         uint64_t own; /* of the user's frames */
         uint64_t memory, streams;

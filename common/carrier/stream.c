@@ -20,6 +20,7 @@
 #define CREDIT_STEP (LINK_STREAM_WINDOW / 4)
 #define READ_SIZE (64u << 10)
 #define PIPE_SIZE (256 << 10)
+#define PIPE_MAX (1 << 20) /* what the kernel lets anybody ask for */
 
 struct copy_job {
     int from, to;
@@ -445,7 +446,38 @@ static void stream_ready(void *user, unsigned events)
     }
     if (!s->over)
         stream_watch(s);
-    link_flush(link);
+    if (link)
+        link_flush(link);
+}
+
+bool stream_holds(const struct stream *s)
+{
+    return !s->out && !s->over && (s->buffer_n || s->spill_n);
+}
+
+void stream_leave(struct stream *s, void (*ended)(void *user, struct stream *stream), void *user)
+{
+    link_forget_sink(s->link, &s->sink);
+    s->link = NULL;
+    s->peer_done = true;
+    s->ended = ended;
+    s->user = user;
+}
+
+static void pressed(void *user, struct stream *s)
+{
+    (void)s;
+    *(bool *)user = true;
+}
+
+bool stream_press(struct stream *s)
+{
+    bool all = false;
+    s->ended = pressed;
+    s->user = &all;
+    fcntl(s->fd, F_SETPIPE_SZ, PIPE_MAX); /* best effort */
+    stream_drain(s);
+    return all;
 }
 
 bool stream_add_credit(struct stream *s, uint32_t bytes)

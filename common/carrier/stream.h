@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "common/base/list.h"
 #include "common/base/loop.h"
 #include "common/transport/link.h"
 
@@ -22,7 +23,7 @@ struct stream {
     bool peer_done; /* in: STREAM_END came */
     struct loop *loop;
     struct loop_io *io;
-    struct link *link;
+    struct link *link; /* NULL: it has left it */
     uint64_t credit; /* out: bytes that may still be sent; in: bytes that the peer may still send */
     uint64_t owed;   /* in: bytes taken, credit for which was not given yet */
     unsigned in_queue; /* out: segments of our pipe in the link's queue */
@@ -35,6 +36,7 @@ struct stream {
     void *user;
     uint64_t total; /* bytes carried */
     struct loop_job destroy_job;
+    LIST_ENTRY(stream) delivery; /* of deliveries, once it has left its link */
 };
 
 /* Takes @fd. A blocking descriptor that somebody else holds too is opened anew or handed to a
@@ -57,3 +59,13 @@ bool stream_add_credit(struct stream *stream, uint32_t bytes);
 void stream_reader_gone(struct stream *stream);
 /* out: the link's queue has room again. */
 void stream_resume(struct stream *stream);
+
+/* in: bytes wait for their reader. */
+bool stream_holds(const struct stream *stream);
+/* in, while stream_holds(): nothing more comes. It goes on without a link, and says to @ended when
+ * the reader has all, or has left. */
+void stream_leave(struct stream *stream, void (*ended)(void *user, struct stream *stream),
+                  void *user);
+/* After stream_leave(): gives the reader's pipe all that it can be made to hold. True: that was
+ * all. */
+bool stream_press(struct stream *stream);

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "common/base/list.h"
+#include "common/carrier/deliveries.h"
 #include "common/carrier/ends.h"
 #include "common/carrier/file-reader.h"
 #include "common/carrier/stream.h"
@@ -22,15 +23,21 @@ static struct stream *vfd_stream_find(const struct vfds *v, uint32_t id)
     return NULL;
 }
 
-static void stream_ended(void *user, struct stream *s)
+/* Out of the table. */
+static void vfd_stream_forget(struct vfds *v, const struct stream *s)
 {
-    struct vfds *v = user;
     for (size_t i = 0; i < v->streams_n; i++)
         if (v->streams[i] == s) {
             v->streams[i] = v->streams[--v->streams_n];
             v->open--;
             break;
         }
+}
+
+static void stream_ended(void *user, struct stream *s)
+{
+    struct vfds *v = user;
+    vfd_stream_forget(v, s);
     link_forget_sink(v->ends->link, &s->sink);
     s->link = NULL;
     if (s->out)
@@ -167,7 +174,13 @@ static int end_stream(struct vfds *v, uint32_t id)
                    : ends_broken(v->ends, "STREAM_END for an id that never was", id);
     if (s->out || s->peer_done)
         return ends_broken(v->ends, "STREAM_END from the reader, or twice", id);
-    stream_end(s);
+    if (stream_holds(s)) { /* the connection need not wait for a slow reader */
+        vfd_stream_forget(v, s);
+        deliveries_add(v->ends->party->deliveries, s);
+        v->ends->ops->settle(v->ends);
+    } else {
+        stream_end(s);
+    }
     return 0;
 }
 
@@ -207,9 +220,18 @@ void vfd_streams_resume(struct vfds *v)
 
 void vfd_streams_finish(struct vfds *v)
 {
+    unsigned cut = 0;
     sendq_finish(&v->ends->link->out); /* before the pipes that it may still refer to */
-    while (v->streams_n)
-        stream_destroy(v->streams[--v->streams_n]);
+    while (v->streams_n) {
+        struct stream *s = v->streams[--v->streams_n];
+        cut += !s->over;
+        if (stream_holds(s))
+            deliveries_add(v->ends->party->deliveries, s);
+        else
+            stream_destroy(s);
+    }
+    if (cut)
+        log_info(v->ends->subject, "%u transfers were cut short: their connection ended", cut);
     free(v->streams);
     v->streams = NULL;
 }

@@ -58,7 +58,7 @@ bool vfds_was_made(const struct vfds *v, uint32_t id)
 
 int vfds_room(struct vfds *v, const char *what)
 {
-    if (v->open < v->ends->limits.vfds)
+    if (v->open < v->ends->party->vfds)
         return 0;
     return ends_failf(v->ends, LINK_ERROR_LIMIT,
                       "%s: descriptor limit: %u are open already (max-fds)", what, v->open);

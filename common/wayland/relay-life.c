@@ -75,7 +75,7 @@ static const struct carrier_ops carrier_ops = {
 };
 
 struct relay *relay_create(struct loop *loop, enum carrier_side side, int local_fd,
-                           struct link *link, const struct carrier_limits *limits,
+                           struct link *link, const struct carrier_party *party,
                            const struct relay_ops *ops, void *user, struct pixels *pixels,
                            struct log_subject *subject)
 {
@@ -91,7 +91,7 @@ struct relay *relay_create(struct loop *loop, enum carrier_side side, int local_
     r->ops = ops;
     r->user = user;
     r->pixels = pixels;
-    if (carrier_init(&r->carrier, loop, side, local_fd, link, limits, &carrier_ops, r, subject) <
+    if (carrier_init(&r->carrier, loop, side, local_fd, link, party, &carrier_ops, r, subject) <
         0) {
         wl_objects_finish(&r->objects);
         free(r);

@@ -14,6 +14,7 @@
 #include "common/base/fd.h"
 #include "common/base/loop.h"
 #include "common/base/memory.h"
+#include "common/carrier/deliveries.h"
 #include "common/wayland/relay-life.h"
 #include "common/carrier/file-reader.h"
 #include "guest-proxy/pixels/surfaces.h"
@@ -22,6 +23,7 @@
 
 static struct {
     struct loop *loop;
+    struct deliveries deliveries;
     struct loop_timer *timer;
     unsigned turns;
     struct relay *relay;
@@ -225,7 +227,8 @@ static inline void fuzz_start(enum carrier_side side)
                                                .punched = fuzz_punched,
                                                .ended = fuzz_ended,
                                                .gpu = &guest_gpu};
-    static const struct carrier_limits limits = {.vfds = 24, .queue = 1 << 20};
+    static const struct carrier_party party = {
+        .deliveries = &F.deliveries, .vfds = 24, .queue = 1 << 20};
     int local[2], link[2];
     uint8_t bytes[4096];
     signal(SIGPIPE, SIG_IGN);
@@ -239,9 +242,9 @@ static inline void fuzz_start(enum carrier_side side)
         abort();
     F.local = local[0];
     F.link = link[0];
-    F.relay = relay_create(F.loop, side, local[1], link_create(F.loop, link[1], true, &none, NULL),
-                           &limits, side == CARRIER_HOST ? &host_ops : &guest_ops, NULL, NULL,
-                           &F.subject);
+    F.relay =
+        relay_create(F.loop, side, local[1], link_create(F.loop, link[1], true, &none, NULL),
+                     &party, side == CARRIER_HOST ? &host_ops : &guest_ops, NULL, NULL, &F.subject);
     size_t n = wl_build(bytes, 1, 1, "u", 2);
     if (side == CARRIER_GUEST)
         fuzz_send(F.local, bytes, n, -1);
@@ -289,6 +292,7 @@ static inline void fuzz_stop(void)
     F.relay = NULL;
     fuzz_turn(1);
     loop_timer_destroy(F.timer);
+    deliveries_finish(&F.deliveries);
     loop_destroy(F.loop);
     close(F.local);
     close(F.link);

@@ -11,6 +11,7 @@
 #include "common/base/fd.h"
 #include "common/base/memory.h"
 #include "common/carrier/carrier.h"
+#include "common/carrier/deliveries.h"
 #include "common/carrier/file-reader.h"
 #include "common/carrier/vfd-kinds.h"
 #include "common/carrier/vfd-memory.h"
@@ -29,6 +30,7 @@ struct end {
 static struct {
     struct loop *loop;
     struct end guest, host;
+    struct deliveries deliveries;
     int before;
 } T;
 
@@ -137,7 +139,8 @@ static const struct link_ops no_ops;
 
 static void make(struct end *e, enum carrier_side side, int link_fd)
 {
-    static const struct carrier_limits limits = {.vfds = 4, .queue = 1 << 20};
+    static const struct carrier_party party = {
+        .deliveries = &T.deliveries, .vfds = 4, .queue = 1 << 20};
     int local[2];
     make_sockets(local, 0);
     e->local = local[0];
@@ -145,7 +148,7 @@ static void make(struct end *e, enum carrier_side side, int link_fd)
     struct link *link = link_create(T.loop, link_fd, true, &no_ops, NULL);
     assert_non_null(link);
     assert_int_equal(
-        carrier_init(&e->carrier, T.loop, side, local[1], link, &limits, &ops, e, &e->subject), 0);
+        carrier_init(&e->carrier, T.loop, side, local[1], link, &party, &ops, e, &e->subject), 0);
     e->there = true;
 }
 
@@ -178,6 +181,7 @@ static int teardown(void **state)
     (void)state;
     destroy(&T.guest);
     destroy(&T.host);
+    deliveries_finish(&T.deliveries);
     turn_times(T.loop, 2);
     loop_destroy(T.loop);
     return count_fds() == T.before ? 0 : -1;

@@ -146,16 +146,15 @@ static const struct relay_ops relays_guest_ops = {
 static const struct relay_ops relays_host_ops = {
     .global = relays_global, .charge = relays_charge, .ended = relays_ended};
 static const struct link_ops relays_no_ops;
-static struct carrier_limits relays_limits;
 
 static struct relay *relays_make(enum carrier_side side, int local, int link_fd)
 {
     struct link *link = link_create(R.loop, link_fd, true, &relays_no_ops, NULL);
     assert_non_null(link);
-    struct relay *r =
-        relay_create(R.loop, side, local, link, &relays_limits,
-                     side == CARRIER_GUEST ? &relays_guest_ops : &relays_host_ops, &R, NULL,
-                     side == CARRIER_GUEST ? &R.guest_subject : &R.host_subject);
+    struct relay *r = relay_create(
+        R.loop, side, local, link, side == CARRIER_GUEST ? &R.guest_party : &R.host_party,
+        side == CARRIER_GUEST ? &relays_guest_ops : &relays_host_ops, &R, NULL,
+        side == CARRIER_GUEST ? &R.guest_subject : &R.host_subject);
     assert_non_null(r);
     return r;
 }
@@ -186,7 +185,9 @@ int relays_start(bool guest, bool host)
     R.before = count_fds();
     R.loop = loop_create();
     R.client.fd = R.compositor.fd = R.link.fd = -1;
-    relays_limits = (struct carrier_limits){.vfds = 256, .queue = 8 << 20};
+    deliveries_init(&R.deliveries, NULL, NULL);
+    R.guest_party = R.host_party =
+        (struct carrier_party){.deliveries = &R.deliveries, .vfds = 256, .queue = 8 << 20};
     make_sockets(link, 0);
     if (guest) {
         make_sockets(client, 0);
@@ -222,6 +223,7 @@ int relays_stop(void **state)
     relay_destroy(R.host);
     R.guest = R.host = NULL;
     turn_times(R.loop, 2);
+    deliveries_finish(&R.deliveries);
     loop_destroy(R.loop);
     for (int tries = 0; tries < 5000 && count_fds() != R.before; tries++)
         usleep(1000); /* for threads that close theirs */

@@ -11,6 +11,7 @@
 #include "common/base/fd.h"
 #include "common/transport/link.h"
 #include "common/base/memory.h"
+#include "common/carrier/deliveries.h"
 #include "common/carrier/vfd-memory.h"
 #include "common/wayland/relay-life.h"
 #include "common/wayland/wl-shm.h"
@@ -29,6 +30,8 @@ extern struct relays {
     struct loop *loop;
     struct relay *guest, *host;
     struct wire client, compositor, link; /* link: in place of the relay that is missing */
+    struct carrier_party guest_party, host_party;
+    struct deliveries deliveries; /* of both */
     struct log_subject guest_subject, host_subject;
     unsigned ended;
     int before;

@@ -33,11 +33,11 @@ static void test_answers_that_the_guest_does_not_read(void **state)
 {
     (void)state;
     attack_start_host();
-    R.host->carrier.ends.limits.queue = 64 << 10;
+    R.host_party.queue = 64 << 10;
     wire_finish(&R.compositor); /* nothing but streams is left */
     turn_times(R.loop, 5);
     assert_false(ends_has_local(&R.host->carrier.ends));
-    ask_without_reading(&R.host, 0, R.host->carrier.ends.limits.queue);
+    ask_without_reading(&R.host, 0, R.host_party.queue);
 }
 
 static void test_answers_that_the_host_does_not_read(void **state)
@@ -45,13 +45,13 @@ static void test_answers_that_the_host_does_not_read(void **state)
     (void)state;
     relays_start(true, false);
     attack_ready();
-    R.guest->carrier.ends.limits.queue = 64 << 10;
+    R.guest_party.queue = 64 << 10;
     wire_finish(&R.client);
     turn_times(R.loop, 5);
     assert_false(ends_has_local(&R.guest->carrier.ends));
     /* As much as a file that is on its way may take is let pass. */
     assert_non_null(sendq_reserve(&R.guest->carrier.ends.link->out, LINK_FILE_MAX));
-    ask_without_reading(&R.guest, LINK_HOST_ID, R.guest->carrier.ends.limits.queue + LINK_FILE_MAX);
+    ask_without_reading(&R.guest, LINK_HOST_ID, R.guest_party.queue + LINK_FILE_MAX);
 }
 
 /* --- files --- */

@@ -42,7 +42,7 @@ static void test_a_client_that_does_not_read(void **state)
 {
     (void)state;
     static uint8_t bytes[64 << 10];
-    R.guest->carrier.ends.limits.queue = 1 << 20;
+    R.guest_party.queue = 1 << 20;
     bind_all();
     size_t n = 0;
     while (n + 16 < sizeof(bytes))

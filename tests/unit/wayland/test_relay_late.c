@@ -125,7 +125,7 @@ static void test_a_guest_that_does_not_read(void **state)
     static uint8_t events[64 << 10];
     size_t n = 0;
     attack_start_host();
-    R.host->carrier.ends.limits.queue = 1 << 20;
+    R.host_party.queue = 1 << 20;
     while (n + 16 < sizeof(events))
         n += wl_build(events + n, SEAT, 0, "u", 3);
     for (int i = 0; i < 500 && R.host && !carrier_is_over(&R.host->carrier); i++) {

@@ -234,7 +234,7 @@ static void test_the_quota_of_memory(void **state)
 static void test_the_limit_of_descriptors(void **state)
 {
     (void)state;
-    R.host->carrier.ends.limits.vfds = 3;
+    R.host_party.vfds = 3;
     bind_all();
     for (uint32_t i = 0; i < 4; i++)
         wire_send_fd(&R.client, fd_memfd("pool", 4096), SHM, SHM_CREATE_POOL, "uu", POOL + i, 4096);
