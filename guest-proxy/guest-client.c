@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/base/budget.h"
 #include "common/base/fd.h"
 #include "common/base/loop.h"
 #include "common/wayland/relay-life.h"
@@ -24,7 +25,7 @@
 #define WAIT_MS 10000 /* for a host that is not there (yet) */
 #define CLIENTS_MAX 1024
 #define QUEUE_MAX (16u << 20)
-#define VFDS_MAX 4096 /* the host's limit is the one that counts */
+#define OWN_FDS 64 /* for what is no client's */
 
 struct client {
     struct clients *owner;
@@ -34,6 +35,7 @@ struct client {
     int fd; /* until the relay has it */
     struct dial *dial;
     struct loop_timer *wait;
+    struct carrier_party party;
     struct relay *relay;
     struct pixels pixels;
     uint32_t clock; /* that wp_presentation announced */
@@ -49,6 +51,7 @@ static void guest_client_destroy(struct client *c)
     dial_cancel(c->dial);
     loop_timer_destroy(c->wait);
     fd_close(c->fd);
+    budget_unref(c->party.budget);
     free(c);
     if (owner->changed)
         owner->changed(owner->user);
@@ -180,7 +183,7 @@ static void guest_client_dialled(void *user, int fd, const void *bytes, size_t n
         return;
     }
     uplink_client_hello(owner->uplink, link, c->name);
-    c->relay = relay_create(owner->loop, CARRIER_GUEST, fd_steal(&c->fd), link, &owner->party,
+    c->relay = relay_create(owner->loop, CARRIER_GUEST, fd_steal(&c->fd), link, &c->party,
                             &relay_ops, c, &c->pixels, &c->subject);
     if (!c->relay) {
         guest_client_destroy(c);
@@ -251,13 +254,18 @@ void clients_accept(struct clients *owner, int fd)
         return;
     }
     struct client *c = calloc(1, sizeof(*c));
-    if (!c) {
+    struct budget *budget = budget_create(owner->whole);
+    if (!c || !budget) {
+        budget_unref(budget);
+        free(c);
         fd_close(fd);
         return;
     }
     c->owner = owner;
     c->fd = fd;
     c->clock = CLOCK_MONOTONIC;
+    c->party = (struct carrier_party){
+        .deliveries = &owner->deliveries, .budget = budget, .queue = QUEUE_MAX};
     pixels_init(&c->pixels, uplink_gpu(owner->uplink));
     LIST_INSERT_HEAD(&owner->all, c, entry);
     owner->n++;
@@ -304,13 +312,17 @@ static void delivered(void *user)
         owner->changed(owner->user);
 }
 
-void clients_init(struct clients *owner, struct loop *loop, void (*changed)(void *user), void *user)
+int clients_init(struct clients *owner, struct loop *loop, void (*changed)(void *user), void *user)
 {
     *owner = (struct clients){
         .loop = loop, .subject = {.name = "display"}, .changed = changed, .user = user};
     deliveries_init(&owner->deliveries, delivered, owner);
-    owner->party = (struct carrier_party){
-        .deliveries = &owner->deliveries, .vfds = VFDS_MAX, .queue = QUEUE_MAX};
+    owner->whole = budget_create(NULL);
+    if (!owner->whole)
+        return -ENOMEM;
+    uint64_t fds = fd_raise_limit();
+    owner->whole->limit[BUDGET_FDS] = fds > OWN_FDS ? fds - OWN_FDS : 0;
+    return 0;
 }
 
 bool clients_are_done(const struct clients *owner)
@@ -324,4 +336,5 @@ void clients_finish(struct clients *owner)
     while (!LIST_EMPTY(&owner->all))
         guest_client_destroy(LIST_FIRST(&owner->all));
     deliveries_finish(&owner->deliveries);
+    budget_unref(owner->whole);
 }

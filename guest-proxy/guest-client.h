@@ -13,7 +13,7 @@ struct uplink;
 struct clients {
     struct loop *loop;
     struct uplink *uplink; /* set by the owner before there is a client */
-    struct carrier_party party;
+    struct budget *whole;  /* what all of them share */
     struct deliveries deliveries;
     LIST_HEAD(, client) all;
     unsigned n;
@@ -23,8 +23,9 @@ struct clients {
     void *user;
 };
 
-void clients_init(struct clients *clients, struct loop *loop, void (*changed)(void *user),
-                  void *user);
+/* 0 or -ENOMEM. */
+int clients_init(struct clients *clients, struct loop *loop, void (*changed)(void *user),
+                 void *user);
 /* Nobody is connected, and nothing is left to be delivered. */
 bool clients_are_done(const struct clients *clients);
 /* A connection that was accepted (takes @fd): waits for the host if need be. */

@@ -215,8 +215,9 @@ int main(int argc, char **argv)
         log_error(NULL, "cannot make an event loop: %s", strerror(errno));
         return 1;
     }
-    clients_init(&d.clients, d.loop, leave_when_alone, &d);
-    d.clients.uplink = uplink_create(d.loop, &config, &uplink_ops, &d);
+    r = clients_init(&d.clients, d.loop, leave_when_alone, &d);
+    if (r == 0)
+        d.clients.uplink = uplink_create(d.loop, &config, &uplink_ops, &d);
     r = d.clients.uplink ? main_start(&d) : -ENOMEM;
     if (r == 0)
         loop_run(d.loop);

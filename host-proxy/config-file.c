@@ -264,11 +264,7 @@ static int vm_max_memory(struct reader *reader, const char *value)
 
 static int vm_max_fds(struct reader *reader, const char *value)
 {
-    uint64_t amount = 0;
-    int result = parse_amount(reader, value, false, 1, 1 << 20, &amount);
-    if (result == 0)
-        reader->vm->limits.vfds = (uint32_t)amount;
-    return result;
+    return parse_amount(reader, value, false, 8, 1 << 30, &reader->vm->limits.fds);
 }
 
 static int vm_max_queue(struct reader *reader, const char *value)

@@ -23,7 +23,7 @@
 static const struct limits default_limits = {
     .clients = 256,
     .memory = UINT64_C(2) << 30,
-    .vfds = 1024,
+    .fds = UINT64_MAX,
     .queue = UINT64_C(16) << 20,
 };
 

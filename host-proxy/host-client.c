@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "common/base/budget.h"
 #include "common/base/fd.h"
 #include "common/base/loop.h"
 #include "common/base/memory.h"
@@ -156,12 +157,6 @@ static uint32_t host_client_global(struct relay *r, const struct wl_iface *iface
     return allow_global(c->vm->config, iface->name) ? version : 0;
 }
 
-static bool host_client_charge(struct relay *r, uint64_t bytes)
-{
-    const struct client *c = r->user;
-    return vm_charge(c->vm, bytes);
-}
-
 static int import(void *user, const struct link_import *import)
 {
     struct relay *r = user;
@@ -271,7 +266,6 @@ static const struct relay_ops relay_ops = {
     .hidden = hidden,
     .keep_id = keep_id,
     .own_event = own_event,
-    .charge = host_client_charge,
     .ended = host_client_ended,
     .gpu = &gpu_ops,
     .copy_back = copy_back,
@@ -291,14 +285,8 @@ static void client_end(struct vm_client *client)
     host_client_destroy((struct client *)client);
 }
 
-static uint64_t client_cost(const struct vm_client *client)
-{
-    const struct client *c = (const struct client *)client;
-    return vfds_cost(&c->relay->carrier.vfds);
-}
-
-static const struct vm_client_ops vm_client_ops = {
-    .disconnect = client_disconnect, .destroy = client_end, .cost = client_cost};
+static const struct vm_client_ops vm_client_ops = {.disconnect = client_disconnect,
+                                                   .destroy = client_end};
 
 void client_begin(struct vm *vm, struct link *link, const char *label)
 {
@@ -307,6 +295,11 @@ void client_begin(struct vm *vm, struct link *link, const char *label)
         snprintf(text, sizeof(text), "client limit: %u clients are connected already (max-clients)",
                  vm->clients_n);
         refuse(link, &vm->subject, LINK_ERROR_LIMIT, text);
+        return;
+    }
+    if (!budget_has(vm->party.budget, BUDGET_FDS, 2)) {
+        refuse(link, &vm->subject, LINK_ERROR_LIMIT,
+               "descriptor limit: nothing is left for one more client (max-fds)");
         return;
     }
     int fd = compositor_connect(&vm->context, error, sizeof(error));
@@ -327,7 +320,7 @@ void client_begin(struct vm *vm, struct link *link, const char *label)
      */
     snprintf(c->name, sizeof(c->name), "client %lu \"%s\"", ++vm->serial, label);
     c->subject = (struct log_subject){.name = c->name, .parent = &vm->subject};
-    imports_init(&c->imports, vm->handles, &imports_ops, c);
+    imports_init(&c->imports, vm->handles, vm->party.budget, &imports_ops, c);
     c->relay = relay_create(vm->vms->loop, CARRIER_HOST, fd, link, &vm->party, &relay_ops, c, NULL,
                             &c->subject);
     if (!c->relay) {

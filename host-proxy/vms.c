@@ -10,11 +10,14 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "common/base/budget.h"
+#include "common/base/fd.h"
 #include "common/transport/link.h"
 #include "common/base/loop.h"
 #include "host-proxy/pixels/handles.h"
 #include "host-proxy/pixels/trials.h"
 
+#define OWN_FDS 128 /* for what is no VM's: listeners, connections that have proven nothing yet */
 #define SILENT_TICKS 3 /* when to say so: one more than a heartbeat may be late */
 
 static void vm_drop_control(struct vm *vm)
@@ -156,20 +159,6 @@ void vm_begin(struct vm *vm, struct link *link, uint32_t version, uint32_t featu
     link_flush(link);
 }
 
-bool vm_charge(struct vm *vm, uint64_t bytes)
-{
-    uint64_t limit = vm->config->limits.memory;
-    vm->charged += bytes;
-    if (vm->charged <= limit)
-        return true;
-    /* The estimate counts every byte written; what is allocated now is what matters. */
-    vm->charged = bytes;
-    const struct vm_client *c;
-    LIST_FOREACH (c, &vm->clients, in_vm)
-        vm->charged += c->ops->cost(c);
-    return vm->charged <= limit;
-}
-
 void vm_join(struct vm *vm, struct vm_client *c)
 {
     LIST_INSERT_HEAD(&vm->clients, c, in_vm);
@@ -202,6 +191,11 @@ int vms_init(struct vms *vms, struct loop *loop, const struct host_config *confi
     vms->at = calloc(config->n_vms ? config->n_vms : 1, sizeof(*vms->at));
     if (!vms->at)
         return -ENOMEM;
+    vms->whole = budget_create(NULL);
+    if (!vms->whole)
+        return -ENOMEM;
+    uint64_t fds = fd_raise_limit();
+    vms->whole->limit[BUDGET_FDS] = fds > OWN_FDS ? fds - OWN_FDS : 0;
     vms->n = config->n_vms;
     for (size_t i = 0; i < vms->n; i++) {
         struct vm *vm = &vms->at[i];
@@ -210,8 +204,12 @@ int vms_init(struct vms *vms, struct loop *loop, const struct host_config *confi
         vm->config = &config->vms[i];
         deliveries_init(&vm->deliveries, NULL, NULL);
         vm->party = (struct carrier_party){.deliveries = &vm->deliveries,
-                                           .vfds = vm->config->limits.vfds,
+                                           .budget = budget_create(vms->whole),
                                            .queue = vm->config->limits.queue};
+        if (!vm->party.budget)
+            return -ENOMEM;
+        vm->party.budget->limit[BUDGET_MEMORY] = vm->config->limits.memory;
+        vm->party.budget->limit[BUDGET_FDS] = vm->config->limits.fds;
         snprintf(vm->label, sizeof(vm->label), "vm %s", vm->config->name);
         vm->subject.name = vm->label;
         uint64_t ticks = (uint64_t)config->peer_timeout_s * 1000 / LINK_TICK_MS;
@@ -247,6 +245,7 @@ void vms_finish(struct vms *vms)
         while (!LIST_EMPTY(&vm->clients))
             LIST_FIRST(&vm->clients)->ops->destroy(LIST_FIRST(&vm->clients));
         deliveries_finish(&vm->deliveries);
+        budget_unref(vm->party.budget);
         trials_destroy(vm->trials);
         handles_destroy(vm->handles);
         loop_timer_destroy(vm->tick);
@@ -254,6 +253,8 @@ void vms_finish(struct vms *vms)
         if (vm->vms)
             compositor_context_finish(&vm->context);
     }
+    budget_unref(vms->whole);
+    vms->whole = NULL;
     free(vms->at);
     vms->at = NULL;
     vms->n = 0;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
-/* vms: the virtual machines that we know, who of them is there, and what they use. */
+/* vms: the virtual machines that we know, who of them is there, and what they may have. */
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -24,8 +24,6 @@ struct vm_client {
     const struct vm_client_ops {
         void (*disconnect)(struct vm_client *client, const char *reason); /* the VM is gone */
         void (*destroy)(struct vm_client *client);
-        /* Bytes that its mirrors have allocated, or may make the compositor allocate. */
-        uint64_t (*cost)(const struct vm_client *client);
     } * ops;
     LIST_ENTRY(vm_client) in_vm;
 };
@@ -49,7 +47,6 @@ struct vm {
     LIST_HEAD(, vm_client) clients;
     unsigned clients_n;
     unsigned long serial;
-    uint64_t charged; /* upper estimate of its mirrored bytes */
     unsigned waiting; /* connections that have not proven anything */
     struct compositor_context context;
     struct handles *handles; /* its GPU device; NULL: none is configured */
@@ -59,6 +56,7 @@ struct vm {
 struct vms {
     struct loop *loop;
     const struct host_config *config;
+    struct budget *whole; /* what all of them share */
     struct vm *at;
     size_t n;
 };
@@ -75,5 +73,3 @@ void vm_begin(struct vm *vm, struct link *link, uint32_t version, uint32_t featu
 /* @client has its ops, and leaves before it goes. */
 void vm_join(struct vm *vm, struct vm_client *client);
 void vm_leave(struct vm *vm, struct vm_client *client);
-/* @bytes more of mirrored memory; false if that is over its limit. */
-bool vm_charge(struct vm *vm, uint64_t bytes);

@@ -15,32 +15,70 @@
 
 static const struct memory_backing mirror, client_file, part, foreign;
 
-static struct memory *memory_new(const struct memory_backing *backing, int fd, uint64_t size)
+/* What is charged: never more than all of the file. What is reserved may have been written as well,
+ * and then counts twice. */
+static uint64_t memory_cost(const struct memory *m)
 {
-    struct memory *m = calloc(1, sizeof(*m));
+    uint64_t page = pages_size(), all = (m->size + page - 1) / page * page,
+             used = m->pages.marked * page;
+    used = m->reserved < all && used < all - m->reserved ? used + m->reserved : all;
+    return sizeof(*m) + pages_cost(&m->pages) + used;
+}
+
+/* 0, or as budget_take(), and the charge is what it was. */
+static int memory_recharge(struct memory *m)
+{
+    uint64_t cost = memory_cost(m);
+    if (cost > m->charged) {
+        int e = budget_take(m->budget, BUDGET_MEMORY, cost - m->charged);
+        if (e < 0)
+            return e;
+    } else {
+        budget_give(m->budget, BUDGET_MEMORY, m->charged - cost);
+    }
+    m->charged = cost;
+    return 0;
+}
+
+/* Takes @fd. */
+static struct memory *memory_new(const struct memory_backing *backing, int fd, uint64_t size,
+                                 struct budget *budget)
+{
+    int e = fd >= 0 ? budget_take(budget, BUDGET_FDS, 1) : 0;
+    struct memory *m = e == 0 ? calloc(1, sizeof(*m)) : NULL;
     if (!m) {
+        if (e == 0 && fd >= 0)
+            budget_give(budget, BUDGET_FDS, 1);
         fd_close(fd);
-        errno = ENOMEM;
+        errno = e < 0 ? -e : ENOMEM;
         return NULL;
     }
     m->refs = 1;
+    m->budget = budget ? budget_ref(budget) : NULL;
     m->backing = backing;
     m->fd = fd;
     m->size = size;
     return m;
 }
 
-struct memory *memory_create(uint64_t size)
+struct memory *memory_create(uint64_t size, struct budget *budget)
 {
     int fd = fd_memfd("wayvsock", size);
     if (fd < 0) {
         errno = -fd;
         return NULL;
     }
-    struct memory *m = memory_new(&mirror, fd, size);
+    struct memory *m = memory_new(&mirror, fd, size, budget);
     if (!m)
         return NULL;
     m->writable = true;
+    int e = budget ? pages_room(&m->pages, size) : 0;
+    if (e == 0)
+        e = memory_recharge(m);
+    if (e < 0) {
+        errno = -e;
+        goto fail;
+    }
     if (fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK) < 0)
         goto fail;
     if (size) {
@@ -58,9 +96,10 @@ fail:;
     return NULL;
 }
 
-struct memory *memory_import(int fd, uint64_t size, bool writable, uint64_t dev, uint64_t ino)
+struct memory *memory_import(int fd, uint64_t size, bool writable, uint64_t dev, uint64_t ino,
+                             struct budget *budget)
 {
-    struct memory *m = memory_new(&client_file, fd, size);
+    struct memory *m = memory_new(&client_file, fd, size, budget);
     if (!m)
         return NULL;
     m->dev = dev;
@@ -85,7 +124,7 @@ struct memory *memory_import(int fd, uint64_t size, bool writable, uint64_t dev,
 
 struct memory *memory_part(struct memory *file, uint64_t base, uint64_t size)
 {
-    struct memory *m = memory_new(&part, -1, size);
+    struct memory *m = memory_new(&part, -1, size, NULL);
     if (m) {
         m->file = memory_ref(file);
         m->base = base;
@@ -93,9 +132,9 @@ struct memory *memory_part(struct memory *file, uint64_t base, uint64_t size)
     return m;
 }
 
-struct memory *memory_share(int fd, uint64_t size)
+struct memory *memory_share(int fd, uint64_t size, struct budget *budget)
 {
-    return memory_new(&foreign, fd, size);
+    return memory_new(&foreign, fd, size, budget);
 }
 
 uint8_t *memory_map(const struct memory *m)
@@ -122,6 +161,11 @@ void memory_unref(struct memory *m)
     memory_unref(m->file);
     if (m->map)
         munmap(m->map, m->size);
+    if (m->fd >= 0)
+        budget_give(m->budget, BUDGET_FDS, 1);
+    budget_give(m->budget, BUDGET_MEMORY, m->charged);
+    budget_unref(m->budget);
+    pages_finish(&m->pages);
     fd_close(m->fd);
     free(m);
 }
@@ -206,7 +250,10 @@ static bool file_truncated(const struct memory *m, uint64_t end)
 
 static int mirror_grow(struct memory *m, uint64_t size)
 {
-    return ftruncate(m->fd, (off_t)size) < 0 ? -errno : map_more(m, size);
+    int e = m->budget ? pages_room(&m->pages, size) : 0;
+    if (e == 0)
+        e = ftruncate(m->fd, (off_t)size) < 0 ? -errno : map_more(m, size);
+    return e < 0 ? e : memory_recharge(m);
 }
 
 static int mirror_store(struct memory *m, uint64_t offset, const void *bytes, size_t size)
@@ -271,20 +318,56 @@ static int foreign_store(struct memory *m, uint64_t offset, const void *bytes, s
 static const struct memory_backing foreign = {"guest's pages", cannot_grow, foreign_store,
                                               file_truncated};
 
+/* --- what it costs --- */
+
+/* The same whether it is taken or given: whole pages. */
+static uint64_t span(uint64_t offset, uint64_t size)
+{
+    uint64_t page = pages_size();
+    return size ? ((offset + size - 1) / page - offset / page + 1) * page : 0;
+}
+
+int memory_reserve(struct memory *m, uint64_t offset, uint64_t size)
+{
+    m->reserved += span(offset, size);
+    int e = memory_recharge(m);
+    if (e < 0)
+        m->reserved -= span(offset, size);
+    return e;
+}
+
+void memory_unreserve(struct memory *m, uint64_t offset, uint64_t size)
+{
+    m->reserved -= span(offset, size);
+    if (m->pages.marks)
+        pages_mark(&m->pages, offset, offset + size);
+    memory_recharge(m); /* to no more than before */
+}
+
+int memory_touch(struct memory *m, uint64_t offset, uint32_t row, uint32_t rows, uint32_t stride)
+{
+    if (!m->pages.marks)
+        return 0;
+    if (stride - row < pages_size()) { /* every page */
+        pages_mark(&m->pages, offset, offset + (uint64_t)(rows - 1) * stride + row);
+    } else {
+        for (uint32_t i = 0; i < rows; i++, offset += stride)
+            pages_mark(&m->pages, offset, offset + row);
+    }
+    return memory_recharge(m);
+}
+
 void memory_punch(struct memory *m, uint64_t offset, uint64_t length)
 {
-    uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
-    uint64_t end = offset + length;
+    uint64_t page = pages_size(), end = offset + length;
     /* The page in which the file ends goes only if the hole covers all of it. */
     end = end < m->size ? end / page * page : (m->size + page - 1) / page * page;
     offset = (offset + page - 1) / page * page;
-    if (offset < end)
-        fallocate(m->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset,
-                  (off_t)(end - offset));
-}
-
-uint64_t memory_allocated(const struct memory *m)
-{
-    struct stat st;
-    return fstat(m->fd, &st) < 0 ? m->size : (uint64_t)st.st_blocks * 512;
+    if (offset >= end)
+        return;
+    if (m->pages.marks && !pages_clear(&m->pages, offset / page, end / page))
+        return; /* there is nothing to give back, and the kernel would look for it */
+    fallocate(m->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset,
+              (off_t)(end - offset));
+    memory_recharge(m);
 }

@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/base/budget.h"
 #include "common/base/fd.h"
 #include "common/carrier/vfd-file.h"
 #include "common/carrier/vfd-kinds.h"
@@ -24,6 +25,8 @@
 
 #define ENDING_MS 3000   /* for the last words to go out */
 #define CLOSING_MS 10000 /* for the other proxy to close the link */
+
+#define CARRIER_FDS 2 /* of the local socket and the link */
 
 #define BIT(state) (1u << CARRIER_##state)
 
@@ -611,12 +614,6 @@ static const struct link_ops link_ops = {
 
 /* --- life --- */
 
-static bool carrier_ends_charge(struct ends *ends, uint64_t bytes)
-{
-    const struct carrier *c = carrier_of(ends);
-    return !c->ops->charge || c->ops->charge(c->user, bytes);
-}
-
 static bool carrier_ends_writable(struct ends *ends, const struct memory *memory, uint64_t offset,
                                   uint64_t end)
 {
@@ -632,7 +629,6 @@ static void carrier_ends_settle(struct ends *ends)
 }
 
 static const struct ends_ops ends_ops = {.fail = carrier_ends_fail,
-                                         .charge = carrier_ends_charge,
                                          .writable = carrier_ends_writable,
                                          .resumed = carrier_ends_resumed,
                                          .settle = carrier_ends_settle};
@@ -654,12 +650,17 @@ int carrier_init(struct carrier *c, struct loop *loop, enum carrier_side side, i
     c->resume_job = (struct loop_job){.run = carrier_resume_crowded, .user = c};
     vfds_init(&c->vfds, &c->ends);
     c->gpu = (struct gpu_memory){.vfds = &c->vfds, .next = 1};
-    int e = local_socket_init(&c->ends.local, loop, local_fd, carrier_local_ready, c);
+    int e = budget_take(party->budget, BUDGET_FDS, CARRIER_FDS);
+    if (e < 0)
+        fd_close(local_fd);
+    else if ((e = local_socket_init(&c->ends.local, loop, local_fd, carrier_local_ready, c)) < 0)
+        budget_give(party->budget, BUDGET_FDS, CARRIER_FDS);
     if (e < 0) {
         link_stop(link); /* we may be in one of its callbacks */
         link_destroy_later(link);
         return e;
     }
+    c->ends.local.out.budget = party->budget;
     link_adopt(link, &link_ops, c);
     return 0;
 }
@@ -685,4 +686,5 @@ void carrier_finish(struct carrier *c)
     vfds_close(&c->vfds);
     local_socket_finish(&c->ends.local);
     link_destroy(c->ends.link);
+    budget_give(c->ends.party->budget, BUDGET_FDS, CARRIER_FDS);
 }

@@ -32,8 +32,6 @@ struct carrier_ops {
     size_t (*from_local)(void *user, const uint8_t *bytes, size_t size);
     /* A frame of the user's own type. 0, or negative after ends_fail(). */
     int (*from_link)(void *user, const uint8_t *payload, size_t size);
-    /* @bytes more of memory are about to be used; false: over the quota. NULL: there is none. */
-    bool (*charge)(void *user, uint64_t bytes);
     /* guest: whether the other side may write these bytes of a client's memory. NULL: it may not.
      */
     bool (*writable)(void *user, const struct memory *memory, uint64_t offset, uint64_t end);
@@ -61,7 +59,8 @@ struct carrier {
 };
 
 /* Takes @local_fd and @link; @carrier is the caller's memory, and zeroed; @party is borrowed.
- * Reading starts with the next turn of the loop. 0 or -ENOMEM (both are closed). */
+ * Reading starts with the next turn of the loop. 0, -ENOMEM or as budget_take() (both are closed).
+ */
 int carrier_init(struct carrier *carrier, struct loop *loop, enum carrier_side side, int local_fd,
                  struct link *link, const struct carrier_party *party,
                  const struct carrier_ops *ops, void *user, struct log_subject *subject);

@@ -7,6 +7,9 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
+
+#include "common/base/budget.h"
 
 bool ends_has_local(const struct ends *e)
 {
@@ -42,12 +45,20 @@ int ends_malformed(struct ends *e, enum link_type type, int error)
                       link_type_name(type), link_decode_error_name(error));
 }
 
-int ends_charge(struct ends *e, uint64_t bytes)
+int ends_scarce(struct ends *e, const char *what, int error)
 {
-    if (e->ops->charge(e, bytes))
-        return 0;
-    return ends_failf(e, LINK_ERROR_LIMIT,
-                      "memory limit: the VM's buffers take all that it may mirror (max-memory)");
+    const struct budget *b = e->party->budget;
+    bool guest = e->side == CARRIER_GUEST;
+    if (error == -EMFILE && b)
+        return ends_failf(e, LINK_ERROR_LIMIT, "%s: descriptor limit: %s %llu already (%s)", what,
+                          guest ? "the application takes" : "the VM takes",
+                          (unsigned long long)b->used[BUDGET_FDS],
+                          guest ? "LimitNOFILE of wayvsock-guest" : "max-fds");
+    if (error == -EDQUOT && b)
+        return ends_failf(e, LINK_ERROR_LIMIT,
+                          "%s: memory limit: the VM takes %llu bytes already (max-memory)", what,
+                          (unsigned long long)b->used[BUDGET_MEMORY]);
+    return ends_failf(e, LINK_ERROR_INTERNAL, "%s: %s", what, strerror(-error));
 }
 
 void ends_hold(struct ends *e, enum carrier_hold why)

@@ -10,6 +10,7 @@
 #include "common/transport/link.h"
 #include "common/transport/local-socket.h"
 
+struct budget;
 struct deliveries;
 struct ends;
 struct loop;
@@ -36,7 +37,6 @@ struct carrier_error {
 /* The carrier's own; nobody else answers these. */
 struct ends_ops {
     void (*fail)(struct ends *ends, const struct carrier_error *error);
-    bool (*charge)(struct ends *ends, uint64_t bytes);
     /* guest: whether the other side may write these bytes of a client's memory. */
     bool (*writable)(struct ends *ends, const struct memory *memory, uint64_t offset, uint64_t end);
     void (*resumed)(struct ends *ends); /* nothing holds the local side any more */
@@ -47,7 +47,7 @@ struct ends_ops {
  * connections. */
 struct carrier_party {
     struct deliveries *deliveries; /* what readers have not taken when a connection ends */
-    uint32_t vfds;                 /* memories and streams that one connection may have open */
+    struct budget *budget;         /* what all that they have costs; NULL: nobody counts */
     uint64_t
         queue; /* bytes that may wait for a peer that must be kept drained, on one connection */
 };
@@ -83,8 +83,9 @@ int ends_broken(struct ends *ends, const char *what, uint32_t id);
 /* A frame that link_…_decode() refused with @error. */
 int ends_malformed(struct ends *ends, enum link_type type, int error);
 
-/* @bytes more of memory are about to be used. 0, or negative after ends_fail(). */
-int ends_charge(struct ends *ends, uint64_t bytes);
+/* @what could not be had: @error is budget_take()'s, for which the party's limit is named, or
+ * another -errno. */
+int ends_scarce(struct ends *ends, const char *what, int error);
 
 /* Nothing more is read from the local side until ends_resume() with the same reason, which comes
  * from the loop. */

@@ -29,7 +29,8 @@ void gpu_memory_released(struct gpu_memory *g, uint32_t import)
 struct memory *gpu_memory_make(struct gpu_memory *g, uint32_t import, uint64_t size,
                                struct memory *file, uint64_t base)
 {
-    struct memory *memory = file ? memory_part(file, base, size) : memory_create(size);
+    struct memory *memory =
+        file ? memory_part(file, base, size) : memory_create(size, g->vfds->ends->party->budget);
     if (!memory)
         return NULL;
     if (vfd_memory_add(g->vfds, memory, vfds_new_id(g->vfds)) < 0) {
@@ -66,8 +67,6 @@ static int add_import(struct gpu_memory *g, const struct link_import *import)
 static int add_memory(struct gpu_memory *g, const struct link_mem_import *said)
 {
     int e = vfds_peer_id(g->vfds, said->id);
-    if (e == 0)
-        e = vfds_room(g->vfds, "MEM_IMPORT");
     if (e < 0)
         return e;
     struct memory *memory = g->ops->memory(g->user, said);
@@ -120,10 +119,10 @@ static int gpu_memory_copy_rows(struct gpu_memory *g, const struct link_mem_copy
     int e = find_target(g, copy, &m, &end);
     if (e < 0 || !m)
         return e;
-    if (!memory_is_foreign(m))
-        e = ends_charge(ends, size);
-    if (e == 0)
-        e = g->ops->copy(g->user, m, copy);
+    e = memory_touch(m, copy->to.offset, copy->to.row, copy->to.rows, copy->to.stride);
+    if (e < 0)
+        return ends_scarce(ends, "MEM_COPY", e);
+    e = g->ops->copy(g->user, m, copy);
     if (e == 0)
         *(memory_is_foreign(m) ? &ends->sent.shared : &ends->sent.copies) += size;
     return e;

@@ -12,6 +12,7 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
+#include "common/base/budget.h"
 #include "common/base/fd.h"
 #include "common/transport/link.h"
 #include "common/base/loop.h"
@@ -150,16 +151,43 @@ static void stream_feed(struct link_sink *sink, const uint8_t *bytes, size_t siz
 static ssize_t splice_in(struct link_sink *sink, int socket, uint64_t size);
 static void stream_destroy_job(void *stream);
 
+/* Its own, and a pipe's: the spill's, or a thread's. */
+#define STREAM_FDS 3
+
+static uint64_t stream_bytes(bool out)
+{
+    return out ? PIPE_SIZE : LINK_STREAM_WINDOW;
+}
+
+int stream_afford(struct budget *budget, bool out)
+{
+    int e = budget_take(budget, BUDGET_FDS, STREAM_FDS);
+    if (e < 0)
+        return e;
+    e = budget_take(budget, BUDGET_MEMORY, stream_bytes(out));
+    if (e < 0)
+        budget_give(budget, BUDGET_FDS, STREAM_FDS);
+    return e;
+}
+
+void stream_unafford(struct budget *budget, bool out)
+{
+    budget_give(budget, BUDGET_FDS, STREAM_FDS);
+    budget_give(budget, BUDGET_MEMORY, stream_bytes(out));
+}
+
 struct stream *stream_create(struct loop *loop, struct link *link, uint32_t id, int fd, bool out,
-                             struct waiters *waiters,
+                             struct waiters *waiters, struct budget *budget,
                              void (*ended)(void *user, struct stream *stream), void *user)
 {
     struct stream *s = calloc(1, sizeof(*s));
     if (!s) {
+        stream_unafford(budget, out);
         fd_close(fd);
         errno = ENOMEM;
         return NULL;
     }
+    s->budget = budget ? budget_ref(budget) : NULL;
     s->pipe = true;
     s->spill[0] = s->spill[1] = -1;
     if (waiters)
@@ -181,6 +209,8 @@ struct stream *stream_create(struct loop *loop, struct link *link, uint32_t id, 
     if (!s->io) {
         int error = fd < 0 ? -fd : ENOMEM;
         fd_close(s->fd);
+        stream_unafford(budget, out);
+        budget_unref(s->budget);
         free(s);
         errno = error;
         return NULL;
@@ -199,6 +229,8 @@ void stream_destroy(struct stream *s)
     loop_io_destroy(s->io);
     fd_close(s->fd);
     spill_close(s);
+    stream_unafford(s->budget, s->out);
+    budget_unref(s->budget);
     free(s->buffer);
     free(s);
 }

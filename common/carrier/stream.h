@@ -11,6 +11,7 @@
 #include "common/base/loop.h"
 #include "common/transport/link.h"
 
+struct budget;
 struct waiters;
 
 struct stream {
@@ -23,7 +24,8 @@ struct stream {
     bool peer_done; /* in: STREAM_END came */
     struct loop *loop;
     struct loop_io *io;
-    struct link *link; /* NULL: it has left it */
+    struct budget *budget; /* a reference, with what stream_afford() took */
+    struct link *link;     /* NULL: it has left it */
     uint64_t credit; /* out: bytes that may still be sent; in: bytes that the peer may still send */
     uint64_t owed;   /* in: bytes taken, credit for which was not given yet */
     unsigned in_queue; /* out: segments of our pipe in the link's queue */
@@ -39,11 +41,17 @@ struct stream {
     LIST_ENTRY(stream) delivery; /* of deliveries, once it has left its link */
 };
 
+/* Takes from @budget (NULL: nobody counts) what a stream may cost at most: its descriptors, and
+ * what waits for its reader. For stream_create(), which gives it back in the end. 0, or as
+ * budget_take(). */
+int stream_afford(struct budget *budget, bool out);
+/* The same where no stream was made after all. */
+void stream_unafford(struct budget *budget, bool out);
 /* Takes @fd. A blocking descriptor that somebody else holds too is opened anew or handed to a
  * thread of @waiters, so that neither its flags change nor the loop waits for it. @waiters NULL: it
- * is a pipe end of our own, non-blocking. NULL: errno. */
+ * is a pipe end of our own, non-blocking. NULL: errno, and @budget has it back. */
 struct stream *stream_create(struct loop *loop, struct link *link, uint32_t id, int fd, bool out,
-                             struct waiters *waiters,
+                             struct waiters *waiters, struct budget *budget,
                              void (*ended)(void *user, struct stream *stream), void *user);
 void stream_destroy(struct stream *stream); /* accepts NULL */
 /* The same once the current callback has returned. */

@@ -125,15 +125,15 @@ static int file_send(struct vfds *v, struct vfd_offer *o)
 static int file_frame(struct vfds *v, const struct link_vfd *said)
 {
     int e = vfds_peer_id(v, said->id);
-    if (e == 0)
-        e = ends_charge(v->ends, said->size);
     if (e < 0)
         return e;
-    struct vfd vfd = {
-        .kind = LINK_VFD_FILE, .id = said->id, .fd = -1, .memory = memory_create(said->size)};
-    if (!vfd.memory)
-        return ends_failf(v->ends, LINK_ERROR_INTERNAL, "no memory of %llu bytes: %s",
-                          (unsigned long long)said->size, strerror(errno));
+    struct memory *memory = memory_create(said->size, v->ends->party->budget);
+    e = memory ? memory_reserve(memory, 0, said->size) : -errno;
+    if (e < 0) {
+        memory_unref(memory);
+        return ends_scarce(v->ends, "VFD", e);
+    }
+    struct vfd vfd = {.kind = LINK_VFD_FILE, .id = said->id, .fd = -1, .memory = memory};
     return vfds_arrive(v, vfd);
 }
 
@@ -157,17 +157,11 @@ static int file_take(struct vfds *v, struct vfd *vfd)
     return file_share(vfd->memory);
 }
 
-static uint64_t file_charge(const struct vfd *vfd)
-{
-    return vfd->memory->size;
-}
-
 const struct vfd_kind vfd_kind_file = {.name = "file",
                                        .classify = file_classify,
                                        .send = file_send,
                                        .frame = file_frame,
-                                       .take = file_take,
-                                       .charge = file_charge};
+                                       .take = file_take};
 
 void vfd_file_finish(struct vfds *v)
 {

@@ -40,6 +40,4 @@ struct vfd_kind {
     int (*take)(struct vfds *vfds, struct vfd *vfd);
     /* VFD_CLOSE. 0, negative after ends_fail(), or -ENOENT: none of this kind. */
     int (*close)(struct vfds *vfds, uint32_t id);
-    /* Bytes that one costs that has arrived and was not taken. */
-    uint64_t (*charge)(const struct vfd *vfd);
 };

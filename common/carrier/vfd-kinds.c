@@ -90,16 +90,6 @@ int vfds_frame(struct vfds *v, enum link_type type, const uint8_t *payload, size
     }
 }
 
-uint64_t vfds_cost(const struct vfds *v)
-{
-    uint64_t sum = vfd_memories_cost(v);
-    for (size_t i = 0; i < v->arrived_n; i++) {
-        const struct vfd *vfd = &v->arrived[v->arrived_first + i];
-        sum += vfd_kinds[vfd->kind]->charge ? vfd_kinds[vfd->kind]->charge(vfd) : 0;
-    }
-    return sum;
-}
-
 void vfds_close(struct vfds *v)
 {
     vfd_streams_finish(v);

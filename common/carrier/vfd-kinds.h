@@ -21,7 +21,5 @@ int vfd_open(struct vfds *vfds, struct vfd *vfd);
 /* VFD, VFD_CLOSE, MEM_SIZE, MEM_PUNCH, STREAM_CREDIT and STREAM_END. 0, or negative after
  * ends_fail(). */
 int vfds_frame(struct vfds *vfds, enum link_type type, const uint8_t *payload, size_t size);
-/* Bytes that this connection has made us hold, or may. */
-uint64_t vfds_cost(const struct vfds *vfds);
 /* Closes all, without a word to either side. */
 void vfds_close(struct vfds *vfds);

@@ -34,7 +34,6 @@ int vfd_memory_add(struct vfds *v, struct memory *m, uint32_t id)
     *n = (struct vfd_memory){.note.type = &vfd_note, .memory = m, .id = id, .next = v->memories};
     memory_attach(m, &n->note);
     v->memories = n;
-    v->open++;
     return 0;
 }
 
@@ -52,7 +51,6 @@ static void vfd_memory_forget(struct vfds *v, const struct vfd_memory *n)
     for (struct vfd_memory **at = &v->memories; *at; at = &(*at)->next) {
         if (*at == n) {
             *at = n->next;
-            v->open--;
             memory_unref(n->memory);
             return;
         }
@@ -65,17 +63,6 @@ void vfd_memories_finish(struct vfds *v)
         vfd_memory_forget(v, v->memories);
 }
 
-uint64_t vfd_memories_cost(const struct vfds *v)
-{
-    uint64_t sum = 0;
-    for (const struct vfd_memory *n = v->memories; n; n = n->next) {
-        uint64_t size = n->memory->size, has = memory_allocated(n->memory),
-                 may = n->reserved < size ? n->reserved : size;
-        sum += has > may ? has : may;
-    }
-    return sum;
-}
-
 /* --- what the guest does --- */
 
 void vfd_memory_hand_out(struct vfds *v, const struct memory *m)
@@ -86,13 +73,12 @@ void vfd_memory_hand_out(struct vfds *v, const struct memory *m)
 
 struct memory *vfd_memory_make(struct vfds *v, uint64_t size, const char *what)
 {
-    if (vfds_room(v, what) < 0) {
-        errno = EMFILE;
+    struct memory *m = memory_create(size, v->ends->party->budget);
+    if (!m) {
+        if (errno == EMFILE)
+            ends_scarce(v->ends, what, -EMFILE);
         return NULL;
     }
-    struct memory *m = memory_create(size);
-    if (!m)
-        return NULL;
     if (vfd_memory_add(v, m, vfds_new_id(v)) < 0) {
         errno = ENOMEM;
         return NULL;
@@ -178,13 +164,10 @@ static int memory_send(struct vfds *v, struct vfd_offer *o)
             fd_close(o->fd);
         e = memory_grow(m, (uint64_t)o->announced);
     } else {
-        e = vfds_room(v, o->what);
-        if (e < 0) {
-            fd_close(o->fd);
-            return e;
-        }
-        m = memory_import(o->fd, (uint64_t)o->announced, o->info.writable, o->info.dev,
-                          o->info.ino);
+        m = memory_import(o->fd, (uint64_t)o->announced, o->info.writable, o->info.dev, o->info.ino,
+                          v->ends->party->budget);
+        if (!m && errno == EMFILE)
+            return ends_scarce(v->ends, o->what, -EMFILE);
         e = m ? vfd_memory_add(v, m, vfds_new_id(v)) : -errno;
     }
     if (e < 0) {
@@ -206,18 +189,16 @@ static int memory_frame(struct vfds *v, const struct link_vfd *said)
     if (m) { /* the same file once more */
         e = memory_grow(m, said->size);
         if (e < 0)
-            return ends_broken(v->ends, strerror(-e), said->id);
+            return e == -EINVAL ? ends_broken(v->ends, strerror(-e), said->id)
+                                : ends_scarce(v->ends, "VFD", e);
     } else {
         e = vfds_peer_id(v, said->id);
-        if (e == 0)
-            e = vfds_room(v, "VFD");
         if (e < 0)
             return e;
-        m = memory_create(said->size);
+        m = memory_create(said->size, v->ends->party->budget);
         e = m ? vfd_memory_add(v, m, said->id) : -errno;
         if (e < 0)
-            return ends_failf(v->ends, LINK_ERROR_INTERNAL, "no memory of %llu bytes: %s",
-                              (unsigned long long)said->size, strerror(-e));
+            return ends_scarce(v->ends, "VFD", e);
     }
     vfd.memory = memory_ref(m);
     return vfds_arrive(v, vfd);
@@ -239,18 +220,12 @@ static int memory_close(struct vfds *v, uint32_t id)
     return 0;
 }
 
-static uint64_t memory_charge(const struct vfd *vfd)
-{
-    return vfd->memory->size;
-}
-
 const struct vfd_kind vfd_kind_memory = {.name = "memory",
                                          .classify = memory_classify,
                                          .send = memory_send,
                                          .frame = memory_frame,
                                          .take = memory_take,
-                                         .close = memory_close,
-                                         .charge = memory_charge};
+                                         .close = memory_close};
 
 /* --- frames about memories --- */
 
@@ -260,9 +235,7 @@ static int grow_mirror(struct vfds *v, const struct link_mem_size *size)
     if (!m)
         return ends_broken(v->ends, "MEM_SIZE of unknown memory", size->id);
     int e = memory_grow(m, size->size);
-    return e < 0 ? ends_failf(v->ends, LINK_ERROR_INTERNAL, "no memory of %llu bytes: %s",
-                              (unsigned long long)size->size, strerror(-e))
-                 : 0;
+    return e < 0 ? ends_scarce(v->ends, "MEM_SIZE", e) : 0;
 }
 
 static int punch_mirror(struct vfds *v, const struct link_mem_punch *punch)
@@ -307,8 +280,9 @@ int vfd_memory_write(struct vfds *v, const struct link_mem_write *w, struct memo
     }
     if (memory_is_foreign(m))
         return ends_broken(v->ends, "MEM_WRITE to memory of the guest's own", w->id);
-    int e = ends_charge(v->ends, (uint64_t)w->row * w->rows);
-    if (e == 0)
-        *ret_memory = m;
-    return e;
+    int e = memory_touch(m, w->offset, w->row, w->rows, w->stride);
+    if (e < 0)
+        return ends_scarce(v->ends, "MEM_WRITE", e);
+    *ret_memory = m;
+    return 0;
 }

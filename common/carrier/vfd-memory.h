@@ -14,9 +14,8 @@ struct vfd_memory {
     struct memory_note note;
     struct memory *memory; /* that has the note; a reference while in the list */
     uint32_t id;
-    uint32_t import;   /* the resource of the guest's GPU that these bytes are; 0: none */
-    unsigned uses;     /* of the carrier's user: pools and buffers */
-    uint64_t reserved; /* bytes that somebody may make use of, though nothing was written yet */
+    uint32_t import; /* the resource of the guest's GPU that these bytes are; 0: none */
+    unsigned uses;   /* of the carrier's user: pools and buffers */
     struct vfd_memory *next;
 };
 
@@ -26,8 +25,6 @@ struct vfd_memory *vfd_memory(const struct memory *memory);
 int vfd_memory_add(struct vfds *vfds, struct memory *memory, uint32_t id);
 struct memory *vfd_memory_find(const struct vfds *vfds, uint32_t id);
 void vfd_memories_finish(struct vfds *vfds);
-/* Bytes that the memories of this connection have allocated, or may make somebody allocate. */
-uint64_t vfd_memories_cost(const struct vfds *vfds);
 
 /* guest: memory of our own that the host mirrors, with one use of it, and a VFD for the next
  * message that takes one. @what wants it. NULL: errno; EMFILE: after ends_fail(). */

@@ -29,7 +29,6 @@ static void vfd_stream_forget(struct vfds *v, const struct stream *s)
     for (size_t i = 0; i < v->streams_n; i++)
         if (v->streams[i] == s) {
             v->streams[i] = v->streams[--v->streams_n];
-            v->open--;
             break;
         }
 }
@@ -47,24 +46,26 @@ static void stream_ended(void *user, struct stream *s)
         v->ends->ops->settle(v->ends);
 }
 
-/* Takes @fd; see stream_create(). 0 or -errno. */
+/* Takes @fd and what stream_afford() took; see stream_create(). 0 or -errno. */
 static int vfd_stream_add(struct vfds *v, uint32_t id, int fd, bool out, bool ours)
 {
+    struct budget *budget = v->ends->party->budget;
     if (array_room(&v->streams, &v->streams_room, v->streams_n + 1, SIZE_MAX) < 0) {
+        stream_unafford(budget, out);
         fd_close(fd);
         return -ENOMEM;
     }
     struct waiters *waiters = ours ? NULL : vfds_waiters(v);
     if (!ours && !waiters) {
+        stream_unafford(budget, out);
         fd_close(fd);
         return -ENOMEM;
     }
     struct stream *s =
-        stream_create(v->ends->loop, v->ends->link, id, fd, out, waiters, stream_ended, v);
+        stream_create(v->ends->loop, v->ends->link, id, fd, out, waiters, budget, stream_ended, v);
     if (!s)
         return -errno;
     v->streams[v->streams_n++] = s;
-    v->open++;
     return 0;
 }
 
@@ -79,12 +80,12 @@ static bool stream_classify(struct vfd_offer *o)
 
 static int stream_send(struct vfds *v, struct vfd_offer *o)
 {
-    int e = vfds_room(v, o->what);
+    bool writable = o->info.writable;
+    int e = stream_afford(v->ends->party->budget, !writable);
     if (e < 0) {
         fd_close(o->fd);
-        return e;
+        return ends_scarce(v->ends, o->what, e);
     }
-    bool writable = o->info.writable;
     struct link_vfd vfd = {.id = vfds_new_id(v),
                            .kind = LINK_VFD_STREAM,
                            .flags = writable ? LINK_VFD_SINK : LINK_VFD_SOURCE};
@@ -105,15 +106,19 @@ static int stream_send(struct vfds *v, struct vfd_offer *o)
 
 static int stream_frame(struct vfds *v, const struct link_vfd *said)
 {
-    int ends[2], e = vfds_peer_id(v, said->id);
-    if (e == 0)
-        e = vfds_room(v, "VFD");
-    if (e < 0)
-        return e;
-    if (pipe2(ends, O_CLOEXEC) < 0)
-        return ends_failf(v->ends, LINK_ERROR_INTERNAL, "no pipe: %s", strerror(errno));
     /* A sink: what the application here writes goes to the sender. */
     bool out = said->flags == LINK_VFD_SINK;
+    int ends[2], e = vfds_peer_id(v, said->id);
+    if (e < 0)
+        return e;
+    e = stream_afford(v->ends->party->budget, out);
+    if (e < 0)
+        return ends_scarce(v->ends, "VFD", e);
+    if (pipe2(ends, O_CLOEXEC) < 0) {
+        e = -errno;
+        stream_unafford(v->ends->party->budget, out);
+        return ends_failf(v->ends, LINK_ERROR_INTERNAL, "no pipe: %s", strerror(-e));
+    }
     int ours = out ? ends[0] : ends[1];
     struct vfd vfd = {.kind = LINK_VFD_STREAM, .id = said->id, .fd = out ? ends[1] : ends[0]};
     fd_set_nonblock(ours);

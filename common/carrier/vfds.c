@@ -56,14 +56,6 @@ bool vfds_was_made(const struct vfds *v, uint32_t id)
     return count > 0 && count < (vfds_is_ours(v, id) ? v->next_id : v->peer_next_id);
 }
 
-int vfds_room(struct vfds *v, const char *what)
-{
-    if (v->open < v->ends->party->vfds)
-        return 0;
-    return ends_failf(v->ends, LINK_ERROR_LIMIT,
-                      "%s: descriptor limit: %u are open already (max-fds)", what, v->open);
-}
-
 struct waiters *vfds_waiters(struct vfds *v)
 {
     struct ucred peer = {0};

@@ -27,7 +27,6 @@ struct vfd {
 struct vfds {
     struct ends *ends;
     uint32_t next_id, peer_next_id; /* without LINK_HOST_ID */
-    unsigned open;                  /* memories and streams */
     struct vfd_memory *memories;    /* vfd-memory: list */
     struct stream **streams;        /* vfd-stream */
     size_t streams_n, streams_room;
@@ -55,8 +54,6 @@ int vfds_peer_id(struct vfds *vfds, uint32_t id);
 bool vfds_is_ours(const struct vfds *vfds, uint32_t id);
 /* True if @id was handed out once, by either side: what is late for it is no error. */
 bool vfds_was_made(const struct vfds *vfds, uint32_t id);
-/* @what wants one more to be open. 0, or negative after ends_fail(): as many as allowed are. */
-int vfds_room(struct vfds *vfds, const char *what);
 /* The local side's threads for files. NULL: out of memory. */
 struct waiters *vfds_waiters(struct vfds *vfds);
 

@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
+#include "common/base/budget.h"
 #include "common/base/fd.h"
 #include "common/base/list.h"
 #include "common/base/memory.h"
@@ -84,6 +85,7 @@ void sendq_finish(struct sendq *q)
         segment_release(segment_at(q, i));
     for (size_t i = 0; i < q->fds_n; i++)
         fd_close(q->fds[q->fds_first + i].fd);
+    budget_give(q->budget, BUDGET_FDS, q->fds_n);
     free(q->segments);
     free(q->arena);
     free(q->fds);
@@ -160,11 +162,12 @@ void sendq_copy(struct sendq *q, const void *bytes, size_t size)
         memcpy(at, bytes, size);
 }
 
-void sendq_fd(struct sendq *q, int fd)
+int sendq_fd(struct sendq *q, int fd)
 {
-    if (q->failed) {
+    int e = q->failed ? -ENOMEM : budget_take(q->budget, BUDGET_FDS, 1);
+    if (e < 0) {
         fd_close(fd);
-        return;
+        return e;
     }
     if (q->fds_first + q->fds_n == q->fds_room) {
         if (q->fds_first) {
@@ -172,11 +175,13 @@ void sendq_fd(struct sendq *q, int fd)
             q->fds_first = 0;
         } else if (array_room(&q->fds, &q->fds_room, q->fds_n + 1, ROOM_MAX) < 0) {
             q->failed = true;
+            budget_give(q->budget, BUDGET_FDS, 1);
             fd_close(fd);
-            return;
+            return -ENOMEM;
         }
     }
     q->fds[q->fds_first + q->fds_n++] = (struct sendq_fd){q->queued, fd};
+    return 0;
 }
 
 void sendq_rows(struct sendq *q, struct memory *memory, uint64_t offset, uint32_t row,
@@ -404,6 +409,7 @@ static int sendq_flush_once(struct sendq *q, int socket)
         return errno == EWOULDBLOCK ? -EAGAIN : -errno;
     for (size_t i = 0; i < fds; i++)
         fd_close(q->fds[q->fds_first + i].fd);
+    budget_give(q->budget, BUDGET_FDS, fds);
     q->fds_first += fds;
     q->fds_n -= fds;
     sendq_sent(q, (uint64_t)n);

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct budget;
 struct memory;
 
 #define SENDQ_FDS_PER_MESSAGE 28 /* libwayland's receive buffer holds no more */
@@ -26,6 +27,7 @@ struct sendq {
     /* A client's file shrank under rows that were to be sent: zeros went instead. */
     void (*fault)(void *user, uint32_t tag);
     void *user;
+    struct budget *budget; /* pays for descriptors (borrowed); NULL: nobody counts */
 };
 
 void sendq_init(struct sendq *q, void (*fault)(void *user, uint32_t tag), void *user);
@@ -47,8 +49,9 @@ void sendq_copy(struct sendq *q, const void *bytes, size_t size);
 /* Room for @size bytes that the caller writes before anything else is queued; NULL when out of
  * memory. */
 uint8_t *sendq_reserve(struct sendq *q, size_t size);
-/* Takes @fd; it goes out with the next byte that is queued, or before it. */
-void sendq_fd(struct sendq *q, int fd);
+/* Takes @fd; it goes out with the next byte that is queued, or before it. 0, -ENOMEM, or as
+ * budget_take(). */
+int sendq_fd(struct sendq *q, int fd);
 /* Rows of @memory (referenced until sent); @tag is what @fault gets if the file turns out to be
  * shorter. */
 void sendq_rows(struct sendq *q, struct memory *memory, uint64_t offset, uint32_t row,

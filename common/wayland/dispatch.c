@@ -224,11 +224,12 @@ static enum relay_verdict pass_vfd(struct relay *r, struct wl_message *m,
                                    const struct wl_iface *iface, struct vfd *vfd)
 {
     int fd = vfd_open(&r->carrier.vfds, vfd);
-    if (fd >= 0)
-        sendq_fd(&r->carrier.ends.local.out, fd);
-    else if (fd != -EPROTO)
+    if (fd == -EPROTO)
+        return RELAY_END;
+    if (fd < 0)
         return refuse_fd(r, m, iface, WL_DISPLAY_NO_MEMORY, strerror(-fd));
-    return fd >= 0 ? RELAY_PASS : RELAY_END;
+    int e = sendq_fd(&r->carrier.ends.local.out, fd);
+    return e < 0 ? ends_scarce(&r->carrier.ends, m->info->name, e) : RELAY_PASS;
 }
 
 /* --- one message --- */

@@ -21,12 +21,6 @@ static int relay_carrier_link(void *user, const uint8_t *payload, size_t size)
     return relay_from_link(user, payload, size);
 }
 
-static bool relay_charge(void *user, uint64_t bytes)
-{
-    struct relay *r = user;
-    return !r->ops->charge || r->ops->charge(r, bytes);
-}
-
 static bool relay_writable(void *user, const struct memory *memory, uint64_t offset, uint64_t end)
 {
     (void)user;
@@ -55,7 +49,6 @@ static void relay_ended(void *user)
 static const struct carrier_ops carrier_ops = {
     .from_local = relay_carrier_local,
     .from_link = relay_carrier_link,
-    .charge = relay_charge,
     .writable = relay_writable,
     .tell = relay_tell,
     .ended = relay_ended,
@@ -91,11 +84,11 @@ struct relay *relay_create(struct loop *loop, enum carrier_side side, int local_
     r->ops = ops;
     r->user = user;
     r->pixels = pixels;
-    if (carrier_init(&r->carrier, loop, side, local_fd, link, party, &carrier_ops, r, subject) <
-        0) {
+    int e = carrier_init(&r->carrier, loop, side, local_fd, link, party, &carrier_ops, r, subject);
+    if (e < 0) {
         wl_objects_finish(&r->objects);
         free(r);
-        errno = ENOMEM;
+        errno = -e;
         return NULL;
     }
     r->carrier.gpu.ops = ops->gpu;

@@ -46,8 +46,6 @@ struct relay_ops {
     bool (*keep_id)(struct relay *relay, uint32_t id);
     /* host: an event (without its arguments) of an object that is ours; DROP or END. */
     enum relay_verdict (*own_event)(struct relay *relay, const struct wl_message *message);
-    /* host: as carrier_ops.charge. */
-    bool (*charge)(struct relay *relay, uint64_t bytes);
     /* guest: each batch of requests, before it is flushed. May be NULL. */
     void (*batch)(struct relay *relay);
     /* guest: the host was told to drop these bytes. May be NULL. */

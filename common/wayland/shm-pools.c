@@ -3,6 +3,7 @@
  * What is no valid layout passes: the compositor has the right words for it. */
 #include "common/wayland/shm-pools.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -59,18 +60,14 @@ enum relay_verdict shm_pool_create_buffer(struct relay *r, struct wl_message *m)
     }
     if (!fits)
         return RELAY_PASS;
-    if (r->ops->charge && !r->ops->charge(r, layout.extent))
-        return relay_fail(
-            r, LINK_ERROR_LIMIT, 0, WL_DISPLAY_NO_MEMORY,
-            "memory limit: a buffer of %llu bytes is more than the VM may mirror (max-memory)",
-            (unsigned long long)layout.extent);
     layout.data = (struct wl_data){.lingers = memory_is_foreign(layout.memory)};
     struct memory_buffer *b =
         shm_buffer_create(layout.memory, &layout, m->args[0].u, shm_buffer_released, r);
     if (!b) {
         if (layout.backing)
             layout.backing->ops->drop(layout.backing);
-        return relay_out_of_memory(r);
+        return errno == EDQUOT ? ends_scarce(&r->carrier.ends, "wl_shm_pool.create_buffer", -errno)
+                               : relay_out_of_memory(r);
     }
     vfd_memory_use(b->memory);
     relay_attach(r, m->args[0].u, &b->data);

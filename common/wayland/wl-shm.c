@@ -3,6 +3,7 @@
  * reader look at is reserved in its memory as long as it lives. */
 #include "common/wayland/wl-shm.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 #include <drm_fourcc.h>
@@ -166,6 +167,11 @@ struct memory_buffer *shm_buffer_create(struct memory *memory, const struct memo
                                         void *user)
 {
     struct buffers_note *note = buffers_of(memory);
+    int e = memory_reserve(memory, layout->offset, layout->extent);
+    if (e < 0) {
+        errno = -e;
+        return NULL;
+    }
     struct memory_buffer *b = malloc(sizeof(*b));
     if (b && !note) {
         note = malloc(sizeof(*note));
@@ -175,7 +181,9 @@ struct memory_buffer *shm_buffer_create(struct memory *memory, const struct memo
         }
     }
     if (!b || !note) {
+        memory_unreserve(memory, layout->offset, layout->extent);
         free(b);
+        errno = ENOMEM;
         return NULL;
     }
     *b = *layout;
@@ -186,7 +194,6 @@ struct memory_buffer *shm_buffer_create(struct memory *memory, const struct memo
     b->released = released;
     b->user = user;
     LIST_INSERT_HEAD(&note->buffers, b, in_memory);
-    vfd_memory(memory)->reserved += b->extent;
     return b;
 }
 
@@ -201,7 +208,7 @@ void shm_buffer_unref(struct memory_buffer *b)
     if (!b || --b->refs)
         return;
     LIST_REMOVE(b, in_memory);
-    vfd_memory(b->memory)->reserved -= b->extent;
+    memory_unreserve(b->memory, b->offset, b->extent);
     if (b->backing)
         b->backing->ops->drop(b->backing);
     b->released(b->user, b);

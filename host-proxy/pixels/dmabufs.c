@@ -83,8 +83,8 @@ static enum relay_verdict queue_fd(struct relay *r, const struct wl_message *m,
     int fd = fcntl(memory->fd, F_DUPFD_CLOEXEC, 0);
     if (fd < 0)
         return refuse(r, m, strerror(errno));
-    sendq_fd(&r->carrier.ends.local.out, fd);
-    return RELAY_PASS;
+    int e = sendq_fd(&r->carrier.ends.local.out, fd);
+    return e < 0 ? ends_scarce(&r->carrier.ends, m->info->name, e) : RELAY_PASS;
 }
 
 static void create_params(const struct dmabufs *d, struct relay *r, uint32_t id)

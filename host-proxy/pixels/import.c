@@ -3,6 +3,7 @@
  * into it any more; what was handed to a compositor cannot be taken back. */
 #include "host-proxy/pixels/import.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
 
@@ -98,15 +99,27 @@ void import_copies_drop(struct import *i)
     i->last = &i->copies;
 }
 
+static void import_unpay(struct imports *m)
+{
+    budget_give(m->budget, BUDGET_FDS, 1);
+    budget_give(m->budget, BUDGET_MEMORY, sizeof(struct import));
+}
+
 struct import *import_create(struct imports *m, const struct link_import *said)
 {
-    struct import *i = calloc(1, sizeof(*i));
-    if (!i)
+    int e = budget_take(m->budget, BUDGET_FDS, 1);
+    if (e == 0 && (e = budget_take(m->budget, BUDGET_MEMORY, sizeof(struct import))) < 0)
+        budget_give(m->budget, BUDGET_FDS, 1);
+    struct import *i = e == 0 ? calloc(1, sizeof(*i)) : NULL;
+    if (!i) {
+        if (e == 0)
+            import_unpay(m);
+        errno = e < 0 ? -e : ENOMEM;
         return NULL;
+    }
     *i = (struct import){.owner = m, .said = *said, .fd = -1};
     i->last = &i->copies;
     LIST_INSERT_HEAD(&m->all, i, entry);
-    m->n++;
     return i;
 }
 
@@ -122,7 +135,7 @@ void import_destroy(struct import *i)
     if (i->memory)
         memory_detach(i->memory, &i->note.note);
     LIST_REMOVE(i, entry);
-    m->n--;
+    import_unpay(m);
     free(i);
 }
 

@@ -14,15 +14,13 @@
 
 struct trials;
 
-#define IMPORTS_MAX 1024 /* of one client */
-
 /* Why something is refused. Everything is, unless each of these rules holds. */
 enum import_rule {
     IMPORT_OK,
     IMPORT_SESSION, /* the session's guest has shown that it holds the VM's device, and that device
                        is there */
     IMPORT_UNIQUE,  /* an id is given once */
-    IMPORT_QUOTA,   /* a client has only so many imports */
+    IMPORT_QUOTA,   /* the VM has the memory and descriptors for it */
     IMPORT_LOOKUP,  /* the VM's own table has such a resource, with memory, within a bounded time */
     IMPORT_MARK,    /* the guest has shared it */
     IMPORT_MEMORY,  /* it is guest memory, or a picture that the device draws */
@@ -55,8 +53,8 @@ struct imports {
     bool linear;              /* then: not only pictures, but the guest's memory, too */
     const struct imports_ops *ops;
     void *owner;
+    struct budget *budget; /* the VM's (borrowed): each import has a descriptor; NULL: none */
     LIST_HEAD(, import) all;
-    unsigned n;
     unsigned waiting; /* requests under way, and what waits for them */
     bool failed;
 };
@@ -88,7 +86,7 @@ struct import {
     struct import_copy *copies, **last; /* that wait for IMPORT_HELD */
 };
 
-/* NULL: out of memory. */
+/* NULL: errno, of budget_take() as well. */
 struct import *import_create(struct imports *imports, const struct link_import *said);
 void import_destroy(struct import *import);
 struct import *imports_find(const struct imports *imports, uint32_t id);

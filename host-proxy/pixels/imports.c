@@ -79,10 +79,11 @@ static void imports_lost(struct handles_user *user, bool reset, const char *reas
         m->ops->copied_back(m->owner);
 }
 
-void imports_init(struct imports *m, struct handles *handles, const struct imports_ops *ops,
-                  void *owner)
+void imports_init(struct imports *m, struct handles *handles, struct budget *budget,
+                  const struct imports_ops *ops, void *owner)
 {
     *m = (struct imports){.handles = handles,
+                          .budget = budget,
                           .ops = ops,
                           .owner = owner,
                           .user = {.gone = imports_gone, .lost = imports_lost}};
@@ -105,6 +106,14 @@ void imports_finish(struct imports *m)
     m->handles = NULL;
 }
 
+/* Which limit it is; NULL: none of ours. */
+static const char *over_quota(int error)
+{
+    return error == EDQUOT   ? "memory limit: the VM has no more (max-memory)"
+           : error == EMFILE ? "descriptor limit: the VM has no more (max-fds)"
+                             : NULL;
+}
+
 int imports_add(struct imports *m, const struct link_import *said, struct refusal *why)
 {
     if (!handles_bound(m->handles))
@@ -112,10 +121,9 @@ int imports_add(struct imports *m, const struct link_import *said, struct refusa
                               said->id);
     if (imports_find(m, said->id))
         return imports_refuse(why, IMPORT_UNIQUE, "import %u: the id is taken", said->id);
-    if (m->n >= IMPORTS_MAX)
-        return imports_refuse(why, IMPORT_QUOTA, "import %u: the client has %u already", said->id,
-                              m->n);
     struct import *i = import_create(m, said);
+    if (!i && over_quota(errno))
+        return imports_refuse(why, IMPORT_QUOTA, "import %u: %s", said->id, over_quota(errno));
     if (!i)
         return imports_refuse(why, IMPORT_DEVICE, "import %u: out of memory", said->id);
     if (handles_export(m->handles, said->resource, exported, i) < 0) {
@@ -222,8 +230,11 @@ int imports_memory(struct imports *m, const struct link_mem_import *said,
     if (i->state == IMPORT_GONE)
         return imports_refuse(why, i->gone, "memory of import %u, which is not to be had any more",
                               said->import);
-    struct memory *memory =
-        i->fd >= 0 ? memory_share(fd_steal(&i->fd), said->size) : memory_create(said->size);
+    struct memory *memory = i->fd >= 0 ? memory_share(fd_steal(&i->fd), said->size, m->budget)
+                                       : memory_create(said->size, m->budget);
+    if (!memory && over_quota(errno))
+        return imports_refuse(why, IMPORT_QUOTA, "memory of import %u: %s", said->import,
+                              over_quota(errno));
     if (!memory)
         return imports_refuse(why, IMPORT_DEVICE, "no memory of %llu bytes: %s",
                               (unsigned long long)said->size, strerror(errno));

@@ -6,8 +6,9 @@
 
 struct memory_buffer;
 
-void imports_init(struct imports *imports, struct handles *handles, const struct imports_ops *ops,
-                  void *owner);
+/* @handles and @budget are borrowed, and may be NULL. */
+void imports_init(struct imports *imports, struct handles *handles, struct budget *budget,
+                  const struct imports_ops *ops, void *owner);
 /* Before what the client holds goes: nobody is told of anything any more. */
 void imports_stop(struct imports *imports);
 void imports_finish(struct imports *imports);

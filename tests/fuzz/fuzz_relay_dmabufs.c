@@ -86,9 +86,9 @@ static struct memory *import_memory(void *user, const struct link_mem_import *im
 {
     (void)user;
     if (import->import % 3 == 0)
-        return memory_create(import->size);
+        return memory_create(import->size, NULL);
     struct import_note *note = calloc(1, sizeof(*note));
-    struct memory *m = memory_share(fd_memfd("pages", import->size), import->size);
+    struct memory *m = memory_share(fd_memfd("pages", import->size), import->size, NULL);
     if (!m || !note)
         abort();
     *note = (struct import_note){

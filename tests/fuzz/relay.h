@@ -18,17 +18,18 @@
 #include "common/wayland/relay-life.h"
 #include "common/carrier/file-reader.h"
 #include "guest-proxy/pixels/surfaces.h"
+#include "tests/support/even.h"
 #include "tests/support/send_fds.h"
 #include "tests/support/wl_build.h"
 
 static struct {
     struct loop *loop;
     struct deliveries deliveries;
+    struct carrier_party party;
     struct loop_timer *timer;
     unsigned turns;
     struct relay *relay;
     int local, link; /* our ends */
-    uint64_t charged;
     struct log_subject subject;
     unsigned threads;
 } F;
@@ -112,12 +113,6 @@ static inline void fuzz_send_link(const uint8_t *messages, size_t n)
     fuzz_send(F.link, frame, LINK_HEADER_SIZE + n, -1);
 }
 
-static inline bool fuzz_charge(struct relay *r, uint64_t bytes)
-{
-    (void)r;
-    return (F.charged += bytes) < 64 << 20;
-}
-
 static relay_hook *const fuzz_guest_hooks[_WL_HOOK_N] = {SURFACES_HOOKS};
 
 static inline void fuzz_punched(struct relay *r, struct memory *memory, uint64_t offset,
@@ -153,8 +148,8 @@ static inline int fuzz_copy(void *user, struct memory *memory, const struct link
 static inline struct memory *fuzz_import_memory(void *user, const struct link_mem_import *import)
 {
     (void)user;
-    return import->import % 2 ? memory_share(fd_memfd("pages", import->size), import->size)
-                              : memory_create(import->size);
+    return import->import % 2 ? memory_share(fd_memfd("pages", import->size), import->size, NULL)
+                              : memory_create(import->size, NULL);
 }
 
 static inline enum relay_verdict fuzz_copy_back(struct relay *r, struct memory *memory,
@@ -195,7 +190,7 @@ static inline unsigned fuzz_threads(void)
 __attribute__((constructor)) static void fuzz_fill_cache(void)
 {
     for (uint8_t i = 0; i < 32; i++) {
-        struct memory *m = memory_create(16);
+        struct memory *m = memory_create(16, NULL);
         memset(m->map, 0xf0 + i % 16, 8);
         memset(m->map + 8, i, 8);
         close(file_share(m));
@@ -219,22 +214,22 @@ static inline void fuzz_start(enum carrier_side side)
                                                    .memory = fuzz_import_memory,
                                                    .copy = fuzz_copy},
                                        guest_gpu = {.copied_back = fuzz_copied_back};
-    static const struct relay_ops host_ops = {.charge = fuzz_charge,
-                                              .ended = fuzz_ended,
+    static const struct relay_ops host_ops = {.ended = fuzz_ended,
                                               .gpu = &host_gpu,
                                               .copy_back = fuzz_copy_back},
                                   guest_ops = {.hooks = fuzz_guest_hooks,
                                                .punched = fuzz_punched,
                                                .ended = fuzz_ended,
                                                .gpu = &guest_gpu};
-    static const struct carrier_party party = {
-        .deliveries = &F.deliveries, .vfds = 24, .queue = 1 << 20};
+    F.party = (struct carrier_party){
+        .deliveries = &F.deliveries, .budget = budget_create(NULL), .queue = 1 << 20};
+    F.party.budget->limit[BUDGET_FDS] = 100;
+    F.party.budget->limit[BUDGET_MEMORY] = 64 << 20;
     int local[2], link[2];
     uint8_t bytes[4096];
     signal(SIGPIPE, SIG_IGN);
     log_init("fuzz", getenv("FUZZ_LOG") ? LOG_LEVEL_DEBUG : LOG_LEVEL_ERROR);
     F.threads = fuzz_threads();
-    F.charged = 0;
     F.loop = loop_create();
     F.timer = loop_timer_create(F.loop, fuzz_timer, NULL);
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, local) < 0 ||
@@ -242,9 +237,9 @@ static inline void fuzz_start(enum carrier_side side)
         abort();
     F.local = local[0];
     F.link = link[0];
-    F.relay =
-        relay_create(F.loop, side, local[1], link_create(F.loop, link[1], true, &none, NULL),
-                     &party, side == CARRIER_HOST ? &host_ops : &guest_ops, NULL, NULL, &F.subject);
+    F.relay = relay_create(F.loop, side, local[1], link_create(F.loop, link[1], true, &none, NULL),
+                           &F.party, side == CARRIER_HOST ? &host_ops : &guest_ops, NULL, NULL,
+                           &F.subject);
     size_t n = wl_build(bytes, 1, 1, "u", 2);
     if (side == CARRIER_GUEST)
         fuzz_send(F.local, bytes, n, -1);
@@ -294,6 +289,8 @@ static inline void fuzz_stop(void)
     loop_timer_destroy(F.timer);
     deliveries_finish(&F.deliveries);
     loop_destroy(F.loop);
+    if (!budget_is_even(F.party.budget))
+        abort();
     close(F.local);
     close(F.link);
     while (fuzz_threads() > F.threads)

@@ -289,7 +289,7 @@ def edges(t):
     frames(None, import_frame(far, 1, size))
     frames(None, good[:-1] + good)
     frames(None, frame("IMPORT_RELEASED", struct.pack("<I", 7)))
-    frames("quota", *(import_frame(n, 1, size) for n in range(1, 1030)))
+    frames("quota", *(import_frame(n, 1, size) for n in range(1, 3010)))
     vms.logged("size", "geometry", "known", "quota")
 
 

@@ -39,6 +39,40 @@ class X:
             struct.pack("<BxH", 43, 1))                                                 # GetInputFocus: a round trip
         self._read(32)
 
+    def pixmaps(self, n, width, height):
+        """As many that the server keeps, and a round trip."""
+        for i in range(n):
+            self.socket.sendall(struct.pack("<BBHIIHH", 53, 24, 4, self.base + 1 + i, self.root, width, height))
+        self.socket.sendall(struct.pack("<BxH", 43, 1))
+        answer = self._read(32)
+        assert answer[0] == 1, f"X11 error {answer[1]}"
+
+
+def start(t, stack, *args):
+    """Xwayland in the guest; returns it and its number."""
+    r, w = os.pipe()
+    server = t.spawn(["Xwayland", "-displayfd", str(w), "-noreset", "-ac", *args], stack.env(), pass_fds=[w])
+    os.close(w)
+    with os.fdopen(r) as f:
+        number = f.readline().strip()
+    t.ok(number.isdigit(), "Xwayland has a display")
+    return server, number
+
+
+@test(timeout=240)
+def three_thousand_pixmaps(t):
+    """A rootless Xwayland without GL makes a pool for each pixmap of its programs."""
+    t.need("Xwayland")
+    sway = t.sway()
+    stack = t.stack(sway)
+    server, number = start(t, stack, "-rootless", "-shm")
+    x = X(number)
+    for _ in range(3):
+        x.pixmaps(1000, 64, 64)
+        x.base += 1000
+    stack.client().roundtrip()
+    t.ok(server.alive, "Xwayland goes on")
+
 
 @test(timeout=120)
 def rootful_xwayland(t):
@@ -47,12 +81,7 @@ def rootful_xwayland(t):
     sway = t.sway()
     stack = t.stack(sway)
     empty = sway.grab()
-    r, w = os.pipe()
-    t.spawn(["Xwayland", "-displayfd", str(w), "-noreset", "-ac"], stack.env(), pass_fds=[w])
-    os.close(w)
-    with os.fdopen(r) as f:
-        number = f.readline().strip()
-    t.ok(number.isdigit(), "Xwayland has a display")
+    _, number = start(t, stack)
     sway.wait_windows(1)
     t.wait(lambda: sway.grab() != empty, "its window is drawn")
     x = X(number)

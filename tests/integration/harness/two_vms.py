@@ -38,7 +38,7 @@ class Vms:
             self.vgpus[name] = Vgpu(t.path(f"{name}.vhost"), mebibytes, seed, draws)
             self.vgpus[name].create(NONCE)
             config += (f"[vm {name}]\nlisten = unix:{t.path(name)}\ngpu = {folder if searched else export}\n"
-                       f"max-clients = 1000\nsecurity-context = no\n{settings}\n")
+                       f"max-clients = 1000\nmax-fds = 3000\nsecurity-context = no\n{settings}\n")
         self.host = self._start([os.environ["WAYVSOCK_HOST"], "--config", t.write("host.conf", config), "--compositor",
                                  compositor.socket, "--log-level", log_level], "wayvsock-host")
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Mirrors cannot shrink; clients' files can, and nobody dies of it. */
 #include "tests/unit/support.h"
+#include "tests/support/allocated.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -42,7 +43,7 @@ static struct memory *import(int *ret_client, uint64_t size, int flags)
     assert_true(client >= 0);
     int ours = fd_reopen(client, flags);
     assert_true(ours >= 0);
-    struct memory *m = memory_import(ours, size, flags == O_RDWR, 1, 2);
+    struct memory *m = memory_import(ours, size, flags == O_RDWR, 1, 2, NULL);
     assert_non_null(m);
     *ret_client = client;
     return m;
@@ -51,7 +52,7 @@ static struct memory *import(int *ret_client, uint64_t size, int flags)
 static void test_mirror_is_sealed(void **state)
 {
     (void)state;
-    struct memory *m = memory_create(3 * page + 5);
+    struct memory *m = memory_create(3 * page + 5, NULL);
     assert_non_null(m);
     assert_string_equal(m->backing->name, "mirror");
     assert_true(m->writable);
@@ -70,20 +71,20 @@ static void test_mirror_is_sealed(void **state)
 static void test_mirror_of_nothing(void **state)
 {
     (void)state;
-    struct memory *m = memory_create(0);
+    struct memory *m = memory_create(0, NULL);
     assert_non_null(m);
     assert_null(m->map);
     assert_int_equal(memory_grow(m, 10), 0);
     m->map[9] = 1;
     memory_unref(m);
-    assert_null(memory_create(UINT64_MAX));
+    assert_null(memory_create(UINT64_MAX, NULL));
     assert_int_equal(errno, EFBIG);
 }
 
 static void test_mirror_grows_and_keeps_its_bytes(void **state)
 {
     (void)state;
-    struct memory *m = memory_create(page);
+    struct memory *m = memory_create(page, NULL);
     memset(m->map, 0x5a, page);
     assert_int_equal(memory_grow(m, page), 0);
     assert_int_equal(memory_grow(m, 1), 0); /* never smaller */
@@ -100,7 +101,7 @@ static void test_mirror_grows_and_keeps_its_bytes(void **state)
 static void test_references(void **state)
 {
     (void)state;
-    struct memory *m = memory_create(page);
+    struct memory *m = memory_create(page, NULL);
     int fd = m->fd;
     assert_ptr_equal(memory_ref(m), m);
     memory_unref(m);
@@ -113,7 +114,7 @@ static void test_references(void **state)
 static void test_punch_gives_whole_pages_back(void **state)
 {
     (void)state;
-    struct memory *m = memory_create(8 * page + 100);
+    struct memory *m = memory_create(8 * page + 100, NULL);
     memset(m->map, 1, m->size);
     assert_int_equal(memory_allocated(m), 9 * page);
     memory_punch(m, 1, page); /* no whole page in it */
@@ -135,7 +136,7 @@ static void test_punch_gives_whole_pages_back(void **state)
 static void test_store_in_a_mirror(void **state)
 {
     (void)state;
-    struct memory *m = memory_create(page);
+    struct memory *m = memory_create(page, NULL);
     assert_int_equal(memory_store(m, page - 3, "abc", 3), 0);
     assert_memory_equal(m->map + page - 3, "abc", 3);
     memory_unref(m);
@@ -193,7 +194,7 @@ static void test_write_sealed_import(void **state)
     (void)state;
     int client = fd_memfd("client", page);
     assert_int_equal(fcntl(client, F_ADD_SEALS, F_SEAL_WRITE), 0);
-    struct memory *m = memory_import(fd_reopen(client, O_RDWR), page, true, 1, 2);
+    struct memory *m = memory_import(fd_reopen(client, O_RDWR), page, true, 1, 2, NULL);
     assert_non_null(m);
     assert_false(m->writable);
     memory_unref(m);
@@ -205,7 +206,7 @@ static void test_import_of_what_cannot_be_mapped(void **state)
     (void)state;
     int ends[2];
     assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
-    assert_null(memory_import(ends[0], page, false, 1, 2)); /* takes it all the same */
+    assert_null(memory_import(ends[0], page, false, 1, 2, NULL)); /* takes it all the same */
     assert_int_equal(errno, ENODEV);
     fd_close(ends[1]);
 }

@@ -124,10 +124,10 @@ int streams_teardown(void **state)
 void join(uint32_t id, int from, bool ours_from, int to, bool ours_to)
 {
     sides[0].streams[id] = stream_create(loop, sides[0].link, id, from, true,
-                                         ours_from ? NULL : waiters, on_ended, &sides[0]);
+                                         ours_from ? NULL : waiters, NULL, on_ended, &sides[0]);
     assert_non_null(sides[0].streams[id]);
     sides[1].streams[id] = stream_create(loop, sides[1].link, id, to, false,
-                                         ours_to ? NULL : waiters, on_ended, &sides[1]);
+                                         ours_to ? NULL : waiters, NULL, on_ended, &sides[1]);
     assert_non_null(sides[1].streams[id]);
 }
 

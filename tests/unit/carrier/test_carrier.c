@@ -3,6 +3,7 @@
  * bytes at least, as the frame type asks). A line that
  * begins with a letter of its own has a descriptor: M memory, F a file, S a stream. What is shown
  * is that the carrier knows nothing else of what it carries, and how a connection ends. */
+#include "tests/support/even.h"
 #include "tests/support/send_fds.h"
 #include "tests/unit/turn.h"
 
@@ -18,6 +19,7 @@
 
 struct end {
     struct carrier carrier;
+    struct carrier_party party;
     bool there;
     int local; /* the other end of its local socket */
     struct log_subject subject;
@@ -139,8 +141,8 @@ static const struct link_ops no_ops;
 
 static void make(struct end *e, enum carrier_side side, int link_fd)
 {
-    static const struct carrier_party party = {
-        .deliveries = &T.deliveries, .vfds = 4, .queue = 1 << 20};
+    e->party = (struct carrier_party){
+        .deliveries = &T.deliveries, .budget = budget_create(NULL), .queue = 1 << 20};
     int local[2];
     make_sockets(local, 0);
     e->local = local[0];
@@ -148,7 +150,8 @@ static void make(struct end *e, enum carrier_side side, int link_fd)
     struct link *link = link_create(T.loop, link_fd, true, &no_ops, NULL);
     assert_non_null(link);
     assert_int_equal(
-        carrier_init(&e->carrier, T.loop, side, local[1], link, &party, &ops, e, &e->subject), 0);
+        carrier_init(&e->carrier, T.loop, side, local[1], link, &e->party, &ops, e, &e->subject),
+        0);
     e->there = true;
 }
 
@@ -184,7 +187,8 @@ static int teardown(void **state)
     deliveries_finish(&T.deliveries);
     turn_times(T.loop, 2);
     loop_destroy(T.loop);
-    return count_fds() == T.before ? 0 : -1;
+    bool even = budget_is_even(T.guest.party.budget) && budget_is_even(T.host.party.budget);
+    return even && count_fds() == T.before ? 0 : -1;
 }
 
 static void send_line(struct end *from, const char *line, int fd)
@@ -296,8 +300,8 @@ static void test_a_file_has_one_memory(void **state)
         fd_close(got_fd);
     }
     fd_close(fd);
-    assert_int_equal(T.guest.carrier.vfds.open, 1);
-    assert_int_equal(T.host.carrier.vfds.open, 1);
+    assert_int_equal(T.guest.party.budget->used[BUDGET_FDS], 3); /* the sockets, and one file */
+    assert_int_equal(T.host.party.budget->used[BUDGET_FDS], 3);
 }
 
 static void test_files_cross_both_ways(void **state)
@@ -355,6 +359,7 @@ static void test_an_offer_that_is_unfit(void **state)
 static void test_a_limit_has_the_users_code(void **state)
 {
     (void)state;
+    T.host.party.budget->limit[BUDGET_FDS] = 5;
     for (int i = 0; i < 5; i++)
         send_line(&T.guest, "Memory, that is\n", fd_memfd("test", 4096));
     turn_until(T.loop, is_over, &T.guest);
@@ -463,7 +468,7 @@ static int fill_cache(void **state)
 {
     (void)state;
     for (uint32_t i = 0; i < 32; i++) {
-        struct memory *m = memory_create(16);
+        struct memory *m = memory_create(16, NULL);
         fill_pattern(m->map, 16, 1000 + i);
         fd_close(file_share(m));
         memory_unref(m);

@@ -18,7 +18,7 @@ static char folder[64];
 
 static struct memory *content(size_t size, uint32_t seed)
 {
-    struct memory *m = memory_create(size);
+    struct memory *m = memory_create(size, NULL);
     assert_non_null(m);
     if (size)
         fill_pattern(m->map, size, seed);

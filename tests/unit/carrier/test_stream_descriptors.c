@@ -52,9 +52,9 @@ static void test_pipes_of_another_user(void **state)
     assert_int_equal(seteuid(65534),
                      0); /* they cannot be opened anew: a thread copies, and waits where need be */
     struct stream *from =
-        stream_create(loop, sides[0].link, 1, in[0], true, waiters, on_ended, &sides[0]);
+        stream_create(loop, sides[0].link, 1, in[0], true, waiters, NULL, on_ended, &sides[0]);
     struct stream *to =
-        stream_create(loop, sides[1].link, 1, out[1], false, waiters, on_ended, &sides[1]);
+        stream_create(loop, sides[1].link, 1, out[1], false, waiters, NULL, on_ended, &sides[1]);
     assert_int_equal(seteuid(0), 0);
     assert_non_null(from);
     assert_non_null(to);
@@ -155,14 +155,14 @@ static void test_descriptors_that_cannot_be(void **state)
     (void)state;
     int ends[2];
     assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
-    assert_null(stream_create(loop, sides[0].link, 1, ends[1], true, waiters, on_ended,
+    assert_null(stream_create(loop, sides[0].link, 1, ends[1], true, waiters, NULL, on_ended,
                               &sides[0])); /* reading a writing end */
     assert_int_equal(errno, EBADF);
-    assert_null(stream_create(loop, sides[0].link, 1, ends[0], false, waiters, on_ended,
+    assert_null(stream_create(loop, sides[0].link, 1, ends[0], false, waiters, NULL, on_ended,
                               &sides[0])); /* and the other way */
     assert_int_equal(errno, EBADF);
     assert_null(stream_create(loop, sides[0].link, 1, open_file("fd", O_WRONLY | O_CREAT), true,
-                              waiters, on_ended, &sides[0]));
+                              waiters, NULL, on_ended, &sides[0]));
     stream_destroy(NULL);
 }
 
@@ -178,7 +178,7 @@ static void test_readers_that_left_before_the_beginning(void **state)
     ends[1] = open_file("left", O_WRONLY);
     fd_close(ends[0]);
     assert_null(
-        stream_create(loop, sides[1].link, 1, ends[1], false, waiters, on_ended, &sides[1]));
+        stream_create(loop, sides[1].link, 1, ends[1], false, waiters, NULL, on_ended, &sides[1]));
     assert_int_equal(errno, EPIPE);
     assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
     fd_close(ends[0]);

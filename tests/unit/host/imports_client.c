@@ -3,6 +3,8 @@
  * starts, and end after it. */
 #include "tests/unit/host/imports_client.h"
 
+#include "tests/support/even.h"
+
 struct imports_client C;
 
 static void client_idle(void *user)
@@ -44,7 +46,8 @@ int client_start(void **state)
     session_start();
     session_bind();
     memset(&C, 0, sizeof(C));
-    imports_init(&C.imports, S.handles, &client_ops, &C);
+    C.budget = budget_create(NULL);
+    imports_init(&C.imports, S.handles, C.budget, &client_ops, &C);
     return 0;
 }
 
@@ -56,7 +59,7 @@ int client_stop(void **state)
     imports_finish(&C.imports);
     session_stop();
     fake_stop();
-    return 0;
+    return budget_is_even(C.budget) ? 0 : -1;
 }
 
 int add(uint32_t id, uint32_t resource, uint64_t size)

@@ -11,6 +11,7 @@
 
 extern struct imports_client {
     struct imports imports;
+    struct budget *budget;
     struct memory *memory; /* the client's, for the test to make */
     unsigned idle, back, released, failed;
     uint32_t last_released;

@@ -104,7 +104,7 @@ static void test_defaults(void **state)
     assert_int_equal(vm->dmabuf, DMABUF_YES);
     assert_int_equal(vm->limits.clients, 256);
     assert_int_equal(vm->limits.memory, UINT64_C(2) << 30);
-    assert_int_equal(vm->limits.vfds, 1024);
+    assert_int_equal(vm->limits.fds, UINT64_MAX);
     assert_int_equal(vm->limits.queue, 16 << 20);
 }
 
@@ -162,7 +162,7 @@ static void test_every_key(void **state)
     assert_int_equal(vm->dmabuf, DMABUF_LINEAR);
     assert_int_equal(vm->limits.clients, 7);
     assert_int_equal(vm->limits.memory, 3 << 20);
-    assert_int_equal(vm->limits.vfds, 9);
+    assert_int_equal(vm->limits.fds, 9);
     assert_int_equal(vm->limits.queue, 64 << 10);
     assert_string_equal(config.vms[1].name, "Other.vm_2-x");
 }

@@ -103,7 +103,7 @@ static struct memory *on_memory(void *user, const struct link_mem_import *import
     (void)user;
     *note = (struct import_note){
         .late = true, .picture = D.pages ? NULL : &D.picture, .gone = pages_gone};
-    struct memory *m = memory_share(dup(D.fd), import->size);
+    struct memory *m = memory_share(dup(D.fd), import->size, NULL);
     import_note_attach(m, note);
     return m;
 }
@@ -111,7 +111,6 @@ static struct memory *on_memory(void *user, const struct link_mem_import *import
 static const struct gpu_memory_ops gpu_ops = {.import = on_import, .memory = on_memory};
 static const struct relay_ops ops = {.hooks = hooks,
                                      .global = relays_global,
-                                     .charge = relays_charge,
                                      .hidden = on_hidden,
                                      .keep_id = on_keep_id,
                                      .own_event = on_event,

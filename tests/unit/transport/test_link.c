@@ -84,7 +84,7 @@ static void rows(const struct link_mem_write *w, size_t step)
     static uint32_t seed;
     size_t size = 1 << 20;
     uint8_t *bytes = malloc(size + 100), *expected = malloc(size);
-    f.memory = memory_create(size);
+    f.memory = memory_create(size, NULL);
     memset(f.memory->map, 0xcc, size);
     memset(expected, 0xcc, size);
     f.frames = f.writes = 0;
@@ -146,7 +146,7 @@ static void test_rows_into_a_file_that_shrank(void **state)
     for (size_t step = 100; step < 40000; step += 39000) {
         size_t size = 1 << 15;
         int client = fd_memfd("client", size);
-        f.memory = memory_import(fcntl(client, F_DUPFD_CLOEXEC, 0), size, true, 1, 1);
+        f.memory = memory_import(fcntl(client, F_DUPFD_CLOEXEC, 0), size, true, 1, 1, NULL);
         assert_int_equal(ftruncate(client, 4096), 0);
         uint8_t *bytes = malloc(2 * size), *unused = malloc(size);
         struct link_mem_write w = {.id = 1, .row = 1024, .rows = 32, .stride = 1024};
@@ -170,7 +170,7 @@ static void test_destroyed_amid_rows(void **state)
     (void)state;
     uint8_t bytes[200], unused[100];
     struct link_mem_write w = {.id = 1, .row = 10, .rows = 5, .stride = 10};
-    f.memory = memory_create(100);
+    f.memory = memory_create(100, NULL);
     put_rows(bytes, &w, unused, 5);
     send_split(bytes, 50, 50);
     assert_int_equal(f.memory->refs, 2);
@@ -191,7 +191,7 @@ static void stream_data(size_t step, size_t frames, size_t each)
 {
     int ends[2];
     assert_int_equal(pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);
-    f.stream = stream_create(f.loop, f.link, 2, ends[1], false, NULL, on_ended, &f);
+    f.stream = stream_create(f.loop, f.link, 2, ends[1], false, NULL, NULL, on_ended, &f);
     assert_non_null(f.stream);
     uint8_t *bytes = malloc(frames * (each + 100)), *expected = malloc(frames * each),
             *got = malloc(frames * each);
@@ -251,7 +251,7 @@ static void test_stream_forgotten_amid_a_frame(void **state)
     int ends[2];
     uint8_t bytes[200];
     assert_int_equal(pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);
-    f.stream = stream_create(f.loop, f.link, 2, ends[1], false, NULL, on_ended, &f);
+    f.stream = stream_create(f.loop, f.link, 2, ends[1], false, NULL, NULL, on_ended, &f);
     size_t n = link_stream_data_encode(bytes, 2, 50);
     memset(bytes + n, 1, 50);
     n += 50;

@@ -86,7 +86,7 @@ static void test_fault_reaches_the_owner(void **state)
 {
     (void)state;
     int client = fd_memfd("client", 4096);
-    f.memory = memory_import(client, 4096, true, 1, 1);
+    f.memory = memory_import(client, 4096, true, 1, 1, NULL);
     assert_int_equal(ftruncate(client, 0), 0);
     sendq_rows(&f.link->out, f.memory, 0, 64, 64, 64, 42);
     assert_int_equal(link_flush(f.link), 0);

@@ -75,7 +75,7 @@ static int setup(void **state)
     make_sockets(ends, 0);
     f.raw = ends[1];
     f.link = link_create(f.loop, ends[0], false, &ops, &f);
-    f.memory = memory_create(1 << 20);
+    f.memory = memory_create(1 << 20, NULL);
     return f.link && f.memory ? 0 : -1;
 }
 

@@ -340,7 +340,7 @@ static void expect_rows(const uint8_t *map, uint64_t offset, uint32_t row, uint3
 static void test_rows(void **state)
 {
     (void)state;
-    struct memory *m = memory_create(1 << 20);
+    struct memory *m = memory_create(1 << 20, NULL);
     fill_pattern(m->map, m->size, 3);
     static const struct {
         uint64_t offset;
@@ -366,7 +366,7 @@ static void test_rows(void **state)
 static void test_rows_of_memory_that_grows_meanwhile(void **state)
 {
     (void)state;
-    struct memory *m = memory_create(1 << 20);
+    struct memory *m = memory_create(1 << 20, NULL);
     fill_pattern(m->map, m->size, 4);
     expect_rows(m->map, 0, 1000, 1000, 1001);
     sendq_rows(&f.q, m, 0, 1000, 1000, 1001, 1);
@@ -380,7 +380,7 @@ static void truncated(uint64_t size, uint64_t left, uint64_t offset, uint32_t ro
                       uint32_t stride)
 {
     int client = fd_memfd("client", size);
-    struct memory *m = memory_import(fcntl(client, F_DUPFD_CLOEXEC, 0), size, true, 1, 1);
+    struct memory *m = memory_import(fcntl(client, F_DUPFD_CLOEXEC, 0), size, true, 1, 1, NULL);
     assert_non_null(m);
     fill_pattern(m->map, size, 5);
     sendq_copy(&f.q, expect("before", 6), 6);
@@ -434,8 +434,8 @@ static void test_other_rows_survive_a_shrunken_file(void **state)
 {
     (void)state;
     int client = fd_memfd("client", 8192);
-    struct memory *bad = memory_import(fcntl(client, F_DUPFD_CLOEXEC, 0), 8192, true, 1, 1),
-                  *good = memory_create(8192);
+    struct memory *bad = memory_import(fcntl(client, F_DUPFD_CLOEXEC, 0), 8192, true, 1, 1, NULL),
+                  *good = memory_create(8192, NULL);
     fill_pattern(good->map, 8192, 6);
     sendq_rows(&f.q, good, 0, 8192, 1, 8192, 1);
     expect(good->map, 8192);
@@ -534,7 +534,7 @@ static void test_finish_lets_go_of_everything(void **state)
     (void)state;
     unsigned pending = 0;
     int ends[2];
-    struct memory *m = memory_create(4096);
+    struct memory *m = memory_create(4096, NULL);
     make_pipe(ends, 0);
     sendq_rows(&f.q, m, 0, 10, 10, 10, 1);
     sendq_pipe(&f.q, ends[0], 10, &pending);
@@ -561,7 +561,7 @@ static void test_a_lost_connection(void **state)
 static void test_a_finished_queue_refuses(void **state)
 {
     (void)state;
-    struct memory *m = memory_create(4096);
+    struct memory *m = memory_create(4096, NULL);
     unsigned pending = 0;
     sendq_finish(&f.q);
     sendq_copy(&f.q, "x", 1);

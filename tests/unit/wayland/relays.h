@@ -35,7 +35,6 @@ extern struct relays {
     struct log_subject guest_subject, host_subject;
     unsigned ended;
     int before;
-    uint64_t charged, quota;
     const char *hidden; /* an interface that the host's policy hides */
     uint32_t cap;       /* no version above it; 0: none */
 } R;
@@ -114,7 +113,6 @@ enum {
 
 /* The ops of both relays; others may do the same. */
 uint32_t relays_global(struct relay *r, const struct wl_iface *iface, uint32_t version);
-bool relays_charge(struct relay *r, uint64_t bytes);
 void relays_ended(struct relay *r);
 
 /* Other ops than those. */

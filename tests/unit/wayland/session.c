@@ -14,7 +14,7 @@ int session_fill_cache(void **state)
 {
     (void)state;
     for (uint32_t i = 0; i < 32; i++) {
-        struct memory *m = memory_create(16);
+        struct memory *m = memory_create(16, NULL);
         fill_pattern(m->map, 16, 1000 + i);
         fd_close(file_share(m));
         memory_unref(m);

@@ -239,12 +239,14 @@ static void many_memories_again(void)
 }
 static void many_streams(void)
 {
-    for (uint32_t i = 1; i <= 257; i++)
+    R.host_party.budget->limit[BUDGET_FDS] = 50; /* two of them are the sockets' */
+    for (uint32_t i = 1; i <= 17; i++)
         attack_sink(i);
 }
 static void many_memories(void)
 {
-    for (uint32_t i = 1; i <= 257; i++)
+    R.host_party.budget->limit[BUDGET_FDS] = 50;
+    for (uint32_t i = 1; i <= 49; i++)
         attack_memory(i, LINK_MEMORY_MAX);
 }
 static void hello(void)
@@ -286,13 +288,13 @@ static void id_of_server(void)
 }
 static void quota(void)
 {
-    R.quota = 10000;
+    R.host_party.budget->limit[BUDGET_MEMORY] = 10000;
     attack_memory(1, 1 << 20);
     attack_mem_write(1, 0, 10001, 1, 10001);
 }
 static void quota_of_files(void)
 {
-    R.quota = 10000;
+    R.host_party.budget->limit[BUDGET_MEMORY] = 10000;
     attack_vfd(1, LINK_VFD_FILE, 0, 10001);
 }
 static void vfd_flags(void)
@@ -381,9 +383,9 @@ static const struct attack attacks[] = {
     {"one memory again and again", many_memories_again,
      BROKE "too many descriptors that no message takes (id 0x1)"},
     {"streams beyond the limit", many_streams,
-     "VFD: descriptor limit: 256 are open already (max-fds)"},
+     "VFD: descriptor limit: the VM takes 50 already (max-fds)"},
     {"memories beyond the limit", many_memories,
-     "VFD: descriptor limit: 256 are open already (max-fds)"},
+     "VFD: descriptor limit: the VM takes 50 already (max-fds)"},
     {"HELLO again", hello, "the other proxy sent an unexpected HELLO frame"},
     {"PING", ping, "the other proxy sent an unexpected PING frame"},
     {"END twice", end_twice, "the other proxy sent an unexpected END frame"},
@@ -394,8 +396,8 @@ static const struct attack attacks[] = {
      "wl_registry.bind: wl_shm is offered up to version 1, not 2"},
     {"an id of the server's", id_of_server,
      "the client sent wl_display#1.sync, message 0: id out of range"},
-    {"more memory than the quota", quota, "memory limit: "},
-    {"larger files than the quota", quota_of_files, "memory limit: "},
+    {"more memory than the quota", quota, "MEM_WRITE: memory limit: "},
+    {"larger files than the quota", quota_of_files, "VFD: memory limit: "},
     {"a malformed VFD", vfd_flags,
      "the other proxy sent a malformed VFD frame: field out of range"},
     {"a reserved word", reserved,

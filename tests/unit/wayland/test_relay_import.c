@@ -44,20 +44,22 @@ static void on_gone(struct memory_note *note)
 static struct memory *on_memory(void *user, const struct link_mem_import *import)
 {
     static const struct memory_note_type type = {"pages", on_gone};
-    struct memory_note *note = calloc(1, sizeof(*note));
     (void)user;
+    struct memory *m = memory_share(dup(D.pages), import->size, R.host_party.budget);
+    if (!m) {
+        ends_scarce(&R.host->carrier.ends, "MEM_IMPORT", -errno);
+        return NULL;
+    }
+    struct memory_note *note = calloc(1, sizeof(*note));
     note->type = &type;
-    struct memory *m = memory_share(dup(D.pages), import->size);
     memory_attach(m, note);
     return m;
 }
 
 static const struct gpu_memory_ops gpu_memory_ops = {
     .import = on_import, .release = on_release, .copy = on_copy, .memory = on_memory};
-static const struct relay_ops gpu_ops = {.global = relays_global,
-                                         .charge = relays_charge,
-                                         .ended = relays_ended,
-                                         .gpu = &gpu_memory_ops};
+static const struct relay_ops gpu_ops = {
+    .global = relays_global, .ended = relays_ended, .gpu = &gpu_memory_ops};
 
 static int setup(void **state)
 {
@@ -268,6 +270,7 @@ static void test_memory_ids_are_the_guests(void **state)
 static void test_memory_counts_as_a_descriptor(void **state)
 {
     (void)state;
+    R.host_party.budget->limit[BUDGET_FDS] = 258;
     for (uint32_t i = 1; i <= 256; i++)
         import_memory(i, i);
     attack_deliver();

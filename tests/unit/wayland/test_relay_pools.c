@@ -2,6 +2,7 @@
 /* Shared memory between an application and a compositor, through both relays: pixels, pools that
  * grow, are too large or no memory at all, and screen copies. */
 #include "tests/unit/wayland/session.h"
+#include "tests/support/allocated.h"
 
 static void test_pixels_are_there_before_the_commit(void **state)
 {
@@ -115,7 +116,7 @@ static void test_pages_of_closed_memory_are_forgotten(void **state)
     assert_null(R.guest->uncovered);
     wire_send(&R.compositor, 1, DISPLAY_DELETE_ID, "u", BUFFER);
     wire_expect(&R.client, 1, "wl_display", "delete_id");
-    assert_int_equal(R.host->carrier.vfds.open, 0);
+    assert_int_equal(R.host_party.budget->used[BUDGET_FDS], 2);
     end_pool(file, map, view);
 }
 
@@ -135,12 +136,12 @@ static void test_pools_on_one_file_and_resize(void **state)
     assert_int_equal(fstat(R.compositor.fds[R.compositor.fds_first], &second), 0);
     assert_int_equal(first.st_ino, second.st_ino); /* one mirror */
     assert_int_equal(second.st_size, 2 * POOL_SIZE);
-    assert_int_equal(R.guest->carrier.vfds.open, 1);
+    assert_int_equal(R.guest_party.budget->used[BUDGET_FDS], 3);
     wire_send(&R.client, AFTER, POOL_DESTROY, "");
     wire_send(&R.client, POOL, POOL_DESTROY, "");
     wire_expect(&R.compositor, AFTER, "wl_shm_pool", "destroy");
     wire_expect(&R.compositor, POOL, "wl_shm_pool", "destroy");
-    assert_int_equal(R.guest->carrier.vfds.open, 1); /* the buffer is left */
+    assert_int_equal(R.guest_party.budget->used[BUDGET_FDS], 3); /* the buffer is left */
     commit(BUFFER, 0, 0, 64, 64);
     expect_commit();
     assert_memory_equal(view + 4096, map + 4096, 16384);
@@ -149,8 +150,8 @@ static void test_pools_on_one_file_and_resize(void **state)
     wire_send(&R.client, BUFFER, BUFFER_DESTROY, "");
     wire_expect(&R.compositor, BUFFER, "wl_buffer", "destroy");
     turn_times(R.loop, 5);
-    assert_int_equal(R.guest->carrier.vfds.open, 0);
-    assert_int_equal(R.host->carrier.vfds.open, 0);
+    assert_int_equal(R.guest_party.budget->used[BUDGET_FDS], 2);
+    assert_int_equal(R.host_party.budget->used[BUDGET_FDS], 2);
     end_pool(file, map, view);
 }
 
@@ -223,10 +224,10 @@ static void test_a_pool_without_descriptor(void **state)
 static void test_the_quota_of_memory(void **state)
 {
     (void)state;
-    R.quota = 16384;
+    R.host_party.budget->limit[BUDGET_MEMORY] = 24000;
     int file;
     uint8_t *map, *view = start_pool(&file, &map);
-    commit(BUFFER, 0, 0, 64, 64);
+    wire_send(&R.client, POOL, POOL_CREATE_BUFFER, "uuuuuu", AFTER, 32768, 64, 64, 256, 0);
     end_pool(file, map, view);
     expect_error(1, WL_DISPLAY_NO_MEMORY, "max-memory");
 }
@@ -234,7 +235,7 @@ static void test_the_quota_of_memory(void **state)
 static void test_the_limit_of_descriptors(void **state)
 {
     (void)state;
-    R.host_party.vfds = 3;
+    R.host_party.budget->limit[BUDGET_FDS] = 5; /* two are the sockets */
     bind_all();
     for (uint32_t i = 0; i < 4; i++)
         wire_send_fd(&R.client, fd_memfd("pool", 4096), SHM, SHM_CREATE_POOL, "uu", POOL + i, 4096);
