@@ -13,7 +13,7 @@ void deliveries_init(struct deliveries *d, void (*changed)(void *user), void *us
 static void delivery_ended(void *user, struct stream *s)
 {
     struct deliveries *d = user;
-    LIST_REMOVE(s, delivery);
+    LIST_REMOVE(s, entry);
     stream_destroy_later(s);
     if (d->changed)
         d->changed(d->user);
@@ -21,7 +21,7 @@ static void delivery_ended(void *user, struct stream *s)
 
 void deliveries_add(struct deliveries *d, struct stream *s)
 {
-    LIST_INSERT_HEAD(&d->all, s, delivery);
+    LIST_INSERT_HEAD(&d->all, s, entry);
     stream_leave(s, delivery_ended, d);
 }
 
@@ -35,7 +35,7 @@ void deliveries_finish(struct deliveries *d)
     unsigned lost = 0;
     while (!LIST_EMPTY(&d->all)) {
         struct stream *s = LIST_FIRST(&d->all);
-        LIST_REMOVE(s, delivery);
+        LIST_REMOVE(s, entry);
         lost += !stream_press(s);
         stream_destroy(s);
     }

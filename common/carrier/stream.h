@@ -38,7 +38,7 @@ struct stream {
     void *user;
     uint64_t total; /* bytes carried */
     struct loop_job destroy_job;
-    LIST_ENTRY(stream) delivery; /* of deliveries, once it has left its link */
+    LIST_ENTRY(stream) entry; /* of its connection's, or of deliveries */
 };
 
 /* Takes from @budget (NULL: nobody counts) what a stream may cost at most: its descriptors, and

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* vfd-memory: owns the list of memories that may be named on the link: guest: files of the client,
+/* vfd-memory: owns the table of memories that may be named on the link: guest: files of the client,
  * until nothing uses them; host: mirrors of them, until the guest says so. A client that hands over
  * a file again gets the same memory. */
 #include "common/carrier/vfd-memory.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <search.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,43 +25,64 @@ struct vfd_memory *vfd_memory(const struct memory *m)
     return (struct vfd_memory *)memory_note(m, &vfd_note);
 }
 
+static int by_id(const void *a, const void *b)
+{
+    const struct vfd_memory *x = a, *y = b;
+    return (x->id > y->id) - (x->id < y->id);
+}
+
+static int by_file(const void *a, const void *b)
+{
+    const struct memory *x = ((const struct vfd_memory *)a)->memory,
+                        *y = ((const struct vfd_memory *)b)->memory;
+    return x->dev != y->dev ? (x->dev > y->dev) - (x->dev < y->dev)
+                            : (x->ino > y->ino) - (x->ino < y->ino);
+}
+
 int vfd_memory_add(struct vfds *v, struct memory *m, uint32_t id)
 {
     struct vfd_memory *n = malloc(sizeof(*n));
-    if (!n) {
+    if (n)
+        *n = (struct vfd_memory){.note.type = &vfd_note, .memory = m, .id = id};
+    if (!n || !tsearch(n, &v->memories, by_id)) {
+        free(n);
         memory_unref(m);
         return -ENOMEM;
     }
-    *n = (struct vfd_memory){.note.type = &vfd_note, .memory = m, .id = id, .next = v->memories};
     memory_attach(m, &n->note);
-    v->memories = n;
     return 0;
 }
 
 struct memory *vfd_memory_find(const struct vfds *v, uint32_t id)
 {
-    struct vfd_memory *n = v->memories;
-    while (n && n->id != id)
-        n = n->next;
-    return n ? n->memory : NULL;
+    const struct vfd_memory key = {.id = id};
+    struct vfd_memory *const *n = tfind(&key, &v->memories, by_id);
+    return n ? (*n)->memory : NULL;
 }
 
-/* Out of the list; whoever else refers to it keeps it. */
+/* The client's file that is the same as this one. */
+static struct memory *find_file(const struct vfds *v, const struct fd_info *info)
+{
+    struct memory file = {.dev = info->dev, .ino = info->ino};
+    const struct vfd_memory key = {.memory = &file};
+    struct vfd_memory *const *n = tfind(&key, &v->files, by_file);
+    return n ? (*n)->memory : NULL;
+}
+
+/* Out of the table; whoever else refers to it keeps it. */
 static void vfd_memory_forget(struct vfds *v, const struct vfd_memory *n)
 {
-    for (struct vfd_memory **at = &v->memories; *at; at = &(*at)->next) {
-        if (*at == n) {
-            *at = n->next;
-            memory_unref(n->memory);
-            return;
-        }
-    }
+    struct vfd_memory *const *file = tfind(n, &v->files, by_file);
+    if (file && *file == n)
+        tdelete(n, &v->files, by_file);
+    tdelete(n, &v->memories, by_id);
+    memory_unref(n->memory);
 }
 
 void vfd_memories_finish(struct vfds *v)
 {
     while (v->memories)
-        vfd_memory_forget(v, v->memories);
+        vfd_memory_forget(v, *(struct vfd_memory **)v->memories); /* its root */
 }
 
 /* --- what the guest does --- */
@@ -151,13 +173,9 @@ static bool memory_classify(struct vfd_offer *o)
 
 static int memory_send(struct vfds *v, struct vfd_offer *o)
 {
-    struct vfd_memory *n = v->memories;
-    struct memory *m;
+    struct memory *m = find_file(v, &o->info);
     int e = 0;
-    while (n && (n->memory->dev != o->info.dev || n->memory->ino != o->info.ino))
-        n = n->next;
-    if (n) {
-        m = n->memory;
+    if (m) {
         if (o->info.writable && !m->writable)
             memory_make_writable(m, o->fd);
         else
@@ -169,6 +187,10 @@ static int memory_send(struct vfds *v, struct vfd_offer *o)
         if (!m && errno == EMFILE)
             return ends_scarce(v->ends, o->what, -EMFILE);
         e = m ? vfd_memory_add(v, m, vfds_new_id(v)) : -errno;
+        if (e == 0 && !tsearch(vfd_memory(m), &v->files, by_file)) {
+            vfd_memory_forget(v, vfd_memory(m));
+            e = -ENOMEM;
+        }
     }
     if (e < 0) {
         snprintf(o->problem, sizeof(o->problem), "%s", strerror(-e));

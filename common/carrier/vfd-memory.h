@@ -8,15 +8,14 @@
 #include "common/base/memory.h"
 #include "common/carrier/vfd-kind.h"
 
-/* The carrier's note on a memory. It is in the connection's list until the guest says that it is
+/* The carrier's note on a memory. It is in the connection's table until the guest says that it is
  * not referred to any more. */
 struct vfd_memory {
     struct memory_note note;
-    struct memory *memory; /* that has the note; a reference while in the list */
+    struct memory *memory; /* that has the note; a reference while in the table */
     uint32_t id;
     uint32_t import; /* the resource of the guest's GPU that these bytes are; 0: none */
     unsigned uses;   /* of the carrier's user: pools and buffers */
-    struct vfd_memory *next;
 };
 
 /* NULL: the memory has no id. */

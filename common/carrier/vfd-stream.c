@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <search.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,22 +16,25 @@
 #include "common/carrier/file-reader.h"
 #include "common/carrier/stream.h"
 
+static int by_id(const void *a, const void *b)
+{
+    const struct stream *x = a, *y = b;
+    return (x->id > y->id) - (x->id < y->id);
+}
+
 static struct stream *vfd_stream_find(const struct vfds *v, uint32_t id)
 {
-    for (size_t i = 0; i < v->streams_n; i++)
-        if (v->streams[i]->id == id)
-            return v->streams[i];
-    return NULL;
+    const struct stream key = {.id = id};
+    struct stream *const *s = tfind(&key, &v->streams_by_id, by_id);
+    return s ? *s : NULL;
 }
 
 /* Out of the table. */
-static void vfd_stream_forget(struct vfds *v, const struct stream *s)
+static void vfd_stream_forget(struct vfds *v, struct stream *s)
 {
-    for (size_t i = 0; i < v->streams_n; i++)
-        if (v->streams[i] == s) {
-            v->streams[i] = v->streams[--v->streams_n];
-            break;
-        }
+    tdelete(s, &v->streams_by_id, by_id);
+    LIST_REMOVE(s, entry);
+    v->streams_n--;
 }
 
 static void stream_ended(void *user, struct stream *s)
@@ -50,11 +54,6 @@ static void stream_ended(void *user, struct stream *s)
 static int vfd_stream_add(struct vfds *v, uint32_t id, int fd, bool out, bool ours)
 {
     struct budget *budget = v->ends->party->budget;
-    if (array_room(&v->streams, &v->streams_room, v->streams_n + 1, SIZE_MAX) < 0) {
-        stream_unafford(budget, out);
-        fd_close(fd);
-        return -ENOMEM;
-    }
     struct waiters *waiters = ours ? NULL : vfds_waiters(v);
     if (!ours && !waiters) {
         stream_unafford(budget, out);
@@ -65,7 +64,12 @@ static int vfd_stream_add(struct vfds *v, uint32_t id, int fd, bool out, bool ou
         stream_create(v->ends->loop, v->ends->link, id, fd, out, waiters, budget, stream_ended, v);
     if (!s)
         return -errno;
-    v->streams[v->streams_n++] = s;
+    if (!tsearch(s, &v->streams_by_id, by_id)) {
+        stream_destroy(s);
+        return -ENOMEM;
+    }
+    LIST_INSERT_HEAD(&v->streams, s, entry);
+    v->streams_n++;
     return 0;
 }
 
@@ -219,16 +223,18 @@ int vfd_stream_data(struct vfds *v, uint32_t id, size_t size, struct link_sink *
 
 void vfd_streams_resume(struct vfds *v)
 {
-    for (size_t i = v->streams_n; i-- > 0;)
-        stream_resume(v->streams[i]);
+    struct stream *s, *after;
+    LIST_FOREACH_SAFE (s, &v->streams, entry, after)
+        stream_resume(s);
 }
 
 void vfd_streams_finish(struct vfds *v)
 {
     unsigned cut = 0;
     sendq_finish(&v->ends->link->out); /* before the pipes that it may still refer to */
-    while (v->streams_n) {
-        struct stream *s = v->streams[--v->streams_n];
+    while (!LIST_EMPTY(&v->streams)) {
+        struct stream *s = LIST_FIRST(&v->streams);
+        vfd_stream_forget(v, s);
         cut += !s->over;
         if (stream_holds(s))
             deliveries_add(v->ends->party->deliveries, s);
@@ -237,6 +243,4 @@ void vfd_streams_finish(struct vfds *v)
     }
     if (cut)
         log_info(v->ends->subject, "%u transfers were cut short: their connection ended", cut);
-    free(v->streams);
-    v->streams = NULL;
 }

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/base/list.h"
 #include "protocol/frames.h"
 
 struct ends;
@@ -27,9 +28,11 @@ struct vfd {
 struct vfds {
     struct ends *ends;
     uint32_t next_id, peer_next_id; /* without LINK_HOST_ID */
-    struct vfd_memory *memories;    /* vfd-memory: list */
-    struct stream **streams;        /* vfd-stream */
-    size_t streams_n, streams_room;
+    void *memories, *files; /* vfd-memory: trees (search.h) of struct vfd_memory: by id; and, guest,
+                               of the clients' files */
+    LIST_HEAD(, stream) streams; /* vfd-stream */
+    void *streams_by_id;         /* the same in a tree */
+    size_t streams_n;
     struct vfd *arrived; /* ring, in order */
     size_t arrived_first, arrived_n, arrived_room;
     struct { /* vfd-file: a local file that a thread reads before its message can go on */

@@ -91,6 +91,7 @@ struct relay {
 
     struct relay_range *uncovered; /* guest: where released buffers were, the last one first;
                                       punched out when the compositor shows them no more */
+    unsigned uncovered_n;
 };
 
 static inline enum carrier_side relay_side(const struct relay *relay)

@@ -18,11 +18,17 @@ struct relay_range {
     bool sure;     /* at once, rather than when something else happens */
 };
 
+/* More than that, and the host keeps pages that nobody needs, as long as the file is there. The
+ * work for each buffer that goes is bounded by these. */
+#define RANGES_MAX 256 /* that wait, of a client */
+#define SPANS_MAX 512  /* of one file that might cover a range */
+
 void uncovered_add(struct relay *r, const struct memory_buffer *b)
 {
-    struct relay_range *range = malloc(sizeof(*range));
-    if (!range) /* the host keeps pages that nobody needs */
+    struct relay_range *range = r->uncovered_n < RANGES_MAX ? malloc(sizeof(*range)) : NULL;
+    if (!range)
         return;
+    r->uncovered_n++;
     *range = (struct relay_range){.next = r->uncovered,
                                   .memory = memory_ref(b->memory),
                                   .offset = b->offset,
@@ -30,8 +36,9 @@ void uncovered_add(struct relay *r, const struct memory_buffer *b)
     r->uncovered = range;
 }
 
-static void range_destroy(struct relay_range *range)
+static void range_destroy(struct relay *r, struct relay_range *range)
 {
+    r->uncovered_n--;
     memory_unref(range->memory);
     free(range);
 }
@@ -46,7 +53,7 @@ static void uncovered_forget(struct relay *r, const struct memory *memory)
             continue;
         }
         *at = range->next;
-        range_destroy(range);
+        range_destroy(r, range);
     }
 }
 
@@ -111,8 +118,24 @@ static void punch(struct relay *r, struct memory *m, uint64_t from, uint64_t end
 static void add_span(struct span *used, size_t *n, const struct relay_range *range, uint64_t offset,
                      uint64_t end)
 {
-    if (offset < range->end && end > range->offset)
+    if (*n < SPANS_MAX && offset < range->end && end > range->offset)
         used[(*n)++] = (struct span){offset, end};
+}
+
+/* What covers a part of @range; how much was looked at, up to SPANS_MAX. */
+static size_t find_spans(const struct relay *r, const struct relay_range *range, struct span *used,
+                         size_t *ret_seen)
+{
+    size_t n = 0, seen = 0;
+    const struct memory_buffer *b = shm_first_buffer(range->memory);
+    for (; b && seen < SPANS_MAX; b = shm_next_buffer(b), seen++)
+        add_span(used, &n, range, b->offset, b->offset + b->extent);
+    const struct relay_range *later = r->uncovered;
+    for (; later && seen < SPANS_MAX; later = later->next, seen++)
+        if (later->memory == range->memory)
+            add_span(used, &n, range, later->offset, later->end);
+    *ret_seen = seen;
+    return n;
 }
 
 /* Tells the host of the pages in @range that nothing covers: no live buffer, and none that the
@@ -121,20 +144,10 @@ static void punch_range(struct relay *r, const struct relay_range *range)
 {
     uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
     struct memory *m = range->memory;
-    size_t n = 0;
-    for (const struct memory_buffer *b = shm_first_buffer(m); b; b = shm_next_buffer(b))
-        n++;
-    for (const struct relay_range *later = r->uncovered; later; later = later->next)
-        n += later->memory == m;
-    struct span *used = calloc(n + 1, sizeof(*used));
-    if (!used)
+    struct span used[SPANS_MAX];
+    size_t seen, n = find_spans(r, range, used, &seen);
+    if (seen == SPANS_MAX)
         return;
-    n = 0;
-    for (const struct memory_buffer *b = shm_first_buffer(m); b; b = shm_next_buffer(b))
-        add_span(used, &n, range, b->offset, b->offset + b->extent);
-    for (const struct relay_range *later = r->uncovered; later; later = later->next)
-        if (later->memory == m)
-            add_span(used, &n, range, later->offset, later->end);
     qsort(used, n, sizeof(*used), by_offset);
     uint64_t at = range->offset;
     for (size_t i = 0; i < n; i++) {
@@ -145,7 +158,6 @@ static void punch_range(struct relay *r, const struct relay_range *range)
     }
     if (at < range->end)
         punch(r, m, at, range->end, page);
-    free(used);
 }
 
 void uncovered_reached(struct relay *r, uint32_t id)
@@ -158,7 +170,7 @@ void uncovered_reached(struct relay *r, uint32_t id)
     while (range) {
         struct relay_range *older = range->next;
         punch_range(r, range);
-        range_destroy(range);
+        range_destroy(r, range);
         range = older;
     }
 }

@@ -160,11 +160,8 @@ void relays_use(struct relay *r, const struct relay_ops *ops)
 
 struct memory *relays_memory(const struct relay *r)
 {
-    const struct vfd_memory *first = r->carrier.vfds.memories;
-    if (!first)
-        return NULL;
-    assert_null(first->next);
-    return first->memory;
+    struct vfd_memory *const *first = r->carrier.vfds.memories; /* the root of their tree */
+    return first ? (*first)->memory : NULL;
 }
 
 int relays_start(bool guest, bool host)
