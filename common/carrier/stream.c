@@ -38,8 +38,9 @@ static bool again(int from, int to, bool writing)
     return errno == EAGAIN && (poll(p, 2, -1) >= 0 || errno == EINTR) && !(p[1].revents & POLLERR);
 }
 
-/* Files can make their reader or writer wait for a disk, a server or another program (FUSE): a
- * thread waits instead of the loop. It ends when either side does. */
+/* Files, terminals and other devices can make their reader or writer wait for a disk, a server,
+ * another program (FUSE) or a person: a thread waits instead of the loop. It ends when either side
+ * does. */
 static void copy_all(void *user)
 {
     struct copy_job job = *(struct copy_job *)user;

@@ -73,18 +73,16 @@ static int vfd_stream_add(struct vfds *v, uint32_t id, int fd, bool out, bool ou
     return 0;
 }
 
+/* Whatever it is: the one who writes to it at the other side hears if nobody can. */
 static bool stream_classify(struct vfd_offer *o)
 {
-    if (o->info.kind != FD_KIND_OTHER)
-        return true;
-    snprintf(o->problem, sizeof(o->problem), "a pipe, socket or file is needed, not %s",
-             fd_kind_name(o->info.kind));
-    return false;
+    (void)o;
+    return true;
 }
 
 static int stream_send(struct vfds *v, struct vfd_offer *o)
 {
-    bool writable = o->info.writable;
+    bool writable = o->info.writable || !o->info.readable; /* neither: O_PATH */
     int e = stream_afford(v->ends->party->budget, !writable);
     if (e < 0) {
         fd_close(o->fd);
@@ -95,8 +93,9 @@ static int stream_send(struct vfds *v, struct vfd_offer *o)
                            .flags = writable ? LINK_VFD_SINK : LINK_VFD_SOURCE};
     link_queue(v->ends->link, link_vfd_encode, &vfd);
     e = vfd_stream_add(v, vfd.id, o->fd, !writable, false);
-    if (e == -EPIPE || e == -ENXIO) {
-        /* Its reader left before it began: the writer at the other side finds that out. */
+    if (e == -EPIPE || e == -ENXIO || e == -EBADF) {
+        /* Its reader left before it began, or never was: the writer at the other side finds that
+         * out. */
         link_queue(v->ends->link, link_id_encode, LINK_VFD_CLOSE, vfd.id);
         return 0;
     }
