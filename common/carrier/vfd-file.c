@@ -1,19 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /* vfd-file: owns the file that is being read for a message, if one is (vfds.file): at most one,
  * since the message holds the local side. The content goes ahead of its message, as one MEM_WRITE.
- */
+ * What has none (a compositor without a keymap may send anything) arrives as /dev/null. */
 #include "common/carrier/vfd-file.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/sysmacros.h>
 
 #include "common/base/memory.h"
 #include "common/carrier/ends.h"
 #include "common/carrier/file-reader.h"
+
+#define FILE_PAGE 4096 /* the smallest that anybody maps */
 
 static int file_problem(struct vfd_offer *o, int kind, const char *text)
 {
@@ -21,23 +22,31 @@ static int file_problem(struct vfd_offer *o, int kind, const char *text)
     return kind;
 }
 
-static bool is_null_device(int fd)
-{
-    struct stat st;
-    return fstat(fd, &st) == 0 && S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 3);
-}
-
 static bool file_classify(struct vfd_offer *o)
 {
-    const struct fd_info *info = &o->info;
-    if (info->readable && (info->kind == FD_KIND_SHMEM || info->kind == FD_KIND_FILE))
-        return true;
-    if (info->kind == FD_KIND_OTHER && is_null_device(o->fd)) /* "no keymap" */
-        return true;
-    snprintf(o->problem, sizeof(o->problem), "a readable file is needed, not %s",
-             fd_kind_name(info->kind));
-    return false;
+    (void)o;
+    return true;
 }
+
+static bool has_content(const struct fd_info *info)
+{
+    return info->readable && (info->kind == FD_KIND_SHMEM || info->kind == FD_KIND_FILE);
+}
+
+bool vfd_file_reaches(uint64_t size, int64_t announced)
+{
+    return !size || announced <= (int64_t)((size + FILE_PAGE - 1) / FILE_PAGE * FILE_PAGE);
+}
+
+/* A client's word is checked for the compositor's sake; what that says of its own files is the
+ * client's to believe, as without us. */
+static bool is_too_short(const struct vfds *v, uint64_t size, int64_t announced)
+{
+    return v->ends->side == CARRIER_GUEST && !vfd_file_reaches(size, announced);
+}
+
+static const char too_large[] = "the file is larger than 32 MiB";
+static const char too_short[] = "the file is shorter than the message says";
 
 /* @bytes, or what is in @fd. */
 static void send_content(struct vfds *v, const void *bytes, int fd, uint64_t size)
@@ -85,29 +94,33 @@ static void file_was_read(void *user, const void *bytes, size_t size, int error)
 
 int vfd_file_send_content(struct vfds *v, struct vfd_offer *o)
 {
-    int e = v->file.error;
+    int e = v->file.error, result = 0;
     v->file.state = VFD_FILE_NONE;
-    if (e == 0 && (uint64_t)o->announced > v->file.size)
-        e = -ENODATA;
-    if (e == 0)
-        send_content(v, v->file.bytes, -1, v->file.size);
+    if (e == -ENOMEM)
+        result = file_problem(o, VFD_SCARCE, strerror(ENOMEM));
+    else if (e == -EFBIG)
+        result = file_problem(o, VFD_UNFIT, too_large);
+    else if (e == 0 && is_too_short(v, v->file.size, o->announced))
+        result = file_problem(o, VFD_UNFIT, too_short);
+    else /* what cannot be read has no content */
+        send_content(v, v->file.bytes, -1, e == 0 ? v->file.size : 0);
     free(v->file.bytes);
     v->file.bytes = NULL;
-    return e == 0 ? 0 : file_problem(o, VFD_UNFIT, strerror(-e));
+    return result;
 }
 
 static int file_send(struct vfds *v, struct vfd_offer *o)
 {
     _cleanup_(fd_closep) int fd = fd_steal(&o->fd);
-    if (o->info.kind == FD_KIND_OTHER) {
+    if (!has_content(&o->info)) {
         send_content(v, NULL, -1, 0);
         return 0;
     }
     if (o->info.kind == FD_KIND_SHMEM) {
         if (o->info.size > LINK_FILE_MAX)
-            return file_problem(o, VFD_UNFIT, "the file is larger than 32 MiB");
-        if ((uint64_t)o->announced > o->info.size)
-            return file_problem(o, VFD_UNFIT, "the file is shorter than the message says");
+            return file_problem(o, VFD_UNFIT, too_large);
+        if (is_too_short(v, o->info.size, o->announced))
+            return file_problem(o, VFD_UNFIT, too_short);
         send_content(v, NULL, fd, o->info.size);
         return 0;
     }
@@ -154,6 +167,11 @@ static int file_take(struct vfds *v, struct vfd *vfd)
 {
     if (vfd->filled != vfd->memory->size)
         return ends_broken(v->ends, "a file is incomplete", vfd->id);
+    if (!vfd->memory->size) { /* to map this fails, where an empty file's pages would be fatal */
+        int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+        if (null >= 0)
+            return null;
+    }
     return file_share(vfd->memory);
 }
 

@@ -10,4 +10,7 @@ int vfd_file_send_content(struct vfds *vfds, struct vfd_offer *offer);
  * negative after ends_fail(). */
 int vfd_file_write(struct vfds *vfds, const struct link_mem_write *write,
                    struct memory **ret_memory);
+/* Whether a file of @size bytes has the @announced ones that a message speaks of, or whoever maps
+ * them finds zeros behind its end. */
+bool vfd_file_reaches(uint64_t size, int64_t announced);
 void vfd_file_finish(struct vfds *vfds);

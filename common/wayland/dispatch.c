@@ -9,6 +9,7 @@
 
 #include "common/base/list.h"
 #include "common/base/memory.h"
+#include "common/carrier/vfd-file.h"
 #include "common/carrier/vfd-kinds.h"
 #include "common/wayland/inject.h"
 #include "common/wayland/registry.h"
@@ -211,6 +212,10 @@ static enum relay_verdict take_vfd(struct relay *r, struct wl_message *m,
             v = refuse_fd(r, m, iface, WL_SHM_INVALID_FD, "invalid pool size");
         else
             v = shm_pool_create(r, m, vfd.memory);
+    } else if (m->info->fd_rule == WL_FD_FILE && relay_side(r) == CARRIER_HOST &&
+               !vfd_file_reaches(vfd.memory->size, announced_size(m))) {
+        v = refuse_fd(r, m, iface, WL_DISPLAY_IMPLEMENTATION,
+                      "the file is shorter than the message says"); /* the compositor maps it */
     }
     if (v == RELAY_PASS)
         *ret = vfd;

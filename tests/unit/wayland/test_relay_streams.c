@@ -4,6 +4,7 @@
 
 #include <poll.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 
 /* --- files --- */
 
@@ -58,24 +59,66 @@ static void test_a_keymap_on_disk(void **state)
     keymap(content_file(fd, 50000), 50000);
 }
 
-static void test_no_keymap(void **state)
+/* The client gets something that it cannot map, whatever the message says of its size. */
+static void no_keymap(int fd, uint32_t format, uint32_t size)
 {
-    (void)state;
-    keymap(open("/dev/null", O_RDONLY | O_CLOEXEC), 0);
-}
-
-static void test_a_keymap_of_a_socket(void **state)
-{
-    (void)state;
-    int ends[2];
     bind_all();
     wire_send(&R.client, SEAT, SEAT_GET_KEYBOARD, "u", NEXT);
     wire_expect(&R.compositor, SEAT, "wl_seat", "get_keyboard");
+    wire_send_fd(&R.compositor, fd, NEXT, KEYBOARD_KEYMAP, "uu", format, size);
+    assert_int_equal(wire_expect(&R.client, NEXT, "wl_keyboard", "keymap").args[2].u, size);
+    int got = wire_fd(&R.client);
+    char byte;
+    assert_int_equal(read(got, &byte, 1), 0);
+    assert_ptr_equal(mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, got, 0), MAP_FAILED);
+    fd_close(got);
+    sync_with(NEXT + 1);
+}
+
+static void test_no_keymap(void **state)
+{
+    (void)state;
+    no_keymap(open("/dev/null", O_RDONLY | O_CLOEXEC), 0, 0);
+}
+
+static void test_no_keymap_of_a_socket(void **state)
+{
+    (void)state;
+    int ends[2];
     make_sockets(ends, 0);
     fd_close(ends[1]);
-    wire_send_fd(&R.compositor, ends[0], NEXT, KEYBOARD_KEYMAP, "uu", 1, 10);
-    expect_error(NEXT, WL_DISPLAY_IMPLEMENTATION,
-                 "wl_keyboard#7.keymap: a readable file is needed, not socket");
+    no_keymap(ends[0], 0, 10);
+}
+
+static void test_no_keymap_of_a_path(void **state)
+{
+    (void)state;
+    no_keymap(open("/", O_PATH | O_CLOEXEC), 0, 0);
+}
+
+static void test_a_keymap_that_cannot_be_read(void **state)
+{
+    (void)state;
+    no_keymap(open("/proc/self/mem", O_RDONLY | O_CLOEXEC), 1, 4096);
+}
+
+/* Some forget the NUL behind the text: a mapping has it. */
+static void test_a_keymap_without_its_last_byte(void **state)
+{
+    (void)state;
+    bind_all();
+    wire_send(&R.client, SEAT, SEAT_GET_KEYBOARD, "u", NEXT);
+    wire_expect(&R.compositor, SEAT, "wl_seat", "get_keyboard");
+    wire_send_fd(&R.compositor, content_file(fd_memfd("keymap", 0), 100), NEXT, KEYBOARD_KEYMAP,
+                 "uu", 1, 101);
+    assert_int_equal(wire_expect(&R.client, NEXT, "wl_keyboard", "keymap").args[2].u, 101);
+    int got = wire_fd(&R.client);
+    const uint8_t *map = mmap(NULL, 101, PROT_READ, MAP_PRIVATE, got, 0);
+    assert_ptr_not_equal(map, MAP_FAILED);
+    assert_int_equal(map[100], 0);
+    munmap((void *)map, 101);
+    fd_close(got);
+    sync_with(NEXT + 1);
 }
 
 /* --- streams --- */
@@ -184,7 +227,10 @@ int main(void)
         SESSION_TEST(test_a_keymap),
         SESSION_TEST(test_a_keymap_on_disk),
         SESSION_TEST(test_no_keymap),
-        SESSION_TEST(test_a_keymap_of_a_socket),
+        SESSION_TEST(test_no_keymap_of_a_socket),
+        SESSION_TEST(test_no_keymap_of_a_path),
+        SESSION_TEST(test_a_keymap_that_cannot_be_read),
+        SESSION_TEST(test_a_keymap_without_its_last_byte),
         SESSION_TEST(test_descriptors_keep_their_order),
         SESSION_TEST(test_a_stream_of_a_directory),
         SESSION_TEST(test_a_stream_of_a_path),
