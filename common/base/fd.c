@@ -60,13 +60,15 @@ int fd_inspect(int fd, struct fd_info *ret_info)
     if (flags < 0)
         return -errno;
     /* Cached attributes will do: a remote file system is not asked for newer ones. */
-    if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_BASIC_STATS, &stx) < 0)
+    if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_BASIC_STATS | STATX_MNT_ID, &stx) <
+        0)
         return -errno;
 
     struct fd_info info = {
         .kind = FD_KIND_OTHER,
         .dev = makedev(stx.stx_dev_major, stx.stx_dev_minor),
         .ino = stx.stx_ino,
+        .mount = stx.stx_mask & STATX_MNT_ID ? stx.stx_mnt_id : 0,
     };
     if (!(flags & O_PATH)) {
         int mode = flags & O_ACCMODE;

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/mounts.h"
 #include "common/carrier/ends.h"
 
 static void vfd_note_destroy(struct memory_note *note)
@@ -158,16 +159,33 @@ void vfd_memory_send(struct vfds *v, struct memory *m, struct link_mem_write row
 
 /* --- the kind --- */
 
+/* The loop itself reads from it, and all clients wait meanwhile. */
+static bool is_on_local_disk(struct vfd_offer *o)
+{
+    char type[64] = "";
+    if (mounts_type(&o->info, type, sizeof(type)) && mounts_is_local(type))
+        return true;
+    snprintf(o->problem, sizeof(o->problem),
+             "%s must be shared memory or a file on a local file system, not on %s", o->role,
+             *type ? type : "one that is not mounted here");
+    return false;
+}
+
+/* The file need not have its size yet: whoever reads where it ends will say so. */
 static bool memory_classify(struct vfd_offer *o)
 {
-    if (o->info.kind != FD_KIND_SHMEM || !o->info.readable)
+    if (o->info.readable && o->info.kind == FD_KIND_FILE) {
+        if (!is_on_local_disk(o))
+            return false;
+    } else if (!o->info.readable || o->info.kind != FD_KIND_SHMEM) {
         snprintf(o->problem, sizeof(o->problem), "%s must be readable shared memory, not %s",
-                 o->role, fd_kind_name(o->info.kind));
-    else if (o->announced <= 0 || (uint64_t)o->announced > o->info.size)
-        snprintf(o->problem, sizeof(o->problem), "invalid size %lld of a file of %llu bytes",
-                 (long long)o->announced, (unsigned long long)o->info.size);
-    else
+                 o->role,
+                 o->info.kind == FD_KIND_SHMEM ? "write-only" : fd_kind_name(o->info.kind));
+        return false;
+    }
+    if (o->announced > 0)
         return true;
+    snprintf(o->problem, sizeof(o->problem), "invalid size %lld", (long long)o->announced);
     return false;
 }
 

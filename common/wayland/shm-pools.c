@@ -85,10 +85,6 @@ enum relay_verdict shm_pool_resize(struct relay *r, struct wl_message *m)
             return relay_fail(r, LINK_ERROR_PROTOCOL, 0, WL_DISPLAY_IMPLEMENTATION,
                               "wl_shm_pool.resize to %d beyond its memory", size);
     } else {
-        if (memory_truncated(pool->memory, (uint32_t)size))
-            return relay_fail(r, LINK_ERROR_WAYLAND, m->object, WL_SHM_INVALID_FD,
-                              "wl_shm_pool#%u.resize: %d bytes are more than the file has",
-                              m->object, size);
         if (vfd_memory_grow(&r->carrier.vfds, pool->memory, (uint32_t)size) < 0)
             return relay_out_of_memory(r);
     }

@@ -188,8 +188,8 @@ struct shadow *shadow_share(struct shadows *w, struct relay *r, const struct mem
     /* A file need not end where a page does. */
     uint8_t *map = NULL;
     uint64_t whole = fstat(file->fd, &st) < 0 ? 0 : (uint64_t)st.st_size / page * page;
-    if (whole <= first)
-        return NULL;
+    if (whole <= first || (uint64_t)st.st_size < base + size)
+        return NULL; /* it may get that size yet: what is there is copied until then */
     if (whole < end) {
         tail = fd_memfd("wayvsock-tail", page);
         if (tail < 0 || fcntl(tail, F_ADD_SEALS, F_SEAL_SHRINK) < 0)

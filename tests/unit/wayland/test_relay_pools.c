@@ -155,14 +155,22 @@ static void test_pools_on_one_file_and_resize(void **state)
     end_pool(file, map, view);
 }
 
+/* As for libwayland, it is an error when somebody reads there, and the buffer's. */
 static void test_a_resize_beyond_the_file(void **state)
 {
     (void)state;
+    enum { SECOND = AFTER };
     int file;
     uint8_t *map, *view = start_pool(&file, &map);
     wire_send(&R.client, POOL, POOL_RESIZE, "u", 2 * POOL_SIZE);
+    wire_expect(&R.compositor, POOL, "wl_shm_pool", "resize");
+    wire_send(&R.client, POOL, POOL_CREATE_BUFFER, "uuuuuu", SECOND, POOL_SIZE, 64, 64, 256, 0);
+    wire_expect(&R.compositor, POOL, "wl_shm_pool", "create_buffer");
+    commit(BUFFER, 0, 0, 64, 64);
+    expect_commit();
+    commit(SECOND, 0, 0, 64, 64);
     end_pool(file, map, view);
-    expect_error(POOL, WL_SHM_INVALID_FD, "wl_shm_pool#7.resize");
+    expect_error(SECOND, WL_SHM_INVALID_FD, "error accessing SHM buffer");
 }
 
 static void test_a_file_that_shrinks(void **state)
@@ -196,11 +204,30 @@ static void test_a_pool_of_a_pipe(void **state)
              "wl_shm#4.create_pool: a pool must be readable shared memory, not pipe");
 }
 
-static void test_a_pool_larger_than_its_file(void **state)
+static void test_a_pool_before_its_file_has_its_size(void **state)
 {
     (void)state;
-    bad_pool(fd_memfd("pool", 4096), 4097,
-             "wl_shm#4.create_pool: invalid size 4097 of a file of 4096 bytes");
+    bind_all();
+    int fd = fd_memfd("pool", 0);
+    wire_send_fd(&R.client, fcntl(fd, F_DUPFD_CLOEXEC, 0), SHM, SHM_CREATE_POOL, "uu", POOL,
+                 POOL_SIZE);
+    wire_expect(&R.compositor, SHM, "wl_shm", "create_pool");
+    struct stat st;
+    assert_int_equal(fstat(R.compositor.fds[R.compositor.fds_first], &st), 0);
+    assert_int_equal(st.st_size, POOL_SIZE);
+    assert_int_equal(fstat(fd, &st), 0);
+    assert_int_equal(st.st_size, 0); /* it is the client's */
+    fd_close(fd);
+    sync_with(BUFFER);
+}
+
+/* /proc stands for what is no disk of this machine. */
+static void test_a_pool_in_a_file_of_another_kind(void **state)
+{
+    (void)state;
+    bad_pool(open("/proc/self/maps", O_RDONLY | O_CLOEXEC), 4096,
+             "wl_shm#4.create_pool: a pool must be shared memory or a file on a local file system, "
+             "not on proc");
 }
 
 static void test_a_pool_of_no_size(void **state)
@@ -304,7 +331,8 @@ int main(void)
         SESSION_TEST(test_a_resize_beyond_the_file),
         SESSION_TEST(test_a_file_that_shrinks),
         SESSION_TEST(test_a_pool_of_a_pipe),
-        SESSION_TEST(test_a_pool_larger_than_its_file),
+        SESSION_TEST(test_a_pool_before_its_file_has_its_size),
+        SESSION_TEST(test_a_pool_in_a_file_of_another_kind),
         SESSION_TEST(test_a_pool_of_no_size),
         SESSION_TEST(test_a_pool_of_negative_size),
         SESSION_TEST(test_a_pool_without_descriptor),
