@@ -301,6 +301,8 @@ static enum relay_verdict message(struct relay *r, struct wl_message *m, bool fr
     bool event = (relay_side(r) == CARRIER_HOST) == from_local;
     struct wl_object *object = wl_objects_get(&r->objects, m->object);
     m->info = NULL;
+    if (!object && event && from_local)
+        return RELAY_DROP; /* as libwayland's client library does */
     if (!object || (object->zombie && !event))
         return relay_bad_message(r, from_local, m, NULL, 0,
                                  object ? "it is destroyed" : "there is no such object");

@@ -320,12 +320,11 @@ static const char *dmabuf_lay_out(struct params *p, const struct dmabuf_format *
         uint64_t row = ((uint64_t)(uint32_t)width + part - 1) / part * format->cpp[i],
                  rows = ((uint64_t)(uint32_t)height + part - 1) / part;
         *ret_code = PARAMS_E_OUT_OF_BOUNDS;
-        if (plane->stride < row ||
-            (plane->size && plane->offset + (rows - 1) * plane->stride + row > plane->size))
+        if (plane->size && plane->offset + (rows - 1) * plane->stride + row > plane->size)
             return "a plane leaves its buffer";
         *ret_carried &=
-            plane->size > 0 && plane->size <= LINK_MEMORY_MAX && p->planes[0].stride <= INT32_MAX &&
-            row <= p->planes[0].stride &&
+            plane->stride >= row && plane->size > 0 && plane->size <= LINK_MEMORY_MAX &&
+            p->planes[0].stride <= INT32_MAX && row <= p->planes[0].stride &&
             (p->modifiers[i] == DRM_FORMAT_MOD_LINEAR || p->modifiers[i] == DRM_FORMAT_MOD_INVALID);
         plane->row = (uint32_t)row;
         plane->rows = (uint32_t)rows;

@@ -438,10 +438,36 @@ static void test_a_malformed_frame(void **state)
     turn_until(R.loop, relays_over, NULL);
 }
 
+/* The compositor maps what the message speaks of. */
+static void test_a_file_that_is_too_short(void **state)
+{
+    enum { KEYBOARD = NEXT + 1 };
+    static const char manager[] = "zwp_virtual_keyboard_manager_v1";
+    if (!wl_iface_find(manager, strlen(manager)))
+        skip();
+    attack_start_host();
+    wire_send(&R.compositor, REGISTRY, REGISTRY_GLOBAL, "usu", 9, manager, 1);
+    turn_times(R.loop, 5);
+    ATTACK_MESSAGE(REGISTRY, REGISTRY_BIND, "uN", 9, manager, 1, NEXT);
+    ATTACK_MESSAGE(NEXT, 0, "uu", SEAT, KEYBOARD);
+    attack_vfd(1, LINK_VFD_FILE, 0, 5);
+    attack_mem_write(1, 0, 5, 1, 5);
+    ATTACK_MESSAGE(KEYBOARD, 0, "uu", 1, 4097);
+    attack_deliver();
+    turn_until(R.loop, attack_error_came, NULL);
+    assert_string_equal(
+        attack_reason,
+        "zwp_virtual_keyboard_v1#7.keymap: the file is shorter than the message says");
+    turn_until(R.loop, relays_over, NULL);
+    if (relays_stop(state) != 0)
+        fail();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_each_attack_on_the_host),
+        cmocka_unit_test(test_a_file_that_is_too_short),
         cmocka_unit_test_teardown(test_a_malformed_frame, relays_stop),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
