@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Any call on a file may ask the file system's server (FUSE, NFS) and wait for it, fstatfs() too;
- * the list of mounts is the kernel's own. It names what was mounted in our own namespace, which a
- * client without rights there cannot do. What a container mounted for itself is not there: it
- * counts only if it shows a device that is mounted here as well. */
+ * the lists of mounts are the kernel's own. A mount has one number in all of them, so what the
+ * client's says of that number is true, whatever the client is. But an overlay is as good as what
+ * is below it: it counts only where somebody mounted it in our own namespace, for which a client
+ * has no rights. */
 #include "common/base/mounts.h"
 
 #include <inttypes.h>
@@ -13,13 +14,15 @@
 
 #include "common/base/fd.h"
 
+#define LINES_MAX 10000 /* that are looked at; a client may have mounted many */
+#define OURS "/proc/self/mountinfo"
+
 /* Not there: whatever another program or machine serves (fuse, nfs, cifs, ceph, 9p, virtiofs,
- * hostfs, …), and what has no pages to map. An overlay is as good as who mounted it in our
- * namespace. */
+ * hostfs, …), and what has no pages to map. */
 static const char *const local_types[] = {"ext2",     "ext3",    "ext4",  "xfs",    "btrfs", "f2fs",
                                           "bcachefs", "overlay", "ramfs", "rootfs", "tmpfs", "zfs"};
 
-bool mounts_is_local(const char *type)
+static bool is_local_type(const char *type)
 {
     for (size_t i = 0; i < sizeof(local_types) / sizeof(*local_types); i++)
         if (strcmp(type, local_types[i]) == 0)
@@ -27,9 +30,9 @@ bool mounts_is_local(const char *type)
     return false;
 }
 
-/* The type in a line of mountinfo: "36 35 98:0 /root /mnt rw master:1 - ext4 /dev/vda rw"; blanks
- * in paths are escaped. */
-static bool mount_type(const char *line, char *ret_type, size_t size)
+/* The type in a line such as "36 35 98:0 /root /mnt rw master:1 - ext4 /dev/vda rw"; blanks in
+ * paths are escaped. */
+static bool take_type(const char *line, char *ret_type, size_t size)
 {
     const char *type = strstr(line, " - ");
     size_t n = type ? strcspn(type + 3, " \n") : 0;
@@ -40,27 +43,39 @@ static bool mount_type(const char *line, char *ret_type, size_t size)
     return true;
 }
 
-bool mounts_type(const struct fd_info *info, char *ret_type, size_t size)
+/* The type of @mount, or (0) of any mount of @device. */
+static bool find_type(const char *list, uint64_t mount, uint64_t device, char *ret_type,
+                      size_t size)
 {
-    FILE *file = fopen("/proc/self/mountinfo", "re");
+    FILE *file = fopen(list, "re");
     char *line = NULL;
     size_t room = 0;
     bool found = false;
-    while (file && getline(&line, &room, file) > 0) {
+    for (int i = 0; file && !found && i < LINES_MAX && getline(&line, &room, file) > 0; i++) {
         uint64_t id;
         unsigned major, minor;
-        if (sscanf(line, "%" SCNu64 " %*u %u:%u ", &id, &major, &minor) != 3)
-            continue;
-        bool same_mount = info->mount && id == info->mount;
-        if (same_mount || (!found && makedev(major, minor) == info->dev)) {
-            bool named = mount_type(line, ret_type, size);
-            found = same_mount ? named : found || named;
-        }
-        if (same_mount)
-            break;
+        if (sscanf(line, "%" SCNu64 " %*u %u:%u ", &id, &major, &minor) == 3 &&
+            (mount ? id == mount : makedev(major, minor) == device))
+            found = take_type(line, ret_type, size);
     }
     free(line);
     if (file)
         fclose(file);
     return found;
+}
+
+bool mounts_is_local(const struct fd_info *info, pid_t client, char *ret_type, size_t size)
+{
+    char theirs[40];
+    snprintf(ret_type, size, "one that is not mounted here");
+    if (info->mount && find_type(OURS, info->mount, 0, ret_type, size))
+        return is_local_type(ret_type);
+    /* A service has a namespace of its own, and so has a container. */
+    snprintf(theirs, sizeof(theirs), "/proc/%d/mountinfo", (int)client);
+    if (info->mount && client && find_type(theirs, info->mount, 0, ret_type, size)) {
+        if (strcmp(ret_type, "overlay") != 0)
+            return is_local_type(ret_type);
+        snprintf(ret_type, size, "an overlay that is not mounted here");
+    }
+    return find_type(OURS, 0, info->dev, ret_type, size) && is_local_type(ret_type);
 }

@@ -12,6 +12,7 @@
 struct vfd_offer {
     int fd; /* owned; send takes it */
     struct fd_info info;
+    pid_t client;          /* whose it is; 0: not known */
     const char *what;      /* wants it: the message's name */
     const char *role;      /* of the descriptor there: "a pool" */
     int64_t announced;     /* bytes of it that the message speaks of */

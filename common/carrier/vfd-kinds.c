@@ -25,6 +25,7 @@ int vfds_send(struct vfds *v, enum link_vfd_kind kind, struct vfd_offer *offer)
     offer->fd = local_socket_claim_fd(&v->ends->local);
     if (offer->fd < 0)
         return VFD_MISSING;
+    offer->client = vfds_client(v);
     int e = fd_inspect(offer->fd, &offer->info);
     if (e < 0)
         snprintf(offer->problem, sizeof(offer->problem), "%s", strerror(-e));

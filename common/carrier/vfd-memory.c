@@ -162,12 +162,11 @@ void vfd_memory_send(struct vfds *v, struct memory *m, struct link_mem_write row
 /* The loop itself reads from it, and all clients wait meanwhile. */
 static bool is_on_local_disk(struct vfd_offer *o)
 {
-    char type[64] = "";
-    if (mounts_type(&o->info, type, sizeof(type)) && mounts_is_local(type))
+    char type[64];
+    if (mounts_is_local(&o->info, o->client, type, sizeof(type)))
         return true;
     snprintf(o->problem, sizeof(o->problem),
-             "%s must be shared memory or a file on a local file system, not on %s", o->role,
-             *type ? type : "one that is not mounted here");
+             "%s must be shared memory or a file on a local file system, not on %s", o->role, type);
     return false;
 }
 

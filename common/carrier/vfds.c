@@ -56,17 +56,20 @@ bool vfds_was_made(const struct vfds *v, uint32_t id)
     return count > 0 && count < (vfds_is_ours(v, id) ? v->next_id : v->peer_next_id);
 }
 
-struct waiters *vfds_waiters(struct vfds *v)
+pid_t vfds_client(const struct vfds *v)
 {
     struct ucred peer = {0};
     socklen_t size = sizeof(peer);
-    if (!v->waiters) {
-        /* All clients of a process are one. On the host they are all the server's. */
-        if (v->ends->side == CARRIER_GUEST &&
-            getsockopt(v->ends->local.fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
-            peer.pid = 0;
-        v->waiters = waiters_of(peer.pid);
-    }
+    if (v->ends->side == CARRIER_HOST ||
+        getsockopt(v->ends->local.fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
+        return 0;
+    return peer.pid;
+}
+
+struct waiters *vfds_waiters(struct vfds *v)
+{
+    if (!v->waiters) /* all clients of a process are one, and so are all of the server's */
+        v->waiters = waiters_of(vfds_client(v));
     return v->waiters;
 }
 

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "common/base/list.h"
 #include "protocol/frames.h"
@@ -57,6 +58,8 @@ int vfds_peer_id(struct vfds *vfds, uint32_t id);
 bool vfds_is_ours(const struct vfds *vfds, uint32_t id);
 /* True if @id was handed out once, by either side: what is late for it is no error. */
 bool vfds_was_made(const struct vfds *vfds, uint32_t id);
+/* The process at the local end; 0: it cannot be told, or is the server's. */
+pid_t vfds_client(const struct vfds *vfds);
 /* The local side's threads for files. NULL: out of memory. */
 struct waiters *vfds_waiters(struct vfds *vfds);
 
