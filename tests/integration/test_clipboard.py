@@ -351,6 +351,19 @@ def null_device_as_sink(t):
 
 
 @test
+def null_device_as_the_compositors_sink(t):
+    """The same for what the compositor hands out: that of another client, perhaps."""
+    rig = Rig(t)
+    with open("/dev/null", "wb") as null:
+        rig.peer.event(rig.source, "send", "text/plain", null.fileno())
+    m = rig.client.wait_event("wl_data_source", "send")
+    writer = feed(m.args[1], bytes(3 * MIB))
+    writer.join(60)
+    t.ok(not writer.is_alive(), "all of it was taken")
+    rig.client.roundtrip()
+
+
+@test
 def terminal_as_sink(t):
     """`receive` into a terminal: what the source writes is on it, and the terminal stays as it was."""
     rig = Rig(t)
