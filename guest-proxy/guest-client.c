@@ -2,6 +2,7 @@
 /* guest-client: owns the clients: each waits for the host, dials it, and then is a relay. */
 #include "guest-proxy/guest-client.h"
 
+#include <assert.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -250,7 +251,8 @@ void clients_accept(struct clients *owner, int fd)
     }
     if (owner->n >= CLIENTS_MAX) {
         log_warn(NULL, "refused a client: %u are connected", owner->n);
-        guest_client_turn_away(fd, "wayvsock: too many clients");
+        guest_client_turn_away(fd, "wayvsock: client limit: 1024 clients are connected already");
+        static_assert(CLIENTS_MAX == 1024, "as the text says");
         return;
     }
     struct client *c = calloc(1, sizeof(*c));

@@ -15,7 +15,7 @@
 #include "common/base/memory.h"
 #include "common/base/waiters.h"
 
-const char too_many_waiters[] = "too many files make their reader wait, or are open";
+const char too_many_waiters[] = "thread limit: too many files make their reader wait, or are open";
 
 #define SHARED_N 8
 #define SEALS (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)

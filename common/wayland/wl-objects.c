@@ -4,6 +4,7 @@
  * server's when the client destroyed it. */
 #include "common/wayland/wl-objects.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 
@@ -113,7 +114,8 @@ bool wl_objects_keep(struct wl_objects *o, uint32_t id, const struct wl_iface *i
 const char *wl_objects_error_name(int error)
 {
     static const char *const names[] = {"ok", "id out of range", "id already in use",
-                                        "too many objects"};
+                                        "object limit: 262144 are there already"};
+    static_assert(WL_OBJECTS_MAX == 262144, "as the text says");
     return error >= 0 && error < (int)(sizeof(names) / sizeof(*names)) ? names[error]
                                                                        : "unknown error";
 }
