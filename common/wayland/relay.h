@@ -82,6 +82,7 @@ struct relay {
 
     struct relay_global *globals;
     size_t globals_n, globals_room;
+    bool formats_hidden; /* the compositor's wl_shm has some that the client is not offered */
 
     struct { /* runs of the batch that is being read from the local side */
         const uint8_t *at;
@@ -132,4 +133,6 @@ enum {
     WL_DISPLAY_NO_MEMORY,
     WL_DISPLAY_IMPLEMENTATION
 };
+/* wl_shm.error codes. */
+#define WL_SHM_INVALID_FORMAT 0
 #define WL_SHM_INVALID_FD 2

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "common/carrier/vfd-memory.h"
+#include "common/wayland/shm-formats.h"
 #include "common/wayland/uncovered.h"
 
 static void shm_pool_destroy(struct wl_data *data)
@@ -45,10 +46,27 @@ static void shm_buffer_released(void *user, struct memory_buffer *b)
     relay_memory_unuse(r, b->memory);
 }
 
+/* wl_shm.format(format), or a screen copy's. Of an unknown one nobody could say which bytes of a
+ * buffer have to be there. */
+enum relay_verdict shm_pool_format(struct relay *r, struct wl_message *m)
+{
+    if (shm_format_find(m->args[0].u))
+        return RELAY_PASS;
+    if (!r->formats_hidden)
+        log_info(r->carrier.ends.subject, "hidden: wl_shm's format %#x, which we do not know",
+                 m->args[0].u);
+    r->formats_hidden = true;
+    return RELAY_DROP;
+}
+
 enum relay_verdict shm_pool_create_buffer(struct relay *r, struct wl_message *m)
 {
     struct shm_pool *pool = relay_data(r, m->object, &shm_pool_type);
     struct memory_buffer layout;
+    if (r->formats_hidden && !shm_format_find(m->args[5].u)) /* as a compositor that lacks it */
+        return relay_fail(r, LINK_ERROR_WAYLAND, m->object, WL_SHM_INVALID_FORMAT,
+                          "wl_shm_pool#%u.create_buffer: format %#x is not offered", m->object,
+                          m->args[5].u);
     bool fits = pool && shm_layout(&layout, (uint64_t)(uint32_t)pool->size, m->args[1].i,
                                    m->args[2].i, m->args[3].i, m->args[4].i, m->args[5].u);
     if (fits)

@@ -22,6 +22,7 @@ enum relay_verdict shm_pool_create(struct relay *relay, const struct wl_message 
                                    struct memory *memory);
 
 /* The relay's own hooks. */
-relay_hook shm_pool_create_buffer, shm_pool_resize;
+relay_hook shm_pool_format, shm_pool_create_buffer, shm_pool_resize;
 #define SHM_POOLS_HOOKS                                                                            \
-    [WL_HOOK_POOL_CREATE_BUFFER] = shm_pool_create_buffer, [WL_HOOK_POOL_RESIZE] = shm_pool_resize
+    [WL_HOOK_SHM_FORMAT] = shm_pool_format, [WL_HOOK_POOL_CREATE_BUFFER] = shm_pool_create_buffer, \
+    [WL_HOOK_POOL_RESIZE] = shm_pool_resize

@@ -6,116 +6,24 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include <drm_fourcc.h>
-
 #include "common/base/memory.h"
 #include "common/carrier/vfd-memory.h"
-
-uint32_t shm_format_fourcc(uint32_t format)
-{
-    return format == 0 ? DRM_FORMAT_ARGB8888 : format == 1 ? DRM_FORMAT_XRGB8888 : format;
-}
-
-uint32_t shm_format_cpp(uint32_t format, unsigned *ret_planes_percent)
-{
-    *ret_planes_percent = 100;
-    switch (format) {
-    case 0: /* wl_shm.format.argb8888, xrgb8888 */
-    case 1:
-    case DRM_FORMAT_XBGR8888:
-    case DRM_FORMAT_RGBX8888:
-    case DRM_FORMAT_BGRX8888:
-    case DRM_FORMAT_ABGR8888:
-    case DRM_FORMAT_RGBA8888:
-    case DRM_FORMAT_BGRA8888:
-    case DRM_FORMAT_XRGB2101010:
-    case DRM_FORMAT_XBGR2101010:
-    case DRM_FORMAT_RGBX1010102:
-    case DRM_FORMAT_BGRX1010102:
-    case DRM_FORMAT_ARGB2101010:
-    case DRM_FORMAT_ABGR2101010:
-    case DRM_FORMAT_RGBA1010102:
-    case DRM_FORMAT_BGRA1010102:
-        return 4;
-    case DRM_FORMAT_RGB565:
-    case DRM_FORMAT_BGR565:
-    case DRM_FORMAT_XRGB4444:
-    case DRM_FORMAT_ARGB4444:
-    case DRM_FORMAT_XBGR4444:
-    case DRM_FORMAT_ABGR4444:
-    case DRM_FORMAT_RGBX4444:
-    case DRM_FORMAT_RGBA4444:
-    case DRM_FORMAT_BGRX4444:
-    case DRM_FORMAT_BGRA4444:
-    case DRM_FORMAT_XRGB1555:
-    case DRM_FORMAT_ARGB1555:
-    case DRM_FORMAT_XBGR1555:
-    case DRM_FORMAT_ABGR1555:
-    case DRM_FORMAT_RGBX5551:
-    case DRM_FORMAT_RGBA5551:
-    case DRM_FORMAT_BGRX5551:
-    case DRM_FORMAT_BGRA5551:
-    case DRM_FORMAT_R16:
-    case DRM_FORMAT_GR88:
-    case DRM_FORMAT_RG88:
-        return 2;
-    case DRM_FORMAT_RGB888:
-    case DRM_FORMAT_BGR888:
-        return 3;
-    case DRM_FORMAT_C8:
-    case DRM_FORMAT_R8:
-    case DRM_FORMAT_RGB332:
-    case DRM_FORMAT_BGR233:
-        return 1;
-    case DRM_FORMAT_XRGB16161616:
-    case DRM_FORMAT_ARGB16161616:
-    case DRM_FORMAT_XBGR16161616:
-    case DRM_FORMAT_ABGR16161616:
-    case DRM_FORMAT_XRGB16161616F:
-    case DRM_FORMAT_ARGB16161616F:
-    case DRM_FORMAT_XBGR16161616F:
-    case DRM_FORMAT_ABGR16161616F:
-        return 8;
-    case DRM_FORMAT_NV12:
-    case DRM_FORMAT_NV21:
-    case DRM_FORMAT_YUV420:
-    case DRM_FORMAT_YVU420:
-    case DRM_FORMAT_P010:
-    case DRM_FORMAT_P012:
-    case DRM_FORMAT_P016:
-        *ret_planes_percent = 150;
-        return 0;
-    case DRM_FORMAT_NV16:
-    case DRM_FORMAT_NV61:
-    case DRM_FORMAT_YUV422:
-    case DRM_FORMAT_YVU422:
-        *ret_planes_percent = 200;
-        return 0;
-    case DRM_FORMAT_NV24:
-    case DRM_FORMAT_NV42:
-    case DRM_FORMAT_YUV444:
-    case DRM_FORMAT_YVU444:
-        *ret_planes_percent = 300;
-        return 0;
-    default:
-        return 0;
-    }
-}
+#include "common/wayland/shm-formats.h"
 
 bool shm_layout(struct memory_buffer *ret, uint64_t pool_size, int32_t offset, int32_t width,
                 int32_t height, int32_t stride, uint32_t format)
 {
     if (offset < 0 || width <= 0 || height <= 0 || stride <= 0)
         return false;
-    unsigned percent;
-    uint32_t cpp = shm_format_cpp(format, &percent);
+    const struct shm_format *known = shm_format_find(format);
+    uint32_t cpp = known ? known->cpp : 0;
     uint64_t size = (uint64_t)stride * (uint32_t)height;
     if ((uint64_t)offset + size > pool_size || width > stride)
         return false;
     if ((uint64_t)(uint32_t)width * cpp > (uint32_t)stride)
         cpp = 0; /* libwayland's server lets it pass: whoever reads it reads something else than
                     rows of pixels */
-    uint64_t extent = size * percent / 100;
+    uint64_t extent = known ? shm_format_size(known, (uint32_t)stride, (uint32_t)height) : size;
     if (extent > pool_size - (uint32_t)offset)
         extent = pool_size - (uint32_t)offset;
     *ret = (struct memory_buffer){.offset = (uint32_t)offset,

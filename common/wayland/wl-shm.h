@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
-/* wl-shm: the buffers of shared memory of one Wayland connection, as both proxies keep them, and
- * wl_shm's formats. */
+/* wl-shm: the buffers of shared memory of one Wayland connection, as both proxies keep them. */
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -37,7 +36,7 @@ struct memory_buffer {
     struct memory *memory;
     uint64_t offset;
     uint32_t width, height, stride, format;
-    uint32_t cpp;    /* bytes per pixel, 0 if unknown or planar */
+    uint32_t cpp;    /* bytes per pixel; 0: pixels have no bytes of their own (shm-formats.h) */
     uint64_t extent; /* bytes from offset that a reader may look at */
     LIST_ENTRY(memory_buffer) in_memory;
     void (*released)(void *user, struct memory_buffer *buffer);
@@ -65,9 +64,3 @@ static inline struct memory_buffer *shm_next_buffer(const struct memory_buffer *
 }
 /* For struct memory_buffer's data. */
 extern const struct wl_data_type shm_buffer_type;
-
-/* The same format's DRM_FORMAT_*. */
-uint32_t shm_format_fourcc(uint32_t format);
-/* Bytes per pixel of a wl_shm format, 0 if it is unknown or has planes; *ret_planes_percent: what
- * its planes take, in percent of stride × height. */
-uint32_t shm_format_cpp(uint32_t format, unsigned *ret_planes_percent);

@@ -17,6 +17,7 @@
 #include "common/base/memory.h"
 #include "common/carrier/vfd-memory.h"
 #include "common/wayland/inject.h"
+#include "common/wayland/shm-formats.h"
 #include "common/wayland/shm-pools.h"
 #include "guest-proxy/pixels/pixels.h"
 
@@ -66,10 +67,10 @@ void pools_swap(struct relay *r, uint32_t shm, uint32_t pool, const struct memor
 enum relay_verdict pools_place(struct relay *r, struct wl_message *m, struct shm_pool *pool,
                                struct memory_buffer *layout)
 {
-    unsigned percent = 100;
-    bool known =
-        layout && (shm_format_cpp(layout->format, &percent) ? layout->cpp > 0 : percent > 100);
-    struct shadow *s = known ? shadow_for(&r->pixels->shadows, r, pool->memory, layout) : NULL;
+    const struct shm_format *known = layout ? shm_format_find(layout->format) : NULL;
+    struct shadow *s = known && known->cpp == layout->cpp
+                           ? shadow_for(&r->pixels->shadows, r, pool->memory, layout)
+                           : NULL;
     if (s) {
         pools_swap(r, pool->shm, m->object, s->memory, s->memory->size);
         pool->told = POOL_ELSEWHERE;

@@ -20,6 +20,7 @@
 #include "common/base/memory.h"
 #include "common/carrier/vfd-memory.h"
 #include "common/wayland/inject.h"
+#include "common/wayland/shm-formats.h"
 #include "common/wayland/shm-pools.h"
 #include "host-proxy/pixels/import-note.h"
 #include "host-proxy/pixels/trials.h"
@@ -127,8 +128,8 @@ static bool dmabufs_lay_out(const struct memory_buffer *b, struct export_buffer 
                                   .n_planes = 1,
                                   .offset = {(uint32_t)b->offset},
                                   .stride = {b->stride}};
-    return b->extent > LINEAR_MIN && b->stride % STRIDE_ALIGNMENT == 0 && b->offset <= INT32_MAX &&
-           b->offset + (uint64_t)b->stride * b->height <= b->memory->size;
+    return b->cpp > 0 && b->extent > LINEAR_MIN && b->stride % STRIDE_ALIGNMENT == 0 &&
+           b->offset <= INT32_MAX && b->offset + (uint64_t)b->stride * b->height <= b->memory->size;
 }
 
 /* The channels are where the picture has them; whether there is alpha is the guest's to say. */
@@ -138,7 +139,7 @@ static enum relay_verdict late_create_buffer(const struct dmabufs *d, struct tri
 {
     const struct memory_buffer *b = relay_data(r, m->args[0].u, &shm_buffer_type);
     const struct export_buffer *picture = import_note(pool->memory)->picture;
-    struct export_buffer own;
+    struct export_buffer own = {0};
     if (pool->told == POOL_SPENT)
         return refuse(r, m, "a picture is one buffer");
     if (picture && !b)
@@ -153,8 +154,9 @@ static enum relay_verdict late_create_buffer(const struct dmabufs *d, struct tri
         return RELAY_END;
     if (!picture)
         return RELAY_PASS;
-    uint32_t fourcc =
-        fourcc_with_alpha(picture->fourcc, fourcc_has_alpha(shm_format_fourcc(b->format)));
+    uint32_t fourcc = own.fourcc;
+    if (picture != &own)
+        fourcc = fourcc_with_alpha(picture->fourcc, fourcc_has_alpha(shm_format_fourcc(b->format)));
     if (queue_fd(r, m, b->memory) == RELAY_END)
         return RELAY_END;
     inject_local(r, m->object, MSG_PARAMS_ADD, 0u, picture->offset[0], picture->stride[0],

@@ -21,6 +21,7 @@
 #include "common/base/fd.h"
 #include "common/base/fourcc.h"
 #include "common/base/memory.h"
+#include "common/wayland/shm-formats.h"
 #include "common/wayland/wl-shm.h"
 #include "host-proxy/pixels/import-copies.h"
 #include "host-proxy/pixels/trials.h"
@@ -249,12 +250,11 @@ int imports_memory(struct imports *m, const struct link_mem_import *said,
 
 int imports_buffer(const struct memory_buffer *b, uint32_t id, struct refusal *why)
 {
-    unsigned percent;
-    uint32_t cpp = shm_format_cpp(b->format, &percent);
-    if (!cpp && percent == 100)
+    const struct shm_format *known = shm_format_find(b->format);
+    if (!known)
         return imports_refuse(why, IMPORT_FORMAT, "wl_buffer#%u of import %u: unknown format %#x",
                               b->id, id, b->format);
-    if (cpp && (uint64_t)b->width * cpp > b->stride)
+    if ((uint64_t)b->width * known->cpp > b->stride)
         return imports_refuse(why, IMPORT_GEOMETRY,
                               "wl_buffer#%u of import %u: rows of %u pixels, every %u bytes", b->id,
                               id, b->width, b->stride);

@@ -305,6 +305,53 @@ def odd_offsets_strides_and_formats(t):
         rig.client.roundtrip()
 
 
+def fourcc(name):
+    return int.from_bytes(name.encode(), "little")
+
+
+@test(direct=False)
+def unknown_formats_are_hidden(t):
+    """Who does not know a format cannot say whether it has planes: nobody is offered it, and using it is an error."""
+    known = [0, 1, fourcc("NV12"), fourcc("YUYV"), fourcc("S010"), fourcc("T430"), fourcc("RG48")]
+    unknown = [fourcc("QZ99"), fourcc("YU08"), 0x7f7f7f7f]
+    rig = Rig(t, fake=t.fake(formats=known[:3] + unknown + known[3:]))
+    rig.client.roundtrip()
+    t.eq([m.args[0] for m in rig.client.events if m.name == "format"], known, "the formats that are offered")
+    for bad in unknown:
+        client = rig.stack.client()
+        pool = Pool(client, client.bind("wl_shm", 1), 65536)
+        client.roundtrip()
+        pool.buffer(0, 64, 64, 256, known[3])
+        client.roundtrip()
+        pool.buffer(0, 64, 64, 256, bad)
+        error = client.expect_error()
+        t.eq((error.object_id, error.code), (pool.id, 0), "wl_shm.error.invalid_format")
+        pool.close()
+
+
+@test
+def every_plane_arrives(t):
+    """All planes of the buffer, in odd sizes too, also of formats that are newer than most lists."""
+    formats = {"NV12": (1, (1, 2)), "NV30": (1, (2, 1)), "P210": (2, (1, 1)), "P030": (2, (1, 2)), "Q401": (2, (2, 1)),
+               "S010": (2, (1, 2)), "S216": (2, (1, 1)), "S412": (2, (2, 1)), "YU12": (1, (1, 2)), "XRA8": (4, (0.25, 1))}
+    rig = Rig(t, fake=t.fake(formats=[0, 1] + [fourcc(name) for name in formats]))
+    width, height = 60, 33
+    for i, (name, (cpp, (more, divisor))) in enumerate(formats.items()):
+        stride = width * cpp
+        size = stride * height + int(stride * more) * -(-height // divisor)
+        pool = Pool(rig.client, rig.shm, size + 5000)
+        buffer = pool.buffer(4096, width, height, stride, fourcc(name))
+        for frame in range(2):
+            pool.map[:] = noise(pool.size, 2 * i + frame)
+            rig.commit(buffer, [(0, 0, 1, 1)] if frame else FULL)
+            fd, _ = rig.peer.pool_files[pool.id]
+            t.ok(os.pread(fd, size, 4096) == pool.map[4096:4096 + size], f"{name}, frame {frame}")
+        rig.client.send(buffer, "destroy")
+        rig.client.send(pool.id, "destroy")
+        rig.client.roundtrip()
+        pool.close()
+
+
 @test
 def buffer_may_end_without_its_last_padding(t):
     """offset + stride × height may be the file's exact end."""

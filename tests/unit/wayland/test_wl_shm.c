@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Buffers in pools: which layouts lie within, what formats take, and how long buffers live. */
+/* Buffers in pools: which layouts lie within, what planes take, and how long buffers live. */
 #include "tests/unit/support.h"
 
 #include <drm_fourcc.h>
@@ -85,36 +85,6 @@ static void test_planes_follow_the_first(void **state)
     }
 }
 
-static void test_formats(void **state)
-{
-    (void)state;
-    static const struct {
-        uint32_t format, cpp;
-    } formats[] = {
-        {0, 4},
-        {1, 4},
-        {DRM_FORMAT_ABGR8888, 4},
-        {DRM_FORMAT_XRGB2101010, 4},
-        {DRM_FORMAT_BGR888, 3},
-        {DRM_FORMAT_RGB565, 2},
-        {DRM_FORMAT_R16, 2},
-        {DRM_FORMAT_GR88, 2},
-        {DRM_FORMAT_R8, 1},
-        {DRM_FORMAT_XBGR16161616F, 8},
-        {DRM_FORMAT_NV12, 0},
-        {DRM_FORMAT_YUV422, 0},
-        {2, 0},
-        {0xffffffffu, 0},
-    };
-    for (size_t i = 0; i < sizeof(formats) / sizeof(*formats); i++) {
-        unsigned percent = 0;
-        assert_int_equal(shm_format_cpp(formats[i].format, &percent), formats[i].cpp);
-        assert_true(percent >= 100);
-        if (formats[i].cpp)
-            assert_int_equal(percent, 100);
-    }
-}
-
 static int released;
 
 static void count_release(void *user, struct memory_buffer *b)
@@ -169,7 +139,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_layouts),
         cmocka_unit_test(test_planes_follow_the_first),
-        cmocka_unit_test(test_formats),
         cmocka_unit_test(test_buffers_live_as_long_as_someone_needs_them),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
