@@ -135,6 +135,11 @@ static void hidden(struct relay *r, const struct wl_message *m, const struct wl_
         dmabufs_global(&c->dmabufs, m, iface);
 }
 
+static void hidden_gone(struct relay *r, uint32_t registry, uint32_t name)
+{
+    dmabufs_global_gone(dmabufs_of(r), registry, name);
+}
+
 static bool keep_id(struct relay *r, uint32_t id)
 {
     struct client *c = r->user;
@@ -264,6 +269,7 @@ static const struct relay_ops relay_ops = {
     .hooks = host_hooks,
     .global = host_client_global,
     .hidden = hidden,
+    .hidden_gone = hidden_gone,
     .keep_id = keep_id,
     .own_event = own_event,
     .ended = host_client_ended,

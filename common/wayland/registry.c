@@ -8,6 +8,7 @@
 
 #include "common/base/list.h"
 #include "common/wayland/inject.h"
+#include "common/wayland/removals.h"
 
 #define GLOBALS_MAX 4096
 
@@ -110,8 +111,12 @@ enum relay_verdict registry_global(struct relay *r, struct wl_message *m)
 enum relay_verdict registry_global_remove(struct relay *r, struct wl_message *m)
 {
     struct relay_global *global = registry_find_name(r, m->args[0].u);
-    if (!global)
+    if (!global) {
+        if (r->ops->hidden_gone)
+            r->ops->hidden_gone(r, m->object, m->args[0].u);
+        removals_hidden(r, m->object, m->args[0].u);
         return RELAY_DROP;
+    }
     global->removed = true; /* binds that crossed the removal are the compositor's to answer */
     return RELAY_PASS;
 }
@@ -141,5 +146,14 @@ const struct relay_global *registry_bound(struct relay *r, const struct wl_messa
 enum relay_verdict registry_bind(struct relay *r, struct wl_message *m)
 {
     const struct own_global *own = own_global(r, m->args[1].n.interface);
-    return own ? own->bind(r, m) : RELAY_PASS;
+    return own ? own->bind(r, m) : removals_bind(r, m);
+}
+
+/* wl_fixes.destroy_registry(registry) */
+enum relay_verdict registry_destroy(struct relay *r, struct wl_message *m)
+{
+    const struct wl_object *object = wl_objects_get(&r->objects, m->args[0].u);
+    if (object && strcmp(object->iface->name, "wl_registry") == 0)
+        wl_objects_retire(&r->objects, m->args[0].u);
+    return RELAY_PASS;
 }

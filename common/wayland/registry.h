@@ -22,8 +22,8 @@ const struct relay_global *registry_bound(struct relay *relay, const struct wl_m
 const struct relay_global *registry_find(const struct relay *relay, const char *interface);
 
 /* The relay's own hooks. */
-relay_hook registry_global, registry_global_remove, registry_bind;
+relay_hook registry_global, registry_global_remove, registry_bind, registry_destroy;
 #define REGISTRY_HOOKS                                                                             \
     [WL_HOOK_REGISTRY_GLOBAL] = registry_global,                                                   \
     [WL_HOOK_REGISTRY_GLOBAL_REMOVE] = registry_global_remove,                                     \
-    [WL_HOOK_REGISTRY_BIND] = registry_bind
+    [WL_HOOK_REGISTRY_BIND] = registry_bind, [WL_HOOK_DESTROY_REGISTRY] = registry_destroy

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/base/list.h"
 #include "common/carrier/carrier.h"
 #include "common/wayland/wl-ids.h"
 #include "common/wayland/wl-message.h"
@@ -42,6 +43,8 @@ struct relay_ops {
      * carried (@message: wl_registry.global). May be NULL. */
     void (*hidden)(struct relay *relay, const struct wl_message *message,
                    const struct wl_iface *iface);
+    /* host: it has taken that one back, which it announced to @registry. May be NULL. */
+    void (*hidden_gone)(struct relay *relay, uint32_t registry, uint32_t name);
     /* host: the compositor frees @id; true: it is ours now (wl_objects_keep()). May be NULL. */
     bool (*keep_id)(struct relay *relay, uint32_t id);
     /* host: an event (without its arguments) of an object that is ours; DROP or END. */
@@ -82,6 +85,7 @@ struct relay {
 
     struct relay_global *globals;
     size_t globals_n, globals_room;
+    LIST_HEAD(, wl_fixes) fixes; /* of the client, see removals.h */
     bool formats_hidden; /* the compositor's wl_shm has some that the client is not offered */
 
     struct { /* runs of the batch that is being read from the local side */

@@ -47,6 +47,12 @@ void dmabufs_global(struct dmabufs *d, const struct wl_message *m, const struct 
     d->version = version < VERSION_MAX ? version : VERSION_MAX;
 }
 
+void dmabufs_global_gone(struct dmabufs *d, uint32_t registry, uint32_t name)
+{
+    if (d->registry == registry && d->name == name)
+        d->name = 0; /* the compositor is told that nobody binds it any more */
+}
+
 bool dmabufs_keep_id(struct dmabufs *d, struct relay *r, uint32_t id)
 {
     const struct wl_object *old = wl_objects_get(&r->objects, id);

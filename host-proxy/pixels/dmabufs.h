@@ -17,6 +17,8 @@ struct dmabufs {
 /* For relay_ops.hidden: remembers the compositor's linux-dmabuf. */
 void dmabufs_global(struct dmabufs *dmabufs, const struct wl_message *message,
                     const struct wl_iface *iface);
+/* For relay_ops.hidden_gone. */
+void dmabufs_global_gone(struct dmabufs *dmabufs, uint32_t registry, uint32_t name);
 /* For relay_ops.keep_id. True: @id is our zwp_linux_dmabuf_v1 now, so that dmabufs can be given. */
 bool dmabufs_keep_id(struct dmabufs *dmabufs, struct relay *relay, uint32_t id);
 /* For relay_ops.own_event. */

@@ -9,9 +9,10 @@ import os
 import signal
 import time
 
-from harness import main, test
+from harness import Skip, main, test
 from harness.client import Client, Pool, Window
 from harness.fake import GLOBALS
+from harness.proc import wait_until
 from harness.wire import SERVER_ID
 
 
@@ -231,6 +232,79 @@ def hidden_globals_and_their_removal(t):
     t.eq(sorted(removed), sorted([(client.registry, output_name), (second, output_name)]), "global_remove events")
     t.ok(late not in client.globals, "a hidden global that comes later")
     t.ok(new_output in client.globals, "an output that comes later")
+
+
+HIDDEN = "zwlr_screencopy_manager_v1"
+
+
+def removals(t):
+    """A compositor that waits for acknowledgements, and a client that can give them."""
+    fake, stack, client, peer = t.connected(globals=GLOBALS + [("wl_fixes", 2), (HIDDEN, 3), ("made_up_interface_v9", 1)])
+    if ("wl_fixes", 2) not in client.globals.values():
+        raise Skip("the protocol XML of this build has no ack_global_remove")
+    names = {interface: name for name, (interface, _) in fake.globals.items()}
+    return fake, client, peer, names
+
+
+@test(direct=False)
+def removal_of_hidden_globals_is_acknowledged(t):
+    """For each registry, once, by whoever hid them; what the client was told of it acknowledges by itself."""
+    fake, client, peer, names = removals(t)
+    second = client.get_registry()
+    fixes = client.bind("wl_fixes", 2)
+    client.roundtrip()
+    for hidden in (HIDDEN, "made_up_interface_v9"):
+        fake.remove_global(names[hidden])
+    fake.remove_global(names["wl_output"])
+    wait_until(lambda: len(peer.find("wl_fixes", "ack_global_remove")) >= 4, "four acknowledgements")
+    client.roundtrip()
+    told = [(client.registry, names["wl_output"]), (second, names["wl_output"])]
+    t.eq(sorted(peer.removals), sorted(told), "what the compositor waits for still")
+    for registry, name in told:
+        client.send(fixes, "ack_global_remove", registry, name)
+    client.roundtrip()
+    t.eq(peer.removals, [], "what the compositor waits for in the end")
+    # One that comes later, for a client that has another object now.
+    late = fake.add_global(HIDDEN, 3)
+    client.bind("wl_fixes", 2)
+    client.send(fixes, "destroy")
+    client.roundtrip()
+    fake.remove_global(late)
+    wait_until(lambda: not peer.removals, "the acknowledgement with the other object")
+    client.roundtrip()
+
+
+@test(direct=False)
+def nothing_is_acknowledged_too_much(t):
+    """Not before the client has a wl_fixes, or without it, or for a registry that is gone: that would be fatal."""
+    fake, client, peer, names = removals(t)
+    fake.remove_global(names[HIDDEN])
+    client.roundtrip()
+    old = client.bind("wl_fixes", 1)
+    fake.remove_global(names["made_up_interface_v9"])
+    client.roundtrip()
+    fixes = client.bind("wl_fixes", 2)
+    second = client.get_registry()
+    client.roundtrip()
+    late = fake.add_global(HIDDEN, 3)
+
+    def first_the_removal(peer, m):
+        with fake.lock:
+            peer.removals.append((second, late))
+            peer.send(second, "global_remove", late)
+        return False
+    fake.on("wl_fixes", "destroy_registry", first_the_removal)
+    client.send(fixes, "destroy_registry", second)
+    client.wait_for(lambda: second in client.deleted, "the registry is gone")
+    client.roundtrip()
+    t.eq(len(peer.find("wl_fixes", "ack_global_remove")), 0, "acknowledgements")
+    client.send(fixes, "destroy")
+    client.roundtrip()
+    fake.remove_global(late)
+    client.roundtrip()
+    client.send(old, "destroy")
+    client.roundtrip()
+    t.eq(len(peer.find("wl_fixes", "ack_global_remove")), 0, "acknowledgements")
 
 
 @test

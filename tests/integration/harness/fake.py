@@ -36,6 +36,7 @@ class Peer(Wire):
         self.pool_files = {}
         self.error = None
         self.serial = 0
+        self.removals = []          # (registry, name) of a global_remove that is to be acknowledged
         self.context = None         # the security context that it came through
 
     def event(self, object_id, name, *args):
@@ -114,6 +115,15 @@ class Peer(Wire):
                 if self.context and interface in self.fake.withheld:
                     continue
                 self.send(m.args[0], "global", name, interface, version)
+        elif m.interface == "wl_fixes" and m.name == "destroy_registry":
+            self.registries.remove(m.args[0])
+            self.removals = [r for r in self.removals if r[0] != m.args[0]]
+            self.destroyed(m.args[0])
+        elif m.interface == "wl_fixes" and m.name == "ack_global_remove":
+            if tuple(m.args) not in self.removals:      # as libwayland's server
+                self.send(1, "error", m.object, 0, f"the given registry did not announce global {m.args[1]}")
+                raise Failure(f"ack_global_remove{tuple(m.args)}, which nobody waits for")
+            self.removals.remove(tuple(m.args))
         elif m.interface == "wl_registry":
             name, (interface, version, new) = m.args
             self.names[name] = new
@@ -278,6 +288,7 @@ class FakeCompositor:
             for peer in self.peers:
                 if not peer.closed:
                     for registry in peer.registries:
+                        peer.removals.append((registry, name))
                         peer.send(registry, "global_remove", name)
 
     def open_peers(self):

@@ -34,6 +34,10 @@ class Interface:
 
 
 _TABLE = """
+wl_fixes 2
+ > destroy!
+ > destroy_registry o
+ > ack_global_remove o u
 xdg_wm_base 6
  > destroy!
  > create_positioner n=xdg_positioner
