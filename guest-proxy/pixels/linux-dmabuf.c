@@ -5,7 +5,8 @@
  *
  * - zwp_linux_dmabuf_v1: wl_shm; its formats are those that we offer, as far as we carry them
  * - zwp_linux_buffer_params_v1: a wl_shm_pool on memory of our own; when the buffer is known, on
- *   that which the buffer is in
+ *   that which the buffer is in. As long as the formats may be incomplete it is destroyed at once
+ *   and made again when its id is free, which tells that they are not; its requests wait for that
  * - wl_buffer: a wl_buffer of that pool; `create` answers with an object of our own
  * - zwp_linux_dmabuf_feedback_v1: the wl_callback of a wl_display.sync, which is gone at once and
  *   tells that the formats are complete */
@@ -20,6 +21,7 @@
 #include <drm_fourcc.h>
 
 #include "common/base/fd.h"
+#include "common/base/loop.h"
 #include "common/base/memory.h"
 #include "common/carrier/vfd-memory.h"
 #include "common/wayland/inject.h"
@@ -53,10 +55,13 @@ struct params {
     struct wl_data data;
     struct relay *relay;
     struct memory *memory; /* one use of it */
-    uint32_t dmabuf;       /* what made it */
+    uint32_t id, dmabuf;   /* its own; what made it */
     struct dmabuf_plane planes[DMABUF_PLANES_MAX];
     uint64_t modifiers[DMABUF_PLANES_MAX];
+    bool asking; /* its stand-in is destroyed, and its id not free yet */
+    bool held;   /* a request of its waits for that to end */
     bool used;
+    struct loop_job resume;
 };
 
 struct feedback {
@@ -217,6 +222,7 @@ static void callback_event(struct relay *r, struct wl_data *data, const struct w
     uint16_t indices[DMABUF_FORMATS_MAX * MODIFIERS_MAX];
     uint32_t id = m->object, n_bytes = sizeof(number);
     (void)data;
+    p->dmabuf.heard = true;
     int fd = make_table(p) == 0 ? fcntl(p->dmabuf.table, F_DUPFD_CLOEXEC, 0) : -1;
     size_t n = p->dmabuf.table_n;
     if (fd < 0) {
@@ -240,14 +246,50 @@ static void callback_event(struct relay *r, struct wl_data *data, const struct w
 static void params_destroy(struct wl_data *data)
 {
     struct params *p = (struct params *)data;
+    loop_later_cancel(p->relay->carrier.ends.loop, &p->resume);
     for (unsigned i = 0; i < DMABUF_PLANES_MAX; i++)
         fd_close(p->planes[i].fd);
     relay_memory_unuse(p->relay, p->memory);
     free(p);
 }
 
-static const struct wl_data_type params_type = {.name = "zwp_linux_buffer_params_v1",
-                                                .destroy = params_destroy};
+/* Not from within the link's callback: what waits is read anew. */
+static void params_resume(void *user)
+{
+    const struct params *p = user;
+    relay_wait_over(p->relay);
+}
+
+/* The stand-in is gone, and the compositor has told its formats before: another one takes its
+ * place.
+ */
+static bool params_freed(struct relay *r, struct wl_data *data)
+{
+    struct params *p = (struct params *)data;
+    if (!p->asking || wl_objects_get(&r->objects, p->id)->predecessors)
+        return false;
+    p->asking = false;
+    vfd_memory_hand_out(&r->carrier.vfds, p->memory);
+    r->pixels->dmabuf.heard = true;
+    inject_host(r, p->dmabuf, MSG_SHM_CREATE_POOL, p->id, POOL_MIN);
+    if (p->held)
+        loop_later(r->carrier.ends.loop, &p->resume);
+    p->held = false;
+    return true;
+}
+
+static const struct wl_data_type params_type = {
+    .name = "zwp_linux_buffer_params_v1", .destroy = params_destroy, .freed = params_freed};
+
+/* A request of @p, which may be NULL. True: it has to wait. */
+static bool params_wait(struct relay *r, struct params *p)
+{
+    if (!p || !p->asking)
+        return false;
+    p->held = true;
+    relay_wait(r);
+    return true;
+}
 
 enum relay_verdict linux_dmabuf_create_params(struct relay *r, struct wl_message *m)
 {
@@ -257,7 +299,9 @@ enum relay_verdict linux_dmabuf_create_params(struct relay *r, struct wl_message
         return relay_out_of_memory(r);
     p->data.type = &params_type;
     p->relay = r;
+    p->id = id;
     p->dmabuf = m->object;
+    p->resume = (struct loop_job){.run = params_resume, .user = p};
     p->memory = vfd_memory_make(&r->carrier.vfds, POOL_MIN, "dmabuf");
     if (!p->memory) {
         free(p);
@@ -266,12 +310,17 @@ enum relay_verdict linux_dmabuf_create_params(struct relay *r, struct wl_message
     for (unsigned i = 0; i < DMABUF_PLANES_MAX; i++)
         p->planes[i].fd = -1;
     relay_attach(r, id, &p->data);
+    p->asking = !r->pixels->dmabuf.heard;
     inject_host(r, m->object, MSG_SHM_CREATE_POOL, id, POOL_MIN);
+    if (p->asking)
+        inject_host(r, id, MSG_POOL_DESTROY);
     return RELAY_DROP;
 }
 
 enum relay_verdict linux_dmabuf_params_destroy(struct relay *r, struct wl_message *m)
 {
+    if (params_wait(r, relay_data(r, m->object, &params_type)))
+        return RELAY_WAIT;
     inject_host(r, m->object, MSG_POOL_DESTROY);
     return RELAY_DROP;
 }
@@ -279,6 +328,8 @@ enum relay_verdict linux_dmabuf_params_destroy(struct relay *r, struct wl_messag
 enum relay_verdict linux_dmabuf_add_plane(struct relay *r, struct wl_message *m)
 {
     struct params *p = relay_data(r, m->object, &params_type);
+    if (params_wait(r, p)) /* before a buffer is asked for, whose id can not be given twice */
+        return RELAY_WAIT;
     _cleanup_(fd_closep) int fd = relay_take_fd(r);
     const union wl_arg *a = m->args; /* fd, plane, offset, stride, modifier */
     uint32_t plane = a[1].u;

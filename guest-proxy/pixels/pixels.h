@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /* pixels: what the guest daemon keeps for the buffers of one client (struct relay's pixels). */
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "guest-proxy/pixels/shadows.h"
@@ -16,7 +17,8 @@ struct pixels {
         const struct dmabuf_format
             *formats[DMABUF_FORMATS_MAX]; /* that the compositor's wl_shm has, too */
         size_t n;
-        int table; /* for feedback; -1: not made yet */
+        bool heard; /* the compositor has told all of its own */
+        int table;  /* for feedback; -1: not made yet */
         size_t table_n;
     } dmabuf;
 };

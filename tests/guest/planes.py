@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 """As draw.py, but with a video's formats, whose colours are in a plane of their own: planes.py FORMAT WAY GENERATION…
 
-WAY says where the planes are: "shm" (wl_shm, for comparison), "one" (a dmabuf with both), "two" (a dmabuf for each)."""
+WAY says where the planes are: "shm" (wl_shm, for comparison), "one" (a dmabuf with both), "two" (a dmabuf for each).  With
+AT_ONCE, linux-dmabuf is bound and used in one go, before its formats can have been heard."""
 
 import os
 import sys
@@ -71,6 +72,10 @@ class Window(draw.Window):
             luma = Dumb("virtio_gpu", -(-row // 4) + 8, height)
             colours = Udmabuf(-(-row // 4), lines) if self.sample == 1 else Heap(-(-row // 4), lines)
             places = [Place(m, m.offset, m.stride) for m in (luma, colours)]
+        if not hasattr(self, "linux_dmabuf"):
+            self.linux_dmabuf = self.client.bind("zwp_linux_dmabuf_v1", 3)
+            if "AT_ONCE" not in os.environ:
+                self.client.roundtrip()
         params = self.client.create(self.linux_dmabuf, "create_params")
         for i, place in enumerate(places):
             self.client.send(params, "add", place.memory.fd, i, place.offset, place.stride, 0, 0)
@@ -83,9 +88,6 @@ class Window(draw.Window):
 
     def draw(self, generation):
         width, height = self.size
-        if self.way != "shm" and not hasattr(self, "linux_dmabuf"):
-            self.linux_dmabuf = self.client.bind("zwp_linux_dmabuf_v1", 3)
-            self.client.roundtrip()
         buffer, places = (self.shared_memory if self.way == "shm" else self.dmabuf)(width, height)
         # Twice the same buffer: the first time with another picture.
         for number in (generation + 100, generation):

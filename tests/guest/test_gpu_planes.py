@@ -54,6 +54,28 @@ def in_wl_shm(name, width, height, stride, generation, data):
 
 
 @test(timeout=200)
+def formats_that_were_not_heard_yet(t):
+    """A client that asks for a buffer before it can know the formats gets it, and not one that shows nothing."""
+    runs = [(name, way) for name in planes.FORMATS for way in ("one", "two")]
+    for device in ("vm", "masked"):
+        recorder = Recorder(t, device, [f for f, _ in planes.FORMATS.values()])
+        vm = Vm(t, compositor=recorder.fake, name=device, gpu=f"{HERE}/mask.py 3 {GPU}" if device == "masked" else GPU)
+        commands = [f"AT_ONCE=1 SIZE=64x48 python3 {HERE}/planes.py {name} {way} {i} >>drawn 2>&1 & pids=\"$pids $!\";"
+                    for i, (name, way) in enumerate(runs)]
+        guest = vm.boot(" ".join(commands) + " until [ -e end ]; do sleep 0.1; done; kill $pids")
+        for i in range(len(runs)):
+            vm.touch(str(i))
+        t.wait(lambda: vm.read("drawn").count(b"drawn ") == len(runs) or not guest.alive, f"{len(runs)} pictures", 60)
+        t.lacks(b"failed", vm.read("drawn"), "what the clients were told")
+        for i, (name, way) in enumerate(runs):
+            shown = [s for s in recorder.seen if s[:2] == (planes.FORMATS[name][0], (64, 48))]
+            t.ok(any(in_wl_shm(name, 64, 48, stride, i, data) for _, _, stride, data in shown),
+                 f"{name}, {way}, {device}: it is not among {len(shown)} that were shown")
+        vm.touch("end")
+        t.wait(lambda: vm.host.log().count(" ended: sent ") == len(runs), "the clients end")
+
+
+@test(timeout=200)
 def each_byte_of_both_planes(t):
     """Byte by byte at a test double, which takes both formats: odd sizes, one dmabuf or two, other strides than wl_shm's; also
     where the guest's kernel takes no foreign dmabufs into its virtio-gpu."""
