@@ -5,8 +5,9 @@
  *
  * - zwp_linux_dmabuf_v1: wl_shm; its formats are those that we offer, as far as we carry them
  * - zwp_linux_buffer_params_v1: a wl_shm_pool on memory of our own; when the buffer is known, on
- *   that which the buffer is in. As long as the formats may be incomplete it is destroyed at once
- *   and made again when its id is free, which tells that they are not; its requests wait for that
+ *   that which the buffer is in. As long as the formats may be incomplete it is destroyed at once,
+ *   and the callback of a wl_display.sync takes its id: libwayland sends a delete_id only together
+ *   with another event. It is made again when that is free; its requests wait for it
  * - wl_buffer: a wl_buffer of that pool; `create` answers with an object of our own
  * - zwp_linux_dmabuf_feedback_v1: the wl_callback of a wl_display.sync, which is gone at once and
  *   tells that the formats are complete */
@@ -260,6 +261,14 @@ static void params_resume(void *user)
     relay_wait_over(p->relay);
 }
 
+/* wl_callback.done: the delete_id behind it is what counts. */
+static void params_event(struct relay *r, struct wl_data *data, const struct wl_message *m)
+{
+    (void)r;
+    (void)data;
+    (void)m;
+}
+
 /* The stand-in is gone, and the compositor has told its formats before: another one takes its
  * place.
  */
@@ -278,8 +287,10 @@ static bool params_freed(struct relay *r, struct wl_data *data)
     return true;
 }
 
-static const struct wl_data_type params_type = {
-    .name = "zwp_linux_buffer_params_v1", .destroy = params_destroy, .freed = params_freed};
+static const struct wl_data_type params_type = {.name = "zwp_linux_buffer_params_v1",
+                                                .destroy = params_destroy,
+                                                .event = params_event,
+                                                .freed = params_freed};
 
 /* A request of @p, which may be NULL. True: it has to wait. */
 static bool params_wait(struct relay *r, struct params *p)
@@ -312,8 +323,10 @@ enum relay_verdict linux_dmabuf_create_params(struct relay *r, struct wl_message
     relay_attach(r, id, &p->data);
     p->asking = !r->pixels->dmabuf.heard;
     inject_host(r, m->object, MSG_SHM_CREATE_POOL, id, POOL_MIN);
-    if (p->asking)
+    if (p->asking) {
         inject_host(r, id, MSG_POOL_DESTROY);
+        inject_host(r, 1, MSG_DISPLAY_SYNC, id);
+    }
     return RELAY_DROP;
 }
 
