@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* log: composes one line in a fixed buffer and writes it with one write(2), so that lines of
  * several processes do not mix. Texts quote peers (titles, app ids, error texts of the other side),
- * so whatever is no printable UTF-8 is escaped. A line that a peer can cause costs its subject's
- * budget, and its parents' larger ones, so that neither one client nor a crowd of them floods the
- * journal. */
+ * so what a person would not see as it is (text.h) is escaped. A line that a peer can cause costs
+ * its subject's budget, and its parents' larger ones, so that neither one client nor a crowd of
+ * them floods the journal. */
 #include "common/base/log.h"
 
 #include <errno.h>
@@ -13,6 +13,8 @@
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "common/base/text.h"
 
 #define LINE_MAX_BYTES 2048
 #define WINDOW_MS 10000
@@ -88,51 +90,29 @@ static bool line_append(struct line *line, const char *text, size_t n)
     return true;
 }
 
-/* The length of the UTF-8 character at @s if it may be shown as it is, or 0. */
-static size_t printable_length(const unsigned char *s)
-{
-    if (s[0] < 0x80)
-        return s[0] >= 0x20 && s[0] != 0x7f;
-    size_t n = s[0] >= 0xf0 ? 4 : s[0] >= 0xe0 ? 3 : 2;
-    if (s[0] < 0xc2 || s[0] > 0xf4)
-        return 0;
-    uint32_t c = s[0] & (0xffu >> (n + 1));
-    for (size_t i = 1; i < n; i++) {
-        if ((s[i] & 0xc0) != 0x80)
-            return 0;
-        c = c << 6 | (s[i] & 0x3f);
-    }
-    bool overlong = (n == 3 && c < 0x800) || (n == 4 && c < 0x10000);
-    bool surrogate = c >= 0xd800 && c < 0xe000;
-    /* C1 controls move cursors like C0; the bidirectional and line controls reorder what a reader
-     * sees. */
-    bool control = c < 0xa0 || (c >= 0x2028 && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069);
-    return overlong || surrogate || control || c > 0x10ffff ? 0 : n;
-}
-
 static void line_append_escaped(struct line *line, const char *text)
 {
-    const unsigned char *s = (const unsigned char *)text;
-    while (*s) {
-        size_t n = printable_length(s);
-        char escaped[8];
-        bool fits;
-        if (n > 0) {
-            fits = line_append(line, (const char *)s, n);
-        } else {
-            n = 1;
-            int length = *s == '\n'   ? snprintf(escaped, sizeof(escaped), "\\n")
-                         : *s == '\t' ? snprintf(escaped, sizeof(escaped), "\\t")
-                                      : snprintf(escaped, sizeof(escaped), "\\x%02x", *s);
-            fits = line_append(line, escaped, (size_t)length);
+    struct text_reader reader = {.at = text};
+    size_t n;
+    do {
+        const char *s = reader.at;
+        char escaped[4 * 4 + 1];
+        enum text_kind kind = text_next(&reader, &n);
+        if (kind != TEXT_SHOWN && (*s == '\n' || *s == '\t')) {
+            s = *s == '\n' ? "\\n" : "\\t";
+            n = 2;
+        } else if (kind != TEXT_SHOWN) {
+            for (size_t i = 0; i < n; i++)
+                snprintf(escaped + 4 * i, 5, "\\x%02x", (unsigned char)s[i]);
+            s = escaped;
+            n *= 4;
         }
-        if (!fits) {
+        if (!line_append(line, s, n)) {
             memcpy(line->bytes + line->n, "…", 3);
             line->n += 3;
             return;
         }
-        s += n;
-    }
+    } while (n);
 }
 
 static void log_append_subject(struct line *line, const struct log_subject *subject)

@@ -128,6 +128,8 @@ static void test_hostile_text_is_escaped(void **state)
         {"surrogate \xed\xa0\x80", "prog: surrogate \\xed\\xa0\\x80\n"},
         {"too high \xf4\x90\x80\x80", "prog: too high \\xf4\\x90\\x80\\x80\n"},
         {"override \xe2\x80\xae", "prog: override \\xe2\\x80\\xae\n"},
+        {"zero \xe2\x80\x8b", "prog: zero \\xe2\\x80\\x8b\n"},
+        {"tag \xf3\xa0\x81\xa1", "prog: tag \\xf3\\xa0\\x81\\xa1\n"},
     };
     (void)state;
     log_init("prog", LOG_LEVEL_INFO);
