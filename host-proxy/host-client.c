@@ -93,8 +93,7 @@ static enum relay_verdict destroy_registry(struct relay *r, struct wl_message *m
         return policy_##name(c->vm->config, r, m);                                                 \
     }
 POLICY(new_toplevel)
-POLICY(set_title)
-POLICY(set_app_id)
+POLICY(text)
 POLICY(capture_dmabuf)
 POLICY(offer)
 POLICY(set_selection)
@@ -107,8 +106,7 @@ relay_hook *const host_hooks[_WL_HOOK_N] = {
     [WL_HOOK_POOL_DESTROY] = host_client_destroy_pool,
     [WL_HOOK_DESTROY_REGISTRY] = destroy_registry,
     [WL_HOOK_NEW_TOPLEVEL] = new_toplevel,
-    [WL_HOOK_SET_TITLE] = set_title,
-    [WL_HOOK_SET_APP_ID] = set_app_id,
+    [WL_HOOK_TEXT] = text,
     [WL_HOOK_CAPTURE_DMABUF] = capture_dmabuf,
     [WL_HOOK_OFFER_MIME] = offer,
     [WL_HOOK_OFFER_RECEIVE] = offer,
@@ -322,9 +320,12 @@ void client_begin(struct vm *vm, struct link *link, const char *label)
     }
     c->of_vm.ops = &vm_client_ops;
     c->vm = vm;
-    /* The guest's own words about its client come last, marked as such by our number before them.
-     */
-    snprintf(c->name, sizeof(c->name), "client %lu \"%s\"", ++vm->serial, label);
+    /* The guest's own words about its client come last, marked as such by our number before them,
+     * and do not end before we say so. */
+    int n = snprintf(c->name, sizeof(c->name), "client %lu \"", ++vm->serial);
+    for (; *label && n + 2 < (int)sizeof(c->name); label++)
+        c->name[n++] = *label == '"' ? '\'' : *label;
+    c->name[n] = '"';
     c->subject = (struct log_subject){.name = c->name, .parent = &vm->subject};
     imports_init(&c->imports, vm->handles, vm->party.budget, &imports_ops, c);
     c->relay = relay_create(vm->vms->loop, CARRIER_HOST, fd, link, &vm->party, &relay_ops, c, NULL,

@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/base/text.h"
+
 static int opcode_of(const struct wl_msg_info *infos, unsigned n, const char *name)
 {
     for (unsigned i = 0; i < n; i++)
@@ -27,26 +29,33 @@ static void cancel_source(struct relay *r, uint32_t id)
                           wl_message_empty(message, sizeof(message), id, (uint16_t)opcode));
 }
 
-#define TITLE_MAX                                                                                  \
-    3072 /* compositors that take no longer messages than 4096 bytes end the client instead */
+/* Characters behind the prefix. Compositors that take no longer messages than 4096 bytes end the
+ * client instead. */
+#define TEXT_MAX 256
 
-/* Sends a string request with the prefix put before @text, cut where a character ends. */
-static void set_prefixed(struct relay *r, uint32_t object, int opcode, const char *prefix,
-                         const char *text)
+struct rewrite {
+    const char *prefix; /* "": none */
+    bool name;          /* of a program: compositors make names of files of it */
+};
+
+static const char *policy_prefix(const struct vm_config *vm, enum wl_text text)
 {
-    char joined[TITLE_MAX + 1];
-    uint8_t message[TITLE_MAX + 32];
-    int n = snprintf(joined, sizeof(joined), "%s%s", prefix, text);
-    if (n > TITLE_MAX) {
-        n = TITLE_MAX;
-        while (n > 0 && ((unsigned char)joined[n] & 0xc0) == 0x80)
-            n--;
-        joined[n] = 0;
-    }
-    if (opcode >= 0)
-        relay_inject_local(
-            r, message,
-            wl_message_string(message, sizeof(message), object, (uint16_t)opcode, joined));
+    return text == WL_TEXT_TITLE    ? vm->title_prefix
+           : text == WL_TEXT_APP_ID ? vm->app_id_prefix
+                                    : NULL;
+}
+
+static size_t policy_rewrite(void *user, const char *text, char *at, size_t room)
+{
+    const struct rewrite *w = user;
+    size_t n = (size_t)snprintf(at, room, "%s", w->prefix);
+    if (n >= room)
+        return room - 1;
+    size_t length = text_clean(at + n, room - n, text, TEXT_MAX);
+    for (char *c = at + n; w->name && *c; c++)
+        if (*c == '/')
+            *c = '_';
+    return n + length;
 }
 
 /* Windows are marked before their application says anything about them. */
@@ -59,33 +68,34 @@ enum relay_verdict policy_new_toplevel(const struct vm_config *vm, struct relay 
         return RELAY_PASS;
     const struct wl_iface *iface = toplevel->iface;
     relay_inject_local(r, m->bytes, m->size);
-    if (vm->title_prefix)
-        set_prefixed(r, id, opcode_of(iface->requests, iface->n_requests, "set_title"),
-                     vm->title_prefix, "");
-    if (vm->app_id_prefix)
-        set_prefixed(r, id, opcode_of(iface->requests, iface->n_requests, "set_app_id"),
-                     vm->app_id_prefix, "");
+    for (uint16_t i = 0; i < iface->n_requests; i++) {
+        uint8_t message[256];
+        const char *prefix = policy_prefix(vm, iface->requests[i].text);
+        if (prefix)
+            relay_inject_local(r, message,
+                               wl_message_string(message, sizeof(message), id, i, prefix));
+    }
     return RELAY_DROP; /* it is on its way already */
 }
 
-static enum relay_verdict prefixed(struct relay *r, const struct wl_message *m, const char *prefix)
+enum relay_verdict policy_text(const struct vm_config *vm, struct relay *r, struct wl_message *m)
 {
-    if (!prefix)
+    uint8_t message[WL_MESSAGE_MAX];
+    enum wl_text text = m->info->text;
+    if (text == WL_TEXT_HIDDEN)
+        return RELAY_DROP;
+    if (text == WL_TEXT_OUTPUT)
         return RELAY_PASS;
-    set_prefixed(r, m->object, m->opcode, prefix, m->args[0].s.text ? m->args[0].s.text : "");
+    const char *prefix = policy_prefix(vm, text);
+    struct rewrite w = {.prefix = prefix ? prefix : "", .name = text == WL_TEXT_APP_ID};
+    size_t n = wl_message_map_strings(message, sizeof(message), m, policy_rewrite, &w);
+    if (n == m->size && memcmp(message, m->bytes, n) == 0)
+        return RELAY_PASS;
+    if (!n)
+        return relay_fail(r, LINK_ERROR_WAYLAND, m->object, WL_DISPLAY_INVALID_METHOD,
+                          "%s: its strings are too long", m->info->name);
+    relay_inject_local(r, message, n);
     return RELAY_DROP;
-}
-
-enum relay_verdict policy_set_title(const struct vm_config *vm, struct relay *r,
-                                    struct wl_message *m)
-{
-    return prefixed(r, m, vm->title_prefix);
-}
-
-enum relay_verdict policy_set_app_id(const struct vm_config *vm, struct relay *r,
-                                     struct wl_message *m)
-{
-    return prefixed(r, m, vm->app_id_prefix);
 }
 
 enum relay_verdict policy_capture_dmabuf(const struct vm_config *vm, struct relay *r,

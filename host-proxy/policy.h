@@ -7,10 +7,9 @@
 
 enum relay_verdict policy_new_toplevel(const struct vm_config *vm, struct relay *relay,
                                        struct wl_message *message);
-enum relay_verdict policy_set_title(const struct vm_config *vm, struct relay *relay,
-                                    struct wl_message *message);
-enum relay_verdict policy_set_app_id(const struct vm_config *vm, struct relay *relay,
-                                     struct wl_message *message);
+/* A message with a string that a person may read, by enum wl_text. */
+enum relay_verdict policy_text(const struct vm_config *vm, struct relay *relay,
+                               struct wl_message *message);
 /* What a screen copy could be made into on the host. */
 enum relay_verdict policy_capture_dmabuf(const struct vm_config *vm, struct relay *relay,
                                          struct wl_message *message);

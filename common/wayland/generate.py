@@ -17,6 +17,9 @@ import xml.etree.ElementTree as ElementTree
 LEFT_OUT = {"xdg_shell_unstable_v5"}
 
 FD_RULES = ("refused", "pool", "file", "stream", "dmabuf")
+REQUEST_TEXTS = ("title", "app-id", "label")
+EVENT_TEXTS = ("output",)
+TEXT_RULES = ("passes", "hidden") + REQUEST_TEXTS + EVENT_TEXTS
 LETTERS = {"int": "i", "uint": "u", "fixed": "f", "string": "s", "object": "o", "new_id": "n",
            "array": "a", "fd": "h"}
 # Fewest bytes of an argument: a string that may not be null has a length and its NUL, padded.
@@ -38,6 +41,7 @@ def die(text):
 class Message:
     def __init__(self, element, interface):
         self.name = identifier(element)
+        self.event = element.tag == "event"
         self.since = number(element, "since", 1, 255)
         self.destructor = element.get("type") == "destructor"
         self.signature = ""
@@ -56,7 +60,11 @@ class Message:
         if len(self.signature) > ARGS_MAX:
             raise Unusable(f"{interface}.{self.name} has more than {ARGS_MAX} arguments")
         self.fd_rule = "refused" if "h" in self.signature else "none"
+        self.text = "unknown" if self.has_text() else "none"
         self.hook = "NONE"
+
+    def has_text(self):
+        return "s" in self.signature.lower()
 
     def min_size(self):
         return HEADER_SIZE + sum(MIN_BYTES[letter] for letter in self.signature)
@@ -173,15 +181,17 @@ def apply_rules(path, hooks, interfaces):
             die(f"{where}a second rule for {name}")
         seen.add(name)
         if not re.match(r"\w+\.\w+\Z", name) or len(words) < 2:
-            die(f"{where}expected: interface.message [fd=KIND] [hook=NAME]")
+            die(f"{where}expected: interface.message [fd=KIND] [text=KIND] [hook=NAME]")
         rule = {}
         for word in words[1:]:
             key, _, value = word.partition("=")
-            if key not in ("fd", "hook") or key in rule:
-                die(f"{where}“{word}” is neither fd=KIND nor hook=NAME, or given twice")
+            if key not in ("fd", "text", "hook") or key in rule:
+                die(f"{where}“{word}” is none of fd=KIND, text=KIND and hook=NAME, or given twice")
             rule[key] = value
         if rule.get("fd", "refused") not in FD_RULES:
             die(f"{where}fd={rule['fd']} is none of {', '.join(FD_RULES)}")
+        if rule.get("text", "hidden") not in TEXT_RULES:
+            die(f"{where}text={rule['text']} is none of {', '.join(TEXT_RULES)}")
         if "hook" in rule and rule["hook"] not in hooks:
             die(f"{where}there is no hook {rule['hook']} in hooks.def")
         message = messages.get(name)
@@ -193,8 +203,29 @@ def apply_rules(path, hooks, interfaces):
             if "h" not in message.signature:
                 die(f"{where}{name} has no descriptor")
             message.fd_rule = rule["fd"]
+        if "text" in rule:
+            if not message.has_text():
+                die(f"{where}{name} has no string")
+            if rule["text"] in (REQUEST_TEXTS if message.event else EVENT_TEXTS):
+                die(f"{where}text={rule['text']} is for {'requests' if message.event else 'events'}")
+            if rule["text"] == "hidden" and ("n" in message.signature or message.destructor):
+                die(f"{where}{name} makes or ends an object, so it cannot be hidden")
+            message.text = rule["text"]
         message.hook = rule.get("hook", "NONE")
+        if message.text not in ("none", "passes") and not message.event:
+            # What changes a string sends another message, so nothing else may come with this one.
+            if "hook" in rule or "h" in message.signature:
+                die(f"{where}{name} has a hook or a descriptor beside its string: say text=passes")
     return unused
+
+
+def hook_texts(interfaces):
+    """Whoever reads a string in a request that no rule speaks of may be a person."""
+    for interface in interfaces.values():
+        for message in interface.messages():
+            passes = ("none", "passes", "unknown") if message.event else ("none", "passes")
+            if message.text not in passes and "h" not in message.signature:
+                message.hook = "TEXT"
 
 
 def find_obstacles(interfaces):
@@ -243,6 +274,8 @@ def c_message(message):
         fields.append(".destructor = true")
     if message.fd_rule != "none":
         fields.append(f".fd_rule = WL_FD_{message.fd_rule.upper()}")
+    if message.text != "none":
+        fields.append(f".text = WL_TEXT_{message.text.upper().replace('-', '_')}")
     if message.hook != "NONE":
         fields.append(f".hook = WL_HOOK_{message.hook}")
     fields.append(f".min_size = {message.min_size()}")
@@ -319,6 +352,7 @@ def main():
         die(f"no wayland.xml below {', '.join(options.folders)}")
     named = read_named(options.named)
     unused = apply_rules(options.rules, read_hooks(options.hooks), interfaces)
+    hook_texts(interfaces)
     find_obstacles(interfaces)
 
     if options.output:

@@ -175,6 +175,50 @@ static size_t put_header(uint8_t *at, size_t room, uint32_t object, uint16_t opc
     return size;
 }
 
+/* A u32 length, @size bytes that are there already, and padding. */
+static void put_length(uint8_t *at, size_t *n, size_t size)
+{
+    uint32_t length = (uint32_t)size;
+    size_t padded = (size + 3) & ~(size_t)3;
+    memcpy(at + *n, &length, 4);
+    memset(at + *n + 4 + size, 0, padded - size);
+    *n += 4 + padded;
+}
+
+size_t wl_message_map_strings(uint8_t *at, size_t room, const struct wl_message *m,
+                              size_t (*map)(void *user, const char *text, char *at, size_t room),
+                              void *user)
+{
+    const union wl_arg *arg = m->args;
+    size_t n = WL_HEADER_SIZE;
+    if (room > WL_MESSAGE_MAX)
+        room = WL_MESSAGE_MAX;
+    room &= ~(size_t)3; /* whatever fits, fits with its padding */
+    for (const char *s = m->info->signature; *s; s++, arg++) {
+        if (*s == 'h')
+            continue;
+        if (n + 4 > room)
+            return 0;
+        if (*s == 'a') {
+            if (arg->a.size > room - n - 4)
+                return 0;
+            memcpy(at + n + 4, arg->a.bytes, arg->a.size);
+            put_length(at, &n, arg->a.size);
+        } else if ((*s == 's' || *s == 'S') && arg->s.text) {
+            if (n + 4 == room)
+                return 0;
+            put_length(at, &n, map(user, arg->s.text, (char *)at + n + 4, room - n - 4) + 1);
+        } else {
+            uint32_t value = *s == 'S' ? 0 : arg->u;
+            memcpy(at + n, &value, 4);
+            n += 4;
+        }
+    }
+    uint32_t head[2] = {m->object, (uint32_t)n << 16 | m->opcode};
+    memcpy(at, head, sizeof(head));
+    return n;
+}
+
 size_t wl_message_empty(uint8_t *at, size_t room, uint32_t object, uint16_t opcode)
 {
     return put_header(at, room, object, opcode, WL_HEADER_SIZE);

@@ -59,6 +59,13 @@ void wl_message_poke(struct wl_message *message, size_t offset, uint32_t value);
 void wl_message_map_ids(struct wl_message *message, uint32_t (*map)(void *user, uint32_t id),
                         void *user);
 
+/* Writes into @at what @map makes of the strings of a message that was checked, the rest as it is
+ * (without N among its arguments). @map writes into @at, within @room bytes with the NUL, and
+ * returns the length. Returns the message's size, or 0 if it doesn't fit. */
+size_t wl_message_map_strings(uint8_t *at, size_t room, const struct wl_message *message,
+                              size_t (*map)(void *user, const char *text, char *at, size_t room),
+                              void *user);
+
 /* Building messages: each writes at @at, within @room bytes, and returns the message's size, or 0
  * if it doesn't fit. */
 size_t wl_message_string(uint8_t *at, size_t room, uint32_t object, uint16_t opcode,

@@ -22,6 +22,20 @@ enum wl_fd_rule {
     _WL_FD_N,
 };
 
+/* Who reads the strings of a message (common/wayland/messages.rules), and so what becomes of them
+ * on their way. */
+enum wl_text {
+    WL_TEXT_NONE,    /* the message has none */
+    WL_TEXT_UNKNOWN, /* no rule says: of a request, as a label */
+    WL_TEXT_PASSES,  /* a program: types, handles, content that somebody types */
+    WL_TEXT_HIDDEN,  /* nobody: the message is dropped */
+    WL_TEXT_TITLE,   /* a person: cleaned, behind the VM's title prefix */
+    WL_TEXT_APP_ID,  /* it says which application it is: cleaned, behind the VM's app-id prefix */
+    WL_TEXT_LABEL,   /* a person: cleaned */
+    WL_TEXT_OUTPUT,  /* the VM: which of the host's screens it is (events) */
+    _WL_TEXT_N,
+};
+
 /* What the proxies do with a message beyond checking it and passing it on; one name per message,
  * given in common/wayland/messages.rules. */
 enum wl_hook {
@@ -56,7 +70,8 @@ struct wl_msg_info {
     bool creates;      /* has n or N */
     bool destructor;   /* the object ends with it */
     uint8_t fd_rule;   /* enum wl_fd_rule */
-    uint8_t hook;      /* enum wl_hook */
+    uint8_t text;      /* enum wl_text */
+    uint8_t hook;      /* enum wl_hook; of a message with text that does not pass, WL_HOOK_TEXT */
     uint16_t min_size; /* bytes on the wire with header; exact unless variable */
 };
 

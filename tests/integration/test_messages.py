@@ -171,12 +171,13 @@ def large_messages(t):
     surface = client.create(compositor, "create_surface")
     xdg = client.create(wm, "get_xdg_surface", surface)
     toplevel = client.create(xdg, "get_toplevel")
+    source = client.create(client.bind("wl_data_device_manager", 3), "create_data_source")
     client.roundtrip()
     for size in (4000, 4096, 5000, 20000, 65000, 65535 - 8 - 4 - 4):
-        title = "x" * (size & ~3)
-        client.send(toplevel, "set_title", title)
+        text = "x" * (size & ~3)
+        client.send(source, "offer", text)
         client.roundtrip()
-        t.eq(peer.find("xdg_toplevel", "set_title")[-1].args[0], title, f"a title of {size} bytes")
+        t.eq(peer.find("wl_data_source", "offer")[-1].args[0], text, f"a type of {size} bytes")
     for size in (4000, 4096, 5000, 20000, 65000):
         states = struct.pack("=I", 4) * (size // 4)
         peer.event(toplevel, "configure", 1, 2, states)

@@ -6,7 +6,7 @@ import os
 import subprocess
 
 from harness import main, test
-from harness.client import Client, Window
+from harness.client import Client, Pool, Window
 from harness.fake import GLOBALS
 
 SENSITIVE = [
@@ -123,6 +123,47 @@ def prefix_of_a_window_without_title(t):
     titles = [m.args[0] for m in peer.find("xdg_toplevel", "set_title")]
     t.eq(titles[-1], "[vm] ", "the empty title")
     t.eq(peer.find("xdg_toplevel", "set_app_id")[-1].args[0], "vm.x", "the app_id")
+
+
+# A line break, an escape sequence, an override of the direction, zero-width characters, marks without end.
+LIES = "a\n\x1b[2J\u202eb\u200b\u2066c" + "\u0301" * 40
+SHOWN = "a  [2Jbc" + "\u0301" * 4
+
+
+@test(direct=False)
+def names_that_lie(t):
+    """Whatever an application calls itself, the compositor gets it clean, short and behind the prefix."""
+    fake = t.fake(globals=GLOBALS + [("xdg_activation_v1", 1), ("xdg_toplevel_icon_manager_v1", 1)])
+    stack = t.stack(fake, config="[vm test]\nlisten = @ADDRESS@\ntitle-prefix = \"[vm] \"\napp-id-prefix = vm.\n")
+    c = stack.client()
+    window = Window(c, title=LIES, app_id="../" + LIES)
+    token = c.create(c.bind("xdg_activation_v1", 1), "get_activation_token")
+    c.send(token, "set_app_id", LIES)
+    icon = c.create(c.bind("xdg_toplevel_icon_manager_v1", 1), "create_icon")
+    c.send(icon, "set_name", "firefox")
+    c.send(window.toplevel, "set_title", "x" * 3000)
+    c.roundtrip()
+    peer = fake.newest()
+    titles = [m.args[0] for m in peer.find("xdg_toplevel", "set_title")]
+    t.eq(titles[1], "[vm] " + SHOWN, "the title")
+    t.eq(titles[2], "[vm] " + "x" * 256, "the long title")
+    t.eq(peer.find("xdg_toplevel", "set_app_id")[-1].args[0], "vm..._" + SHOWN, "the app_id")
+    t.eq(peer.find("xdg_activation_token_v1", "set_app_id")[-1].args[0], "vm." + SHOWN, "the token's app_id")
+    t.eq(peer.find("xdg_toplevel_icon_v1", "set_name")[-1].args[0], "vm.firefox", "the icon")
+
+
+@test(direct=False)
+def names_that_lie_on_sway(t):
+    """What sway shows of them, without any prefix."""
+    sway = t.sway()
+    stack = t.stack(sway)
+    with stack.client() as c:
+        window = Window(c, title=LIES, app_id="x/" + LIES)
+        pool = Pool(c, window.shm, 64 * 64 * 4)
+        window.show(pool.buffer(0, 64, 64, 256))
+        c.roundtrip()
+        sway.window(app_id="x_" + SHOWN, title=SHOWN)
+        pool.close()
 
 
 CONTEXTS = GLOBALS + [("wp_security_context_manager_v1", 1)]

@@ -317,6 +317,15 @@ zwp_input_method_manager_v2 1
  > destroy!
 xdg_activation_v1 1
  > destroy!
+ > get_activation_token n=xdg_activation_token_v1
+ > activate s o
+xdg_activation_token_v1 1
+ > set_serial u o
+ > set_app_id s
+ > set_surface o
+ > commit
+ > destroy!
+ < done s
 wp_single_pixel_buffer_manager_v1 1
  > destroy!
  > create_u32_rgba_buffer n=wl_buffer u u u u

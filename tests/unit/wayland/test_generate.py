@@ -142,6 +142,42 @@ class Generate(unittest.TestCase):
         self.refused("files fd=pool\n", "rules:1")
         self.refused("files.r fd=pool colour=red\n", "colour=red")
 
+    def texts(self, rules=""):
+        """{message: (text, hook)}"""
+        self.assertEqual(self.run_it(rules).returncode, 0)
+        tables = re.sub(r"\s+", " ", self.tables)
+        return {name: (re.search(r"\.text = WL_TEXT_(\w+)", rest), re.search(r"\.hook = WL_HOOK_(\w+)", rest))
+                for name, rest in re.findall(r'\{\.name = "(\w+)"(.*?)\},', tables)}
+
+    def test_a_string_of_a_request_that_no_rule_names_is_not_passed_on_as_it_is(self):
+        word = '<arg name="word" type="string"/>'
+        self.protocol("p", interface("words", 1, request("say", word) + request("know", word) + request("plain")
+                                     + f'<event name="heard">{word}</event>'))
+        found = {name: tuple(m and m[1] for m in pair)
+                 for name, pair in self.texts("words.know text=passes\n").items()}
+        self.assertEqual(found["say"], ("UNKNOWN", "TEXT"))
+        self.assertEqual(found["know"], ("PASSES", None))
+        self.assertEqual(found["plain"], (None, None))
+        self.assertEqual(found["heard"], ("UNKNOWN", None))
+        found = {name: tuple(m and m[1] for m in pair)
+                 for name, pair in self.texts("words.say text=app-id\nwords.heard text=hidden\n").items()}
+        self.assertEqual(found["say"], ("APP_ID", "TEXT"))
+        self.assertEqual(found["heard"], ("HIDDEN", "TEXT"))
+
+    def test_bad_rules_for_strings(self):
+        word = '<arg name="word" type="string"/>'
+        self.protocol("p", interface("words", 1, request("say", word) + request("file", word, FD) + request(
+            "make", word, '<arg name="id" type="new_id" interface="a_thing"/>')
+            + f'<event name="heard">{word}</event>'))
+        self.refused("words.say text=loud\n", "rules:1", "loud")
+        self.refused("words.say text=title hook=SOME_HOOK\n", "rules:1", "text=passes")
+        self.refused("words.say hook=SOME_HOOK\n", "rules:1", "text=passes")
+        self.refused("words.file fd=file\n", "rules:1", "text=passes")
+        self.refused("words.make text=hidden\n", "rules:1", "makes or ends")
+        self.refused("words.heard text=title\n", "rules:1", "requests")
+        self.refused("words.say text=output\n", "rules:1", "events")
+        self.refused("a_thing.hello text=title\n", "rules:1", "no string")
+
     def test_wayland_xml_is_needed(self):
         os.remove(os.path.join(self.folder, "core.xml"))
         self.refused("", "wayland.xml")
@@ -155,7 +191,7 @@ class Hooks(unittest.TestCase):
         with open(os.path.join(folder, "hooks.def"), encoding="utf-8") as file:
             hooks = re.findall(r"^WL_HOOK\((\w+)\)", file.read(), re.MULTILINE)
         with open(os.path.join(folder, "messages.rules"), encoding="utf-8") as file:
-            used = set(re.findall(r"^[^#\n]*\bhook=(\w+)", file.read(), re.MULTILINE))
+            used = set(re.findall(r"^[^#\n]*\bhook=(\w+)", file.read(), re.MULTILINE)) | {"TEXT"}
         self.assertEqual(sorted(hooks), sorted(used))
 
 

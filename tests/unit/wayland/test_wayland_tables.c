@@ -139,6 +139,26 @@ static void fields_agree_with_signature(const struct wl_iface *iface,
     assert_int_equal(message->fd_rule == WL_FD_NONE, fds == 0);
 }
 
+/* A new protocol's strings: somebody has to think of who reads them. */
+static void strings_are_classified(const struct wl_iface *iface, const struct wl_msg_info *message)
+{
+    const bool has = strpbrk(message->signature, "sS") != NULL;
+
+    assert_true(message->text < _WL_TEXT_N);
+    assert_int_equal(message->text == WL_TEXT_NONE, !has);
+    if (message->text == WL_TEXT_UNKNOWN)
+        fail_msg("who reads the strings of %s.%s? common/wayland/messages.rules does not say",
+                 iface->name, message->name);
+    if (message->text > WL_TEXT_PASSES && iface->carried)
+        assert_int_equal(message->hook, WL_HOOK_TEXT);
+}
+
+static void every_string_is_classified(void **state)
+{
+    (void)state;
+    for_each_message(strings_are_classified);
+}
+
 static void every_message_is_consistent(void **state)
 {
     (void)state;
@@ -282,6 +302,7 @@ int main(void)
         cmocka_unit_test(every_interface_is_found_by_its_name),
         cmocka_unit_test(only_the_exact_name_is_found),
         cmocka_unit_test(every_message_is_consistent),
+        cmocka_unit_test(every_string_is_classified),
         cmocka_unit_test(what_is_carried_leads_to_no_refused_descriptor),
         cmocka_unit_test(core_messages),
         cmocka_unit_test(destructors),
