@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* wp_security_context_v1 is described here by hand rather than generated, since the oldest
- * wayland-protocols that we build with do not have it, and it is small. The compositor is asked
- * synchronously, with a deadline: once per VM, before the VM's first client is let in. */
+/* compositor: owns the VM's security context: nobody is connected around it where the compositor
+ * has them, and an old one goes when the new one stands. wp_security_context_v1 is described here
+ * by hand rather than generated, since the oldest wayland-protocols that we build with do not have
+ * it, and it is small. The compositor is asked synchronously, with a deadline: once per VM and life
+ * of a compositor, before the first client is let in. */
 #include "host-proxy/compositor.h"
 
 #include <errno.h>
@@ -126,6 +128,10 @@ static int list(int fd, struct listing *listing, struct wl_display **ret_display
     if (!display)
         return errno > 0 ? -errno : -ENOMEM;
     *ret_registry = wl_display_get_registry(display);
+    if (!*ret_registry) {
+        wl_display_disconnect(display);
+        return -ENOMEM;
+    }
     wl_registry_add_listener(*ret_registry, &registry_listener, listing);
     int r = compositor_roundtrip(display);
     if (r < 0) {
@@ -155,35 +161,41 @@ void compositor_context_init(struct compositor_context *c, const char *display,
                              const struct vm_config *vm, struct log_subject *subject)
 {
     *c = (struct compositor_context){
-        .display = display, .vm = vm, .subject = subject, .close_fd = -1};
+        .display = display, .vm = vm, .subject = subject, .door = {.close_fd = -1}};
+}
+
+static void door_close(struct compositor_door *d)
+{
+    d->close_fd = fd_close(d->close_fd);
+    if (d->path[0])
+        unlink(d->path);
+    if (d->folder[0])
+        rmdir(d->folder);
+    d->path[0] = d->folder[0] = 0;
 }
 
 void compositor_context_finish(struct compositor_context *c)
 {
-    c->close_fd = fd_close(c->close_fd);
-    if (c->path[0])
-        unlink(c->path);
-    if (c->folder[0])
-        rmdir(c->folder);
-    c->path[0] = c->folder[0] = 0;
+    door_close(&c->door);
     c->made = c->tried = false;
 }
 
 /* A listening socket in a folder that only we may enter. Returns an owned fd or -errno. */
-static int make_socket(struct compositor_context *c)
+static int make_socket(struct compositor_door *d)
 {
+    static const char folder[] = "/wayvsock-XXXXXX";
     const char *base = getenv("XDG_RUNTIME_DIR");
-    if (!base || *base != '/' || strlen(base) > sizeof(c->folder) - sizeof("/wayvsock-XXXXXX"))
-        base = "/tmp";
-    snprintf(c->folder, sizeof(c->folder), "%.40s/wayvsock-XXXXXX", base);
-    if (!mkdtemp(c->folder)) {
+    if (!base || *base != '/' || strlen(base) + sizeof(folder) > sizeof(d->folder))
+        base = "/tmp"; /* a path that is cut would be another one */
+    snprintf(d->folder, sizeof(d->folder), "%s%s", base, folder);
+    if (!mkdtemp(d->folder)) {
         int e = -errno;
-        c->folder[0] = 0;
+        d->folder[0] = 0;
         return e;
     }
-    snprintf(c->path, sizeof(c->path), "%s/wayland", c->folder);
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    snprintf(address.sun_path, sizeof(address.sun_path), "%s", c->path);
+    snprintf(d->path, sizeof(d->path), "%s/wayland", d->folder);
+    memcpy(address.sun_path, d->path, sizeof(d->path));
     _cleanup_(fd_closep) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ||
         listen(fd, BACKLOG) < 0)
@@ -191,16 +203,18 @@ static int make_socket(struct compositor_context *c)
     return fd_steal(&fd);
 }
 
-/* Asks for the context. 1: made; 0: the compositor does not have them; -errno. */
-static int make(struct compositor_context *c, struct wl_display *display,
+/* Asks for a context whose clients come in by @d. 0, or -errno; whatever was made of @d is the
+ * caller's to close. */
+static int make(struct compositor_door *d, const char *name, struct wl_display *display,
                 struct wl_registry *registry, uint32_t manager_name)
 {
     int ends[2];
-    _cleanup_(fd_closep) int listener = make_socket(c);
+    _cleanup_(fd_closep) int listener = make_socket(d);
     if (listener < 0)
         return listener;
     if (pipe2(ends, O_CLOEXEC) < 0)
         return -errno;
+    d->close_fd = ends[1];
     struct wl_proxy *manager = wl_registry_bind(registry, manager_name, &manager_interface, 1);
     struct wl_proxy *context =
         manager ? wl_proxy_marshal_flags(manager, MANAGER_CREATE_LISTENER, &context_interface, 1, 0,
@@ -209,8 +223,8 @@ static int make(struct compositor_context *c, struct wl_display *display,
     int r = -ENOMEM;
     if (context) {
         wl_proxy_marshal_flags(context, CONTEXT_SET_ENGINE, NULL, 1, 0, "io.github.wayvsock");
-        wl_proxy_marshal_flags(context, CONTEXT_SET_APP_ID, NULL, 1, 0, c->vm->name);
-        wl_proxy_marshal_flags(context, CONTEXT_SET_INSTANCE, NULL, 1, 0, c->vm->name);
+        wl_proxy_marshal_flags(context, CONTEXT_SET_APP_ID, NULL, 1, 0, name);
+        wl_proxy_marshal_flags(context, CONTEXT_SET_INSTANCE, NULL, 1, 0, name);
         wl_proxy_marshal_flags(context, CONTEXT_COMMIT, NULL, 1, 0);
         r = compositor_roundtrip(display);
         wl_proxy_marshal_flags(context, 0, NULL, 1, WL_MARSHAL_FLAG_DESTROY);
@@ -219,13 +233,7 @@ static int make(struct compositor_context *c, struct wl_display *display,
         wl_proxy_marshal_flags(manager, 0, NULL, 1, WL_MARSHAL_FLAG_DESTROY);
     wl_display_flush(display);
     fd_close(ends[0]);
-    if (r < 0) {
-        fd_close(ends[1]);
-        return r;
-    }
-    c->close_fd = ends[1];
-    c->made = true;
-    return 1;
+    return r;
 }
 
 static unsigned compositor_patience(const struct compositor_context *c)
@@ -249,7 +257,7 @@ static int connect_display(struct compositor_context *c, char *error, size_t err
 
 static int connect_context(struct compositor_context *c)
 {
-    return compositor_waited(c, address_connect_path(c->path, compositor_patience(c)));
+    return compositor_waited(c, address_connect_path(c->door.path, compositor_patience(c)));
 }
 
 #define NAMES_MAX 256
@@ -296,65 +304,100 @@ static void tell_withheld(struct compositor_context *c, struct names *names)
                      names->at[i]);
 }
 
-/* 0 if the compositor could be asked, whatever it said, or -errno with a message. */
+/* The process that made the listener that @fd is connected to; 0: it cannot be told. */
+static pid_t compositor_pid(int fd)
+{
+    struct ucred peer;
+    socklen_t size = sizeof(peer);
+    return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 ? peer.pid : 0;
+}
+
+static void compositor_stands(struct compositor_context *c, struct compositor_door *door,
+                              struct names *names)
+{
+    door_close(&c->door); /* not before there is another */
+    c->door = *door;
+    c->made = true;
+    log_info(c->subject, "its clients are tagged as \"%s\" by wp_security_context_v1", c->vm->name);
+    tell_withheld(c, names);
+}
+
+/* Asks a compositor for a context. 0: c->made says whether it has them, or -errno with a message,
+ * and all is as before. */
 static int make_context(struct compositor_context *c, char *error, size_t error_size)
 {
     struct names names = {.vm = c->vm};
     struct listing listing = {.global = compositor_remember, .user = &names};
+    struct compositor_door door = {.close_fd = -1};
     struct wl_display *display;
     struct wl_registry *registry;
-    compositor_context_finish(c);
     if (!compositor_patience(c))
         return error_set(-ETIMEDOUT, error, error_size, "it did not answer");
-    int r = connect_display(c, error, error_size);
-    if (r < 0)
-        return r;
-    r = compositor_waited(c, list(r, &listing, &display, &registry));
+    int fd = connect_display(c, error, error_size);
+    if (fd < 0)
+        return fd;
+    pid_t pid = compositor_pid(fd);
+    int r = compositor_waited(c, list(fd, &listing, &display, &registry));
     if (r < 0) {
-        for (size_t i = 0; i < names.n; i++)
-            free(names.at[i]);
-        return error_set(r, error, error_size, "it does not answer: %s", strerror(-r));
-    }
-    c->tried = true;
-    r = listing.manager ? make(c, display, registry, listing.manager) : 0;
-    wl_registry_destroy(registry);
-    wl_display_disconnect(display);
-    if (r > 0) {
-        log_info(c->subject, "its clients are tagged as \"%s\" by wp_security_context_v1",
-                 c->vm->name);
-        tell_withheld(c, &names);
-    } else if (r == 0) {
-        log_info(c->subject,
-                 "the compositor has no wp_security_context_v1: its clients are not tagged");
+        error_set(r, error, error_size, "it does not answer: %s", strerror(-r));
     } else {
-        log_warn(c->subject, "no security context: %s", strerror(-r));
-        compositor_context_finish(c);
+        if (listing.manager)
+            r = compositor_waited(c, make(&door, c->vm->name, display, registry, listing.manager));
+        wl_registry_destroy(registry);
+        wl_display_disconnect(display);
+        if (r < 0) {
+            door_close(&door);
+            error_set(r, error, error_size, "no security context: %s", strerror(-r));
+        }
+    }
+    if (r == 0) {
+        if (listing.manager) {
+            compositor_stands(c, &door, &names);
+        } else {
+            bool known = c->tried && !c->made;
+            compositor_context_finish(c);
+            if (!known)
+                log_info(
+                    c->subject,
+                    "the compositor has no wp_security_context_v1: its clients are not tagged");
+        }
+        c->tried = true;
+        c->pid = pid;
     }
     for (size_t i = 0; i < names.n; i++)
         free(names.at[i]);
-    return 0;
+    return r;
+}
+
+/* Nobody gets around the context of a compositor that has them, for whatever reason; one that was
+ * not asked may have them. */
+static int connect_tagged(struct compositor_context *c, char *error, size_t error_size)
+{
+    bool ask = !c->tried || (!c->made && !c->pid);
+    for (int tries = 0; tries < 2; tries++, ask = true) {
+        int r = ask ? make_context(c, error, error_size) : 0;
+        if (r < 0)
+            return r;
+        int fd = c->made ? connect_context(c) : connect_display(c, error, error_size);
+        if (c->made && fd >= 0)
+            return fd;
+        if (!c->made && (fd < 0 || compositor_pid(fd) == c->pid))
+            return fd;
+        /* It was restarted, and knows of no context, or is another now, which may have them. */
+        if (c->made && fd != -ECONNREFUSED && fd != -ENOENT)
+            return error_set(fd, error, error_size,
+                             "cannot connect through the security context: %s", strerror(-fd));
+        fd_close(fd);
+    }
+    return error_set(-ECONNREFUSED, error, error_size,
+                     "it is not the one that was asked for a security context");
 }
 
 int compositor_connect(struct compositor_context *c, char *error, size_t error_size)
 {
-    /* A compositor that has contexts must not be reached around them; one that could not be asked
-     * may have them. */
-    if (c->vm->security_context && !getenv("WAYLAND_SOCKET")) {
-        int r = c->tried ? 0 : make_context(c, error, error_size);
-        if (r < 0)
-            return r;
-        int fd = c->made ? connect_context(c) : -ENOENT;
-        if (c->made && fd < 0 && fd != -EAGAIN) { /* it was restarted and knows of no context */
-            r = make_context(c, error, error_size);
-            if (r < 0)
-                return r;
-            fd = c->made ? connect_context(c) : -ENOENT;
-        }
-        if (fd >= 0)
-            return fd;
-        if (c->made)
-            return error_set(fd, error, error_size,
-                             "cannot connect through the security context: %s", strerror(-fd));
-    }
+    /* A connection that we were given says nothing of others. */
+    bool given = !c->display && getenv("WAYLAND_SOCKET");
+    if (c->vm->security_context && !given)
+        return connect_tagged(c, error, error_size);
     return connect_display(c, error, error_size);
 }

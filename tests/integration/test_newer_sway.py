@@ -57,6 +57,19 @@ def clients_are_tagged(t):
 
 
 @test(direct=False)
+def nobody_gets_around_the_context(t):
+    """Where the context cannot be made, sway has no client rather than one that it does not know for a sandboxed one."""
+    sway = newer_sway(t)
+    stack = t.stack(sway, start=False, host_args=["--allow", "zwlr_screencopy_manager_v1"],
+                    host_env={"XDG_RUNTIME_DIR": t.path("nowhere")}).start_before_clients()
+    with stack.client() as client:
+        client.registry = client.get_registry()
+        error = client.expect_error()
+    t.has("security context", error.text, "what the client is told")
+    t.lacks("zwlr_screencopy_manager_v1", {i for i, _ in client.globals.values()}, "globals")
+
+
+@test(direct=False)
 def check_names_what_is_withheld(t):
     """--check says that an allowed global does not get through."""
     sway = newer_sway(t)

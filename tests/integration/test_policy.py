@@ -3,10 +3,11 @@
 """What a VM may see and do: hidden globals, --allow, prefixes, directions, the security context."""
 
 import os
+import resource
 import subprocess
 
-from harness import main, test
-from harness.client import Client, Pool, Window
+from harness import Failure, main, test
+from harness.client import Client, Pool, ProtocolError, Window
 from harness.fake import GLOBALS
 
 SENSITIVE = [
@@ -211,6 +212,50 @@ def security_context_can_be_turned_off(t):
     stack = t.stack(fake, config="[vm test]\nlisten = @ADDRESS@\nsecurity-context = no\n")
     stack.client().roundtrip()
     t.eq(fake.contexts, {}, "contexts")
+
+
+@test(direct=False)
+def nobody_gets_around_the_context(t):
+    """However few descriptors the host has, and wherever its folder is: a client is tagged, or refused."""
+    fake = t.fake(globals=CONTEXTS)
+    untagged = []
+
+    def bound(peer, m):
+        if not peer.context and m.args[1][0] != "wp_security_context_manager_v1":
+            untagged.append(peer.number)
+        return False
+    fake.on("wl_registry", "bind", bound)
+
+    def tried(stack):
+        """Whether a client got through."""
+        with stack.client() as c:
+            try:
+                c.bind("wl_compositor", 4)
+                c.roundtrip()
+                return True
+            except (ProtocolError, Failure, OSError):
+                return False
+    def untried(tag, **options):
+        return t.stack(fake, vm="work", tag=tag, start=False, **options).start_before_clients()
+    stack = untried("few")
+    limits = resource.prlimit(stack.host.pid, resource.RLIMIT_NOFILE)
+    fds = len(stack.host.fds())
+    results = set()
+    for more in range(1, 10):   # the first is the link's own
+        resource.prlimit(stack.host.pid, resource.RLIMIT_NOFILE, (fds + more, limits[1]))
+        results.add(tried(stack))
+    resource.prlimit(stack.host.pid, resource.RLIMIT_NOFILE, limits)
+    t.ok(tried(stack), "a client with descriptors enough")
+    t.eq(untagged, [], "clients around the context")
+    t.ok(False in results, "some were refused")
+    stack = untried("nowhere", host_env={"XDG_RUNTIME_DIR": t.path("nowhere")})
+    t.ok(not tried(stack), "no folder, no client")
+    for length in (41, 47, 80, 83, 84):
+        folder = os.path.join(t.dir, "x" * (length - len(t.dir) - 1))
+        os.mkdir(folder, 0o700)
+        stack = untried(str(length), host_env={"XDG_RUNTIME_DIR": folder})
+        t.ok(tried(stack), f"a folder whose path has {length} characters")
+    t.eq(untagged, [], "clients around the context")
 
 
 @test(direct=False)

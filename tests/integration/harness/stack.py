@@ -141,6 +141,13 @@ class Stack:
             self.wait_ready(self.guest)
         return self.guest
 
+    def start_before_clients(self):
+        """Both daemons, which know each other; nobody has connected to the compositor yet."""
+        self.start_host()
+        self.start_guest()
+        wait_until(lambda: "connected (its host name" in self.host.log(), "the VM is connected")
+        return self
+
     def wait_ready(self, proc):
         def ready():
             if not proc.alive:
