@@ -96,10 +96,14 @@ static const struct frame packets[_EXPORT_TYPE_N] = {
         FIELD(struct export_welcome, udmabuf_list_limit),
         FIELD_ZERO(4),
         FIELD(struct export_welcome, device)),
-    [EXPORT_BIND] = FRAME("BIND", 8 + EXPORT_NONCE_SIZE, struct export_bind, NULL,
+    [EXPORT_BIND] = FRAME("BIND", 16, struct export_bind, NULL,
         FIELD_IN(struct export_bind, resource, 1, UINT32_MAX),
         FIELD_IN(struct export_bind, timeout_ms, 0, EXPORT_TIMEOUT_MAX_MS),
-        FIELD(struct export_bind, nonce)),
+        FIELD_ZERO(8)),
+    [EXPORT_BOUND] = FRAME("BOUND", 8 + EXPORT_NONCE_SIZE, struct export_bound, NULL,
+        FIELD_IN(struct export_bound, status, 0, _EXPORT_STATUS_N - 1),
+        FIELD_ZERO(4),
+        FIELD(struct export_bound, found)),
     [EXPORT_EXPORT] = FRAME("EXPORT", 16, struct export_export, NULL,
         FIELD_IN(struct export_export, resource, 1, UINT32_MAX),
         FIELD_IN(struct export_export, timeout_ms, 0, EXPORT_TIMEOUT_MAX_MS),
@@ -271,6 +275,23 @@ size_t export_exported_encode(uint8_t *packet, uint32_t serial,
                   exported->status == EXPORT_OK ? exported : &refused, 0);
 }
 
+size_t export_bound_encode(uint8_t *packet, uint32_t serial, const struct export_bound *bound)
+{
+    struct export_bound refused = {.status = bound->status};
+    return encode(packet, EXPORT_BOUND, serial, bound->status == EXPORT_OK ? bound : &refused, 0);
+}
+
+uint32_t export_bound_verdict(const struct export_bound *bound,
+                              const uint8_t nonce[EXPORT_NONCE_SIZE])
+{
+    uint8_t difference = 0;
+    if (bound->status != EXPORT_OK)
+        return bound->status;
+    for (size_t i = 0; i < sizeof(bound->found); i++) /* says nothing by the time that it takes */
+        difference |= bound->found[i] ^ nonce[i];
+    return difference ? EXPORT_MISMATCH : EXPORT_OK;
+}
+
 size_t export_release_encode(uint8_t *packet, uint32_t serial, uint32_t id)
 {
     return encode(packet, EXPORT_RELEASE, serial, &id, 0);
@@ -303,6 +324,7 @@ DECODER(export_welcome_decode, EXPORT_WELCOME, struct export_welcome)
 ENCODER(export_welcome_encode, EXPORT_WELCOME, struct export_welcome)
 DECODER(export_bind_decode, EXPORT_BIND, struct export_bind)
 ENCODER(export_bind_encode, EXPORT_BIND, struct export_bind)
+DECODER(export_bound_decode, EXPORT_BOUND, struct export_bound)
 DECODER(export_export_decode, EXPORT_EXPORT, struct export_export)
 ENCODER(export_export_encode, EXPORT_EXPORT, struct export_export)
 DECODER(export_exported_decode, EXPORT_EXPORTED, struct export_exported)

@@ -11,8 +11,8 @@
 #include <stdint.h>
 
 #define EXPORT_MAGIC 0x58535657u /* "WVSX" */
-#define EXPORT_VERSION_MIN 1
-#define EXPORT_VERSION_MAX 1
+#define EXPORT_VERSION_MIN 2     /* 1: the device was told the nonce, and its word was taken */
+#define EXPORT_VERSION_MAX 2
 
 #define EXPORT_HEADER_SIZE 12
 #define EXPORT_PACKET_MAX 8192u
@@ -27,7 +27,7 @@
 enum export_type {
     EXPORT_HELLO = 1, /* request → WELCOME; the first packet */
     EXPORT_WELCOME,
-    EXPORT_BIND,     /* request → STATUS: this resource begins with these bytes */
+    EXPORT_BIND,     /* request → BOUND: what does this resource begin with? */
     EXPORT_EXPORT,   /* request → EXPORTED */
     EXPORT_EXPORTED, /* with a descriptor, unless the kind is NONE */
     EXPORT_MIRROR,   /* request, with a memfd → STATUS: what COPY fills */
@@ -38,6 +38,7 @@ enum export_type {
     EXPORT_RESET, /* event: the guest's driver starts anew (or went away); every resource is gone */
     EXPORT_OFFER, /* event, with a descriptor: the device pushes a buffer; only with
                      EXPORT_FEATURE_OFFER */
+    EXPORT_BOUND,
     _EXPORT_TYPE_N,
 };
 
@@ -55,7 +56,7 @@ enum export_status {
     EXPORT_UNMARKED, /* the guest has not shared it */
     EXPORT_EMPTY,    /* it has no memory */
     EXPORT_UNBOUND,  /* BIND comes first (again after RESET) */
-    EXPORT_MISMATCH, /* BIND: other bytes */
+    EXPORT_MISMATCH, /* other bytes than the client's: its own verdict on a BOUND */
     EXPORT_STALE,    /* the export is not held, its resource is gone or has other memory now */
     EXPORT_RANGE,    /* a rectangle leaves the resource or the mirror */
     EXPORT_MEMORY,   /* the mirror is no memfd sealed against shrinking, or too small */
@@ -83,10 +84,15 @@ struct export_welcome {
     uint8_t device[16];          /* random, of the device's process */
 };
 
-/* BIND {u32 resource, timeout_ms; u8 nonce[32]} */
+/* BIND {u32 resource, timeout_ms; u64 zero} */
 struct export_bind {
     uint32_t resource, timeout_ms;
-    uint8_t nonce[EXPORT_NONCE_SIZE];
+};
+
+/* BOUND {u32 status, zero; u8 found[32]}; all zero but the status where that is not OK. */
+struct export_bound {
+    uint32_t status;
+    uint8_t found[EXPORT_NONCE_SIZE]; /* what the resource begins with */
 };
 
 /* EXPORT {u32 resource, timeout_ms; u64 zero} */
@@ -194,6 +200,7 @@ int export_header_decode(const uint8_t *packet, size_t size, struct export_heade
 int export_hello_decode(const uint8_t *payload, size_t size, struct export_hello *ret);
 int export_welcome_decode(const uint8_t *payload, size_t size, struct export_welcome *ret);
 int export_bind_decode(const uint8_t *payload, size_t size, struct export_bind *ret);
+int export_bound_decode(const uint8_t *payload, size_t size, struct export_bound *ret);
 int export_export_decode(const uint8_t *payload, size_t size, struct export_export *ret);
 int export_exported_decode(const uint8_t *payload, size_t size, struct export_exported *ret);
 int export_mirror_decode(const uint8_t *payload, size_t size, struct export_mirror *ret);
@@ -209,6 +216,7 @@ size_t export_hello_encode(uint8_t *packet, uint32_t serial, const struct export
 size_t export_welcome_encode(uint8_t *packet, uint32_t serial,
                              const struct export_welcome *welcome);
 size_t export_bind_encode(uint8_t *packet, uint32_t serial, const struct export_bind *bind);
+size_t export_bound_encode(uint8_t *packet, uint32_t serial, const struct export_bound *bound);
 size_t export_export_encode(uint8_t *packet, uint32_t serial, const struct export_export *request);
 size_t export_exported_encode(uint8_t *packet, uint32_t serial,
                               const struct export_exported *exported);
@@ -219,6 +227,10 @@ size_t export_status_encode(uint8_t *packet, uint32_t serial, uint32_t status);
 size_t export_gone_encode(uint8_t *packet, const struct export_gone *gone);
 size_t export_reset_encode(uint8_t *packet, const struct export_reset *reset);
 size_t export_offer_encode(uint8_t *packet, const struct export_offer *offer);
+
+/* Whether a device has shown the nonce: EXPORT_OK, EXPORT_MISMATCH, or why it could not look. */
+uint32_t export_bound_verdict(const struct export_bound *bound,
+                              const uint8_t nonce[EXPORT_NONCE_SIZE]);
 
 /* For the log. */
 const char *export_type_name(unsigned type);

@@ -10,11 +10,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/transport/address.h"
 #include "common/base/error.h"
+#include "common/base/fd.h"
 
 #define FOLDER "wayvsock-gpu"
 #define SUFFIX ".sock"
@@ -82,6 +84,53 @@ int export_folder_prepare(char *path, size_t size, char *error, size_t error_siz
     if (more < 0 || (size_t)more >= size - n)
         return error_set(-ENAMETOOLONG, error, error_size, "XDG_RUNTIME_DIR is too long");
     return 0;
+}
+
+#define GROUPS_MAX 256 /* of a process that are looked at */
+
+static bool folder_in_group(int fd, gid_t wanted)
+{
+    gid_t groups[GROUPS_MAX];
+    struct ucred peer;
+    socklen_t size = sizeof(peer), n = sizeof(groups);
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 && peer.gid == wanted)
+        return true;
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups, &n) < 0)
+        return false;
+    for (size_t i = 0; i < n / sizeof(*groups); i++)
+        if (groups[i] == wanted)
+            return true;
+    return false;
+}
+
+/* In a folder that is everybody's (/tmp), anybody's process may have been there first. */
+static bool folder_trusts(const char *path, int fd, uint32_t uid)
+{
+    char folder[sizeof(((struct export_folder *)0)->paths[0])];
+    struct stat st;
+    const char *slash = strrchr(path, '/');
+    if (uid == 0 || uid == geteuid())
+        return true;
+    int n = slash ? snprintf(folder, sizeof(folder), "%.*s/", (int)(slash - path), path)
+                  : snprintf(folder, sizeof(folder), ".");
+    if (n < 0 || (size_t)n >= sizeof(folder) || stat(folder, &st) < 0)
+        return false;
+    return uid == st.st_uid || (st.st_mode & S_IWGRP && folder_in_group(fd, st.st_gid));
+}
+
+int export_folder_connect(const char *path, char *error, size_t error_size)
+{
+    struct address_peer peer;
+    _cleanup_(fd_closep) int fd = address_connect_packets(path, error, error_size);
+    if (fd < 0)
+        return fd;
+    int r = address_peer(fd, &peer);
+    if (r < 0)
+        return error_set(r, error, error_size, "who listens on %s? %s", path, strerror(-r));
+    if (!folder_trusts(path, fd, peer.uid))
+        return error_set(-EPERM, error, error_size,
+                         "%s is of user %u, to whom its folder does not belong", path, peer.uid);
+    return fd_steal(&fd);
 }
 
 static bool newer(const struct timespec *a, const struct timespec *b)

@@ -16,5 +16,9 @@ int export_folder_path(char *path, size_t size);
 /* Makes it, removes the sockets of processes that have gone, and writes this process's path. 0 or
  * -errno with a message. */
 int export_folder_prepare(char *path, size_t size, char *error, size_t error_size);
+/* Connects to a socket whose listener is of root, this user, or somebody who may make sockets in
+ * that folder: its owner or, where they may write, a member of its group. Returns an owned fd, or
+ * -errno with a message (-EPERM: it is somebody else's). */
+int export_folder_connect(const char *path, char *error, size_t error_size);
 /* The sockets in @folder by their names, the newest first, dead ones included. 0 or -errno. */
 int export_folder_list(const char *folder, struct export_folder *ret_list);

@@ -83,21 +83,19 @@ static bool may_heal(enum export_status status)
     return status == EXPORT_UNKNOWN || status == EXPORT_UNMARKED || status == EXPORT_EMPTY;
 }
 
-static enum export_status may_bind(const struct export_client *c, const struct export_bind *bind)
+/* The beginning of a resource, which only this VM's guest can have written. Whether it is what the
+ * client told its guest is for the client to see: a device that knew it could say anything. */
+static enum export_status export_client_find(const struct export_client *c, uint32_t resource,
+                                             uint8_t found[EXPORT_NONCE_SIZE])
 {
-    uint8_t bytes[EXPORT_NONCE_SIZE];
-    uint8_t difference = 0;
     const struct guest_ram *ram = device_ram(c->device);
-    const struct resource *r = device_find(c->device, bind->resource);
+    const struct resource *r = device_find(c->device, resource);
     if (!r)
         return EXPORT_UNKNOWN;
-    if (!ram || r->backing_size < sizeof(bytes))
+    if (!ram || r->backing_size < EXPORT_NONCE_SIZE ||
+        resource_copy(r, ram, 0, found, EXPORT_NONCE_SIZE, false) < 0)
         return EXPORT_EMPTY;
-    if (resource_copy(r, ram, 0, bytes, sizeof(bytes), false) < 0)
-        return EXPORT_EMPTY;
-    for (size_t i = 0; i < sizeof(bytes); i++)
-        difference |= bytes[i] ^ bind->nonce[i];
-    return difference ? EXPORT_MISMATCH : EXPORT_OK;
+    return EXPORT_OK;
 }
 
 static enum export_status may_export(const struct export_client *c,
@@ -136,24 +134,27 @@ static void answer_export(struct export_client *c, uint32_t serial, uint32_t res
     packets_send(c->packets, packet, export_exported_encode(packet, serial, &answer), fd);
 }
 
-static void answer_bind(struct export_client *c, uint32_t serial, enum export_status status)
+static void answer_bind(struct export_client *c, uint32_t serial, const struct export_bound *bound)
 {
-    if (status == EXPORT_OK)
+    uint8_t packet[EXPORT_PACKET_MAX];
+    if (bound->status == EXPORT_OK)
         c->bound_epoch = device_epoch(c->device);
-    log_debug(&c->subject, "binding: %s", export_status_name(status));
-    send_status(c, serial, status);
+    log_debug(&c->subject, "binding: %s", export_status_name(bound->status));
+    packets_send(c->packets, packet, export_bound_encode(packet, serial, bound), -1);
 }
 
 /* True when it has been answered. */
 static bool answer_request(struct export_client *c, const struct pending *p, bool last_chance)
 {
-    enum export_status status = p->is_bind ? may_bind(c, &p->bind) : may_export(c, &p->request);
-    if (may_heal(status) && !last_chance)
+    struct export_bound bound = {0};
+    bound.status = p->is_bind ? export_client_find(c, p->bind.resource, bound.found)
+                              : may_export(c, &p->request);
+    if (may_heal(bound.status) && !last_chance)
         return false;
     if (p->is_bind)
-        answer_bind(c, p->serial, status);
+        answer_bind(c, p->serial, &bound);
     else
-        answer_export(c, p->serial, p->request.resource, status);
+        answer_export(c, p->serial, p->request.resource, bound.status);
     return true;
 }
 
@@ -186,7 +187,7 @@ static void request_or_wait(struct export_client *c, struct pending *request, ui
     struct pending *p = c->n_pending < EXPORT_PENDING_MAX ? malloc(sizeof(*p)) : NULL;
     if (!p) {
         if (request->is_bind)
-            send_status(c, request->serial, EXPORT_LIMIT);
+            answer_bind(c, request->serial, &(struct export_bound){.status = EXPORT_LIMIT});
         else
             answer_export(c, request->serial, request->request.resource, EXPORT_LIMIT);
         return;
@@ -241,7 +242,8 @@ static int export_client_dispatch(struct export_client *c, const struct export_h
     switch (h->type) {
     case EXPORT_HELLO:
         r = export_hello_decode(payload, h->size, &m.hello);
-        if (r == EXPORT_E_OK && m.hello.version_min > EXPORT_VERSION_MAX)
+        if (r == EXPORT_E_OK &&
+            (m.hello.version_min > EXPORT_VERSION_MAX || m.hello.version_max < EXPORT_VERSION_MIN))
             r = EXPORT_E_VALUE;
         if (r == EXPORT_E_OK)
             export_client_hello(c, h->serial, &m.hello);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Every socket in the folder is somebody's device, or nobody's any more. What is there is asked in
- * parallel, so that a device that is slow to say no does not delay the right one. No more than the
- * newest EXPORT_FOLDER_MAX are asked. */
+/* Every socket in the folder is somebody's device, or nobody's any more, and may lie: none is told
+ * the nonce, each shows what it finds. What is there is asked in parallel, so that a device that is
+ * slow to say no does not delay the right one. No more than the newest EXPORT_FOLDER_MAX are asked.
+ */
 #include "host-proxy/pixels/devices.h"
 
 #include <errno.h>
@@ -118,7 +119,6 @@ static int candidate_welcomed(struct candidate *c, const uint8_t *payload, size_
         return -EPROTO;
     if (!c->welcome.driver) /* its VM is not ours, which has one */
         return -ENODEV;
-    memcpy(bind.nonce, c->owner->nonce, sizeof(bind.nonce));
     return ask(c, SERIAL_BIND, packet, export_bind_encode(packet, SERIAL_BIND, &bind));
 }
 
@@ -128,7 +128,7 @@ static int candidate_answered(struct candidate *c)
 {
     uint8_t packet[EXPORT_PACKET_MAX];
     struct export_header header;
-    uint32_t status;
+    struct export_bound bound;
     ssize_t n = recv(c->fd, packet, sizeof(packet), MSG_DONTWAIT | MSG_TRUNC);
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return 0;
@@ -141,9 +141,10 @@ static int candidate_answered(struct candidate *c)
     if (c->asked == SERIAL_HELLO)
         return header.type == EXPORT_WELCOME ? candidate_welcomed(c, payload, header.size)
                                              : -EPROTO;
-    if (header.type != EXPORT_STATUS ||
-        export_status_decode(payload, header.size, &status) != EXPORT_E_OK)
+    if (header.type != EXPORT_BOUND ||
+        export_bound_decode(payload, header.size, &bound) != EXPORT_E_OK)
         return -EPROTO;
+    uint32_t status = export_bound_verdict(&bound, c->owner->nonce);
     if (status == EXPORT_OK)
         return 1;
     log_debug(NULL, "%s is another VM's GPU: %s", c->path, export_status_name(status));
@@ -165,9 +166,12 @@ static void candidate_begin(struct devices *d, struct candidate *c, const char *
 {
     char error[300];
     *c = (struct candidate){.owner = d, .path = path};
-    c->fd = address_connect_packets(path, error, sizeof(error));
+    c->fd = export_folder_connect(path, error, sizeof(error));
     if (c->fd < 0) {
-        log_debug(NULL, "%s", error);
+        if (c->fd == -EPERM)
+            log_warn(NULL, "%s", error);
+        else
+            log_debug(NULL, "%s", error);
         return;
     }
     d->open++;

@@ -5,7 +5,8 @@
  * lost, whoever waits is told, and another connection is tried.
  *
  * Where a folder of export sockets was named, there is no connection before the guest has said
- * where the nonce is; the device that finds it is ours. */
+ * where the nonce is; the device that finds it is ours. No device is told the nonce: it shows
+ * what it finds, and who knew it could show it without the VM. */
 #include "host-proxy/pixels/handles.h"
 
 #include <errno.h>
@@ -32,7 +33,7 @@ enum state {
     HANDLES_GREETING, /* HELLO is out */
     HANDLES_LOOKING,  /* there is a folder; the guest is about to be asked */
     HANDLES_PROBING,  /* the guest was asked to write the nonce */
-    HANDLES_BINDING,  /* the device was asked to find it */
+    HANDLES_BINDING,  /* the device was asked what is there */
     HANDLES_UNBOUND,  /* it was not there, or the device was reset */
     HANDLES_BOUND,
 };
@@ -309,10 +310,8 @@ int handles_probed(struct handles *h, uint32_t resource)
             handles_lost(h, "out of memory");
         return 0;
     }
-    struct export_bind bind = {.resource = resource, .timeout_ms = EXPORT_TIMEOUT_MAX_MS};
-    memcpy(bind.nonce, h->nonce, sizeof(bind.nonce));
     h->state = HANDLES_BINDING;
-    if (requests_bind(&h->requests, &bind, binding_answered, h) < 0)
+    if (requests_bind(&h->requests, resource, h->nonce, binding_answered, h) < 0)
         handles_lost(h, "out of memory");
     return 0;
 }
@@ -403,7 +402,7 @@ static bool connect_device(struct handles *h)
     struct stat st;
     if (stat(h->path, &st) == 0 && S_ISDIR(st.st_mode))
         return begin_search(h, &st);
-    int fd = address_connect_packets(h->path, error, sizeof(error));
+    int fd = export_folder_connect(h->path, error, sizeof(error));
     if (fd < 0)
         return unreachable(h, error);
     if (requests_connect(&h->requests, fd) < 0) {
@@ -458,7 +457,7 @@ void handles_end(struct handles *h)
 int handles_check(const char *path, struct export_welcome *ret_welcome, char *error,
                   size_t error_size)
 {
-    int fd = address_connect_packets(path, error, error_size);
+    int fd = export_folder_connect(path, error, error_size);
     if (fd < 0)
         return fd;
     int r = requests_greet(fd, ret_welcome);

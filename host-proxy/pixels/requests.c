@@ -24,7 +24,8 @@ struct request {
     struct request *next;
     uint32_t serial; /* 0: not sent yet */
     enum export_type type;
-    uint32_t resource; /* EXPORT */
+    uint32_t resource;                /* EXPORT */
+    uint8_t nonce[EXPORT_NONCE_SIZE]; /* BIND: what the device should find */
     int64_t until_ms;
     requests_answer *answer;
     void *user; /* NULL: nobody waits any more */
@@ -142,13 +143,15 @@ static void requests_expired(void *user)
         loop_timer_arm(q->timer, (uint64_t)(q->sent->until_ms - now));
 }
 
-int requests_bind(struct requests *q, const struct export_bind *bind, requests_answer *answer,
-                  void *user)
+int requests_bind(struct requests *q, uint32_t resource, const uint8_t nonce[EXPORT_NONCE_SIZE],
+                  requests_answer *answer, void *user)
 {
     struct request *r = request_create(EXPORT_BIND, answer, user);
+    struct export_bind bind = {.resource = resource, .timeout_ms = EXPORT_TIMEOUT_MAX_MS};
     if (!r)
         return -ENOMEM;
-    SEND(q, r, -1, export_bind_encode, bind);
+    memcpy(r->nonce, nonce, sizeof(r->nonce));
+    SEND(q, r, -1, export_bind_encode, &bind);
     return 0;
 }
 
@@ -262,12 +265,20 @@ static struct request *take_request(struct requests *q, uint32_t serial)
     return NULL;
 }
 
-/* Takes @fd. */
+static enum export_type answer_of(enum export_type request)
+{
+    return request == EXPORT_EXPORT ? EXPORT_EXPORTED
+           : request == EXPORT_BIND ? EXPORT_BOUND
+                                    : EXPORT_STATUS;
+}
+
+/* Takes @fd. @bound: of a BOUND, whose status depends on what was to be found. */
 static void requests_answered(struct requests *q, const struct export_header *header,
-                              uint32_t status, const struct export_buffer *buffer, int fd)
+                              uint32_t status, const struct export_buffer *buffer,
+                              const struct export_bound *bound, int fd)
 {
     struct request *r = take_request(q, header->serial);
-    if (!r || (r->type == EXPORT_EXPORT) != (header->type == EXPORT_EXPORTED)) {
+    if (!r || answer_of(r->type) != header->type) {
         free(r);
         fd_close(fd);
         broken(q, "an answer to nothing that was asked");
@@ -275,6 +286,8 @@ static void requests_answered(struct requests *q, const struct export_header *he
     }
     struct request done = *r;
     free(r);
+    if (bound)
+        status = export_bound_verdict(bound, done.nonce);
     if (done.type == EXPORT_EXPORT)
         q->exports_asked--;
     if (done.user)
@@ -293,6 +306,7 @@ static void received(void *user, const uint8_t *bytes, size_t size, int taken)
     _cleanup_(fd_closep) int fd = taken;
     union {
         struct export_welcome welcome;
+        struct export_bound bound;
         struct export_exported exported;
         struct export_gone gone;
         struct export_reset reset;
@@ -317,12 +331,18 @@ static void received(void *user, const uint8_t *bytes, size_t size, int taken)
             if (fd < 0) /* or the kernel had none left for us: copies do */
                 m.exported.buffer.kind = EXPORT_KIND_NONE;
             if (e == EXPORT_E_OK)
-                requests_answered(q, &header, m.exported.status, &m.exported.buffer, fd_steal(&fd));
+                requests_answered(q, &header, m.exported.status, &m.exported.buffer, NULL,
+                                  fd_steal(&fd));
+            break;
+        case EXPORT_BOUND:
+            e = export_bound_decode(payload, header.size, &m.bound);
+            if (e == EXPORT_E_OK)
+                requests_answered(q, &header, m.bound.status, NULL, &m.bound, -1);
             break;
         case EXPORT_STATUS:
             e = export_status_decode(payload, header.size, &m.status);
             if (e == EXPORT_E_OK)
-                requests_answered(q, &header, m.status, NULL, -1);
+                requests_answered(q, &header, m.status, NULL, NULL, -1);
             break;
         case EXPORT_GONE:
             e = export_gone_decode(payload, header.size, &m.gone);

@@ -22,7 +22,8 @@ struct requests_ops {
     void (*failed)(void *user, const char *why);
 };
 
-/* What a request is answered with: @status of EXPORT_OK…, @buffer for an EXPORT where that is
+/* What a request is answered with: @status of EXPORT_OK… (of a
+ * BIND: whether the nonce was found), @buffer for an EXPORT where that is
  * EXPORT_OK, with a descriptor (owned by the callee) where its kind says so; -1 otherwise. */
 typedef void requests_answer(void *user, uint32_t status, const struct export_buffer *buffer,
                              int fd);
@@ -55,8 +56,8 @@ void requests_drop(struct requests *requests);
 /* Only while connected. */
 void requests_hello(struct requests *requests); /* first of all, unless @fd was greeted before */
 /* Answered from the loop, once, if nothing comes between. 0 or -ENOMEM. @user: not NULL. */
-int requests_bind(struct requests *requests, const struct export_bind *bind,
-                  requests_answer *answer, void *user);
+int requests_bind(struct requests *requests, uint32_t resource,
+                  const uint8_t nonce[EXPORT_NONCE_SIZE], requests_answer *answer, void *user);
 int requests_export(struct requests *requests, uint32_t resource, requests_answer *answer,
                     void *user);
 int requests_mirror(struct requests *requests, uint32_t id, int fd, uint64_t size,

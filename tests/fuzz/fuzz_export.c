@@ -17,6 +17,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct export_hello hello;
     struct export_welcome welcome;
     struct export_bind bind;
+    struct export_bound bound;
     struct export_export export;
     struct export_exported exported;
     struct export_mirror mirror;
@@ -50,6 +51,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         EVENT(EXPORT_GONE, gone)
         EVENT(EXPORT_RESET, reset)
         EVENT(EXPORT_OFFER, offer)
+    case EXPORT_BOUND:
+        if (export_bound_decode(payload, h.size, &bound) != EXPORT_E_OK ||
+            bound.status != EXPORT_OK)
+            return 0;
+        n = export_bound_encode(packet, h.serial, &bound);
+        break;
     case EXPORT_EXPORTED:
         if (export_exported_decode(payload, h.size, &exported) != EXPORT_E_OK ||
             exported.status != EXPORT_OK)

@@ -18,7 +18,7 @@ from vm import need_gpu  # noqa: E402
 HERE = os.path.dirname(os.path.abspath(__file__))
 BOOT = os.path.join(HERE, "..", "..", "scripts", "guest")
 
-HELLO, WELCOME, BIND, EXPORT, EXPORTED, MIRROR, COPY, RELEASE, STATUS, GONE, RESET = range(1, 12)
+HELLO, WELCOME, BIND, EXPORT, EXPORTED, MIRROR, COPY, RELEASE, STATUS, GONE, RESET, OFFER, BOUND = range(1, 14)
 OK, UNKNOWN, UNMARKED, EMPTY, UNBOUND, MISMATCH, STALE, RANGE = range(8)
 NONCE = bytes(range(100, 132))
 BLOB_MAPPABLE, BLOB_SHAREABLE = 1, 2
@@ -51,7 +51,7 @@ class Exports:
         self.events = []
         status, version, _, self.features, self.driver, self.epoch = struct.unpack_from(
             "<IHHIIQ", self.request(HELLO, struct.pack("<IHHII", 0x58535657, 1, 1, 0, 0), answer=WELCOME))
-        t.eq((status, version), (OK, 1), "WELCOME")
+        t.eq((status, version), (OK, 2), "WELCOME")
 
     def receive(self):
         data, fds, _, _ = socket.recv_fds(self.socket, 8192, 4)
@@ -74,7 +74,9 @@ class Exports:
             return payload
 
     def bind(self, resource, nonce=NONCE):
-        return struct.unpack_from("<I", self.request(BIND, struct.pack("<II", resource, 1000) + nonce))[0]
+        """OK if the device finds the nonce there."""
+        status, _, found = struct.unpack("<II32s", self.request(BIND, struct.pack("<IIQ", resource, 1000, 0), answer=BOUND))
+        return MISMATCH if status == OK and found != nonce else status
 
     def export(self, resource, timeout=1000):
         """A dictionary, or a status."""

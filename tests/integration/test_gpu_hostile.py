@@ -8,7 +8,9 @@ named it, with the broken rule's name in the log; the other VM shows its frames 
 import collections
 import os
 import random
+import socket
 import struct
+import threading
 
 from harness import Failure, main, test
 from harness.insider import copy_frame, import_frame, memory_frame
@@ -463,6 +465,65 @@ def devices_that_are_found(t):
     works.roundtrip()
     other.import_(5, PAGE)
     other.roundtrip()
+
+
+class Liar(threading.Thread):
+    """What says that it is a VM's GPU, and that it has found whatever it is asked for."""
+
+    WELCOME, BIND, MIRROR, STATUS, BOUND = 2, 3, 6, 9, 13
+
+    def __init__(self, path):
+        super().__init__(daemon=True)
+        self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.listener.bind(path)
+        self.listener.listen(16)
+        self.packets = []           # (type, payload)
+        self.start()
+
+    def run(self):
+        while True:
+            try:
+                client, _ = self.listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self.serve, args=(client,), daemon=True).start()
+
+    def serve(self, client):
+        while packet := client.recv(8192):
+            _, kind, _, serial = struct.unpack_from("<IHHI", packet)
+            self.packets.append((kind, packet[12:]))
+            if kind == 1:           # HELLO, in whatever version is wanted
+                version = struct.unpack_from("<H", packet, 12 + 6)[0]
+                answer = self.WELCOME, struct.pack("<IHHIIQQII16s", 0, version, 0, 2 | 16, 1, 1, 0, 0, 0, bytes(range(16)))
+            elif kind == self.BIND and len(packet) == 12 + 16:
+                answer = self.BOUND, struct.pack("<II", 0, 0) + bytes(32)
+            else:
+                answer = self.STATUS, struct.pack("<II", 0, 0)
+            try:
+                client.send(struct.pack("<IHHI", len(answer[1]), answer[0], 0, serial) + answer[1])
+            except BrokenPipeError:
+                return              # another one was it
+
+
+@test(timeout=120)
+def a_device_that_only_says_so(t):
+    """A process beside the devices that says OK to everything is not the VM's GPU, and is told nothing by which it could be."""
+    vms = Vms(t, t.fake(), searched=True)
+    liar = Liar(t.path("devices-bad", "99.sock"))
+    session = vms.session(bind=False)
+    nonce = session.probe()
+    session.probed(6)                           # which no real device has
+    t.eq(session.bound()[0], False, "bound to one that only says so")
+    vms.vgpus["bad"].write(NONCE, nonce)
+    session.probed(NONCE)
+    t.eq(session.bound()[0], True, "bound to the VM's device")
+    client = session.client()
+    client.import_(NONCE, PAGE)
+    client.roundtrip()
+    t.ok(any(kind == Liar.BIND for kind, _ in liar.packets), "it was asked")
+    t.ok(not any(nonce in payload for _, payload in liar.packets), "it does not know the nonce")
+    t.ok(not any(kind == Liar.MIRROR for kind, _ in liar.packets), "it has no mirror")
+    liar.listener.close()
 
 
 def descriptors(vms):

@@ -119,10 +119,13 @@ struct export_welcome peer_hello(struct peer *p)
 
 uint32_t peer_bind(struct peer *p, uint32_t resource, const char *nonce, uint32_t timeout_ms)
 {
-    struct export_bind bind = {.resource = resource, .timeout_ms = timeout_ms};
-    memcpy(bind.nonce, nonce, EXPORT_NONCE_SIZE);
-    peer_request(p, -1, export_bind_encode, &bind);
-    return peer_status(p);
+    struct export_bound bound;
+    peer_request(p, -1, export_bind_encode,
+                 &(struct export_bind){.resource = resource, .timeout_ms = timeout_ms});
+    const uint8_t *payload = peer_answer(p, EXPORT_BOUND);
+    assert_int_equal(p->header.serial, p->serial);
+    assert_int_equal(export_bound_decode(payload, p->header.size, &bound), EXPORT_E_OK);
+    return export_bound_verdict(&bound, (const uint8_t *)nonce);
 }
 
 struct export_exported peer_export(struct peer *p, uint32_t resource)

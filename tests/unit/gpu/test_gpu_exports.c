@@ -6,7 +6,7 @@ static void test_hello(void **state)
 {
     struct world *w = *state;
     struct export_welcome welcome = peer_hello(&w->p);
-    assert_int_equal(welcome.version, 1);
+    assert_int_equal(welcome.version, EXPORT_VERSION_MAX);
     assert_int_equal(welcome.driver, 1);
     assert_int_equal(welcome.epoch, device_epoch(w->device));
     assert_true(welcome.features & EXPORT_FEATURE_COPY);
@@ -22,14 +22,15 @@ static void test_binding(void **state)
     memcpy(gpa(&w->f, FIRST), peer_nonce, EXPORT_NONCE_SIZE);
     assert_int_equal(peer_export(&w->p, 1).status, EXPORT_UNBOUND);
     assert_int_equal(peer_bind(&w->p, 2, peer_nonce, 0), EXPORT_UNKNOWN);
+    driver_create(&w->f, 3, 8, 8);
+    assert_int_equal(peer_bind(&w->p, 3, peer_nonce, 0), EXPORT_EMPTY);
+    assert_int_equal(peer_export(&w->p, 1).status, EXPORT_UNBOUND);
+    /* The bytes are shown as they are: the client compares. */
     for (unsigned i = 0; i < EXPORT_NONCE_SIZE; i++) {
         memcpy(other, peer_nonce, sizeof(other));
         other[i] ^= 0x40;
         assert_int_equal(peer_bind(&w->p, 1, other, 0), EXPORT_MISMATCH);
     }
-    driver_create(&w->f, 3, 8, 8);
-    assert_int_equal(peer_bind(&w->p, 3, peer_nonce, 0), EXPORT_EMPTY);
-    assert_int_equal(peer_export(&w->p, 1).status, EXPORT_UNBOUND);
     assert_int_equal(peer_bind(&w->p, 1, peer_nonce, 0), EXPORT_OK);
     assert_int_equal(peer_export(&w->p, 1).status, EXPORT_OK);
     /* Another connection is not bound by this. */
@@ -314,8 +315,11 @@ static void test_malformed_packets(void **state)
     n = export_hello_encode(packet, 1, &(struct export_hello){EXPORT_VERSION_MAX + 1, 9, 0});
     peer_send_raw(&w->p, packet, n, -1);
     expect_end(w);
+    n = export_hello_encode(packet, 1, &(struct export_hello){1, EXPORT_VERSION_MIN - 1, 0});
+    peer_send_raw(&w->p, packet, n, -1);
+    expect_end(w);
     peer_hello(&w->p);
-    n = export_hello_encode(packet, 1, &(struct export_hello){1, 1, 0}); /* twice */
+    n = export_hello_encode(packet, 1, &(struct export_hello){1, 2, 0}); /* twice */
     peer_send_raw(&w->p, packet, n, -1);
     expect_end(w);
     peer_hello(&w->p);

@@ -71,11 +71,9 @@ static void fake_received(void *user, const uint8_t *bytes, size_t size, int fd)
         break;
     case EXPORT_BIND:
         assert_int_equal(export_bind_decode(payload, header.size, &m.bind), EXPORT_E_OK);
-        fake_send(packet, export_status_encode(packet, header.serial,
-                                               m.bind.resource != F.bind_resource ? EXPORT_UNKNOWN
-                                               : memcmp(m.bind.nonce, F.nonce, sizeof(F.nonce))
-                                                   ? EXPORT_MISMATCH
-                                                   : EXPORT_OK));
+        F.bound.status = m.bind.resource == F.bind_resource ? EXPORT_OK : EXPORT_UNKNOWN;
+        memcpy(F.bound.found, F.nonce, sizeof(F.nonce));
+        fake_send(packet, export_bound_encode(packet, header.serial, &F.bound));
         break;
     case EXPORT_EXPORT:
         assert_int_equal(export_export_decode(payload, header.size, &m.ask), EXPORT_E_OK);
@@ -142,7 +140,7 @@ void fake_start(void)
 {
     char error[256];
     F = (struct fake){.listener = -1, .resource = 7, .bind_resource = 3, .pages = -1};
-    F.welcome = (struct export_welcome){.version = 1,
+    F.welcome = (struct export_welcome){.version = EXPORT_VERSION_MAX,
                                         .features = EXPORT_FEATURE_COPY | EXPORT_FEATURE_NEEDS_BIND,
                                         .driver = 1,
                                         .epoch = 1};

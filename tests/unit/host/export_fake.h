@@ -30,6 +30,7 @@ extern struct fake {
     struct export_welcome welcome;
     uint32_t resource, bind_resource; /* the only ones that it knows */
     uint8_t nonce[EXPORT_NONCE_SIZE]; /* in bind_resource */
+    struct export_bound bound;        /* its last answer to a BIND */
     uint32_t export_status, copy_status, mirror_status;
     struct export_buffer buffer; /* of @resource; its id is counted up */
     int pages; /* a memfd in a udmabuf's place, which exports come with; -1: they come without */

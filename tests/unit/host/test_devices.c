@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Which of several devices is the VM's: the one that finds the nonce, whatever the others do. */
+/* Which of several devices is the VM's: the one that shows the nonce, whatever the others do. */
 #include "tests/unit/turn.h"
 
 #include <errno.h>
@@ -22,7 +22,8 @@ enum manner {
     GARBAGE,
     CLOSES,
     ASLEEP /* never greets */,
-    OLD /* another version */
+    OLD,   /* another version */
+    AGREES /* says OK to whatever it is asked */
 };
 
 static struct device {
@@ -52,7 +53,7 @@ static void received(void *user, const uint8_t *bytes, size_t size, int fd)
     struct device *d = user;
     struct export_header header;
     struct export_bind bind;
-    struct export_welcome welcome = {.version = d->manner == OLD ? 77 : 1,
+    struct export_welcome welcome = {.version = d->manner == OLD ? 1 : EXPORT_VERSION_MAX,
                                      .features = EXPORT_FEATURE_COPY,
                                      .driver = d->driver,
                                      .epoch = 5};
@@ -67,13 +68,14 @@ static void received(void *user, const uint8_t *bytes, size_t size, int fd)
         return;
     }
     assert_int_equal(header.type, EXPORT_BIND);
+    assert_null(memmem(bytes, size, nonce, sizeof(nonce))); /* nor is any device told the nonce */
     assert_int_equal(export_bind_decode(bytes + EXPORT_HEADER_SIZE, header.size, &bind),
                      EXPORT_E_OK);
     d->binds++;
-    size = export_status_encode(packet, header.serial,
-                                bind.resource != RESOURCE                        ? EXPORT_UNKNOWN
-                                : memcmp(bind.nonce, d->nonce, sizeof(d->nonce)) ? EXPORT_MISMATCH
-                                                                                 : EXPORT_OK);
+    struct export_bound bound = {.status = bind.resource == RESOURCE ? EXPORT_OK : EXPORT_UNKNOWN};
+    memcpy(bound.found, d->nonce, sizeof(d->nonce));
+    size = d->manner == AGREES ? export_status_encode(packet, header.serial, EXPORT_OK)
+                               : export_bound_encode(packet, header.serial, &bound);
     if (d->manner == GARBAGE)
         memset(packet, 0xff, size);
     if (d->manner != SILENT)
@@ -240,6 +242,21 @@ static void test_a_device_that_breaks_the_protocol_is_not_it(void **state)
     assert_string_equal(A.why, "none of 3 GPU devices is this VM's");
 }
 
+/* Nor is one that shows anything but the nonce, or says that it was there. */
+static void test_the_word_of_a_device_is_nothing(void **state)
+{
+    (void)state;
+    start(0, AGREES);
+    memcpy(D[0].nonce, nonce, sizeof(nonce));
+    start(1, HONEST); /* all zero */
+    start(2, HONEST);
+    memcpy(D[2].nonce, nonce, sizeof(nonce));
+    D[2].nonce[EXPORT_NONCE_SIZE - 1] ^= 1;
+    search();
+    assert_int_equal(A.fd, -1);
+    assert_int_equal(D[0].binds + D[1].binds + D[2].binds, 3);
+}
+
 static void test_a_device_without_driver_is_not_asked(void **state)
 {
     (void)state;
@@ -383,6 +400,7 @@ int main(void)
         t(test_the_right_one_of_several),
         t(test_others_do_not_hinder),
         t(test_a_device_that_breaks_the_protocol_is_not_it),
+        t(test_the_word_of_a_device_is_nothing),
         t(test_a_device_without_driver_is_not_asked),
         t(test_nobody_is_there),
         t(test_given_up_in_between),

@@ -13,6 +13,7 @@ union message {
     struct export_hello hello;
     struct export_welcome welcome;
     struct export_bind bind;
+    struct export_bound bound;
     struct export_export export;
     struct export_exported exported;
     struct export_mirror mirror;
@@ -32,6 +33,8 @@ static int decode(unsigned type, const uint8_t *payload, size_t size, union mess
         return export_welcome_decode(payload, size, &m->welcome);
     case EXPORT_BIND:
         return export_bind_decode(payload, size, &m->bind);
+    case EXPORT_BOUND:
+        return export_bound_decode(payload, size, &m->bound);
     case EXPORT_EXPORT:
         return export_export_decode(payload, size, &m->export);
     case EXPORT_EXPORTED:
@@ -95,7 +98,9 @@ static size_t encode(unsigned type)
                                                               .udmabuf_list_limit = 1024,
                                                               .device = "0123456789abcde"});
     case EXPORT_BIND:
-        return export_bind_encode(packet, 1, &(struct export_bind){7, 100, "nonce"});
+        return export_bind_encode(packet, 1, &(struct export_bind){7, 100});
+    case EXPORT_BOUND:
+        return export_bound_encode(packet, 1, &(struct export_bound){EXPORT_OK, "found"});
     case EXPORT_EXPORT:
         return export_export_encode(packet, 1, &(struct export_export){7, 1000});
     case EXPORT_EXPORTED:
@@ -205,6 +210,9 @@ static void test_values(void **state)
         {EXPORT_WELCOME, 36, 1, EXPORT_E_RESERVED},
         {EXPORT_BIND, 0, 0, EXPORT_E_VALUE},
         {EXPORT_BIND, 4, EXPORT_TIMEOUT_MAX_MS + 1, EXPORT_E_VALUE},
+        {EXPORT_BIND, 8, 1, EXPORT_E_RESERVED},
+        {EXPORT_BOUND, 0, _EXPORT_STATUS_N, EXPORT_E_VALUE},
+        {EXPORT_BOUND, 4, 1, EXPORT_E_RESERVED},
         {EXPORT_EXPORT, 0, 0, EXPORT_E_VALUE},
         {EXPORT_EXPORT, 4, EXPORT_TIMEOUT_MAX_MS + 1, EXPORT_E_VALUE},
         {EXPORT_EXPORT, 8, 1, EXPORT_E_RESERVED},
@@ -250,13 +258,28 @@ static void test_values(void **state)
     assert_int_equal(m.exported.buffer.size, 0);
 }
 
+/* What the device found counts, not what it says of it. */
+static void test_verdicts(void **state)
+{
+    uint8_t nonce[EXPORT_NONCE_SIZE] = "found";
+    struct export_bound bound = {.status = EXPORT_OK, .found = "found"};
+    (void)state;
+    assert_int_equal(export_bound_verdict(&bound, nonce), EXPORT_OK);
+    for (size_t i = 0; i < sizeof(nonce); i++) {
+        nonce[i] ^= 0x80;
+        assert_int_equal(export_bound_verdict(&bound, nonce), EXPORT_MISMATCH);
+        nonce[i] ^= 0x80;
+    }
+    bound.status = EXPORT_EMPTY;
+    assert_int_equal(export_bound_verdict(&bound, nonce), EXPORT_EMPTY);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_round_trips),
-        cmocka_unit_test(test_sizes_are_exact),
-        cmocka_unit_test(test_headers),
-        cmocka_unit_test(test_values),
+        cmocka_unit_test(test_round_trips), cmocka_unit_test(test_sizes_are_exact),
+        cmocka_unit_test(test_headers),     cmocka_unit_test(test_values),
+        cmocka_unit_test(test_verdicts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

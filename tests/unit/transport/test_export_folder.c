@@ -5,6 +5,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -115,6 +117,70 @@ static void test_what_is_in_use_stays(void **state)
     assert_false(exists("11.sock") || exists("11.sock.lock"));
 }
 
+/* A process of @uid, of that group beside, that listens on @path until it is killed. */
+static pid_t listen_as(const char *path, uid_t uid, gid_t group)
+{
+    char byte;
+    int ready[2];
+    assert_int_equal(pipe(ready), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        struct sockaddr_un sun = {.sun_family = AF_UNIX};
+        int fd = socket(AF_UNIX, SOCK_SEQPACKET, 0);
+        memcpy(sun.sun_path, path, strnlen(path, sizeof(sun.sun_path) - 1));
+        if (bind(fd, (struct sockaddr *)&sun, sizeof(sun)) < 0 ||
+            setgroups(group ? 1 : 0, &group) < 0 || setgid(65534) < 0 || setuid(uid) < 0 ||
+            listen(fd, 4) < 0)
+            _exit(1);
+        close(ready[0]);
+        close(ready[1]);
+        pause();
+        _exit(0);
+    }
+    close(ready[1]);
+    assert_int_equal(read(ready[0], &byte, 1), 0);
+    close(ready[0]);
+    return child;
+}
+
+/* Whose listener is trusted in a folder of @owner's and @group's with @mode. */
+static void test_whose_folder_it_is(void **state)
+{
+    static const struct {
+        uid_t owner;
+        gid_t group;
+        mode_t mode;
+        uid_t uid;
+        gid_t member;
+        bool trusted;
+    } cases[] = {
+        {65533, 0, 0755, 65533, 0, true},  {65533, 0, 0755, 0, 0, true},
+        {0, 0, 0755, 0, 0, true},          {0, 0, 0755, 65533, 0, false},
+        {65533, 0, 0755, 65532, 0, false}, {0, 0, 01777, 65533, 0, false},
+        {0, 777, 01775, 65533, 777, true}, {0, 777, 01775, 65533, 778, false},
+        {0, 777, 0755, 65533, 777, false}, {0, 65534, 01775, 65533, 0, true},
+    };
+    char error[256];
+    (void)state;
+    if (geteuid() != 0)
+        skip();
+    prepare();
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        assert_int_equal(chown(folder, cases[i].owner, cases[i].group), 0);
+        assert_int_equal(chmod(folder, cases[i].mode), 0);
+        pid_t child = listen_as(in_folder("11.sock"), cases[i].uid, cases[i].member);
+        int fd = export_folder_connect(in_folder("11.sock"), error, sizeof(error));
+        if ((fd >= 0) != cases[i].trusted || (fd < 0 && fd != -EPERM))
+            fail_msg("case %zu: %d: %s", i, fd, error);
+        fd_close(fd);
+        kill(child, SIGKILL);
+        waitpid(child, NULL, 0);
+        unlink(in_folder("11.sock"));
+    }
+    assert_int_equal(chown(folder, 0, 0), 0);
+    assert_int_equal(export_folder_connect(in_folder("none"), error, sizeof(error)), -ENOENT);
+}
+
 static void test_other_files_stay(void **state)
 {
     static const char *const names[] = {"work.sock", "1.socket", ".sock", "12.sock.old", "13.sock"};
@@ -192,9 +258,10 @@ int main(void)
 {
 #define t(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
     const struct CMUnitTest tests[] = {
-        t(test_the_folder_is_made),         t(test_what_the_killed_left_is_removed),
-        t(test_what_is_in_use_stays),       t(test_other_files_stay),
-        t(test_a_socket_of_our_own_number), t(test_the_newest_are_listed),
+        t(test_the_folder_is_made),    t(test_what_the_killed_left_is_removed),
+        t(test_what_is_in_use_stays),  t(test_other_files_stay),
+        t(test_whose_folder_it_is),    t(test_a_socket_of_our_own_number),
+        t(test_the_newest_are_listed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
