@@ -15,6 +15,11 @@ struct log_subject {
     int64_t window_start_ms;
     unsigned in_window;
     unsigned suppressed;
+    struct log_budget {    /* of one without a parent, for its own lines and all below it */
+        int64_t filled_ms; /* when; 0: never used */
+        unsigned lines_used, bytes_used;
+        unsigned left_out; /* lines; 0: they are written */
+    } budget;
 };
 
 /* @program is borrowed for the process's life. */
@@ -23,9 +28,11 @@ void log_init(const char *program, enum log_level level);
 int log_level_parse(const char *text, enum log_level *ret_level);
 bool log_enabled(enum log_level level);
 
-/* One line; keeps errno. @subject may be NULL. Control characters in the text are escaped; more
- * than 20 lines per 10 s and subject (200 for a parent, its children's included) are counted
- * instead of written (debug lines excepted). */
+/* One line; keeps errno. @subject may be NULL. Control characters in the text are escaped. More
+ * than 20 lines per 10 s and subject are counted instead of written, and more than a subject
+ * without a parent has in its budget, its children's lines included: 200 lines and 64 KiB at first,
+ * which come back by 17000 lines and 5 MiB a day. (Debug lines excepted, and those without a
+ * subject.) */
 void log_line(enum log_level level, struct log_subject *subject, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 

@@ -10,7 +10,7 @@
 
 #include "common/base/log.h"
 
-static char captured[65536];
+static char captured[128 << 10];
 
 /* Runs with stderr in a file, then reads the file into captured[]. */
 struct capture {
@@ -206,6 +206,63 @@ static void test_flood_of_children_is_counted_too(void **state)
     assert_int_equal(count_lines("heard"), 1);
 }
 
+/* What a VM whose clients come and go, each with something to say, writes in a day: time goes by in
+ * steps of ten minutes. */
+static void test_a_day_of_a_flood(void **state)
+{
+    static char text[1000];
+    struct log_subject vm = {.name = "vm bad"}, other = {.name = "vm good"};
+    size_t bytes = 0;
+    (void)state;
+    log_init("prog", LOG_LEVEL_INFO);
+    memset(text, 'x', sizeof(text) - 1);
+    for (int minute = 0; minute < 24 * 60; minute += 10) {
+        struct capture c = capture_begin();
+        for (int i = 0; i < 300; i++) {
+            struct log_subject client = {.name = "client", .parent = &vm};
+            log_warn(&client, "%s", i % 2 ? text : "refused");
+        }
+        log_warn(&other, "heard");
+        log_warn(NULL, "ours");
+        capture_end(c);
+        assert_int_equal(count_lines("heard"), 1); /* neither is kept from speaking */
+        assert_int_equal(count_lines("ours"), 1);
+        assert_true(count_lines("too many lines") <= 1 && count_lines("left out") <= 2);
+        bytes += strlen(captured);
+        vm.budget.filled_ms -= 600000;
+        other.budget.filled_ms -= 600000;
+        other.window_start_ms -= 600000;
+    }
+    assert_true(bytes < 10 << 20);
+    /* It is told once how many there were, and lines appear again. */
+    vm.budget.filled_ms -= 3600000;
+    struct capture c = capture_begin();
+    for (int i = 0; i < 3; i++) {
+        struct log_subject client = {.name = "client", .parent = &vm};
+        log_warn(&client, "refused");
+    }
+    capture_end(c);
+    assert_int_equal(count_lines("lines were left out"), 1);
+    assert_int_equal(count_lines("refused"), 3);
+}
+
+static void test_long_lines_cost_more(void **state)
+{
+    static char text[1500];
+    struct log_subject vm = {.name = "vm bad"};
+    (void)state;
+    log_init("prog", LOG_LEVEL_INFO);
+    memset(text, '\x01', sizeof(text) - 1); /* growing when it is escaped */
+    struct capture c = capture_begin();
+    for (int i = 0; i < 200; i++) {
+        struct log_subject client = {.name = "client", .parent = &vm};
+        log_warn(&client, "%s", text);
+    }
+    capture_end(c);
+    assert_true(strlen(captured) < 65536 + 128); /* and what is said of it */
+    assert_int_equal(count_lines("too many lines"), 1);
+}
+
 static void test_journal_gets_priorities(void **state)
 {
     struct stat st;
@@ -253,6 +310,8 @@ int main(void)
         cmocka_unit_test(test_long_text_is_one_bounded_line),
         cmocka_unit_test(test_flood_is_counted),
         cmocka_unit_test(test_flood_of_children_is_counted_too),
+        cmocka_unit_test(test_a_day_of_a_flood),
+        cmocka_unit_test(test_long_lines_cost_more),
         cmocka_unit_test(test_journal_gets_priorities),
         cmocka_unit_test(test_errno_survives),
     };
