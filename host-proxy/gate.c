@@ -69,7 +69,7 @@ static struct link *visitor_leave(struct visitor *v)
 static void visitor_turn_away(struct visitor *v, enum link_error code, const char *text)
 {
     struct log_subject *subject = &v->vm->subject;
-    refuse(visitor_leave(v), subject, code, text);
+    refuse(visitor_leave(v), subject, code, text, NULL);
 }
 
 /* NULL if the HELLO proves that it comes from the VM's guest daemon, or what is missing. */

@@ -298,24 +298,25 @@ void client_begin(struct vm *vm, struct link *link, const char *label)
     if (vm->clients_n >= vm->config->limits.clients) {
         snprintf(text, sizeof(text), "client limit: %u clients are connected already (max-clients)",
                  vm->clients_n);
-        refuse(link, &vm->subject, LINK_ERROR_LIMIT, text);
+        refuse(link, &vm->subject, LINK_ERROR_LIMIT, text, NULL);
         return;
     }
     if (!budget_has(vm->party.budget, BUDGET_FDS, 2)) {
         refuse(link, &vm->subject, LINK_ERROR_LIMIT,
-               "descriptor limit: nothing is left for one more client (max-fds)");
+               "descriptor limit: nothing is left for one more client (max-fds)", NULL);
         return;
     }
     int fd = compositor_connect(&vm->context, error, sizeof(error));
     if (fd < 0) {
         snprintf(text, sizeof(text), "no compositor: %s", error);
-        refuse(link, &vm->subject, LINK_ERROR_COMPOSITOR, text);
+        refuse(link, &vm->subject, LINK_ERROR_COMPOSITOR, "no compositor: the host's log says why",
+               text);
         return;
     }
     struct client *c = calloc(1, sizeof(*c));
     if (!c) {
         fd_close(fd);
-        refuse(link, &vm->subject, LINK_ERROR_INTERNAL, "out of memory");
+        refuse(link, &vm->subject, LINK_ERROR_INTERNAL, "out of memory", NULL);
         return;
     }
     c->of_vm.ops = &vm_client_ops;

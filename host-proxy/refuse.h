@@ -6,5 +6,8 @@
 struct link;
 struct log_subject;
 
-/* Sends an ERROR, and destroys @link (taken) later. Safe in the link's own callbacks. */
-void refuse(struct link *link, struct log_subject *subject, enum link_error code, const char *text);
+/* Sends an ERROR, and destroys @link (taken) later. Safe in the link's own callbacks. @told is for
+ * the guest, so it has nothing of the host in it, such as paths; @why for the log (NULL: the same).
+ */
+void refuse(struct link *link, struct log_subject *subject, enum link_error code, const char *told,
+            const char *why);

@@ -32,6 +32,7 @@ struct candidate {
 
 struct devices {
     struct loop *loop;
+    struct log_subject *subject;
     struct loop_timer *timer;
     uint32_t resource;
     uint8_t nonce[EXPORT_NONCE_SIZE];
@@ -147,7 +148,7 @@ static int candidate_answered(struct candidate *c)
     uint32_t status = export_bound_verdict(&bound, c->owner->nonce);
     if (status == EXPORT_OK)
         return 1;
-    log_debug(NULL, "%s is another VM's GPU: %s", c->path, export_status_name(status));
+    log_debug(c->owner->subject, "%s is another VM's GPU: %s", c->path, export_status_name(status));
     return -ENODEV;
 }
 
@@ -169,9 +170,9 @@ static void candidate_begin(struct devices *d, struct candidate *c, const char *
     c->fd = export_folder_connect(path, error, sizeof(error));
     if (c->fd < 0) {
         if (c->fd == -EPERM)
-            log_warn(NULL, "%s", error);
+            log_warn(d->subject, "%s", error);
         else
-            log_debug(NULL, "%s", error);
+            log_debug(d->subject, "%s", error);
         return;
     }
     d->open++;
@@ -181,14 +182,15 @@ static void candidate_begin(struct devices *d, struct candidate *c, const char *
         candidate_drop(c);
 }
 
-struct devices *devices_create(struct loop *loop, const char *folder, uint32_t resource,
-                               const uint8_t nonce[EXPORT_NONCE_SIZE], devices_found *found,
-                               void *user)
+struct devices *devices_create(struct loop *loop, struct log_subject *subject, const char *folder,
+                               uint32_t resource, const uint8_t nonce[EXPORT_NONCE_SIZE],
+                               devices_found *found, void *user)
 {
     struct devices *d = calloc(1, sizeof(*d));
     if (!d)
         return NULL;
-    *d = (struct devices){.loop = loop, .resource = resource, .found = found, .user = user};
+    *d = (struct devices){
+        .loop = loop, .subject = subject, .resource = resource, .found = found, .user = user};
     memcpy(d->nonce, nonce, sizeof(d->nonce));
     d->timer = loop_timer_create(loop, devices_expired, d);
     if (!d->timer) {

@@ -215,12 +215,13 @@ static void is_bound(struct handles *h)
     h->ops->bound(h->user, true, "");
 }
 
-/* It may have another device to offer. */
+/* It may have another device to offer. It is not told what we saw elsewhere: how many VMs there
+ * are, or that its nonce is in the memory of one. */
 static void is_not_bound(struct handles *h, const char *why)
 {
     h->state = HANDLES_PROBING;
     log_debug(&h->subject, "%s", why);
-    h->ops->bound(h->user, false, why);
+    h->ops->bound(h->user, false, "this VM's GPU device does not show the nonce there");
 }
 
 static void binding_answered(void *user, uint32_t status, const struct export_buffer *buffer,
@@ -304,7 +305,8 @@ int handles_probed(struct handles *h, uint32_t resource)
         return 0;
     }
     if (!requests_connected(&h->requests)) {
-        h->search = devices_create(h->loop, h->path, resource, h->nonce, search_ended, h);
+        h->search =
+            devices_create(h->loop, &h->subject, h->path, resource, h->nonce, search_ended, h);
         h->state = HANDLES_BINDING;
         if (!h->search)
             handles_lost(h, "out of memory");

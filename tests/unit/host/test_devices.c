@@ -179,7 +179,7 @@ static bool answered(void *user)
 
 static void search(void)
 {
-    A.devices = devices_create(loop, folder, RESOURCE, nonce, found, &A);
+    A.devices = devices_create(loop, NULL, folder, RESOURCE, nonce, found, &A);
     assert_non_null(A.devices);
     assert_int_equal(A.n, 0); /* never from within */
     turn_until(loop, answered, NULL);
@@ -282,7 +282,7 @@ static void test_given_up_in_between(void **state)
     (void)state;
     start(0, SILENT);
     int before = count_fds();
-    struct devices *d = devices_create(loop, folder, RESOURCE, nonce, found, &A);
+    struct devices *d = devices_create(loop, NULL, folder, RESOURCE, nonce, found, &A);
     turn_times(loop, 5);
     devices_destroy(d);
     turn_times(loop, 5);
