@@ -234,6 +234,15 @@ static int vm_security_context(struct reader *reader, const char *value)
     return 0;
 }
 
+static int vm_output_names(struct reader *reader, const char *value)
+{
+    bool real = strcmp(value, "real") == 0;
+    if (!real && strcmp(value, "plain") != 0)
+        return refuse(reader, "\"%.32s\" is neither plain nor real", value);
+    reader->vm->output_names = real;
+    return 0;
+}
+
 static int vm_dmabuf(struct reader *reader, const char *value)
 {
     static const char *const names[] = {
@@ -292,6 +301,7 @@ static const struct key vm_keys[] = {
     {"title-prefix", vm_title_prefix, false},
     {"app-id-prefix", vm_app_id_prefix, false},
     {"security-context", vm_security_context, false},
+    {"output-names", vm_output_names, false},
     {"max-clients", vm_max_clients, false},
     {"max-memory", vm_max_memory, false},
     {"max-fds", vm_max_fds, false},

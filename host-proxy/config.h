@@ -44,6 +44,7 @@ struct vm_config {
     enum clipboard_policy clipboard;
     char *title_prefix, *app_id_prefix; /* NULL: none */
     bool security_context;
+    bool output_names; /* the VM is told which screens they are */
     enum dmabuf_policy dmabuf;
     struct limits limits;
 };

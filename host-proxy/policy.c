@@ -58,6 +58,15 @@ static size_t policy_rewrite(void *user, const char *text, char *at, size_t room
     return n + length;
 }
 
+/* Whose make, model and serial number identify the host, and its user. */
+static size_t policy_plain(void *user, const char *text, char *at, size_t room)
+{
+    (void)user;
+    (void)text;
+    size_t n = (size_t)snprintf(at, room, "screen");
+    return n < room ? n : room - 1;
+}
+
 /* Windows are marked before their application says anything about them. */
 enum relay_verdict policy_new_toplevel(const struct vm_config *vm, struct relay *r,
                                        struct wl_message *m)
@@ -84,8 +93,13 @@ enum relay_verdict policy_text(const struct vm_config *vm, struct relay *r, stru
     enum wl_text text = m->info->text;
     if (text == WL_TEXT_HIDDEN)
         return RELAY_DROP;
-    if (text == WL_TEXT_OUTPUT)
+    if (text == WL_TEXT_OUTPUT && vm->output_names)
         return RELAY_PASS;
+    if (text == WL_TEXT_OUTPUT) {
+        relay_inject_link(r, message,
+                          wl_message_map_strings(message, sizeof(message), m, policy_plain, NULL));
+        return RELAY_DROP;
+    }
     const char *prefix = policy_prefix(vm, text);
     struct rewrite w = {.prefix = prefix ? prefix : "", .name = text == WL_TEXT_APP_ID};
     size_t n = wl_message_map_strings(message, sizeof(message), m, policy_rewrite, &w);

@@ -7,7 +7,8 @@
 
 enum relay_verdict policy_new_toplevel(const struct vm_config *vm, struct relay *relay,
                                        struct wl_message *message);
-/* A message with a string that a person may read, by enum wl_text. */
+/* A message with a string that a person may read, or that tells of the host's screens, by enum
+ * wl_text. */
 enum relay_verdict policy_text(const struct vm_config *vm, struct relay *relay,
                                struct wl_message *message);
 /* What a screen copy could be made into on the host. */

@@ -167,6 +167,56 @@ def names_that_lie_on_sway(t):
         pool.close()
 
 
+REAL = "[vm test]\nlisten = @ADDRESS@\noutput-names = real\n"
+
+
+@test(direct=False)
+def names_of_screens(t):
+    """Which screens they are, by maker, model and serial number, is told to a VM that may know it."""
+    fake = t.fake()
+    for tag, config, expected in (("plain", None, "screen"), ("real", REAL, "Maker, model, 4711")):
+        c = t.stack(fake, tag=tag, config=config).client()
+        c.bind("wl_output", 4)
+        peer = fake.peer_of(c)
+        output = peer.bound("wl_output")
+        peer.event(output, "geometry", 1, 2, 300, 200, 0, "Maker, model, 4711", "Maker, model, 4711", 0)
+        peer.event(output, "name", "DP-1")
+        peer.event(output, "description", "Maker, model, 4711")
+        c.roundtrip()
+        t.eq(c.wait_event("wl_output", "geometry").args, [1, 2, 300, 200, 0, expected, expected, 0], f"{tag}: geometry")
+        t.eq(c.wait_event("wl_output", "name").args, ["DP-1"], f"{tag}: name")
+        t.eq(c.wait_event("wl_output", "description").args, [expected], f"{tag}: description")
+
+
+@test(direct=False)
+def names_of_screens_on_sway(t):
+    sway = t.sway()
+
+    def output(display):
+        with Client(display) as c:
+            c.bind("wl_output", 4)
+            c.roundtrip()
+            return [c.wait_event("wl_output", name).args for name in ("geometry", "name", "description")]
+    geometry, name, description = output(sway.socket)
+    t.eq(output(t.stack(sway, tag="real", config=REAL).display), [geometry, name, description], "with real names")
+    plain = output(t.stack(sway, tag="plain").display)
+    t.eq(plain, [geometry[:5] + ["screen", "screen"] + geometry[7:], name, ["screen"]], "with plain ones")
+
+
+@test(direct=False)
+def what_the_guest_is_told_of_failures(t):
+    """No path of the host's, which says who its user is."""
+    fake = t.fake()
+    stack = t.stack(fake)
+    fake.close()
+    with stack.client() as c:
+        c.registry = c.get_registry()
+        error = c.expect_error()
+    t.has("no compositor", error.text, "what the client is told")
+    t.ok("/" not in error.text, f"what the client is told: {error.text}")
+    t.has(fake.socket, stack.host.log(), "the host's log")
+
+
 CONTEXTS = GLOBALS + [("wp_security_context_manager_v1", 1)]
 
 

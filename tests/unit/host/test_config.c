@@ -101,6 +101,7 @@ static void test_defaults(void **state)
     assert_null(vm->title_prefix);
     assert_null(vm->app_id_prefix);
     assert_true(vm->security_context);
+    assert_false(vm->output_names);
     assert_int_equal(vm->dmabuf, DMABUF_YES);
     assert_int_equal(vm->limits.clients, 256);
     assert_int_equal(vm->limits.memory, UINT64_C(2) << 30);
@@ -131,6 +132,7 @@ static void test_every_key(void **state)
                 "title-prefix = \"[work] \"\n"
                 "app-id-prefix = work.\n"
                 "security-context = no\n"
+                "output-names = real\n"
                 "dmabuf = linear\n"
                 "max-clients = 7\n"
                 "max-memory = 3M\n"
@@ -159,6 +161,7 @@ static void test_every_key(void **state)
     assert_string_equal(vm->title_prefix, "[work] ");
     assert_string_equal(vm->app_id_prefix, "work.");
     assert_false(vm->security_context);
+    assert_true(vm->output_names);
     assert_int_equal(vm->dmabuf, DMABUF_LINEAR);
     assert_int_equal(vm->limits.clients, 7);
     assert_int_equal(vm->limits.memory, 3 << 20);
@@ -277,6 +280,7 @@ static void test_refuse_values(void **state)
         {"clipboard = yes", "write both, to-vm, from-vm or off"},
         {"clipboard =", "write both, to-vm, from-vm or off"},
         {"security-context = maybe", "neither yes nor no"},
+        {"output-names = yes", "neither plain nor real"},
         {"dmabuf = maybe", "none of yes, no and linear"},
         {"title-prefix = a\x01", "control characters"},
         {"app-id-prefix = a\x7f", "control characters"},

@@ -73,10 +73,10 @@ static uint16_t opcode_of(const struct wl_iface *iface, const char *name)
     return 0;
 }
 
-/* The request with @text for every string. */
-static void send_request(uint16_t opcode, const struct wl_msg_info *info, const char *text)
+/* The message with @text for every string. */
+static size_t build(uint8_t *bytes, uint16_t opcode, const struct wl_msg_info *info,
+                    const char *text)
 {
-    uint8_t bytes[8192];
     size_t n = WL_HEADER_SIZE;
     for (const char *s = info->signature; *s; s++) {
         if (*s == 's' || *s == 'S') {
@@ -92,7 +92,13 @@ static void send_request(uint16_t opcode, const struct wl_msg_info *info, const 
     }
     uint32_t head[2] = {OBJECT, (uint32_t)n << 16 | opcode};
     memcpy(bytes, head, sizeof(head));
-    attack_wayland(n, bytes);
+    return n;
+}
+
+static void send_request(uint16_t opcode, const struct wl_msg_info *info, const char *text)
+{
+    uint8_t bytes[8192];
+    attack_wayland(build(bytes, opcode, info, text), bytes);
     attack_deliver();
 }
 
@@ -205,6 +211,53 @@ static void test_long_strings_are_cut(void **state)
     relays_stop(NULL);
 }
 
+/* What the VM is told of the screens, on their way from the compositor. */
+static void check_events(const char *name, bool real)
+{
+    const struct wl_iface *iface = iface_of(name);
+    for (uint16_t i = 0; i < iface->n_events; i++) {
+        const struct wl_msg_info *info = &iface->events[i];
+        struct link_header header;
+        struct wl_message m;
+        const uint8_t *payload;
+        uint8_t bytes[512];
+        if (!strpbrk(info->signature, "sS"))
+            continue;
+        begin(iface);
+        wire_send_fds(&R.compositor, bytes, build(bytes, i, info, "Maker"), NULL, 0);
+        turn_times(R.loop, 10);
+        assert_int_equal(attack_next_frame(&header, &payload), info->text != WL_TEXT_HIDDEN);
+        if (info->text != WL_TEXT_HIDDEN) {
+            assert_int_equal(header.type, LINK_WAYLAND);
+            assert_int_equal(wl_message_header(payload, header.size, &m), WL_MESSAGE_OK);
+            assert_int_equal(m.opcode, i);
+            assert_int_equal(wl_message_arguments(&m, info), WL_MESSAGE_OK);
+            for (uint8_t a = 0; a < info->n_args; a++)
+                if (info->signature[a] == 's')
+                    assert_string_equal(m.args[a].s.text,
+                                        real || info->text == WL_TEXT_PASSES ? "Maker" : "screen");
+                else
+                    assert_int_equal(m.args[a].u, 1);
+        }
+        relays_stop(NULL);
+    }
+}
+
+static void test_screens(void **state)
+{
+    (void)state;
+    for (int real = 0; real < 2; real++) {
+        vm.output_names = real;
+        check_events("wl_output", real);
+        if (wl_iface_find("zwlr_output_head_v1", 19))
+            check_events("zwlr_output_head_v1", real);
+        if (wl_iface_find("zxdg_output_v1", 14))
+            check_events("zxdg_output_v1", real);
+        if (wl_iface_find("zwp_tablet_v2", 13))
+            check_events("zwp_tablet_v2", real);
+    }
+}
+
 /* Also where it never says anything. */
 static void check_new(const char *parent, const char *request, const char *child)
 {
@@ -241,6 +294,7 @@ int main(void)
         cmocka_unit_test_setup(test_no_string_lies_behind_a_prefix, setup),
         cmocka_unit_test_setup(test_which_have_a_prefix, setup),
         cmocka_unit_test_setup(test_long_strings_are_cut, setup),
+        cmocka_unit_test_setup(test_screens, setup),
         cmocka_unit_test_setup(test_windows_are_marked_from_the_start, setup),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
