@@ -169,9 +169,7 @@ static void door_close(struct compositor_door *d)
     d->close_fd = fd_close(d->close_fd);
     if (d->path[0])
         unlink(d->path);
-    if (d->folder[0])
-        rmdir(d->folder);
-    d->path[0] = d->folder[0] = 0;
+    d->path[0] = 0;
 }
 
 void compositor_context_finish(struct compositor_context *c)
@@ -180,21 +178,44 @@ void compositor_context_finish(struct compositor_context *c)
     c->made = c->tried = false;
 }
 
-/* A listening socket in a folder that only we may enter. Returns an owned fd or -errno. */
+/* Made before the daemon limits itself: later it may make sockets there, and nothing elsewhere. */
+static struct {
+    bool tried;
+    int error;
+    char path[108 - sizeof("/wayland-4294967295") + 1];
+    unsigned next; /* socket */
+} folder;
+
+const char *compositor_folder(void)
+{
+    static const char name[] = "/wayvsock-XXXXXX";
+    const char *base = getenv("XDG_RUNTIME_DIR");
+    if (!folder.tried) {
+        if (!base || *base != '/' || strlen(base) + sizeof(name) > sizeof(folder.path))
+            base = "/tmp"; /* a path that is cut would be another one */
+        snprintf(folder.path, sizeof(folder.path), "%s%s", base, name);
+        folder.tried = true;
+        folder.error = mkdtemp(folder.path) ? 0 : errno;
+    }
+    errno = folder.error;
+    return folder.error ? NULL : folder.path;
+}
+
+void compositor_folder_remove(void)
+{
+    if (folder.tried && !folder.error)
+        rmdir(folder.path);
+    folder.tried = false;
+}
+
+/* A listening socket there. Returns an owned fd or -errno. */
 static int make_socket(struct compositor_door *d)
 {
-    static const char folder[] = "/wayvsock-XXXXXX";
-    const char *base = getenv("XDG_RUNTIME_DIR");
-    if (!base || *base != '/' || strlen(base) + sizeof(folder) > sizeof(d->folder))
-        base = "/tmp"; /* a path that is cut would be another one */
-    snprintf(d->folder, sizeof(d->folder), "%s%s", base, folder);
-    if (!mkdtemp(d->folder)) {
-        int e = -errno;
-        d->folder[0] = 0;
-        return e;
-    }
+    const char *in = compositor_folder();
+    if (!in)
+        return -errno;
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    snprintf(d->path, sizeof(d->path), "%s/wayland", d->folder);
+    snprintf(d->path, sizeof(d->path), "%s/wayland-%u", in, folder.next++);
     memcpy(address.sun_path, d->path, sizeof(d->path));
     _cleanup_(fd_closep) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ||

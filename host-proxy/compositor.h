@@ -12,9 +12,8 @@ struct vm_config;
 
 /* A listener by which clients of a context come in, which the compositor has. */
 struct compositor_door {
-    int close_fd;                              /* ours: the context ends when it is closed */
-    char folder[108 - sizeof("/wayland") + 1]; /* only ours */
-    char path[108];                            /* as long as a socket's address */
+    int close_fd;   /* ours: the context ends when it is closed */
+    char path[108]; /* as long as a socket's address */
 };
 
 struct compositor_context {
@@ -30,6 +29,11 @@ struct compositor_context {
 void compositor_context_init(struct compositor_context *context, const char *display,
                              const struct vm_config *vm, struct log_subject *subject);
 void compositor_context_finish(struct compositor_context *context);
+
+/* The folder of all contexts' sockets, which only we may enter; the first call makes it. NULL:
+ * errno. */
+const char *compositor_folder(void);
+void compositor_folder_remove(void); /* when the contexts are finished */
 
 /* A connection for one client. The first makes the VM's context (asks the compositor; up to 6 s);
  * where the compositor has contexts, there is none without. Returns an owned, non-blocking fd, or

@@ -207,6 +207,7 @@ int check_run(const struct host_config *config)
     if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_max < 4096)
         checks_note("only %llu open files are allowed; many clients need more (LimitNOFILE)",
                     (unsigned long long)files.rlim_max);
+    compositor_folder_remove();
     puts(good ? "Applications would work." : "Applications would not work.");
     return good ? 0 : 1;
 }

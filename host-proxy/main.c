@@ -10,6 +10,7 @@
 #include "common/base/log.h"
 #include "common/base/loop.h"
 #include "common/base/sd.h"
+#include "host-proxy/compositor.h"
 #include "host-proxy/host-check.h"
 #include "host-proxy/gate.h"
 #include "host-proxy/host-options.h"
@@ -41,6 +42,7 @@ static int main_run(const struct host_config *config)
         r = sd_run(loop);
     gate_destroy(gate);
     vms_finish(&vms);
+    compositor_folder_remove();
     loop_destroy(loop);
     return r < 0 ? 1 : 0;
 }
