@@ -252,3 +252,8 @@ void log_line(enum log_level level, struct log_subject *subject, const char *for
     }
     errno = saved_errno;
 }
+
+void log_alarm(const char *text)
+{
+    log_write_line(LOG_LEVEL_ERROR, NULL, text);
+}

@@ -36,6 +36,9 @@ bool log_enabled(enum log_level level);
 void log_line(enum log_level level, struct log_subject *subject, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* An error without a subject, of printable text; a signal handler may call it. */
+void log_alarm(const char *text);
+
 #define log_error(subject, ...) log_line(LOG_LEVEL_ERROR, subject, __VA_ARGS__)
 #define log_warn(subject, ...) log_line(LOG_LEVEL_WARN, subject, __VA_ARGS__)
 #define log_info(subject, ...) log_line(LOG_LEVEL_INFO, subject, __VA_ARGS__)

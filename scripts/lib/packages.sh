@@ -3,7 +3,7 @@
 
 packages_build=(
     meson ninja-build gcc libc6-dev pkg-config scdoc
-    libwayland-dev libdrm-dev libevent-dev libpixman-1-dev libcmocka-dev
+    libwayland-dev libdrm-dev libevent-dev libpixman-1-dev libseccomp-dev libcmocka-dev
 )
 
 # Unpacking packages of another suite: see fetch.sh.

@@ -12,15 +12,16 @@ PICTURE = "docs/architecture.md"
 # The floors, the lowest first: a folder, and the folders that its files may include from.
 FLOORS = {"protocol": []}
 FLOORS["common/base"] = ["protocol"]
+FLOORS["common/sandbox"] = ["common/base", *FLOORS["common/base"]]
 FLOORS["common/transport"] = ["common/base", *FLOORS["common/base"]]
 FLOORS["common/carrier"] = ["common/transport", *FLOORS["common/transport"]]
 FLOORS["common/wayland"] = ["common/carrier", *FLOORS["common/carrier"]]
 for proxy in ("guest-proxy", "host-proxy"):
-    FLOORS[f"{proxy}/pixels"] = ["common/wayland", *FLOORS["common/wayland"]]
+    FLOORS[f"{proxy}/pixels"] = ["common/wayland", "common/sandbox", *FLOORS["common/wayland"]]
     FLOORS[proxy] = [f"{proxy}/pixels", *FLOORS[f"{proxy}/pixels"]]
 # Beside them, the VM's GPU, which knows nothing of Wayland and is nobody's library.
 FLOORS["common/vhost-user"] = ["common/transport", *FLOORS["common/transport"]]
-FLOORS["host-proxy/gpu"] = ["common/vhost-user", *FLOORS["common/vhost-user"]]
+FLOORS["host-proxy/gpu"] = ["common/vhost-user", "common/sandbox", *FLOORS["common/vhost-user"]]
 
 TOPS = ("common", "guest-proxy", "host-proxy", "protocol")
 
