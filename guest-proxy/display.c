@@ -135,6 +135,11 @@ void display_destroy(struct display *d)
     free(d);
 }
 
+const char *display_folder(const struct display *d)
+{
+    return d->folder;
+}
+
 const char *display_path(const struct display *d)
 {
     return d->path;

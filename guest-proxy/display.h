@@ -14,5 +14,7 @@ struct display *display_create(struct loop *loop, const char *name, bool private
                                void (*accepted)(void *user, int fd), void *user, char *error,
                                size_t error_size);
 void display_destroy(struct display *display); /* removes what it made; accepts NULL */
+/* The folder that a private display has for itself, or "". */
+const char *display_folder(const struct display *display);
 /* What WAYLAND_DISPLAY is to be for our applications: an absolute path. */
 const char *display_path(const struct display *display);

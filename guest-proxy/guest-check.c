@@ -17,6 +17,7 @@
 #include "common/base/checks.h"
 #include "common/base/fd.h"
 #include "common/base/loop.h"
+#include "common/sandbox/sandbox.h"
 #include "common/wayland/wl-message.h"
 #include "guest-proxy/guest-client.h"
 #include "guest-proxy/pixels/gpu.h"
@@ -253,6 +254,7 @@ int check_run(const struct guest_options *options, const struct uplink_config *c
     }
     check_gpus(options->gpu);
     check_display(options);
+    sandbox_check();
     p->timer = loop_timer_create(p->loop, check_expired, p);
     struct uplink_config trial = *config;
     trial.trial = true;

@@ -15,12 +15,14 @@
 #include "common/base/log.h"
 #include "common/base/loop.h"
 #include "common/base/sd.h"
+#include "common/sandbox/sandbox.h"
 #include "common/transport/token.h"
 #include "guest-proxy/guest-check.h"
 #include "guest-proxy/guest-client.h"
 #include "guest-proxy/display.h"
 #include "guest-proxy/pixels/gpu.h"
 #include "guest-proxy/guest-options.h"
+#include "guest-proxy/guest-sandbox.h"
 #include "guest-proxy/uplink.h"
 
 struct daemon {
@@ -28,6 +30,7 @@ struct daemon {
     struct guest_options options;
     struct display *display;
     struct clients clients;
+    const struct gpu *gpu;
     pid_t command; /* 0: none, or it ended */
     bool ran;
     int status; /* of the command, or our own */
@@ -152,6 +155,8 @@ static int main_start(struct daemon *d)
     }
     if (d->options.command)
         r = run_command(d);
+    if (r == 0) /* the command is not limited */
+        r = guest_sandbox_enter(d->display, d->gpu, d->command);
     if (r < 0)
         return r;
     log_info(NULL, "serving %s", display_path(d->display));
@@ -187,7 +192,8 @@ int main(int argc, char **argv)
                                    : d.options.log_level);
     signal(SIGPIPE, SIG_IGN);
     fd_raise_limit();
-    guard_init(); /* without it, a client's file that shrinks is our end */
+    sandbox_hide(); /* tokens, clipboards */
+    guard_init();   /* without it, a client's file that shrinks is our end */
     bool failed;
     struct token token;
     struct uplink_config config = {.address = &d.options.connect, .no_auth = d.options.no_auth};
@@ -204,6 +210,7 @@ int main(int argc, char **argv)
         return d.options.check ? 1 : 2;
     }
     config.gpu = &gpu;
+    d.gpu = &gpu;
     if (d.options.check) {
         r = check_run(&d.options, &config);
         gpu_finish(&gpu);

@@ -15,6 +15,7 @@
 #include "common/base/checks.h"
 #include "common/transport/export-folder.h"
 #include "common/base/fd.h"
+#include "common/sandbox/sandbox.h"
 #include "common/transport/token.h"
 #include "host-proxy/allow.h"
 #include "host-proxy/compositor.h"
@@ -208,6 +209,7 @@ int check_run(const struct host_config *config)
         checks_note("only %llu open files are allowed; many clients need more (LimitNOFILE)",
                     (unsigned long long)files.rlim_max);
     compositor_folder_remove();
+    sandbox_check();
     puts(good ? "Applications would work." : "Applications would not work.");
     return good ? 0 : 1;
 }

@@ -10,10 +10,12 @@
 #include "common/base/log.h"
 #include "common/base/loop.h"
 #include "common/base/sd.h"
+#include "common/sandbox/sandbox.h"
 #include "host-proxy/compositor.h"
 #include "host-proxy/host-check.h"
 #include "host-proxy/gate.h"
 #include "host-proxy/host-options.h"
+#include "host-proxy/host-sandbox.h"
 #include "host-proxy/vms.h"
 
 static int main_run(const struct host_config *config)
@@ -39,6 +41,8 @@ static int main_run(const struct host_config *config)
         }
     }
     if (r == 0)
+        r = host_sandbox_enter(config);
+    if (r == 0)
         r = sd_run(loop);
     gate_destroy(gate);
     vms_finish(&vms);
@@ -57,6 +61,7 @@ int main(int argc, char **argv)
                                       : config.log_level);
         signal(SIGPIPE, SIG_IGN);
         fd_raise_limit();
+        sandbox_hide(); /* tokens, clipboards */
         if (config.no_auth)
             log_warn(
                 NULL,

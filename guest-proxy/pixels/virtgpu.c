@@ -46,6 +46,19 @@ struct drm_virtgpu_resource_create_blob {
 #define FORMAT_BGRA 1   /* VIRTIO_GPU_FORMAT_B8G8R8A8_UNORM */
 #define ROW_PIXELS 1024 /* 4 KiB of them */
 
+const struct filter_rule virtgpu_calls[] = {
+    FILTER_CALL_WITH("ioctl", 1, DRM_IOCTL_VERSION),
+    FILTER_CALL_WITH("ioctl", 1, DRM_IOCTL_GEM_CLOSE),
+    FILTER_CALL_WITH("ioctl", 1, DRM_IOCTL_PRIME_HANDLE_TO_FD),
+    FILTER_CALL_WITH("ioctl", 1, DRM_IOCTL_PRIME_FD_TO_HANDLE),
+    FILTER_CALL_WITH("ioctl", 1, DRM_IOCTL_VIRTGPU_GETPARAM),
+    FILTER_CALL_WITH("ioctl", 1, DRM_IOCTL_VIRTGPU_MAP),
+    FILTER_CALL_WITH("ioctl", 1, DRM_IOCTL_VIRTGPU_RESOURCE_CREATE),
+    FILTER_CALL_WITH("ioctl", 1, DRM_IOCTL_VIRTGPU_RESOURCE_CREATE_BLOB),
+    FILTER_CALL_WITH("ioctl", 1, DRM_IOCTL_VIRTGPU_RESOURCE_INFO),
+    FILTER_END,
+};
+
 /* The kernel has one GEM handle per buffer and open file, however often it is imported. */
 struct handle_use {
     uint32_t handle;

@@ -6,9 +6,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/sandbox/filter.h"
+
 #define VIRTGPU_BUFFER_MAX (128u << 20) /* bytes */
 
 struct virtgpu;
+
+/* The requests that are made of render nodes. */
+extern const struct filter_rule virtgpu_calls[];
 
 /* A resource in guest memory, mapped. */
 struct virtgpu_buffer {

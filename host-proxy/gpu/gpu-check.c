@@ -17,6 +17,7 @@
 #include "common/transport/export-folder.h"
 #include "common/base/fd.h"
 #include "common/base/loop.h"
+#include "common/sandbox/sandbox.h"
 #include "host-proxy/gpu/commands.h"
 #include "common/vhost-user/guest-ram.h"
 #include "host-proxy/gpu/gpu-options.h"
@@ -176,6 +177,7 @@ int gpu_check_run(const struct gpu_options *options)
         good &= check_socket("waiting for the hypervisor at", options->socket_path, SOCK_STREAM);
     check_udmabuf();
     good &= check_render_node(options) && check_drawing(options);
+    sandbox_check();
     checks_note("whether a VM's GPU is this one shows when its guest's daemon is there "
                 "(wayvsock-guest --check)");
     puts(good ? "The device would serve." : "The device would not serve.");

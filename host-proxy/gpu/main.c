@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* wayvsock-gpu: the virtio-gpu of one virtual machine. */
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 
 #include "common/transport/address.h"
@@ -14,11 +14,13 @@
 #include "common/base/loop.h"
 #include "common/base/options.h"
 #include "common/base/sd.h"
+#include "common/sandbox/sandbox.h"
 #include "common/vhost-user/frontend.h"
 #include "host-proxy/gpu/gpu-check.h"
 #include "host-proxy/gpu/device.h"
 #include "host-proxy/gpu/exports.h"
 #include "host-proxy/gpu/gpu-options.h"
+#include "host-proxy/gpu/gpu-sandbox.h"
 #include "host-proxy/gpu/renderer.h"
 #include "host-proxy/gpu/virgl.h"
 
@@ -53,31 +55,21 @@ static int print_capabilities(void)
     return 0;
 }
 
-/* Nobody looks into a process that has a VM's memory mapped, not through /proc and not in a core
- * dump. */
-static void hide_memory(void)
-{
-    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-#if !defined(__SANITIZE_ADDRESS__)
-    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-#endif
-}
-
 /* libvirt starts us with a descriptor only, and nobody would see why a VM does not start. */
 static bool may_do_without_export(const struct gpu_options *options)
 {
     return !options->export_path && options->fd >= 0;
 }
 
-/* A listener, -ENOTCONN: it goes without, or -errno. */
-static int listen_export(const struct gpu_options *options)
+/* A listener, -ENOTCONN: it goes without, or -errno. Writes where it is. */
+static int listen_export(const struct gpu_options *options, char *path, size_t size)
 {
-    char path[4096], error[512];
+    char error[512];
     int r = 0;
     if (options->export_path)
-        snprintf(path, sizeof(path), "%s", options->export_path);
+        snprintf(path, size, "%s", options->export_path);
     else
-        r = export_folder_prepare(path, sizeof(path), error, sizeof(error));
+        r = export_folder_prepare(path, size, error, sizeof(error));
     /* Other users' connections are looked at when they come; the file must let them. */
     if (r == 0)
         r = address_listen_path(path, SOCK_SEQPACKET, options->n_export_users > 0 ? 0666 : 0600,
@@ -111,7 +103,7 @@ static int start_drawing(struct loop *loop, struct device *device, const char *r
 
 static int run(const struct gpu_options *options)
 {
-    char error[512];
+    char error[512], export_path[PATH_MAX] = "";
     struct exports *exports = NULL;
     struct frontend *frontend = NULL;
     struct renderer *renderer = NULL;
@@ -123,16 +115,19 @@ static int run(const struct gpu_options *options)
         r = sd_catch_signals(loop); /* before there is anything to see, or to be removed */
     if (r < 0)
         log_error(NULL, "cannot start: %s", strerror(-r));
-#if WITH_VIRGL
-    if (r == 0 && options->virgl)
-        r = start_drawing(loop, device, options->render_node, &renderer);
-#endif
     if (r == 0)
-        r = listen_export(options);
+        r = listen_export(options, export_path, sizeof(export_path));
     if (r >= 0 || r == -ENOTCONN) {
         exports = exports_create(loop, device, r, options->export_users, options->n_export_users);
         r = exports ? 0 : -errno;
     }
+#if WITH_VIRGL
+    if (r == 0 && options->virgl) { /* a driver of the host, and its threads */
+        r = gpu_sandbox_enter(options, export_path);
+        if (r == 0)
+            r = start_drawing(loop, device, options->render_node, &renderer);
+    }
+#endif
     if (r == 0) {
         frontend = frontend_create(loop, options->socket_path, options->fd, NULL, &gpu_frontend,
                                    &gpu, error, sizeof(error));
@@ -140,6 +135,10 @@ static int run(const struct gpu_options *options)
         if (r < 0)
             log_error(NULL, "%s", error);
     }
+    if (r == 0 && !options->virgl)
+        r = gpu_sandbox_enter(options, export_path);
+    if (r == 0)
+        r = gpu_sandbox_filter(options);
     if (r == 0)
         r = sd_run(loop);
     frontend_destroy(frontend);
@@ -164,6 +163,11 @@ int main(int argc, char **argv)
     log_init("wayvsock-gpu", options.log_level);
     signal(SIGPIPE, SIG_IGN);
     fd_raise_limit();
-    hide_memory();
+    sandbox_hide(); /* the VM's memory */
+    r = sandbox_close_inherited(options.fd);
+    if (r < 0) {
+        log_error(NULL, "cannot look at what was inherited in /proc/self/fd: %s", strerror(-r));
+        return 1;
+    }
     return run(&options);
 }

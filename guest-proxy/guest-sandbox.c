@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+/* Later the daemon connects to the host, reads from /proc who its clients are and how large their
+ * dmabufs, opens the GPU again when a driver has left it, and removes its display. Landlock keeps
+ * from /proc what tells secrets, as it does not let a process look into others. */
+#include "guest-proxy/guest-sandbox.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <linux/dma-buf.h>
+#include <linux/udmabuf.h>
+
+#include "common/base/log.h"
+#include "common/sandbox/filter-rules.h"
+#include "common/sandbox/sandbox.h"
+#include "guest-proxy/display.h"
+#include "guest-proxy/pixels/gpu.h"
+
+static const struct filter_rule gpu_calls[] = {
+    FILTER_CALL_WITH("ioctl", 1, DMA_BUF_IOCTL_SYNC),
+    FILTER_CALL_WITH("ioctl", 1, UDMABUF_CREATE_LIST),
+    FILTER_END,
+};
+
+static const struct filter_rule command_calls[] = {
+    FILTER_CALL("wait4"),
+    FILTER_END,
+};
+
+static int allow_paths(struct landlock *paths, const struct display *display, const struct gpu *gpu)
+{
+    const char *folder = display_folder(display);
+    int r = landlock_allow(paths, "/proc", LANDLOCK_READ);
+    if (r == 0)
+        r = landlock_allow(paths, "/dev/null", LANDLOCK_READ);
+    /* Without a last GPU the kernel removes /dev/dri, and makes another one later. */
+    if (r == 0 && gpu->n > 0)
+        r = landlock_allow(paths, "/dev",
+                           LANDLOCK_READ | LANDLOCK_WRITE | LANDLOCK_LIST | LANDLOCK_DEVICE);
+    if (r == 0)
+        r = landlock_allow_folder_of(paths, display_path(display), LANDLOCK_REMOVE_FILE);
+    if (r == 0 && *folder)
+        r = landlock_allow_folder_of(paths, folder, LANDLOCK_REMOVE_FOLDER);
+    return r;
+}
+
+int guest_sandbox_enter(const struct display *display, const struct gpu *gpu, pid_t command)
+{
+    const struct filter_rule *const tables[] = {filter_rules_base,
+                                                filter_rules_no_code,
+                                                filter_rules_signals,
+                                                filter_rules_streams,
+                                                filter_rules_threads,
+                                                filter_rules_vsock,
+                                                gpu_calls,
+                                                virtgpu_calls,
+                                                command > 0 ? command_calls : NULL,
+                                                NULL};
+    struct landlock paths;
+    int r = landlock_begin(&paths, sandbox_wishes() | (command > 0 ? LANDLOCK_KEEP_SIGNALS : 0));
+    if (r == 0)
+        r = allow_paths(&paths, display, gpu);
+    if (r == 0)
+        r = sandbox_close_inherited(-1);
+    if (r < 0) {
+        log_error(NULL, "cannot prepare to give up rights: %s", strerror(-r));
+        landlock_drop(&paths);
+        return r;
+    }
+    r = sandbox_enter(&paths);
+    return r < 0 ? r : sandbox_filter(tables, command);
+}

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+/* guest-sandbox: what is left of the guest daemon's rights once it serves. */
+#include <sys/types.h>
+
+struct display;
+struct gpu;
+
+/* When everything is open, and the command has begun, which may be signalled (0: none). 0 or
+ * -errno, with a line in the log. */
+int guest_sandbox_enter(const struct display *display, const struct gpu *gpu, pid_t command);

@@ -1,0 +1,106 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""What the programs take from themselves once they have started, and that a command keeps what the daemon gave up."""
+
+import os
+import subprocess
+
+from harness import Skip, main, test
+from harness.stack import Notify
+
+SANITIZED = bool(os.environ.get("WAYVSOCK_SANITIZED"))
+GPU = os.environ.get("WAYVSOCK_GPU", "")
+INHERITED = 9
+# Started with one descriptor more than anybody wants.
+WITH_ONE_MORE = ("sh", "-c", f'exec "$@" {INHERITED}</dev/zero', "sh")
+
+
+def kernel_filters():
+    with open("/proc/self/status") as f:
+        return "\nSeccomp:" in f.read()
+
+
+def limits(t, proc):
+    base = f"/proc/{proc.pid}"
+    with open(f"{base}/status") as f:
+        status = dict(line.rstrip("\n").split(":\t", 1) for line in f)
+    with open(f"{base}/limits") as f:
+        core = next(line.split()[4:6] for line in f if line.startswith("Max core file size"))
+    t.eq(status["NoNewPrivs"], "1", f"{proc.name}: no new privileges")
+    t.eq(core, ["0", "0"], f"{proc.name}: core dumps")
+    t.ok("/dev/zero" not in proc.fds(), f"{proc.name}: what was inherited is closed: {proc.fds()}")
+    if not SANITIZED:
+        if kernel_filters():
+            t.eq(status["Seccomp"], "2", f"{proc.name}: a filter of system calls")
+        for thread in os.listdir(f"{base}/task"):
+            with open(f"{base}/task/{thread}/status") as f:
+                t.has("NoNewPrivs:\t1\n", f.read(), f"{proc.name}: thread {thread}")
+        # Root's, as of every process that nobody may look into.
+        t.eq(os.stat(f"{base}/environ").st_uid, 0, f"{proc.name}: whose /proc is")
+
+
+@test(direct=False)
+def daemons(t):
+    stack = t.stack(t.fake(), wrapper=WITH_ONE_MORE)
+    limits(t, stack.host)
+    limits(t, stack.guest)
+
+
+def device(t, *options):
+    notify = Notify(t.path("notify"))
+    proc = t.spawn([*WITH_ONE_MORE, GPU, "--socket-path", t.path("vhost"), "--export", t.path("export"), *options],
+                   t.env(NOTIFY_SOCKET=notify.path), name="wayvsock-gpu")
+    proc.is_daemon = True
+    t.wait(lambda: notify.ready() or not proc.alive, "wayvsock-gpu is ready")
+    return proc
+
+
+@test(direct=False)
+def gpu(t):
+    if not GPU:
+        raise Skip("WAYVSOCK_GPU must name wayvsock-gpu")
+    proc = device(t)
+    t.ok(proc.alive, "it runs")
+    limits(t, proc)
+    proc.stop()
+    t.eq([p for p in ("vhost", "vhost.lock", "export", "export.lock") if os.path.exists(t.path(p))], [], "what is left")
+
+
+@test(direct=False)
+def gpu_that_draws(t):
+    """Its driver's threads, too, and what it leaves behind is nothing."""
+    if not GPU:
+        raise Skip("WAYVSOCK_GPU must name wayvsock-gpu")
+    proc = device(t, "--virgl")
+    if not proc.alive:
+        raise Skip(f"3D does not start here: {proc.log().strip()[-200:]}")
+    limits(t, proc)
+    proc.stop()
+    t.eq([p for p in ("vhost", "vhost.lock", "export", "export.lock") if os.path.exists(t.path(p))], [], "what is left")
+
+
+@test(direct=False)
+def command(t):
+    """The command of wayvsock-guest is limited in nothing, and has the descriptors that it was started with."""
+    stack = t.stack(t.fake(), start=False, wrapper=WITH_ONE_MORE)
+    stack.start_host()
+    script = (f"ulimit -c; grep -E '^(NoNewPrivs|Seccomp):' /proc/self/status; readlink /proc/self/fd/{INHERITED}; "
+              "cat /etc/hostname >/dev/null && echo opened; stat -c %u /proc/$$/environ")
+    plain, limited = (subprocess.run([*argv, "sh", "-c", script], capture_output=True, text=True, timeout=60, env=t.env())
+                      for argv in (WITH_ONE_MORE, [*stack.guest_argv(), "--"]))
+    t.eq(limited.stdout, plain.stdout, f"what the command has: {limited.stderr}")
+    t.has("/dev/zero", limited.stdout, "what it inherited")
+
+
+@test(direct=False)
+def checked(t):
+    """--check tells what the kernel can do."""
+    stack = t.stack(t.fake())
+    for argv in ([*stack.host_argv(), "--check"], [*stack.guest_argv(), "--check"],
+                 *([[GPU, "--check", "--export", t.path("export")]] if GPU else [])):
+        r = subprocess.run(argv, capture_output=True, text=True, timeout=60, env=t.env())
+        t.ok("seccomp" in r.stdout and "Landlock" in r.stdout, f"{argv[0]} --check: {r.stdout}{r.stderr}")
+
+
+if __name__ == "__main__":
+    main()
