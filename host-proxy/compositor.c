@@ -180,8 +180,7 @@ void compositor_context_finish(struct compositor_context *c)
 
 /* Made before the daemon limits itself: later it may make sockets there, and nothing elsewhere. */
 static struct {
-    bool tried;
-    int error;
+    bool made;
     char path[108 - sizeof("/wayland-4294967295") + 1];
     unsigned next; /* socket */
 } folder;
@@ -190,22 +189,20 @@ const char *compositor_folder(void)
 {
     static const char name[] = "/wayvsock-XXXXXX";
     const char *base = getenv("XDG_RUNTIME_DIR");
-    if (!folder.tried) {
+    if (!folder.made) {
         if (!base || *base != '/' || strlen(base) + sizeof(name) > sizeof(folder.path))
             base = "/tmp"; /* a path that is cut would be another one */
         snprintf(folder.path, sizeof(folder.path), "%s%s", base, name);
-        folder.tried = true;
-        folder.error = mkdtemp(folder.path) ? 0 : errno;
+        folder.made = mkdtemp(folder.path) != NULL;
     }
-    errno = folder.error;
-    return folder.error ? NULL : folder.path;
+    return folder.made ? folder.path : NULL;
 }
 
 void compositor_folder_remove(void)
 {
-    if (folder.tried && !folder.error)
+    if (folder.made)
         rmdir(folder.path);
-    folder.tried = false;
+    folder.made = false;
 }
 
 /* A listening socket there. Returns an owned fd or -errno. */

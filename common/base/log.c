@@ -255,5 +255,7 @@ void log_line(enum log_level level, struct log_subject *subject, const char *for
 
 void log_alarm(const char *text)
 {
-    log_write_line(LOG_LEVEL_ERROR, NULL, text);
+    struct line line;
+    line_compose(&line, LOG_LEVEL_ERROR, NULL, text);
+    line_write(&line);
 }
