@@ -180,7 +180,8 @@ void compositor_context_finish(struct compositor_context *c)
 
 /* Made before the daemon limits itself: later it may make sockets there, and nothing elsewhere. */
 static struct {
-    bool made;
+    bool tried;
+    int error;
     char path[108 - sizeof("/wayland-4294967295") + 1];
     unsigned next; /* socket */
 } folder;
@@ -189,20 +190,22 @@ const char *compositor_folder(void)
 {
     static const char name[] = "/wayvsock-XXXXXX";
     const char *base = getenv("XDG_RUNTIME_DIR");
-    if (!folder.made) {
+    if (!folder.tried) {
         if (!base || *base != '/' || strlen(base) + sizeof(name) > sizeof(folder.path))
             base = "/tmp"; /* a path that is cut would be another one */
         snprintf(folder.path, sizeof(folder.path), "%s%s", base, name);
-        folder.made = mkdtemp(folder.path) != NULL;
+        folder.tried = true;
+        folder.error = mkdtemp(folder.path) ? 0 : errno;
     }
-    return folder.made ? folder.path : NULL;
+    errno = folder.error;
+    return folder.error ? NULL : folder.path;
 }
 
 void compositor_folder_remove(void)
 {
-    if (folder.made)
+    if (folder.tried && !folder.error)
         rmdir(folder.path);
-    folder.made = false;
+    folder.tried = false;
 }
 
 /* A listening socket there. Returns an owned fd or -errno. */
