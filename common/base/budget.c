@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* budget: owns the counters. A party that takes all it can get leaves half of the whole, a second
- * one a third: that needs no settings, and no reserve that lies idle. */
+/* budget: owns the counters. A party that takes all it can get leaves a fifth of the whole, two of
+ * them a ninth: that needs no settings, and no reserve that lies idle. */
 #include "common/base/budget.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <stddef.h>
 #include <stdlib.h>
+
+#define SHARE 4 /* times what is left: so much one party may have of the whole */
 
 struct budget *budget_create(struct budget *whole)
 {
@@ -44,7 +46,7 @@ bool budget_has(const struct budget *b, enum budget_kind kind, uint64_t amount)
         return true;
     uint64_t limit = b->whole->limit[kind], used = b->whole->used[kind];
     return used <= limit && amount <= limit - used &&
-           b->used[kind] + amount <= limit - used - amount;
+           (b->used[kind] + amount) / SHARE <= limit - used - amount;
 }
 
 int budget_take(struct budget *b, enum budget_kind kind, uint64_t amount)

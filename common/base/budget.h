@@ -18,7 +18,7 @@ struct budget {
 };
 
 /* Without limits. @whole (referenced; may be NULL) is shared with others: of what has a limit
- * there, nobody gets more than is left then, so that something always is. NULL: out of memory. */
+ * there, nobody gets more than four times what is left then, so that something always is. NULL: out of memory. */
 struct budget *budget_create(struct budget *whole);
 struct budget *budget_ref(struct budget *budget);
 void budget_unref(struct budget *budget); /* accepts NULL */

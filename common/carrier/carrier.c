@@ -335,9 +335,10 @@ static void carrier_flush_link(struct carrier *c)
     if (ends_has_local(e))
         local_socket_pause(&e->local, local_has_to_wait(e));
     if (too_much(e))
-        ends_failf(e, LINK_ERROR_LIMIT,
-                   "queue limit: the %s does not read: more than %llu bytes wait for it",
-                   e->side == CARRIER_HOST ? "guest" : "host", (unsigned long long)e->party->queue);
+        ends_failf(
+            e, LINK_ERROR_LIMIT,
+            "queue limit: the %s does not read: more than %llu bytes wait for it (max-queue)",
+            e->side == CARRIER_HOST ? "guest" : "host", (unsigned long long)e->party->queue);
 }
 
 bool carrier_has_room(struct carrier *c)
