@@ -6,6 +6,7 @@
 #include <semaphore.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "common/base/fd.h"
 #include "common/base/memory.h"
@@ -61,6 +62,8 @@ static int teardown(void **state)
     (void)state;
     loop_destroy(loop);
     waiters_unref(waiters);
+    for (int tries = 0; tries < 5000 && count_fds() != before; tries++)
+        usleep(1000); /* for threads that close theirs */
     return count_fds() == before ? 0 : -1;
 }
 
