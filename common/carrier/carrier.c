@@ -452,7 +452,7 @@ static int carrier_peer_ended(struct carrier *c)
 static int carrier_link_error(struct carrier *c, const struct link_error_frame *error)
 {
     if (c->ends.side == CARRIER_HOST && blames_local(error->code) && carrier_peer_ended(c) == 0) {
-        log_info(c->ends.subject, "the guest ended its client: %.*s", (int)error->text_size,
+        log_info(c->ends.subject, "ended by the guest: %.*s", (int)error->text_size,
                  error->text);
         return 0;
     }

@@ -50,7 +50,7 @@ class Exports:
         self.serial = 0
         self.events = []
         status, version, _, self.features, self.driver, self.epoch = struct.unpack_from(
-            "<IHHIIQ", self.request(HELLO, struct.pack("<IHHII", 0x58535657, 1, 1, 0, 0), answer=WELCOME))
+            "<IHHIIQ", self.request(HELLO, struct.pack("<IHHII", 0x58535657, 2, 2, 0, 0), answer=WELCOME))
         t.eq((status, version), (OK, 2), "WELCOME")
 
     def receive(self):
