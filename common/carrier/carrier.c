@@ -27,6 +27,7 @@
 #define CLOSING_MS 10000 /* for the other proxy to close the link */
 
 #define CARRIER_FDS 2 /* of the local socket and the link */
+#define FDS_HIGH 64   /* descriptors that wait for the local end: each is one more that is open */
 
 #define BIT(state) (1u << CARRIER_##state)
 
@@ -294,8 +295,10 @@ static void carrier_flush_local(struct carrier *c)
         return;
     }
     uint64_t size = sendq_size(&e->local.out);
+    size_t fds = e->local.out.fds_n;
     if (e->side == CARRIER_HOST)
-        link_pause(e->link, size > LINK_HIGH_WATER || (e->link->paused && size > LINK_LOW_WATER));
+        link_pause(e->link, size > LINK_HIGH_WATER || fds > FDS_HIGH ||
+                                (e->link->paused && (size > LINK_LOW_WATER || fds > FDS_HIGH / 2)));
     else if (size > e->party->queue)
         ends_failf(e, LINK_ERROR_LIMIT,
                    "the %s does not read its events: more than %llu bytes wait for it",
@@ -452,8 +455,7 @@ static int carrier_peer_ended(struct carrier *c)
 static int carrier_link_error(struct carrier *c, const struct link_error_frame *error)
 {
     if (c->ends.side == CARRIER_HOST && blames_local(error->code) && carrier_peer_ended(c) == 0) {
-        log_info(c->ends.subject, "ended by the guest: %.*s", (int)error->text_size,
-                 error->text);
+        log_info(c->ends.subject, "ended by the guest: %.*s", (int)error->text_size, error->text);
         return 0;
     }
     ended_by_peer(c, error);
@@ -506,7 +508,10 @@ static int unless_local(const struct carrier *c, int e)
 static int carrier_link_frame(void *user, enum link_type type, const uint8_t *payload, size_t size)
 {
     struct carrier *c = user;
-    return unless_local(c, carrier_dispatch(c, type, payload, size));
+    int e = carrier_dispatch(c, type, payload, size);
+    if (e == 0 && c->ends.local.out.fds_n > FDS_HIGH)
+        carrier_flush_local(c); /* rather than all of a batch at its end */
+    return unless_local(c, e);
 }
 
 static int carrier_link_mem_write(void *user, const struct link_mem_write *write,
