@@ -301,7 +301,7 @@ void client_begin(struct vm *vm, struct link *link, const char *label)
         refuse(link, &vm->subject, LINK_ERROR_LIMIT, text, NULL);
         return;
     }
-    if (!budget_has(vm->party.budget, BUDGET_FDS, 2)) {
+    if (!budget_has(vm->party.budget, BUDGET_FDS, CARRIER_FDS)) {
         refuse(link, &vm->subject, LINK_ERROR_LIMIT,
                "descriptor limit: nothing is left for one more client (max-fds)", NULL);
         return;

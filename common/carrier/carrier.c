@@ -26,8 +26,7 @@
 #define ENDING_MS 3000   /* for the last words to go out */
 #define CLOSING_MS 10000 /* for the other proxy to close the link */
 
-#define CARRIER_FDS 2 /* of the local socket and the link */
-#define FDS_HIGH 64   /* descriptors that wait for the local end: each is one more that is open */
+#define FDS_HIGH 64 /* descriptors that wait for the local end: each is one more that is open */
 
 #define BIT(state) (1u << CARRIER_##state)
 
@@ -198,16 +197,17 @@ static bool blames_local(enum link_error kind)
 }
 
 /* Only the application is at fault, and the link still has transfers to carry. */
-static bool link_may_go_on(const struct carrier *c, enum link_error kind)
+static bool transfers_go_on(const struct carrier *c, enum link_error kind)
 {
     return c->ends.side == CARRIER_GUEST && c->state == CARRIER_OPEN && blames_local(kind) &&
            c->vfds.streams_n;
 }
 
-/* Nothing more comes in; the queues have a little time to go out. */
-static void carrier_fail(struct carrier *c, bool link_goes_on)
+/* Nothing more comes in, unless transfers do (@keep_link); the queues have a little time to go out.
+ */
+static void carrier_fail(struct carrier *c, bool keep_link)
 {
-    if (link_goes_on) {
+    if (keep_link) {
         carrier_move_to(c, CARRIER_LAST_WORDS);
         local_socket_pause(&c->ends.local, true);
         carrier_arm(c, ENDING_MS);
@@ -259,7 +259,7 @@ static void carrier_ends_fail(struct ends *ends, const struct carrier_error *err
     }
     log_warn(ends->subject, "%s", error->text);
     link_queue(ends->link, link_error_encode, error->kind, error->object, error->code, error->text);
-    carrier_fail(c, link_may_go_on(c, error->kind));
+    carrier_fail(c, transfers_go_on(c, error->kind));
 }
 
 /* The other proxy ended the connection: a client learns why. */

@@ -26,6 +26,8 @@ enum carrier_state {
     _CARRIER_STATE_N
 };
 
+#define CARRIER_FDS 2 /* that one has open: the local socket's and the link's */
+
 struct carrier_ops {
     /* Bytes of the local side. Returns how many at the end are left over: of an incomplete message,
      * or one that waits. */
