@@ -5,16 +5,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "common/transport/address.h"
 #include "common/base/checks.h"
 #include "common/transport/export-folder.h"
+#include "common/transport/socket-check.h"
 #include "common/base/fd.h"
 #include "common/base/loop.h"
 #include "common/sandbox/sandbox.h"
@@ -25,31 +24,16 @@
 #include "host-proxy/gpu/guest-pages.h"
 #include "host-proxy/gpu/virgl.h"
 
-static bool check_socket(const char *what, const char *path, int type)
-{
-    char text[PATH_MAX + 64], error[512];
-    int fd = address_listen_path(path, type, 0600, error, sizeof(error));
-    if (fd == -EADDRINUSE) {
-        checks_note("%s (a running wayvsock-gpu, perhaps)", error);
-        return true;
-    }
-    snprintf(text, sizeof(text), "%s %s", what, path);
-    checks_line(fd >= 0, text, error);
-    if (fd >= 0)
-        address_unlisten(fd);
-    return fd >= 0;
-}
-
 static bool check_export(const struct gpu_options *options)
 {
     char path[4096], error[512];
     if (options->export_path)
-        return check_socket("exporting at", options->export_path, SOCK_SEQPACKET);
+        return socket_check("wayvsock-gpu", "exporting at", options->export_path, SOCK_SEQPACKET);
     if (export_folder_prepare(path, sizeof(path), error, sizeof(error)) < 0) {
         checks_line(false, "exporting", error);
         return false;
     }
-    bool good = check_socket("exporting at", path, SOCK_SEQPACKET);
+    bool good = socket_check("wayvsock-gpu", "exporting at", path, SOCK_SEQPACKET);
     *strrchr(path, '/') = '\0';
     checks_note("the number is that of the process; wayvsock-host --gpu auto looks into %s", path);
     return good;
@@ -174,7 +158,8 @@ int gpu_check_run(const struct gpu_options *options)
 {
     bool good = check_export(options);
     if (options->socket_path)
-        good &= check_socket("waiting for the hypervisor at", options->socket_path, SOCK_STREAM);
+        good &= socket_check("wayvsock-gpu", "waiting for the hypervisor at", options->socket_path,
+                             SOCK_STREAM);
     check_udmabuf();
     good &= check_render_node(options) && check_drawing(options);
     sandbox_check();
