@@ -139,6 +139,11 @@ int virtqueue_pop(struct virtqueue *queue, const struct guest_ram *ram,
     return 1;
 }
 
+void virtqueue_unpop(struct virtqueue *queue, uint16_t n)
+{
+    queue->last_avail = (uint16_t)(queue->last_avail - n);
+}
+
 void virtqueue_push(struct virtqueue *queue, uint16_t head, uint32_t written)
 {
     if (!queue->used)

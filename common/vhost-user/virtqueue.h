@@ -52,6 +52,8 @@ void virtqueue_start(struct virtqueue *queue, uint16_t base);
 /* Takes the next request. 1, 0: none, -EBADMSG: the ring is broken from now on. */
 int virtqueue_pop(struct virtqueue *queue, const struct guest_ram *ram,
                   struct virtqueue_chain *ret_chain);
+/* Puts the last @n requests that were taken, and not given back, into the ring again. */
+void virtqueue_unpop(struct virtqueue *queue, uint16_t n);
 /* Gives a request back, @written bytes of the answer being there. */
 void virtqueue_push(struct virtqueue *queue, uint16_t head, uint32_t written);
 /* Asks to be told of new requests; true if there are some already. */

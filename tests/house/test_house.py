@@ -19,9 +19,10 @@ FLOORS["common/wayland"] = ["common/carrier", *FLOORS["common/carrier"]]
 for proxy in ("guest-proxy", "host-proxy"):
     FLOORS[f"{proxy}/pixels"] = ["common/wayland", "common/sandbox", *FLOORS["common/wayland"]]
     FLOORS[proxy] = [f"{proxy}/pixels", *FLOORS[f"{proxy}/pixels"]]
-# Beside them, the VM's GPU, which knows nothing of Wayland and is nobody's library.
+# Beside them, the VM's devices, which know nothing of Wayland and are nobody's libraries.
 FLOORS["common/vhost-user"] = ["common/transport", *FLOORS["common/transport"]]
-FLOORS["host-proxy/gpu"] = ["common/vhost-user", "common/sandbox", *FLOORS["common/vhost-user"]]
+for device in ("gpu", "vsock"):
+    FLOORS[f"host-proxy/{device}"] = ["common/vhost-user", "common/sandbox", *FLOORS["common/vhost-user"]]
 
 TOPS = ("common", "guest-proxy", "host-proxy", "protocol")
 

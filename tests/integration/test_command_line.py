@@ -17,7 +17,8 @@ from harness.tap import descendants
 GUEST, HOST = os.environ.get("WAYVSOCK_GUEST", ""), os.environ.get("WAYVSOCK_HOST", "")
 GPU = os.environ.get("WAYVSOCK_GPU", "")
 DAEMONS = ((GUEST, "wayvsock-guest"), (HOST, "wayvsock-host"))
-PROGRAMS = (*DAEMONS, *([(GPU, "wayvsock-gpu")] if GPU else []))
+VSOCK = os.environ.get("WAYVSOCK_VSOCK", "")
+PROGRAMS = (*DAEMONS, *([(GPU, "wayvsock-gpu")] if GPU else []), *([(VSOCK, "wayvsock-vsock")] if VSOCK else []))
 MAN = os.environ.get("WAYVSOCK_MAN", os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../man"))
 
 

@@ -21,10 +21,10 @@ fail() {
 # What is not installed yet cannot be verified: the programs are replaced, manual pages not looked for.
 for unit in "$units"/wayvsock-*.service "$units"/wayvsock-*.socket; do
     grep -q '@bindir@\|@sysconfdir@' "$unit" && fail "$unit has unreplaced variables"
-    sed -E "s#^ExecStart=[^ ]*/wayvsock-(guest|host|gpu) #ExecStart=$(command -v true) #" \
+    sed -E "s#^ExecStart=[^ ]*/wayvsock-(guest|host|gpu|vsock) #ExecStart=$(command -v true) #" \
         "$unit" >"$work/${unit##*/}"
 done
-[[ $(grep -lE '^ExecStart=/[^ ]*/wayvsock-(guest|host|gpu) ' "$units"/*.service | wc -l) == 3 ]] ||
+[[ $(grep -lE '^ExecStart=/[^ ]*/wayvsock-(guest|host|gpu|vsock) ' "$units"/*.service | wc -l) == 4 ]] ||
     fail "not every service starts a daemon by its full path"
 
 # Unknown settings are only warned of: there must be no output either.
@@ -36,9 +36,10 @@ verify() {
 }
 verify verify --man=no ./wayvsock-guest@root.socket ./wayvsock-guest@root.service
 verify verify --man=no ./wayvsock-gpu@vm.socket ./wayvsock-gpu@vm.service
+verify verify --man=no ./wayvsock-vsock@vm.socket ./wayvsock-vsock@vm.service
 verify --user verify --man=no ./wayvsock-host.socket ./wayvsock-host.service
 
-for service in wayvsock-guest@ wayvsock-gpu@; do
+for service in wayvsock-guest@ wayvsock-gpu@ wayvsock-vsock@; do
     exposure=$(cd "$work" && systemd-analyze security --offline=true --threshold=15 --no-pager \
         "./$service.service" 2>&1) || fail "$service is exposed further than 1.5"
     echo "$service: ${exposure##*→ }"
