@@ -34,9 +34,21 @@ guest_unpack_device() {
     [[ -x $2/usr/bin/vhost-device-vsock ]] || dpkg -x "$1" "$2"
 }
 
+# Prints another project's vsock device, for a tree where nothing is built, and to compare with.
+guest_other_vsock() {
+    local tree
+    if [[ ${WAYVSOCK_RIG:-} ]]; then
+        tree=$cache/rig
+        locked rig guest_unpack_device "$WAYVSOCK_RIG"/vhost-device-vsock_*.deb "$tree" || return
+    else
+        tree=$(fetch_tree $guest_suite vhost-device-vsock vhost-device-vsock) || return
+    fi
+    echo "$tree/usr/bin/vhost-device-vsock"
+}
+
 # Sets guest_kernel, guest_modules (empty: none needed), guest_gpu (empty: it has none) and guest_vsock.
-# WAYVSOCK_RIG may name a folder with a kernel linux-* that guest-kernel could have built, and the Debian
-# package vhost-device-vsock.
+# WAYVSOCK_VSOCK may name the vsock device, WAYVSOCK_RIG a folder with a kernel linux-* that guest-kernel could
+# have built, and the Debian package vhost-device-vsock.
 guest_prepare() {
     local tree
     packages_install "${packages_guest[@]}" || return
@@ -49,12 +61,7 @@ guest_prepare() {
         guest_kernel=$tree/linux
         guest_modules=$(echo "$tree"/usr/lib/uml/modules/*) guest_gpu=
     fi
-    if [[ ${WAYVSOCK_RIG:-} ]]; then
-        tree=$cache/rig
-        locked rig guest_unpack_device "$WAYVSOCK_RIG"/vhost-device-vsock_*.deb "$tree" || return
-    else
-        tree=$(fetch_tree $guest_suite vhost-device-vsock vhost-device-vsock) || return
-    fi
-    guest_vsock=$tree/usr/bin/vhost-device-vsock
+    guest_vsock=${WAYVSOCK_VSOCK:-$repo/build/host-proxy/vsock/wayvsock-vsock}
+    [[ ${WAYVSOCK_VSOCK:-} || -x $guest_vsock ]] || guest_vsock=$(guest_other_vsock) || return
     [[ -x $guest_kernel && -x $guest_vsock ]] || die "no guest kernel, or no $guest_vsock"
 }
