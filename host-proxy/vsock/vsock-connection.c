@@ -313,8 +313,12 @@ static void socket_ready(void *user, unsigned events)
     struct vsock_inbox *inbox = c->owner->inbox;
     if (events & LOOP_WRITE && c->state == VSOCK_OPEN)
         push(c);
-    if (events & LOOP_READ)
+    if (events & LOOP_READ && TAILQ_EMPTY(&c->owner->waiting)) {
         pull(c);
+    } else if (events & LOOP_READ && c->state == VSOCK_OPEN) { /* others came first */
+        c->stalled = true;
+        wait_for_buffers(c);
+    }
     settle(c);
     vsock_inbox_announce(inbox);
 }
