@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* sd: one datagram per message, as sd_notify(3) describes; libsystemd is not needed for it. No
- * socket is kept open, and without NOTIFY_SOCKET every message is a success that nobody reads. */
+ * socket is kept open but one that was handed to us, and without any every message is a success
+ * that nobody reads. */
 #include "common/base/sd.h"
 
 #include <errno.h>
@@ -15,11 +16,36 @@
 #include "common/base/fd.h"
 #include "common/base/loop.h"
 
-static int sd_send(const char *message)
+static int connected = -1; /* owned; -1: NOTIFY_SOCKET says */
+
+void sd_connect(int socket)
+{
+    fd_close(connected);
+    connected = socket;
+}
+
+int sd_send(const char *message, int fd)
 {
     const char *path = getenv("NOTIFY_SOCKET");
     struct sockaddr_un sun = {.sun_family = AF_UNIX};
     size_t n = path ? strlen(path) : 0;
+    union {
+        char bytes[CMSG_SPACE(sizeof(int))];
+        struct cmsghdr align;
+    } control = {0};
+    struct iovec iov = {(char *)message, strlen(message)};
+    struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1};
+    if (fd >= 0) {
+        m.msg_control = control.bytes;
+        m.msg_controllen = sizeof(control.bytes);
+        struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+        c->cmsg_level = SOL_SOCKET;
+        c->cmsg_type = SCM_RIGHTS;
+        c->cmsg_len = CMSG_LEN(sizeof(fd));
+        memcpy(CMSG_DATA(c), &fd, sizeof(fd));
+    }
+    if (connected >= 0)
+        return sendmsg(connected, &m, MSG_NOSIGNAL) < 0 ? -errno : 1;
     if (n == 0)
         return 0;
     if (path[0] != '/' && path[0] != '@')
@@ -29,18 +55,17 @@ static int sd_send(const char *message)
     memcpy(sun.sun_path, path, n);
     if (path[0] == '@')
         sun.sun_path[0] = '\0'; /* abstract: its length ends it */
-    _cleanup_(fd_closep) int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    if (fd < 0)
+    _cleanup_(fd_closep) int to = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (to < 0)
         return -errno;
-    socklen_t length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n);
-    if (sendto(fd, message, strlen(message), MSG_NOSIGNAL, (struct sockaddr *)&sun, length) < 0)
-        return -errno;
-    return 1;
+    m.msg_name = &sun;
+    m.msg_namelen = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n);
+    return sendmsg(to, &m, MSG_NOSIGNAL) < 0 ? -errno : 1;
 }
 
 int sd_notify_ready(void)
 {
-    return sd_send("READY=1");
+    return sd_send("READY=1", -1);
 }
 
 int sd_notify_status(const char *status)
@@ -51,12 +76,12 @@ int sd_notify_status(const char *status)
         if (*c == '\n') /* would begin another field */
             *c = ' ';
     }
-    return sd_send(message);
+    return sd_send(message, -1);
 }
 
 int sd_notify_stopping(void)
 {
-    return sd_send("STOPPING=1");
+    return sd_send("STOPPING=1", -1);
 }
 
 static void sd_terminate(void *user, int signo)

@@ -7,6 +7,11 @@ int sd_notify_ready(void);
 int sd_notify_status(const char *status); /* one line */
 int sd_notify_stopping(void);
 
+/* Sends any message of that kind, with @fd (borrowed) if it is not -1. As above. */
+int sd_send(const char *message, int fd);
+/* From now on, messages go to whoever is behind @socket (taken), whatever NOTIFY_SOCKET is. */
+void sd_connect(int socket);
+
 struct loop;
 /* From now on SIGTERM and SIGINT end sd_run(), also one that comes before it. 0 or -errno. */
 int sd_catch_signals(struct loop *loop);

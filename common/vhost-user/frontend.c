@@ -58,7 +58,7 @@ static int frontend_listen(struct frontend *f, struct loop *loop, int fd, char *
     return error_set(-ENOMEM, error, error_size, "out of memory");
 }
 
-static bool is_listening(int fd)
+bool frontend_is_listener(int fd)
 {
     int on = 0;
     socklen_t size = sizeof(on);
@@ -77,7 +77,7 @@ static int frontend_serve(struct frontend *f, struct loop *loop, const char *pat
     int r = fcntl(fd, F_SETFD, FD_CLOEXEC) < 0 ? -errno : fd_set_nonblock(fd);
     if (r < 0)
         return error_set(r, error, error_size, "descriptor %d: %s", fd, strerror(-r));
-    if (is_listening(fd))
+    if (frontend_is_listener(fd))
         return frontend_listen(f, loop, fd_steal(&owned), error, error_size);
     r = f->ops->connect(f->user, fd_steal(&owned), frontend_lost, f);
     if (r < 0)

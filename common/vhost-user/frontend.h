@@ -2,6 +2,7 @@
 #pragma once
 /* frontend: where the hypervisor of a device comes from: a socket that it connects to, again after
  * a restart, or a connection that is there already. */
+#include <stdbool.h>
 #include <stddef.h>
 
 struct frontend;
@@ -22,5 +23,7 @@ struct frontend_ops {
 struct frontend *frontend_create(struct loop *loop, const char *path, int fd,
                                  struct log_subject *subject, const struct frontend_ops *ops,
                                  void *user, char *error, size_t error_size);
+/* Whether @fd is a listening socket, and not a connection. */
+bool frontend_is_listener(int fd);
 /* Of a connection that goes on, the device must not tell us any more. Accepts NULL. */
 void frontend_destroy(struct frontend *frontend);

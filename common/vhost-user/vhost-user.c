@@ -351,6 +351,8 @@ static int get_vring_base(struct vhost_user *vu, const struct vhost_user_message
         return -EPROTO;
     stop_queue(vu, state.index);
     state.value = vu->queues[state.index].base;
+    if (vu->ops->changed)
+        vu->ops->changed(vu->user);
     return vhost_user_message_reply(vu->fd, m->request, &state, sizeof(state));
 }
 
@@ -461,6 +463,8 @@ int vhost_user_handle(struct vhost_user *vu, struct vhost_user_message *m)
     r = handle_set(vu, m);
     if (r == -EPROTO)
         return r;
+    if (vu->ops->changed)
+        vu->ops->changed(vu->user);
     if (r < 0)
         log_warn(vu->device.subject, "%s failed: %s", vhost_user_request_name(m->request),
                  strerror(-r));

@@ -43,6 +43,9 @@ struct vhost_user_ops {
     /* Copies the configuration space into @bytes (zeroed, @size from @offset on). NULL: it has
      * none. */
     void (*config)(void *user, uint32_t offset, void *bytes, uint32_t size);
+    /* The frontend has said something that holds from now on, and has no answer yet. May be NULL.
+     */
+    void (*changed)(void *user);
     /* The frontend is gone: 0 or -errno. The last call, after all queues have stopped;
      * vhost_user_destroy() is fine from within. */
     void (*closed)(void *user, int reason);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/base/fd.h"
+#include "common/base/keeper.h"
 #include "common/base/log.h"
 #include "common/base/loop.h"
 #include "common/base/options.h"
@@ -16,10 +17,12 @@
 #include "host-proxy/vsock/vsock-check.h"
 #include "host-proxy/vsock/vsock-device.h"
 #include "host-proxy/vsock/vsock-options.h"
+#include "host-proxy/vsock/vsock-record.h"
 
 struct vsock {
     struct loop *loop;
     struct vsock_device *device;
+    bool ends; /* with its only hypervisor */
 };
 
 static int vsock_connect(void *user, int fd, void (*closed)(void *closed_user, int reason),
@@ -35,17 +38,41 @@ static void vsock_ended(void *user)
 
 static const struct frontend_ops vsock_frontend = {vsock_connect, vsock_ended};
 
-static int run(const struct vsock_options *options)
+/* The hypervisor that a process before this one had is gone. */
+static void vsock_lost(void *user, int reason)
+{
+    struct vsock *vsock = user;
+    (void)reason;
+    log_info(NULL, "the hypervisor disconnected");
+    if (vsock->ends)
+        loop_stop(vsock->loop);
+}
+
+/* Goes on for the hypervisor that a process before this one had. True if there was one. */
+static bool resume(struct vsock *vsock, struct keeper *keeper)
+{
+    int r = vsock_device_resume(vsock->device, keeper, vsock_lost, vsock);
+    if (r < 0)
+        log_error(NULL, "cannot go on for the same guest: %s", strerror(-r));
+    return r > 0;
+}
+
+static int run(const struct vsock_options *options, struct keeper *keeper)
 {
     char error[512];
+    struct vsock_record record;
+    int kept = vsock_record_open(&record, keeper);
     struct frontend *frontend = NULL;
     struct loop *loop = loop_create();
     struct hybrid_socket *hybrid =
         loop ? hybrid_socket_create(loop, options->uds_path, options->ports, options->n_ports)
              : NULL;
     struct vsock_device *device =
-        hybrid ? vsock_device_create(loop, options->guest_cid, &hybrid_socket_ports, hybrid) : NULL;
-    struct vsock vsock = {loop, device};
+        hybrid ? vsock_device_create(loop, options->guest_cid, kept < 0 ? NULL : &record,
+                                     &hybrid_socket_ports, hybrid)
+               : NULL;
+    bool only = options->fd >= 0 && !frontend_is_listener(options->fd);
+    struct vsock vsock = {loop, device, only};
     int r = device ? 0 : -errno;
     if (r == 0)
         r = sd_catch_signals(loop); /* before there is anything to see, or to be removed */
@@ -53,7 +80,9 @@ static int run(const struct vsock_options *options)
         log_error(NULL, "cannot start: %s", strerror(-r));
     if (r == 0) {
         r = hybrid_socket_listen(hybrid, device, error, sizeof(error));
-        if (r == 0) {
+        bool resumed = r == 0 && kept == 0 && resume(&vsock, keeper);
+        keeper_finish(keeper);
+        if (r == 0 && !(resumed && only)) {
             frontend = frontend_create(loop, options->socket_path, options->fd, NULL,
                                        &vsock_frontend, &vsock, error, sizeof(error));
             r = frontend ? 0 : -errno;
@@ -67,6 +96,7 @@ static int run(const struct vsock_options *options)
     vsock_device_destroy(device);
     hybrid_socket_destroy(hybrid);
     loop_destroy(loop);
+    vsock_record_close(&record);
     return r < 0 ? 1 : 0;
 }
 
@@ -86,5 +116,9 @@ int main(int argc, char **argv)
     signal(SIGPIPE, SIG_IGN);
     fd_raise_limit();
     guest_ram_hide();
-    return run(&options);
+    struct keeper keeper;
+    r = keeper_start(&keeper);
+    if (r < 0)
+        log_warn(NULL, "nothing outlives this process: %s", strerror(-r));
+    return run(&options, &keeper);
 }

@@ -25,6 +25,7 @@
 #include "common/base/fd.h"
 #include "common/base/log.h"
 #include "common/base/loop.h"
+#include "host-proxy/vsock/vsock-record.h"
 
 #define APPETITE_MIN 4096u
 #define FIRST_PORT (1u << 30) /* of the host's side, where the host asks */
@@ -107,6 +108,9 @@ static void leave_table(struct vsock_connection *c)
 {
     if (c->in_table)
         port_table_remove(&c->ports);
+    if (c->pair >= 0 && c->owner->record)
+        vsock_record_remove(c->owner->record, c->pair);
+    c->pair = -1;
     c->in_table = false;
     c->owed = 0;
 }
@@ -338,10 +342,14 @@ static void out_of_time(void *user)
 }
 
 int vsock_connections_init(struct vsock_connections *all, struct loop *loop,
-                           struct log_subject *subject, struct vsock_inbox *inbox)
+                           struct log_subject *subject, struct vsock_inbox *inbox,
+                           struct vsock_record *record)
 {
-    *all = (struct vsock_connections){
-        .loop = loop, .subject = subject, .inbox = inbox, .next_port = FIRST_PORT};
+    *all = (struct vsock_connections){.loop = loop,
+                                      .subject = subject,
+                                      .inbox = inbox,
+                                      .next_port = FIRST_PORT,
+                                      .record = record};
     TAILQ_INIT(&all->all);
     TAILQ_INIT(&all->waiting);
     TAILQ_INIT(&all->asking);
@@ -387,12 +395,13 @@ void vsock_connections_serve(struct vsock_connections *all)
     vsock_inbox_announce(all->inbox);
 }
 
+/* @fd (taken) may be -1. */
 static struct vsock_connection *connection_new(struct vsock_connections *all, uint32_t guest,
                                                uint32_t host, uint16_t type, int fd)
 {
     struct vsock_connection *c = all->n < VSOCK_CONNECTIONS_MAX ? calloc(1, sizeof(*c)) : NULL;
-    struct loop_io *io = c ? loop_io_create(all->loop, fd, 0, socket_ready, c) : NULL;
-    if (!io) {
+    struct loop_io *io = c && fd >= 0 ? loop_io_create(all->loop, fd, 0, socket_ready, c) : NULL;
+    if (!c || (fd >= 0 && !io)) {
         free(c);
         fd_close(fd);
         return NULL;
@@ -402,6 +411,7 @@ static struct vsock_connection *connection_new(struct vsock_connections *all, ui
         .owner = all,
         .type = type,
         .in_table = true,
+        .pair = -1,
         .fd = fd,
         .io = io,
         .outbox = {.messages = type == VIRTIO_VSOCK_TYPE_SEQPACKET},
@@ -411,6 +421,29 @@ static struct vsock_connection *connection_new(struct vsock_connections *all, ui
     TAILQ_INSERT_TAIL(&all->all, c, all);
     all->n++;
     return c;
+}
+
+/* Before the guest hears of it. */
+static void note(struct vsock_connection *c)
+{
+    if (c->owner->record)
+        c->pair = vsock_record_add(c->owner->record, c->ports.guest, c->ports.host, c->type);
+}
+
+void vsock_connections_reset_recorded(struct vsock_connections *all)
+{
+    for (unsigned i = 0; i < VSOCK_PAIRS_MAX; i++) {
+        const struct vsock_pair *pair = &all->record->memory->pairs[i];
+        if (!pair->type || vsock_connections_find(all, pair->guest, pair->host))
+            continue;
+        struct vsock_connection *c = connection_new(all, pair->guest, pair->host, pair->type, -1);
+        if (!c)
+            return;
+        c->pair = (int)i;
+        c->state = VSOCK_OVER;
+        reset(c);
+        settle(c);
+    }
 }
 
 int vsock_connection_accept(struct vsock_connections *all, const struct vsock_packet *request,
@@ -424,6 +457,7 @@ int vsock_connection_accept(struct vsock_connections *all, const struct vsock_pa
     c->guest_room = request->room;
     c->guest_forwarded = request->forwarded;
     c->owed = OWES(VIRTIO_VSOCK_OP_RESPONSE);
+    note(c);
     settle(c);
     return 0;
 }
@@ -447,6 +481,7 @@ int vsock_connection_ask(struct vsock_connections *all, uint32_t port, int fd)
         loop_timer_arm(all->timer, VSOCK_ANSWER_MS);
     TAILQ_INSERT_TAIL(&all->asking, c, asking);
     c->owed = OWES(VIRTIO_VSOCK_OP_REQUEST);
+    note(c);
     settle(c);
     vsock_inbox_announce(all->inbox);
     return 0;

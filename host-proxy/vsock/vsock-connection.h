@@ -13,6 +13,7 @@
 #include "host-proxy/vsock/vsock-packet.h"
 
 struct log_subject;
+struct vsock_record;
 struct loop;
 struct loop_io;
 struct loop_timer;
@@ -37,6 +38,7 @@ struct vsock_connections {
     unsigned n;
     size_t kept;
     uint32_t next_port;
+    struct vsock_record *record; /* borrowed, may be NULL: which there are, for the next process */
 };
 
 enum vsock_connection_state {
@@ -61,6 +63,7 @@ struct vsock_connection {
     int fd;                         /* owned */
     struct loop_io *io;
     int64_t until_ms; /* while ASKING */
+    int pair;         /* in the record; -1: none */
 
     struct vsock_outbox outbox;
     uint32_t received, forwarded, told; /* bytes of the guest; told: the last that it heard */
@@ -71,8 +74,13 @@ struct vsock_connection {
     size_t message_size, message_done;
 };
 
+/* @record (borrowed) may be NULL. 0 or -errno. */
 int vsock_connections_init(struct vsock_connections *all, struct loop *loop,
-                           struct log_subject *subject, struct vsock_inbox *inbox);
+                           struct log_subject *subject, struct vsock_inbox *inbox,
+                           struct vsock_record *record);
+/* The connections in the record, which another process had, are reset as soon as the guest has
+ * buffers. */
+void vsock_connections_reset_recorded(struct vsock_connections *all);
 /* Closes all of them; the guest is not told. */
 void vsock_connections_clear(struct vsock_connections *all);
 void vsock_connections_finish(struct vsock_connections *all);

@@ -18,6 +18,7 @@
 #include "common/vhost-user/vhost-user.h"
 #include "host-proxy/vsock/vsock-connection.h"
 #include "host-proxy/vsock/vsock-inbox.h"
+#include "host-proxy/vsock/vsock-record.h"
 
 /* Then it is others' turn. */
 #define BATCH_PACKETS 128
@@ -35,6 +36,8 @@ struct vsock_device {
     void *closed_user;
     struct loop_timer *more; /* the queue was not empty after a batch */
     bool seqpacket;          /* was negotiated */
+    bool resuming;           /* what is said now was kept: it is not new */
+    struct vsock_record *record;
     struct vsock_connections connections;
     struct vsock_inbox inbox;
     struct virtqueue_chain chain; /* the packet at hand */
@@ -227,12 +230,21 @@ static void on_config(void *user, uint32_t offset, void *bytes, uint32_t size)
                size < sizeof(config) - offset ? size : sizeof(config) - offset);
 }
 
+static void on_changed(void *user)
+{
+    struct vsock_device *d = user;
+    if (d->record && d->frontend && !d->resuming)
+        vhost_user_store_save(&d->record->store, d->frontend);
+}
+
 static void on_closed(void *user, int reason)
 {
     struct vsock_device *d = user;
     struct vhost_user *frontend = d->frontend;
     d->frontend = d->inbox.vu = NULL;
     forget_guest(d);
+    if (d->record)
+        vhost_user_store_clear(&d->record->store);
     vhost_user_destroy(frontend);
     d->closed(d->closed_user, reason);
 }
@@ -244,10 +256,12 @@ static const struct vhost_user_ops frontend_ops = {
     .reset = on_reset,
     .memory = on_memory,
     .config = on_config,
+    .changed = on_changed,
     .closed = on_closed,
 };
 
 struct vsock_device *vsock_device_create(struct loop *loop, uint32_t guest_cid,
+                                         struct vsock_record *record,
                                          const struct vsock_device_ops *ops, void *user)
 {
     struct vsock_device *d = calloc(1, sizeof(*d));
@@ -255,13 +269,14 @@ struct vsock_device *vsock_device_create(struct loop *loop, uint32_t guest_cid,
         return NULL;
     d->loop = loop;
     d->subject = (struct log_subject){.name = "virtio-vsock"};
+    d->record = record;
     d->ops = ops;
     d->user = user;
     d->inbox.guest_cid = guest_cid;
     d->inbox.queue = QUEUE_RX;
     d->more = loop_timer_create(loop, take_more, d);
-    int r =
-        d->more ? vsock_connections_init(&d->connections, loop, &d->subject, &d->inbox) : -ENOMEM;
+    int r = d->more ? vsock_connections_init(&d->connections, loop, &d->subject, &d->inbox, record)
+                    : -ENOMEM;
     if (r < 0) {
         vsock_device_destroy(d);
         errno = -r;
@@ -274,6 +289,7 @@ void vsock_device_destroy(struct vsock_device *d)
 {
     if (!d)
         return;
+    d->connections.record = NULL; /* which is for the next process, if there is one */
     if (d->connections.loop)
         vsock_connections_finish(&d->connections);
     vhost_user_destroy(d->frontend);
@@ -281,13 +297,9 @@ void vsock_device_destroy(struct vsock_device *d)
     free(d);
 }
 
-int vsock_device_connect(struct vsock_device *d, int fd, void (*closed)(void *user, int reason),
-                         void *user)
+/* Takes @fd. */
+static int serve(struct vsock_device *d, int fd, void (*closed)(void *user, int reason), void *user)
 {
-    if (d->frontend) {
-        fd_close(fd);
-        return -EBUSY;
-    }
     const struct vhost_user_device description = {
         .subject = &d->subject,
         .n_queues = QUEUES,
@@ -299,6 +311,38 @@ int vsock_device_connect(struct vsock_device *d, int fd, void (*closed)(void *us
     d->seqpacket = false;
     d->frontend = d->inbox.vu = vhost_user_create(d->loop, fd, &description, &frontend_ops, d);
     return d->frontend ? 0 : -errno;
+}
+
+int vsock_device_connect(struct vsock_device *d, int fd, void (*closed)(void *user, int reason),
+                         void *user)
+{
+    if (d->frontend) {
+        fd_close(fd);
+        return -EBUSY;
+    }
+    return serve(d, fd, closed, user);
+}
+
+int vsock_device_resume(struct vsock_device *d, struct keeper *keeper,
+                        void (*closed)(void *user, int reason), void *user)
+{
+    int fd = vhost_user_store_take(&d->record->store, keeper);
+    int r = fd < 0 ? 0 : serve(d, fd, closed, user);
+    if (fd < 0 || r < 0)
+        return r;
+    d->resuming = true;
+    vsock_connections_reset_recorded(&d->connections);
+    r = vhost_user_store_replay(&d->record->store, d->frontend, keeper);
+    d->resuming = false;
+    if (r == 0) {
+        log_info(&d->subject, "goes on for the same guest");
+        return 1;
+    }
+    vhost_user_destroy(d->frontend);
+    d->frontend = d->inbox.vu = NULL;
+    forget_guest(d);
+    vhost_user_store_clear(&d->record->store);
+    return r;
 }
 
 int vsock_device_ask(struct vsock_device *d, uint32_t port, int fd)

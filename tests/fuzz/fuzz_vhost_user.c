@@ -102,7 +102,7 @@ static void on_closed(void *user, int reason)
 }
 
 static const struct vhost_user_ops ops = {on_features, on_kick,   on_stopping, on_reset,
-                                          on_memory,   on_config, on_closed};
+                                          on_memory,   on_config, NULL,        on_closed};
 
 static const struct vhost_user_device device = {
     .n_queues = 2,

@@ -229,7 +229,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct world w = {.data = data, .left = size, .loop = loop_create()};
     log_init("fuzz", LOG_LEVEL_ERROR);
     w.timer = w.loop ? loop_timer_create(w.loop, stop, &w) : NULL;
-    w.device = w.timer ? vsock_device_create(w.loop, CID, &host_ops, &w) : NULL;
+    w.device = w.timer ? vsock_device_create(w.loop, CID, NULL, &host_ops, &w) : NULL;
     w.ram = mmap(NULL, RAM_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, ram, 0);
     memset(w.hosts, -1, sizeof(w.hosts));
     if (!w.device || w.ram == MAP_FAILED ||

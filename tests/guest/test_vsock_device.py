@@ -6,6 +6,7 @@ import errno
 import hashlib
 import json
 import os
+import signal
 import socket
 import sys
 import threading
@@ -13,11 +14,13 @@ import threading
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "integration"))
 
 from harness import main, test  # noqa: E402
+from harness.tap import descendants  # noqa: E402
 
 import vsock_peer as peer  # noqa: E402
 from vm import BOOT, HERE  # noqa: E402
 
 MIB = 1 << 20
+KILLS = int(os.environ.get("WAYVSOCK_KILLS", "20"))
 
 
 class Guest:
@@ -29,7 +32,17 @@ class Guest:
         self.process = t.spawn([BOOT, "-d", self.dir, "-t", "300", "--", "python3", f"{HERE}/vsock_peer.py", "280"],
                                dict(os.environ), name="guest")
         t.wait(lambda: self.answers() or not self.process.alive, "the guest listens", 120)
-        self.control = self.connect(peer.CONTROL)
+        self.dial_control()
+
+    def dial_control(self):
+        """Also when the connection before was lost."""
+        def dialled():
+            try:
+                self.control = self.connect(peer.CONTROL)
+                return True
+            except OSError:
+                return False
+        self.t.wait(dialled, "the guest's program answers", 60)
         self.lines = self.control.makefile()
 
     def answers(self):
@@ -245,6 +258,55 @@ def messages(t):
     t.eq(g.ask("messages", 100, [10, 20]), [True] * 2, "of another connection")
     g.listen(101, peer.echo)
     t.ok("Error" in str(g.ask("messages", 101, [1])), "a stream's socket takes none")
+
+
+def device_of(guest):
+    """The process that serves; its parent starts another."""
+    for pid in descendants(guest.process.pid):
+        try:
+            with open(f"/proc/{pid}/comm") as f:
+                if f.read().strip() != "wayvsock-vsock":
+                    continue
+        except OSError:                         # it has ended meanwhile
+            continue
+        children = descendants(pid)
+        if not children:
+            return pid
+    return None
+
+
+@test(timeout=300)
+def survives_being_killed(t):
+    """kill -9 at any moment, again and again: programs of the guest are told, and the next connection works."""
+    g = Guest(t)
+
+    def sink(s):
+        try:
+            while s.recv(1 << 18):
+                pass
+        except OSError:
+            pass
+        s.close()
+    g.listen(100, peer.echo)
+    g.listen(101, sink)
+    g.ask("load", 100, 101)
+    for i in range(KILLS):
+        before, killed = g.ask("talks"), device_of(g)
+        t.ok(killed is not None, f"a device to kill, {i}")
+        os.kill(killed, signal.SIGKILL)
+        t.wait(lambda: device_of(g) not in (None, killed), "another process serves", 60)
+        g.dial_control()
+        t.wait(lambda: g.ask("talks") > before, f"the guest's connections go on after kill {i}", 60)
+    errors = g.ask("finish")
+    t.ok(set(errors) <= {errno.ECONNRESET, errno.EPIPE, errno.ENOTCONN}, f"what the guest saw: {errors}")
+    came = []
+
+    def take(s):
+        came.append(peer.read_all(s))
+        s.close()
+    g.listen(102, take)
+    sent = g.ask("send", 102, 8 * MIB)
+    t.eq(came, [(8 * MIB, sent)], "what comes after all that")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 """Runs in a guest: does with its vsock what the host's test asks for, a line of JSON each, and answers with one."""
 
+import errno
 import hashlib
 import json
 import socket
@@ -105,7 +106,10 @@ def ping(port, n):
             s.sendall(b"x" * 64)
             got = b""
             while len(got) < 64:
-                got += s.recv(64 - len(got))
+                data = s.recv(64 - len(got))
+                if not data:                    # as Linux shows a reset to a reader
+                    raise ConnectionResetError(errno.ECONNRESET, "the end instead of an answer")
+                got += data
         return n
 
 
@@ -129,6 +133,43 @@ def release():
         held.pop().close()
 
 
+def load(port, bulk):
+    """From now on, until finish(): connections that talk for a while, and one that sends all the time."""
+    def talk():
+        while not ended.is_set():
+            try:
+                ping(port, 5)
+                counts["talks"] += 1
+            except OSError as e:
+                counts["errors"].append(e.errno)
+
+    def flood():
+        while not ended.is_set():
+            try:
+                with connect(bulk) as s:
+                    while not ended.is_set():
+                        s.sendall(bytes(65536))
+            except OSError as e:
+                counts["errors"].append(e.errno)
+    ended.clear()
+    for work in (talk, talk, flood):
+        threads.append(threading.Thread(target=work, daemon=True))
+        threads[-1].start()
+
+
+def talks():
+    return counts["talks"]
+
+
+def finish():
+    """The numbers of the errors that load() has seen, once each."""
+    ended.set()
+    while threads:
+        threads.pop().join(60)
+    return sorted(set(counts["errors"]))
+
+
+counts, ended, threads = {"talks": 0, "errors": []}, threading.Event(), []
 held = []
 
 

@@ -232,8 +232,8 @@ static void test_bad_buffers(void **state)
     uint32_t written;
     frontend_negotiate(&g->f, FRONTEND_FEATURES);
     frontend_start(&g->f);
-    frontend_put(&g->f, RX, NULL, 0, VSOCK_HEADER_SIZE);
-    frontend_put(&g->f, RX, NULL, 0, 0);
+    frontend_put(&g->f, RX, "", 0, VSOCK_HEADER_SIZE);
+    frontend_put(&g->f, RX, "", 0, 0);
     guest_post(g, 1);
     guest_say(g, OP(REQUEST), 5000);
     frontend_take(&g->f, RX, &written);

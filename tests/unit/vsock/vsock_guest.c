@@ -38,26 +38,40 @@ static int host_connect(void *user, uint32_t port, uint16_t type, uint32_t guest
 
 static const struct vsock_device_ops host_ops = {host_connect};
 
-int guest_setup(void **state)
+void guest_create_device(struct guest *g, struct vsock_record *record)
 {
-    fds_before = count_fds();
+    g->device = vsock_device_create(g->loop, GUEST_CID, record, &host_ops, g);
+    assert_non_null(g->device);
+}
+
+struct guest *guest_create(struct vsock_record *record)
+{
     struct guest *g = calloc(1, sizeof(*g));
     g->loop = loop_create();
     g->room = GUEST_ROOM;
-    g->device = vsock_device_create(g->loop, GUEST_CID, &host_ops, g);
-    assert_non_null(g->device);
+    guest_create_device(g, record);
     frontend_init(&g->f, g->loop, 3, device_of_frontend, g->device);
-    *state = g;
+    return g;
+}
+
+int guest_setup(void **state)
+{
+    fds_before = count_fds();
+    *state = guest_create(NULL);
     return 0;
 }
 
-int guest_teardown(void **state)
+void guest_destroy(struct guest *g)
 {
-    struct guest *g = *state;
     frontend_finish(&g->f);
     vsock_device_destroy(g->device);
     loop_destroy(g->loop);
     free(g);
+}
+
+int guest_teardown(void **state)
+{
+    guest_destroy(*state);
     assert_int_equal(count_fds(), fds_before);
     return 0;
 }
@@ -65,7 +79,7 @@ int guest_teardown(void **state)
 void guest_post(struct guest *g, unsigned n)
 {
     for (unsigned i = 0; i < n; i++)
-        frontend_put(&g->f, RX, NULL, 0, SLOT_OUT);
+        frontend_put(&g->f, RX, "", 0, SLOT_OUT);
     frontend_kick(&g->f, RX);
 }
 

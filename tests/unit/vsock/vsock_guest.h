@@ -33,6 +33,11 @@ struct guest {
 
 int guest_setup(void **state);
 int guest_teardown(void **state); /* also checks that no descriptor is left */
+/* The same, whose device has a record. */
+struct guest *guest_create(struct vsock_record *record);
+void guest_destroy(struct guest *g);
+/* Another device, instead of one that is destroyed. */
+void guest_create_device(struct guest *g, struct vsock_record *record);
 void guest_start(struct guest *g);
 /* Posts @n buffers. */
 void guest_post(struct guest *g, unsigned n);
