@@ -23,6 +23,11 @@
 /* Then it is others' turn. */
 #define BATCH_PACKETS 128
 #define BATCH_BYTES (512u << 10)
+/* The guest only frees memory when it hears that packets were taken, and each time that is an
+ * interrupt: of so little it hears later. Of more it does at once, as it may wait for that. */
+#define QUIET_PACKETS 64
+#define QUIET_BYTES (16u << 10)
+#define QUIET_MS 2
 
 enum { QUEUE_RX, QUEUE_TX, QUEUE_EVENT, QUEUES };
 
@@ -34,9 +39,11 @@ struct vsock_device {
     struct vhost_user *frontend;
     void (*closed)(void *user, int reason);
     void *closed_user;
-    struct loop_timer *more; /* the queue was not empty after a batch */
-    bool seqpacket;          /* was negotiated */
-    bool resuming;           /* what is said now was kept: it is not new */
+    struct loop_timer *more;  /* the queue was not empty after a batch */
+    struct loop_timer *quiet; /* armed while the guest has not heard of packets that were taken */
+    size_t quiet_packets, quiet_bytes;
+    bool seqpacket; /* was negotiated */
+    bool resuming;  /* what is said now was kept: it is not new */
     struct vsock_record *record;
     struct vsock_connections connections;
     struct vsock_inbox inbox;
@@ -142,6 +149,27 @@ static size_t take_chain(struct vsock_device *d)
     return bytes;
 }
 
+static void announce_taken(void *user)
+{
+    struct vsock_device *d = user;
+    struct virtqueue *queue = d->frontend ? vhost_user_running(d->frontend, QUEUE_TX) : NULL;
+    loop_timer_disarm(d->quiet);
+    d->quiet_packets = d->quiet_bytes = 0;
+    if (queue)
+        virtqueue_notify(queue);
+}
+
+static void has_taken(struct vsock_device *d, size_t packets, size_t bytes)
+{
+    bool first = d->quiet_packets == 0;
+    d->quiet_packets += packets;
+    d->quiet_bytes += bytes;
+    if (d->quiet_packets > QUIET_PACKETS || d->quiet_bytes > QUIET_BYTES)
+        announce_taken(d);
+    else if (first && packets > 0)
+        loop_timer_arm(d->quiet, QUIET_MS);
+}
+
 static void take_packets(struct vsock_device *d)
 {
     struct virtqueue *queue = d->frontend ? vhost_user_running(d->frontend, QUEUE_TX) : NULL;
@@ -163,8 +191,7 @@ static void take_packets(struct vsock_device *d)
             virtqueue_push(queue, d->chain.head, 0);
         }
     } while (!more && !vsock_inbox_full(&d->inbox) && virtqueue_listen(queue));
-    if (packets > 0)
-        virtqueue_notify(queue);
+    has_taken(d, packets, bytes);
     vsock_inbox_announce(&d->inbox);
     if (more)
         loop_timer_arm(d->more, 0);
@@ -194,8 +221,8 @@ static void on_kick(void *user, unsigned queue)
 
 static void on_stopping(void *user, unsigned queue)
 {
-    (void)user; /* nothing that was taken is held between calls */
-    (void)queue;
+    if (queue == QUEUE_TX) /* nothing that was taken is held between calls */
+        announce_taken(user);
 }
 
 static void forget_guest(struct vsock_device *d)
@@ -204,6 +231,8 @@ static void forget_guest(struct vsock_device *d)
     d->inbox.n_refusals = 0;
     d->inbox.unannounced = false;
     loop_timer_disarm(d->more);
+    loop_timer_disarm(d->quiet);
+    d->quiet_packets = d->quiet_bytes = 0;
 }
 
 static void on_reset(void *user)
@@ -275,8 +304,10 @@ struct vsock_device *vsock_device_create(struct loop *loop, uint32_t guest_cid,
     d->inbox.guest_cid = guest_cid;
     d->inbox.queue = QUEUE_RX;
     d->more = loop_timer_create(loop, take_more, d);
-    int r = d->more ? vsock_connections_init(&d->connections, loop, &d->subject, &d->inbox, record)
-                    : -ENOMEM;
+    d->quiet = loop_timer_create(loop, announce_taken, d);
+    int r = d->more && d->quiet
+                ? vsock_connections_init(&d->connections, loop, &d->subject, &d->inbox, record)
+                : -ENOMEM;
     if (r < 0) {
         vsock_device_destroy(d);
         errno = -r;
@@ -294,6 +325,7 @@ void vsock_device_destroy(struct vsock_device *d)
         vsock_connections_finish(&d->connections);
     vhost_user_destroy(d->frontend);
     loop_timer_destroy(d->more);
+    loop_timer_destroy(d->quiet);
     free(d);
 }
 

@@ -1,6 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""wayvsock-vsock under a real guest kernel: what programs on both sides see of each other."""
+"""wayvsock-vsock under a real guest kernel: what programs on both sides see of each other.
+
+WAYVSOCK_QEMU_GUEST may name a stock kernel in QEMU, as scripts/guest -k does."""
 
 import errno
 import hashlib
@@ -20,6 +22,7 @@ import vsock_peer as peer  # noqa: E402
 from vm import BOOT, HERE  # noqa: E402
 
 MIB = 1 << 20
+KERNEL = ["-k", os.environ["WAYVSOCK_QEMU_GUEST"]] if os.environ.get("WAYVSOCK_QEMU_GUEST") else []
 KILLS = int(os.environ.get("WAYVSOCK_KILLS", "20"))
 
 
@@ -29,7 +32,7 @@ class Guest:
     def __init__(self, t):
         self.t = t
         self.dir = t.mkdir("vm", 0o755)
-        self.process = t.spawn([BOOT, "-d", self.dir, "-t", "300", "--", "python3", f"{HERE}/vsock_peer.py", "280"],
+        self.process = t.spawn([BOOT, *KERNEL, "-d", self.dir, "-t", "300", "--", "python3", f"{HERE}/vsock_peer.py", "280"],
                                dict(os.environ), name="guest")
         t.wait(lambda: self.answers() or not self.process.alive, "the guest listens", 120)
         self.dial_control()

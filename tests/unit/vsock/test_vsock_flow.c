@@ -244,6 +244,36 @@ static void test_bad_buffers(void **state)
     close(g->host);
 }
 
+static bool was_called(void *user)
+{
+    struct guest *g = user;
+    uint64_t n;
+    return read(g->f.q[TX].call, &n, sizeof(n)) == sizeof(n);
+}
+
+/* The guest hears that its packets were taken: of much at once, of little in the end. */
+static void test_notifications(void **state)
+{
+    struct guest *g = *state;
+    uint32_t written;
+    guest_start(g);
+    g->room = 2 * VSOCK_ROOM;
+    int host = guest_connect(g, 5000, STREAM);
+    was_called(g);
+    guest_put_large(g, 5000, 1);
+    turn_until(g->loop, was_called, g);
+    frontend_take(&g->f, TX, &written);
+    guest_put_large(g, 5000, 60000);
+    turn_until(g->loop, frontend_answered, &g->f.q[TX]);
+    assert_true(was_called(g));
+    frontend_take(&g->f, TX, &written);
+    guest_put_large(g, 5000, 1);
+    turn_until(g->loop, frontend_answered, &g->f.q[TX]);
+    frontend_get_base(&g->f, TX); /* the queue stops */
+    assert_true(was_called(g));
+    close(host);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, guest_setup, guest_teardown)
 
 int main(void)
@@ -258,6 +288,7 @@ int main(void)
         TEST(test_no_buffers_for_refusals),
         TEST(test_turns),
         TEST(test_bad_buffers),
+        TEST(test_notifications),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

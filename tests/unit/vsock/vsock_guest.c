@@ -136,11 +136,10 @@ void guest_shut(struct guest *g, uint32_t port, uint32_t flags)
     guest_send(g, p, NULL, 0);
 }
 
-void guest_write_large(struct guest *g, uint32_t port, size_t size)
+unsigned guest_put_large(struct guest *g, uint32_t port, size_t size)
 {
     struct vsock_packet p = guest_packet(g, OP(RW), port);
     struct frontend_queue *q = &g->f.q[TX];
-    uint32_t written;
     uint8_t header[VSOCK_HEADER_SIZE];
     p.size = (uint32_t)size;
     vsock_packet_encode(&p, header);
@@ -148,6 +147,13 @@ void guest_write_large(struct guest *g, uint32_t port, size_t size)
     q->desc[2 * slot].flags = VRING_DESC_F_NEXT;
     q->desc[2 * slot + 1] = (struct vring_desc){RAM_HIGH_GPA, (uint32_t)size, 0, 0};
     frontend_kick(&g->f, TX);
+    return slot;
+}
+
+void guest_write_large(struct guest *g, uint32_t port, size_t size)
+{
+    uint32_t written;
+    unsigned slot = guest_put_large(g, port, size);
     assert_int_equal(frontend_take(&g->f, TX, &written), slot);
 }
 

@@ -49,7 +49,9 @@ void guest_send(struct guest *g, struct vsock_packet packet, const void *data, s
 void guest_say(struct guest *g, uint16_t op, uint32_t port);
 void guest_write(struct guest *g, uint32_t port, const void *data, size_t size);
 void guest_shut(struct guest *g, uint32_t port, uint32_t flags);
-/* A packet of @size data bytes (at most 64 KiB), whatever they are. */
+/* A packet of @size data bytes (at most 64 KiB), whatever they are; its slot. */
+unsigned guest_put_large(struct guest *g, uint32_t port, size_t size);
+/* The same, and waits until the device has taken it. */
 void guest_write_large(struct guest *g, uint32_t port, size_t size);
 /* The next packet to the guest, into @got and @data; its buffer is posted again. */
 void guest_take(struct guest *g, uint32_t port);
