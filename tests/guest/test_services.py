@@ -173,6 +173,41 @@ def may_connect(path, user, kind=socket.SOCK_STREAM):
 
 
 @test(timeout=60)
+def vsock_units(t):
+    """A vsock device that is killed, or restarted, is followed by one that goes on with the same hypervisor and memory."""
+    unit, vhost = "wayvsock-vsock@work.service", "/run/wayvsock-vsock/work.vhost"
+    get_features, set_owner, set_memory = 1, 3, 5
+    systemctl("start", "wayvsock-vsock@work.socket")
+    t.ok(not may_connect(vhost, "alice"), "others may not connect")
+    with socket.socket(socket.AF_UNIX) as s:
+        s.settimeout(30)
+        s.connect(vhost)
+
+        def say(request, payload=b"", fds=()):
+            socket.send_fds(s, [struct.pack("=III", request, 1, len(payload)) + payload], fds)
+
+        def features():
+            say(get_features)
+            return s.recv(20)
+        before = features()
+        t.eq(len(before), 20, "the size of an answer")
+        memory = os.memfd_create("ram")
+        os.truncate(memory, 1 << 20)
+        say(set_owner)
+        say(set_memory, struct.pack("=IIQQQQ", 1, 0, 0, 1 << 20, 0, 0), [memory])
+        os.close(memory)
+        t.eq(features(), before, "an answer when it has the memory")
+        for action in (["kill", "-s", "KILL"], ["kill", "-s", "KILL"], ["restart"], ["kill", "-s", "KILL"]):
+            old = pid(unit)
+            systemctl(*action, unit)
+            t.wait(lambda: state(unit) == "active" and pid(unit) not in (0, old), f"another process after {action[-1]}")
+            t.eq(features(), before, f"an answer after {action[-1]}")
+            with open(f"/proc/{pid(unit)}/maps") as f:
+                t.has("memfd:ram", f.read(), "the VM's memory")
+    systemctl("stop", "wayvsock-vsock@work.socket", unit)
+
+
+@test(timeout=60)
 def gpu_units(t):
     """The socket is the hypervisor's, whose connection starts the device; that is a user of its own, and ends without a trace."""
     start_gpu(t)
