@@ -126,6 +126,30 @@ def read(path):
         return f.read()
 
 
+# -- the vsock device
+
+@test(direct=False)
+def checks_about_vsock(t):
+    """--check of the device: its sockets, and who takes connections where."""
+    if not VSOCK:
+        raise Skip("no wayvsock-vsock")
+    here, hybrid, port = t.path("vhost"), t.path("hybrid"), t.path("port")
+    argv = (VSOCK, "--check", "--guest-cid", "3", "--socket-path", here, "--uds-path", hybrid, "--listen-port", f"1100={port}")
+    r = call(*argv)
+    t.eq(r.returncode, 0, f"all in place:\n{r.stdout}{r.stderr}")
+    t.has(f"ok    waiting for the hypervisor at {here}", r.stdout, "its socket")
+    t.has(f"ok    connections to the guest at {hybrid}", r.stdout, "the hybrid socket")
+    t.has(f"note  port 1100 of the host is {port}, where nobody", r.stdout, "a port where nobody listens")
+    t.eq([os.path.exists(path) for path in (here, hybrid)], [False, False], "what it leaves")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(port)
+        listener.listen(1)
+        t.has(f"ok    port 1100 of the host is {port}", call(*argv).stdout, "a port where somebody listens")
+    r = call(VSOCK, "--check", "--uds-path", t.path("no-folder/hybrid"))
+    t.eq(r.returncode, 1, f"nowhere to listen:\n{r.stdout}{r.stderr}")
+    t.has("FAIL  connections to the guest at", r.stdout, "the hybrid socket")
+
+
 # -- the GPU
 
 def gpu(t, env, *argv):
