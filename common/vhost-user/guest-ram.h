@@ -26,10 +26,6 @@ struct guest_ram {
     uint64_t size; /* of all regions */
 };
 
-/* From now on nobody looks into this process, not through /proc and not in a core dump: it will
- * have a VM's memory mapped. */
-void guest_ram_hide(void);
-
 void guest_ram_finish(struct guest_ram *ram); /* leaves it empty */
 /* Maps @size bytes at @offset of @fd (taken). 0; -EINVAL: empty, out of the address space, or
  * overlapping a region; -ENXIO: the file is smaller; -E2BIG: too many; or -errno. */

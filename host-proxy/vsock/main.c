@@ -11,8 +11,8 @@
 #include "common/base/loop.h"
 #include "common/base/options.h"
 #include "common/base/sd.h"
+#include "common/sandbox/sandbox.h"
 #include "common/vhost-user/frontend.h"
-#include "common/vhost-user/guest-ram.h"
 #include "host-proxy/vsock/hybrid-socket.h"
 #include "host-proxy/vsock/vsock-check.h"
 #include "host-proxy/vsock/vsock-device.h"
@@ -115,7 +115,7 @@ int main(int argc, char **argv)
     log_init("wayvsock-vsock", options.log_level);
     signal(SIGPIPE, SIG_IGN);
     fd_raise_limit();
-    guest_ram_hide();
+    sandbox_hide(); /* the VM's memory */
     struct keeper keeper;
     r = keeper_start(&keeper);
     if (r < 0)
