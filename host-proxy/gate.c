@@ -2,7 +2,8 @@
 /* Anyone who can reach a socket may connect. Until a connection has proven with its first frame
  * whose it is, it costs us a descriptor, a link struct and at most one HELLO of memory, for at most
  * HELLO_MS, and only so many of them at a time, counted per VM so that one VM cannot shut the door
- * for another. */
+ * for another. Within a VM, the one that has been silent for longest makes room for the next: who
+ * has something to say says it at once. */
 #include "host-proxy/gate.h"
 
 #include <errno.h>
@@ -40,7 +41,7 @@ struct entrance {
 /* A connection that has not said HELLO. */
 struct visitor {
     struct gate *gate;
-    LIST_ENTRY(visitor) entry;
+    TAILQ_ENTRY(visitor) entry;
     struct vm *vm;
     struct link *link;
     struct loop_timer *timer;
@@ -51,7 +52,7 @@ struct gate {
     struct vms *vms;
     struct loop *loop;
     SLIST_HEAD(, entrance) entrances;
-    LIST_HEAD(, visitor) visitors;
+    TAILQ_HEAD(visitors, visitor) visitors; /* the oldest first */
     struct log_subject strangers; /* log lines about CIDs that nothing names */
 };
 
@@ -59,7 +60,7 @@ struct gate {
 static struct link *visitor_leave(struct visitor *v)
 {
     struct link *link = v->link;
-    LIST_REMOVE(v, entry);
+    TAILQ_REMOVE(&v->gate->visitors, v, entry);
     v->vm->waiting--;
     loop_timer_destroy(v->timer);
     free(v);
@@ -178,7 +179,18 @@ static void visitor_closed(void *user, int reason, unsigned type)
     link_destroy_later(link);
 }
 
-static const struct link_ops link_ops = {.frame = visitor_frame, .closed = visitor_closed};
+/* What is no HELLO is not even received. */
+static bool visitor_may_go_on(void *user, enum link_type type)
+{
+    struct visitor *v = user;
+    if (type == LINK_HELLO)
+        return true;
+    visitor_frame(v, type, NULL, 0);
+    return false;
+}
+
+static const struct link_ops link_ops = {
+    .frame = visitor_frame, .closed = visitor_closed, .may_go_on = visitor_may_go_on};
 
 static void visitor_expired(void *user)
 {
@@ -209,6 +221,27 @@ static struct vm *gate_identify(const struct entrance *e, const struct address_p
     return vms_find(gate->vms, config);
 }
 
+static bool is_privileged(const struct address_peer *peer)
+{
+    return peer->kind == ADDRESS_VSOCK && peer->port < 1024;
+}
+
+/* Makes room for one from @peer: the oldest goes, but nobody whose port is root's for one whose is
+ * not. False: there is no room. */
+static bool gate_make_room(struct gate *gate, const struct vm *vm, const struct address_peer *peer)
+{
+    struct visitor *v;
+    if (vm->waiting < WAITING_MAX)
+        return true;
+    TAILQ_FOREACH (v, &gate->visitors, entry) {
+        if (v->vm != vm || (is_privileged(&v->peer) && !is_privileged(peer)))
+            continue;
+        visitor_turn_away(v, LINK_ERROR_REFUSED, "no HELLO came, and others wait");
+        return true;
+    }
+    return false;
+}
+
 static void gate_arrive(void *user, int fd)
 {
     struct entrance *e = user;
@@ -219,7 +252,7 @@ static void gate_arrive(void *user, int fd)
         return;
     }
     struct vm *vm = gate_identify(e, &peer);
-    if (!vm || vm->waiting >= WAITING_MAX) {
+    if (!vm || !gate_make_room(gate, vm, &peer)) {
         if (vm)
             log_warn(&vm->subject, "refused a connection: %u others have not said who they are",
                      vm->waiting);
@@ -249,7 +282,7 @@ static void gate_arrive(void *user, int fd)
         return;
     }
     v->link->wants_descriptor = peer.kind == ADDRESS_UNIX;
-    LIST_INSERT_HEAD(&gate->visitors, v, entry);
+    TAILQ_INSERT_TAIL(&gate->visitors, v, entry);
     vm->waiting++;
     loop_timer_arm(v->timer, HELLO_MS);
 }
@@ -319,6 +352,7 @@ struct gate *gate_create(struct vms *vms, char *error, size_t error_size)
         return NULL;
     }
     gate->vms = vms;
+    TAILQ_INIT(&gate->visitors);
     gate->loop = vms->loop;
     int r = gate_inherit(gate, error, error_size);
     const struct host_config *config = vms->config;
@@ -345,7 +379,7 @@ void gate_destroy(struct gate *gate)
 {
     if (!gate)
         return;
-    for (struct visitor *v; (v = LIST_FIRST(&gate->visitors));)
+    for (struct visitor *v; (v = TAILQ_FIRST(&gate->visitors));)
         link_destroy(visitor_leave(v));
     for (struct entrance *e; (e = SLIST_FIRST(&gate->entrances));) {
         SLIST_REMOVE_HEAD(&gate->entrances, entry);

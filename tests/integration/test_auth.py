@@ -306,6 +306,27 @@ def silent_strangers_are_bounded(t):
     evil.ok()
 
 
+@test(direct=False)
+def silent_strangers_lock_nobody_out(t):
+    """As many as may wait, and more: who says HELLO at once gets in. What is no HELLO is refused at its header."""
+    evil = Evil(t)
+    strangers = [socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) for _ in range(150)]
+    for s in strangers:
+        s.connect(evil.path)
+    key = evil.login()
+    for s in strangers[:20]:
+        s.close()
+    with evil.client(key) as c:
+        c.send(link.frame("WAYLAND", pack(1, 0, struct.pack("=I", 2))))
+        c.wait("WAYLAND")
+    with Link(evil.path) as c:
+        c.send(link.frame("WAYLAND", b"", size=200000))     # and nothing of it
+        t.eq(c.frame()[0], "ERROR", "the answer to its header")
+    for s in strangers[20:]:
+        s.close()
+    evil.ok()
+
+
 @test(direct=False, timeout=120)
 def attacks_of_a_guest_daemon(t):
     """A client connection that breaks the rules of the link or of Wayland gets an ERROR frame; only it ends."""
