@@ -73,7 +73,7 @@ struct relay *relay_create(struct loop *loop, enum carrier_side side, int local_
                            struct log_subject *subject)
 {
     struct relay *r = calloc(1, sizeof(*r));
-    if (!r || wl_objects_init(&r->objects) < 0) {
+    if (!r || wl_objects_init(&r->objects, party->budget) < 0) {
         free(r);
         fd_close(local_fd);
         link_stop(link); /* we may be in one of its callbacks */

@@ -14,6 +14,7 @@
 static void shm_pool_destroy(struct wl_data *data)
 {
     struct shm_pool *pool = (struct shm_pool *)data;
+    budget_give(pool->memory->budget, BUDGET_MEMORY, sizeof(*pool));
     relay_memory_unuse(pool->relay, pool->memory);
     free(pool);
 }
@@ -23,9 +24,14 @@ const struct wl_data_type shm_pool_type = {.name = "wl_shm_pool", .destroy = shm
 enum relay_verdict shm_pool_create(struct relay *r, const struct wl_message *m,
                                    struct memory *memory)
 {
+    int e = budget_take(memory->budget, BUDGET_MEMORY, sizeof(struct shm_pool));
+    if (e < 0)
+        return ends_scarce(&r->carrier.ends, "wl_shm.create_pool", e);
     struct shm_pool *pool = malloc(sizeof(*pool));
-    if (!pool)
+    if (!pool) {
+        budget_give(memory->budget, BUDGET_MEMORY, sizeof(*pool));
         return relay_out_of_memory(r);
+    }
     *pool = (struct shm_pool){.data = {.type = &shm_pool_type},
                               .relay = r,
                               .memory = memory,

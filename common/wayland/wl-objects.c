@@ -8,11 +8,12 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "common/base/budget.h"
 #include "common/base/list.h"
 
-int wl_objects_init(struct wl_objects *o)
+int wl_objects_init(struct wl_objects *o, struct budget *budget)
 {
-    *o = (struct wl_objects){0};
+    *o = (struct wl_objects){.budget = budget};
     return wl_objects_add(o, false, 1, wl_iface_find("wl_display", 10), 1) == WL_OBJECTS_OK
                ? 0
                : -ENOMEM;
@@ -31,6 +32,7 @@ void wl_objects_finish(struct wl_objects *o)
     for (int side = 0; side < 2; side++) {
         for (uint32_t i = 0; i < o->side[side].n; i++)
             drop_data(&o->side[side].at[i]);
+        budget_give(o->budget, BUDGET_MEMORY, o->side[side].room * sizeof(struct wl_object));
         free(o->side[side].at);
     }
     *o = (struct wl_objects){0};
@@ -51,6 +53,22 @@ struct wl_object *wl_objects_get(struct wl_objects *o, uint32_t id)
     return &o->side[side].at[i];
 }
 
+/* Room for @n objects of one side. 0, or as array_room() or budget_take(). */
+static int make_room(struct wl_objects *o, int side, size_t n)
+{
+    size_t before = o->side[side].room;
+    int e =
+        n > before
+            ? budget_has(o->budget, BUDGET_MEMORY, 2 * n * sizeof(struct wl_object)) ? 0 : -EDQUOT
+            : 0;
+    if (e == 0)
+        e = array_room(&o->side[side].at, &o->side[side].room, n, WL_OBJECTS_MAX);
+    if (o->side[side].room > before)
+        budget_take(o->budget, BUDGET_MEMORY,
+                    (o->side[side].room - before) * sizeof(struct wl_object));
+    return e;
+}
+
 int wl_objects_add(struct wl_objects *o, bool by_server, uint32_t id, const struct wl_iface *iface,
                    uint32_t version)
 {
@@ -61,7 +79,7 @@ int wl_objects_add(struct wl_objects *o, bool by_server, uint32_t id, const stru
     if (i >= WL_OBJECTS_MAX)
         return WL_OBJECTS_E_FULL;
     if (i == o->side[side].n) {
-        if (array_room(&o->side[side].at, &o->side[side].room, i + (size_t)1, WL_OBJECTS_MAX) < 0)
+        if (make_room(o, side, i + (size_t)1) < 0)
             return WL_OBJECTS_E_FULL;
         o->side[side].n++;
     } else if (o->side[side].at[i].iface) {

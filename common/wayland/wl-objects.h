@@ -37,16 +37,19 @@ struct wl_object {
     struct wl_data *data;
 };
 
+struct budget;
+
 struct wl_objects {
     struct {
         struct wl_object *at;
         uint32_t n;
         size_t room;
-    } side[2]; /* ids made by the client; by the server */
+    } side[2];             /* ids made by the client; by the server */
+    struct budget *budget; /* pays for both (borrowed); NULL: nobody counts */
 };
 
 /* Starts with wl_display as object 1. 0 or -ENOMEM. */
-int wl_objects_init(struct wl_objects *objects);
+int wl_objects_init(struct wl_objects *objects, struct budget *budget);
 void wl_objects_finish(struct wl_objects *objects);
 
 /* The object, zombies included, or NULL. Valid until the next wl_objects_add(). */
@@ -56,7 +59,7 @@ enum {
     WL_OBJECTS_OK,
     WL_OBJECTS_E_RANGE, /* the id is not this side's to make, or leaves a gap */
     WL_OBJECTS_E_USED,  /* the id is in use */
-    WL_OBJECTS_E_FULL,  /* WL_OBJECTS_MAX, or out of memory */
+    WL_OBJECTS_E_FULL,  /* WL_OBJECTS_MAX, or out of memory, or of the budget */
 };
 /* A new object, made by the client or the server (@by_server). A server may reuse an id whose
  * object the client destroyed; so may a client, before the id is free, if the old one has no events

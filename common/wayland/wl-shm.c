@@ -76,6 +76,8 @@ struct memory_buffer *shm_buffer_create(struct memory *memory, const struct memo
 {
     struct buffers_note *note = buffers_of(memory);
     int e = memory_reserve(memory, layout->offset, layout->extent);
+    if (e == 0 && (e = budget_take(memory->budget, BUDGET_MEMORY, sizeof(*layout))) < 0)
+        memory_unreserve(memory, layout->offset, layout->extent);
     if (e < 0) {
         errno = -e;
         return NULL;
@@ -90,6 +92,7 @@ struct memory_buffer *shm_buffer_create(struct memory *memory, const struct memo
     }
     if (!b || !note) {
         memory_unreserve(memory, layout->offset, layout->extent);
+        budget_give(memory->budget, BUDGET_MEMORY, sizeof(*layout));
         free(b);
         errno = ENOMEM;
         return NULL;
@@ -117,6 +120,7 @@ void shm_buffer_unref(struct memory_buffer *b)
         return;
     LIST_REMOVE(b, in_memory);
     memory_unreserve(b->memory, b->offset, b->extent);
+    budget_give(b->memory->budget, BUDGET_MEMORY, sizeof(*b));
     if (b->backing)
         b->backing->ops->drop(b->backing);
     b->released(b->user, b);

@@ -14,7 +14,7 @@ static int setup(void **state)
     (void)state;
     buffer = wl_iface_find("wl_buffer", 9);
     surface = wl_iface_find("wl_surface", 10);
-    return wl_objects_init(&objects);
+    return wl_objects_init(&objects, NULL);
 }
 
 static int teardown(void **state)

@@ -25,7 +25,7 @@ static int setup(void **state)
     (void)state;
     surface = wl_iface_find("wl_surface", 10);
     region = wl_iface_find("wl_region", 9);
-    return wl_objects_init(&objects);
+    return wl_objects_init(&objects, NULL);
 }
 
 static int teardown(void **state)
