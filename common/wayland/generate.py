@@ -342,6 +342,7 @@ def main():
     parser.add_argument("--output", help="write the tables to this C file")
     parser.add_argument("--depfile", help="write what the tables depend on, as a make rule")
     parser.add_argument("--summary", action="store_true", help="print what the tables know")
+    parser.add_argument("--knows", metavar="INTERFACE", help="exit with 3 if there is no such interface")
     parser.add_argument("folders", nargs="+", metavar="FOLDER")
     options = parser.parse_args()
 
@@ -350,6 +351,8 @@ def main():
     interfaces = pick(read_protocols(paths, notes))
     if "wl_display" not in interfaces:
         die(f"no wayland.xml below {', '.join(options.folders)}")
+    if options.knows and options.knows not in interfaces:
+        sys.exit(3)
     named = read_named(options.named)
     unused = apply_rules(options.rules, read_hooks(options.hooks), interfaces)
     hook_texts(interfaces)

@@ -1,9 +1,11 @@
 # shellcheck shell=bash disable=SC2034
 # The Debian packages that each purpose needs, and their installation. Needs common.sh.
 
+# README.md lists them, too; a test compares.
 packages_build=(
-    meson ninja-build gcc libc6-dev pkg-config scdoc
-    libwayland-dev libdrm-dev libevent-dev libpixman-1-dev libseccomp-dev libcmocka-dev
+    meson ninja-build gcc libc6-dev pkg-config wayland-protocols
+    libwayland-dev libdrm-dev libevent-dev libpixman-1-dev libseccomp-dev
+    scdoc libvirglrenderer-dev libegl-dev libcmocka-dev
 )
 
 # Unpacking packages of another suite: see fetch.sh.
@@ -34,7 +36,7 @@ packages_tests=(
     clang llvm libclang-rt-14-dev python3 shellcheck strace valgrind
     dbus libpam-systemd passwd systemd
     imagemagick waypipe wayland-utils wl-clipboard wtype xwayland
-    libvirglrenderer-dev libegl-dev libgl1-mesa-dri libegl1 libgbm1 libgles2
+    libgl1-mesa-dri libegl1 libgbm1 libgles2
 )
 
 # GL of another suite, unpacked beside the system's: see newer-gl and newer-weston.
