@@ -14,6 +14,7 @@
 #include "common/base/budget.h"
 #include "common/base/fd.h"
 #include "common/base/loop.h"
+#include "common/base/pages.h"
 #include "common/wayland/relay-life.h"
 #include "guest-proxy/dial.h"
 #include "guest-proxy/pixels/linux-dmabuf.h"
@@ -26,7 +27,8 @@
 #define WAIT_MS 10000 /* for a host that is not there (yet) */
 #define CLIENTS_MAX 1024
 #define QUEUE_MAX (16u << 20)
-#define OWN_FDS 64 /* for what is no client's */
+#define MEMORY_SHARE 2 /* so much of the VM's memory is ours for all clients: half of it */
+#define OWN_FDS 64     /* for what is no client's */
 
 struct client {
     struct clients *owner;
@@ -324,6 +326,9 @@ int clients_init(struct clients *owner, struct loop *loop, void (*changed)(void 
         return -ENOMEM;
     uint64_t fds = fd_raise_limit();
     owner->whole->limit[BUDGET_FDS] = fds > OWN_FDS ? fds - OWN_FDS : 0;
+    long pages = sysconf(_SC_PHYS_PAGES);
+    if (pages > 0)
+        owner->whole->limit[BUDGET_MEMORY] = (uint64_t)pages * pages_size() / MEMORY_SHARE;
     return 0;
 }
 

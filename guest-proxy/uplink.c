@@ -301,7 +301,7 @@ static void uplink_greet(struct uplink *u)
             open("/dev/null",
                  O_RDONLY | O_CLOEXEC); /* what it is does not matter: a VMM could not pass it on */
         if (fd >= 0)
-            sendq_fd(&u->link->out, fd);
+            sendq_fd(&u->link->out, fd, NULL);
     }
     char host[LINK_LABEL_MAX + 1] = "";
     gethostname(host, sizeof(host) - 1);

@@ -306,6 +306,11 @@ void client_begin(struct vm *vm, struct link *link, const char *label)
                "descriptor limit: nothing is left for one more client (max-fds)", NULL);
         return;
     }
+    if (!budget_has(vm->party.budget, BUDGET_MEMORY, CARRIER_MEMORY)) {
+        refuse(link, &vm->subject, LINK_ERROR_LIMIT,
+               "memory limit: nothing is left for one more client (max-memory)", NULL);
+        return;
+    }
     int fd = compositor_connect(&vm->context, error, sizeof(error));
     if (fd < 0) {
         snprintf(text, sizeof(text), "no compositor: %s", error);

@@ -171,6 +171,9 @@ static void carrier_link_closed(void *user, int reason, unsigned type)
     } else if (carrier_has_failed(c)) {
         carrier_settle_later(c); /* the application may not have read why */
         return;
+    } else if (reason == -EDQUOT) {
+        ends_scarce(e, "half a frame", reason);
+        return;
     } else if (c->state != CARRIER_DRAINING && c->state != CARRIER_AWAITING_PEER) {
         log_info(e->subject, "the connection to the %s was lost%s%s",
                  e->side == CARRIER_GUEST ? "host" : "guest", reason ? ": " : "",

@@ -23,7 +23,7 @@ static void carrier_local_batch(struct carrier *c, const uint8_t *bytes, size_t 
     struct ends *e = &c->ends;
     carrier_local_part(c, bytes, size);
     while (e->hold == CARRIER_HOLD_QUEUE && !carrier_is_over(c) && ends_has_local(e) &&
-           !e->link->high) {
+           !e->link->high && !e->link->out.over) {
         size = local_socket_kept(&e->local, &bytes);
         carrier_local_part(c, bytes, size);
     }

@@ -12,6 +12,7 @@
 #include "common/carrier/carrier-state.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdio.h>
 
 #include "common/carrier/vfd-kinds.h"
@@ -282,10 +283,12 @@ void carrier_flush_local(struct carrier *c)
     }
     uint64_t size = sendq_size(&e->local.out);
     size_t fds = e->local.out.fds_n;
+    bool full = size > LINK_HIGH_WATER || fds > CARRIER_FDS_HIGH || e->local.out.over;
     if (e->side == CARRIER_HOST)
-        link_pause(e->link,
-                   size > LINK_HIGH_WATER || fds > CARRIER_FDS_HIGH ||
-                       (e->link->paused && (size > LINK_LOW_WATER || fds > CARRIER_FDS_HIGH / 2)));
+        link_pause(e->link, full || (e->link->paused &&
+                                     (size > LINK_LOW_WATER || fds > CARRIER_FDS_HIGH / 2)));
+    else if (e->local.out.over)
+        ends_scarce(e, "what waits for the application", -EDQUOT);
     else if (size > e->party->queue)
         ends_failf(e, LINK_ERROR_LIMIT,
                    "the %s does not read its events: more than %llu bytes wait for it",
@@ -308,7 +311,7 @@ static bool too_much(const struct ends *e)
 static bool local_has_to_wait(const struct ends *e)
 {
     return e->hold == CARRIER_HOLD_FILE || e->hold == CARRIER_HOLD_USER ||
-           (e->side == CARRIER_GUEST && e->link->high);
+           (e->side == CARRIER_GUEST && (e->link->high || e->link->out.over));
 }
 
 void carrier_flush_link(struct carrier *c)
@@ -329,11 +332,14 @@ void carrier_flush_link(struct carrier *c)
             e, LINK_ERROR_LIMIT,
             "queue limit: the %s does not read: more than %llu bytes wait for it (max-queue)",
             e->side == CARRIER_HOST ? "guest" : "host", (unsigned long long)e->party->queue);
+    else if (e->side == CARRIER_HOST && e->link->out.over)
+        ends_scarce(e, "what waits for the guest", -EDQUOT);
 }
 
 bool carrier_has_room(struct carrier *c)
 {
-    if (c->ends.side == CARRIER_HOST || sendq_held(&c->ends.link->out) <= LINK_HIGH_WATER)
+    const struct sendq *out = &c->ends.link->out;
+    if (c->ends.side == CARRIER_HOST || (sendq_held(out) <= LINK_HIGH_WATER && !out->over))
         return true;
     ends_hold(&c->ends, CARRIER_HOLD_QUEUE); /* files, 32 MiB in a message, or many rectangles */
     return false;

@@ -26,7 +26,9 @@ enum carrier_state {
     _CARRIER_STATE_N
 };
 
-#define CARRIER_FDS 2 /* that one has open: the local socket's and the link's */
+/* What one costs as long as it is there. */
+#define CARRIER_FDS 2                  /* the local socket's and the link's */
+#define CARRIER_MEMORY (2 * SENDQ_OWN) /* their queues' */
 
 struct carrier_ops {
     /* Bytes of the local side. Returns how many at the end are left over: of an incomplete message,

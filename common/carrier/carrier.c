@@ -33,6 +33,20 @@ static const struct ends_ops ends_ops = {.fail = carrier_ends_fail,
                                          .resumed = carrier_ends_resumed,
                                          .settle = carrier_ends_settle};
 
+static void carrier_unpay(struct budget *budget)
+{
+    budget_give(budget, BUDGET_FDS, CARRIER_FDS);
+    budget_give(budget, BUDGET_MEMORY, CARRIER_MEMORY);
+}
+
+static int carrier_pay(struct budget *budget)
+{
+    int e = budget_take(budget, BUDGET_FDS, CARRIER_FDS);
+    if (e == 0 && (e = budget_take(budget, BUDGET_MEMORY, CARRIER_MEMORY)) < 0)
+        budget_give(budget, BUDGET_FDS, CARRIER_FDS);
+    return e;
+}
+
 int carrier_init(struct carrier *c, struct loop *loop, enum carrier_side side, int local_fd,
                  struct link *link, const struct carrier_party *party,
                  const struct carrier_ops *ops, void *user, struct log_subject *subject)
@@ -50,17 +64,18 @@ int carrier_init(struct carrier *c, struct loop *loop, enum carrier_side side, i
     c->resume_job = (struct loop_job){.run = carrier_resume_crowded, .user = c};
     vfds_init(&c->vfds, &c->ends);
     c->gpu = (struct gpu_memory){.vfds = &c->vfds, .next = 1};
-    int e = budget_take(party->budget, BUDGET_FDS, CARRIER_FDS);
+    int e = carrier_pay(party->budget);
     if (e < 0)
         fd_close(local_fd);
     else if ((e = local_socket_init(&c->ends.local, loop, local_fd, carrier_local_ready, c)) < 0)
-        budget_give(party->budget, BUDGET_FDS, CARRIER_FDS);
+        carrier_unpay(party->budget);
     if (e < 0) {
         link_stop(link); /* we may be in one of its callbacks */
         link_destroy_later(link);
         return e;
     }
     c->ends.local.out.budget = party->budget;
+    link_set_budget(link, party->budget);
     link_adopt(link, &carrier_link_ops, c);
     return 0;
 }
@@ -86,5 +101,5 @@ void carrier_finish(struct carrier *c)
     vfds_close(&c->vfds);
     local_socket_finish(&c->ends.local);
     link_destroy(c->ends.link);
-    budget_give(c->ends.party->budget, BUDGET_FDS, CARRIER_FDS);
+    carrier_unpay(c->ends.party->budget);
 }

@@ -55,9 +55,10 @@ int ends_scarce(struct ends *e, const char *what, int error)
                           (unsigned long long)b->used[BUDGET_FDS],
                           guest ? "LimitNOFILE of wayvsock-guest" : "max-fds");
     if (error == -EDQUOT && b)
-        return ends_failf(e, LINK_ERROR_LIMIT,
-                          "%s: memory limit: the VM takes %llu bytes already (max-memory)", what,
-                          (unsigned long long)b->used[BUDGET_MEMORY]);
+        return ends_failf(e, LINK_ERROR_LIMIT, "%s: memory limit: %s %llu bytes already (%s)", what,
+                          guest ? "the application takes" : "the VM takes",
+                          (unsigned long long)b->used[BUDGET_MEMORY],
+                          guest ? "half of what the VM has, for all" : "max-memory");
     return ends_failf(e, LINK_ERROR_INTERNAL, "%s: %s", what, strerror(-error));
 }
 

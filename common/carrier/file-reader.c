@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -18,6 +19,8 @@
 const char too_many_waiters[] = "thread limit: too many files make their reader wait, or are open";
 
 #define SHARED_N 8
+#define SHARED_MAX (1u << 20) /* bytes: nobody pays for what is kept here, and keymaps are small   \
+                               */
 #define SEALS (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
 
 /* The last few contents: every client of a seat gets the same keymap. */
@@ -41,7 +44,8 @@ static int seal(struct memory *m)
 
 int file_share(struct memory *m)
 {
-    for (unsigned i = 0; i < SHARED_N; i++)
+    bool small = m->size > 0 && m->size <= SHARED_MAX;
+    for (unsigned i = 0; small && i < SHARED_N; i++)
         if (shared[i].map && shared[i].size == m->size &&
             memcmp(shared[i].map, m->map, m->size) == 0)
             return fd_reopen(shared[i].fd, O_RDONLY);
@@ -49,7 +53,7 @@ int file_share(struct memory *m)
     if (r < 0)
         return r;
     int fd = fd_reopen(m->fd, O_RDONLY);
-    if (fd < 0 || m->size == 0)
+    if (fd < 0 || !small)
         return fd;
     int keep = fcntl(m->fd, F_DUPFD_CLOEXEC, 0);
     void *map = keep < 0 ? MAP_FAILED : mmap(NULL, m->size, PROT_READ, MAP_SHARED, keep, 0);

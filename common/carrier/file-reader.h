@@ -12,7 +12,8 @@ struct waiters;
 extern const char too_many_waiters[];
 
 /* A sealed, read-only file with @memory's content, for handing to an application; identical
- * contents share one file, each with an offset of its own. Returns an owned fd or -errno. */
+ * contents share one file, each with an offset of its own, if they are small. Returns an owned fd
+ * or -errno. */
 int file_share(struct memory *memory);
 
 /* Reads a file that may make its reader wait, in a thread of @waiters. @done is called once from

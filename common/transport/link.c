@@ -11,6 +11,7 @@
 #include <sys/uio.h>
 #include <time.h>
 
+#include "common/base/budget.h"
 #include "common/base/fd.h"
 #include "common/base/loop.h"
 #include "common/base/memory.h"
@@ -64,6 +65,31 @@ void link_adopt(struct link *link, const struct link_ops *ops, void *user)
     link->out.user = link;
 }
 
+void link_set_budget(struct link *link, struct budget *budget)
+{
+    link->budget = link->out.budget = budget;
+}
+
+/* What was kept is not any more. */
+static void link_let_go(struct link *link, uint8_t *bytes)
+{
+    budget_give(link->budget, BUDGET_MEMORY, link->pending_charged);
+    link->pending_charged = 0;
+    free(bytes);
+}
+
+/* Moves what was kept into @at; returns how much that is. */
+static size_t link_unkeep(struct link *link, uint8_t *at)
+{
+    size_t n = link->pending_n;
+    if (n)
+        memcpy(at, link->pending, n);
+    link_let_go(link, link->pending);
+    link->pending = NULL;
+    link->pending_n = 0;
+    return n;
+}
+
 void link_destroy(struct link *link)
 {
     if (!link)
@@ -74,7 +100,7 @@ void link_destroy(struct link *link)
     sendq_finish(&link->out);
     memory_unref(link->bulk.memory);
     fd_close(link->fd);
-    free(link->pending);
+    link_let_go(link, link->pending);
     free(link);
 }
 
@@ -236,11 +262,15 @@ static ssize_t bulk_start(struct link *link, const struct link_header *header, c
 /* For when there is more: up to @room bytes; 0: that is not known. */
 static int link_keep(struct link *link, const uint8_t *bytes, size_t size, size_t room)
 {
+    uint64_t cost = room ? room : size;
+    int e = budget_take(link->budget, BUDGET_MEMORY, cost);
     link->pending_room = room;
-    link->pending = malloc(room ? room : size);
+    link->pending_charged = e == 0 ? cost : 0;
+    link->pending = e == 0 ? malloc(cost) : NULL;
     if (!link->pending) {
-        link_report_closed(link, -ENOMEM, 0);
-        return -ENOMEM;
+        e = e < 0 ? e : -ENOMEM;
+        link_report_closed(link, e, 0);
+        return e;
     }
     memcpy(link->pending, bytes, size);
     link->pending_n = size;
@@ -319,15 +349,10 @@ int link_feed(struct link *link, const void *bytes, size_t size)
 static void link_resume_job(void *user)
 {
     struct link *link = user;
-    size_t n = link->pending_n;
     if (link->state != LINK_READING || !link->held)
         return;
     link->held = false;
-    memcpy(rx, link->pending, n); /* no more than was in rx once */
-    free(link->pending);
-    link->pending = NULL;
-    link->pending_n = 0;
-    link_deliver(link, rx, n);
+    link_deliver(link, rx, link_unkeep(link, rx)); /* no more than was in rx once */
     link_watch(link);
 }
 
@@ -439,7 +464,10 @@ static ssize_t link_receive_large(struct link *link)
         uint8_t *frame = link->pending;
         link->pending = NULL;
         link->pending_n = 0;
+        uint64_t charged = link->pending_charged;
+        link->pending_charged = 0;
         link_deliver(link, frame, link->pending_room);
+        budget_give(link->budget, BUDGET_MEMORY, charged);
         free(frame);
     }
     return n;
@@ -447,13 +475,7 @@ static ssize_t link_receive_large(struct link *link)
 
 static ssize_t link_receive_frames(struct link *link)
 {
-    size_t have = link->pending_n, size = READ_SIZE;
-    if (have) {
-        memcpy(rx, link->pending, have);
-        free(link->pending);
-        link->pending = NULL;
-        link->pending_n = 0;
-    }
+    size_t have = link->pending ? link_unkeep(link, rx) : 0, size = READ_SIZE;
     if (link->splice && link->streaming && !link->bulk.left)
         size = have < STREAM_HEAD ? STREAM_HEAD - have : READ_SIZE;
     ssize_t n = link->wants_descriptor ? link_receive_hello(link, rx + have, size)

@@ -11,6 +11,7 @@
 #include "common/transport/sendq.h"
 #include "protocol/frames.h"
 
+struct budget;
 struct memory;
 
 /* Where the bytes of a STREAM_DATA frame go; embedded first in what takes them. */
@@ -67,7 +68,9 @@ struct link {
     void *user;
     uint8_t *pending;               /* the beginning of a frame */
     size_t pending_n, pending_room; /* room: of a large frame, its whole size; 0 otherwise */
-    struct {                        /* a frame whose bytes go straight to where they belong */
+    uint64_t pending_charged;
+    struct budget *budget; /* pays for it (borrowed); NULL: nobody counts */
+    struct {               /* a frame whose bytes go straight to where they belong */
         uint64_t left;
         struct memory *memory;
         struct link_mem_write rows;
@@ -95,6 +98,8 @@ void link_destroy(struct link *link); /* accepts NULL */
 /* The same once the current callback has returned: for the link's own callbacks. */
 void link_destroy_later(struct link *link);
 void link_adopt(struct link *link, const struct link_ops *ops, void *user);
+/* @budget (borrowed) pays for what waits in either direction, from now on. */
+void link_set_budget(struct link *link, struct budget *budget);
 /* Bytes that were read before the link existed. */
 int link_feed(struct link *link, const void *bytes, size_t size);
 

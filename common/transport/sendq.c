@@ -34,6 +34,7 @@ struct sendq_segment {
         const uint8_t *borrowed;
         struct {
             uint8_t *block, *at;
+            size_t room;
         } heap;
         struct {
             struct memory *memory;
@@ -50,6 +51,7 @@ struct sendq_segment {
 struct sendq_fd {
     uint64_t position;
     int fd;
+    struct memory *memory; /* a reference */
 };
 
 #define IOV_N 512
@@ -69,23 +71,35 @@ static struct sendq_segment *segment_at(struct sendq *q, size_t i)
     return &q->segments[(q->first + i) % q->room];
 }
 
-static void segment_release(struct sendq_segment *s)
+static void segment_release(struct sendq *q, struct sendq_segment *s)
 {
-    if (s->kind == SEGMENT_HEAP)
+    if (s->kind == SEGMENT_HEAP) {
+        q->heap -= s->heap.room;
         free(s->heap.block);
-    else if (s->kind == SEGMENT_ROWS)
+    } else if (s->kind == SEGMENT_ROWS) {
         memory_unref(s->rows.memory);
-    else if (s->kind == SEGMENT_PIPE)
+    } else if (s->kind == SEGMENT_PIPE) {
         --*s->pipe.pending;
+    }
+}
+
+static void fds_release(struct sendq *q, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        fd_close(q->fds[q->fds_first + i].fd);
+        memory_unref(q->fds[q->fds_first + i].memory);
+    }
+    budget_give(q->budget, BUDGET_FDS, n);
+    q->fds_first += n;
+    q->fds_n -= n;
 }
 
 void sendq_finish(struct sendq *q)
 {
     for (size_t i = 0; i < q->n; i++)
-        segment_release(segment_at(q, i));
-    for (size_t i = 0; i < q->fds_n; i++)
-        fd_close(q->fds[q->fds_first + i].fd);
-    budget_give(q->budget, BUDGET_FDS, q->fds_n);
+        segment_release(q, segment_at(q, i));
+    fds_release(q, q->fds_n);
+    budget_give(q->budget, BUDGET_MEMORY, q->charged);
     free(q->segments);
     free(q->arena);
     free(q->fds);
@@ -133,11 +147,13 @@ uint8_t *sendq_reserve(struct sendq *q, size_t size)
         return NULL;
     if (q->arena_room - q->arena_end < size) {
         size_t used = q->arena_end - q->arena_first;
-        if (used)
-            memmove(q->arena, q->arena + q->arena_first, used);
-        q->arena_first = 0;
-        q->arena_end = used;
-        size_t room = used + size > KEEP_ARENA / 2 ? used + size : KEEP_ARENA / 2;
+        if (q->arena_first >= used) { /* as much was sent since the last time: that pays for it */
+            if (used)
+                memmove(q->arena, q->arena + q->arena_first, used);
+            q->arena_first = 0;
+            q->arena_end = used;
+        }
+        size_t room = q->arena_end + size > KEEP_ARENA / 2 ? q->arena_end + size : KEEP_ARENA / 2;
         if (array_room(&q->arena, &q->arena_room, room, ROOM_MAX) < 0) {
             q->failed = true;
             return NULL;
@@ -162,7 +178,7 @@ void sendq_copy(struct sendq *q, const void *bytes, size_t size)
         memcpy(at, bytes, size);
 }
 
-int sendq_fd(struct sendq *q, int fd)
+int sendq_fd(struct sendq *q, int fd, struct memory *memory)
 {
     int e = q->failed ? -ENOMEM : budget_take(q->budget, BUDGET_FDS, 1);
     if (e < 0) {
@@ -180,7 +196,8 @@ int sendq_fd(struct sendq *q, int fd)
             return -ENOMEM;
         }
     }
-    q->fds[q->fds_first + q->fds_n++] = (struct sendq_fd){q->queued, fd};
+    q->fds[q->fds_first + q->fds_n++] =
+        (struct sendq_fd){q->queued, fd, memory ? memory_ref(memory) : NULL};
     return 0;
 }
 
@@ -236,9 +253,10 @@ static void sendq_sent(struct sendq *q, uint64_t size)
         s->size -= n;
         size -= n;
         if (!s->size) {
-            segment_release(s);
+            segment_release(q, s);
             q->first = (q->first + 1) % q->room;
             q->n--;
+            q->kept -= q->kept > 0;
         }
     }
 }
@@ -328,8 +346,17 @@ static int sendq_fault(struct sendq *q, int error)
     return found ? 0 : -error;
 }
 
+/* The segment's bytes are in @block (taken) from now on. */
+static void heap_own(struct sendq *q, struct sendq_segment *s, uint8_t *block)
+{
+    s->kind = SEGMENT_HEAP;
+    s->heap.block = s->heap.at = block;
+    s->heap.room = s->size;
+    q->heap += s->size;
+}
+
 /* A socket that cannot take a splice gets the pipe's bytes as a copy; so do bytes that are gone. */
-static int pipe_to_heap(struct sendq_segment *s)
+static int pipe_to_heap(struct sendq *q, struct sendq_segment *s)
 {
     uint8_t *block = calloc(1, s->size);
     if (!block)
@@ -344,8 +371,7 @@ static int pipe_to_heap(struct sendq_segment *s)
         have += (uint64_t)n;
     }
     --*s->pipe.pending;
-    s->kind = SEGMENT_HEAP;
-    s->heap.block = s->heap.at = block;
+    heap_own(q, s, block);
     return 0;
 }
 
@@ -364,7 +390,7 @@ static int sendq_flush_pipe(struct sendq *q, int socket)
         return -errno;
     if (n < 0 && errno == EINTR)
         return 0;
-    return pipe_to_heap(s);
+    return pipe_to_heap(q, s);
 }
 
 static int sendq_flush_once(struct sendq *q, int socket)
@@ -407,11 +433,7 @@ static int sendq_flush_once(struct sendq *q, int socket)
         return sendq_fault(q, errno);
     if (n < 0)
         return errno == EWOULDBLOCK ? -EAGAIN : -errno;
-    for (size_t i = 0; i < fds; i++)
-        fd_close(q->fds[q->fds_first + i].fd);
-    budget_give(q->budget, BUDGET_FDS, fds);
-    q->fds_first += fds;
-    q->fds_n -= fds;
+    fds_release(q, fds);
     sendq_sent(q, (uint64_t)n);
     return (uint64_t)n < total && q->n ? -EAGAIN : 0;
 }
@@ -419,7 +441,7 @@ static int sendq_flush_once(struct sendq *q, int socket)
 /* What was only borrowed becomes ours. */
 static void sendq_keep(struct sendq *q)
 {
-    for (size_t i = 0; i < q->n; i++) {
+    for (size_t i = q->kept; i < q->n; i++) {
         struct sendq_segment *s = segment_at(q, i);
         if (s->kind != SEGMENT_BORROWED)
             continue;
@@ -430,9 +452,26 @@ static void sendq_keep(struct sendq *q)
             continue;
         }
         memcpy(block, s->borrowed, s->size);
-        s->kind = SEGMENT_HEAP;
-        s->heap.block = s->heap.at = block;
+        heap_own(q, s, block);
     }
+    q->kept = q->n;
+}
+
+/* What waits is paid for, as far as it can be. */
+static void sendq_charge(struct sendq *q)
+{
+    uint64_t cost =
+        q->arena_room + q->heap + q->room * sizeof(*q->segments) + q->fds_room * sizeof(*q->fds);
+    cost = cost > SENDQ_OWN ? cost - SENDQ_OWN : 0;
+    q->over = false;
+    if (cost > q->charged) {
+        q->over = budget_take(q->budget, BUDGET_MEMORY, cost - q->charged) < 0;
+        if (q->over)
+            return;
+    } else {
+        budget_give(q->budget, BUDGET_MEMORY, q->charged - cost);
+    }
+    q->charged = cost;
 }
 
 /* Most flushes have one piece and no descriptor: send() costs the kernel less than sendmsg(). */
@@ -461,7 +500,7 @@ int sendq_flush(struct sendq *q, int socket)
     if (q->n) {
         sendq_keep(q);
     } else {
-        q->arena_first = q->arena_end = 0;
+        q->arena_first = q->arena_end = q->kept = 0;
         if (q->arena_room > KEEP_ARENA) {
             free(q->arena);
             q->arena = NULL;
@@ -473,5 +512,7 @@ int sendq_flush(struct sendq *q, int socket)
             q->room = q->first = 0;
         }
     }
+    if (q->n || q->charged || q->over)
+        sendq_charge(q);
     return q->failed ? -ENOMEM : r;
 }

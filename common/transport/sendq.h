@@ -10,6 +10,7 @@ struct budget;
 struct memory;
 
 #define SENDQ_FDS_PER_MESSAGE 28 /* libwayland's receive buffer holds no more */
+#define SENDQ_OWN (16u << 10)    /* bytes that may wait without being charged for */
 
 struct sendq_segment;
 struct sendq_fd;
@@ -17,6 +18,8 @@ struct sendq_fd;
 struct sendq {
     struct sendq_segment *segments; /* ring */
     size_t first, n, room;
+    size_t kept;    /* segments, from the first one on, that are known not to be borrowed */
+    size_t heap;    /* bytes of those that became ours at a flush */
     uint8_t *arena; /* owned bytes, in queue order */
     size_t arena_first, arena_end, arena_room;
     struct sendq_fd *fds; /* with the position of the byte that each must not arrive after */
@@ -24,10 +27,14 @@ struct sendq {
     uint64_t sent;   /* position of the next byte to go out, counted from the start */
     uint64_t queued; /* position after the last byte queued */
     bool failed;     /* out of memory: the queue is incomplete, the connection must end */
+    bool over;       /* @budget does not have what it costs: no more should be queued */
     /* A client's file shrank under rows that were to be sent: zeros went instead. */
     void (*fault)(void *user, uint32_t tag);
     void *user;
-    struct budget *budget; /* pays for descriptors (borrowed); NULL: nobody counts */
+    /* Pays for descriptors, and for memory that is still used after a flush, beyond SENDQ_OWN
+     * (borrowed); NULL: nobody counts. */
+    struct budget *budget;
+    uint64_t charged;
 };
 
 void sendq_init(struct sendq *q, void (*fault)(void *user, uint32_t tag), void *user);
@@ -49,9 +56,10 @@ void sendq_copy(struct sendq *q, const void *bytes, size_t size);
 /* Room for @size bytes that the caller writes before anything else is queued; NULL when out of
  * memory. */
 uint8_t *sendq_reserve(struct sendq *q, size_t size);
-/* Takes @fd; it goes out with the next byte that is queued, or before it. 0, -ENOMEM, or as
+/* Takes @fd; it goes out with the next byte that is queued, or before it. @memory (NULL: none) is
+ * what it is a descriptor of: referenced, and so paid for, until it is out. 0, -ENOMEM, or as
  * budget_take(). */
-int sendq_fd(struct sendq *q, int fd);
+int sendq_fd(struct sendq *q, int fd, struct memory *memory);
 /* Rows of @memory (referenced until sent); @tag is what @fault gets if the file turns out to be
  * shorter. */
 void sendq_rows(struct sendq *q, struct memory *memory, uint64_t offset, uint32_t row,

@@ -233,7 +233,7 @@ static enum relay_verdict pass_vfd(struct relay *r, struct wl_message *m,
         return RELAY_END;
     if (fd < 0)
         return refuse_fd(r, m, iface, WL_DISPLAY_NO_MEMORY, strerror(-fd));
-    int e = sendq_fd(&r->carrier.ends.local.out, fd);
+    int e = sendq_fd(&r->carrier.ends.local.out, fd, vfd->memory);
     return e < 0 ? ends_scarce(&r->carrier.ends, m->info->name, e) : RELAY_PASS;
 }
 

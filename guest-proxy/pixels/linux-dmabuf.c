@@ -230,7 +230,7 @@ static void callback_event(struct relay *r, struct wl_data *data, const struct w
         relay_out_of_memory(r);
         return;
     }
-    sendq_fd(&r->carrier.ends.local.out, fd);
+    sendq_fd(&r->carrier.ends.local.out, fd, NULL);
     inject_local(r, id, MSG_FEEDBACK_TABLE, (uint32_t)(16 * n));
     inject_local(r, id, MSG_FEEDBACK_MAIN_DEVICE, n_bytes, &number);
     inject_local(r, id, MSG_FEEDBACK_TARGET_DEVICE, n_bytes, &number);

@@ -85,12 +85,12 @@ static enum relay_verdict refuse(struct relay *r, const struct wl_message *m, co
 }
 
 static enum relay_verdict queue_fd(struct relay *r, const struct wl_message *m,
-                                   const struct memory *memory)
+                                   struct memory *memory)
 {
     int fd = fcntl(memory->fd, F_DUPFD_CLOEXEC, 0);
     if (fd < 0)
         return refuse(r, m, strerror(errno));
-    int e = sendq_fd(&r->carrier.ends.local.out, fd);
+    int e = sendq_fd(&r->carrier.ends.local.out, fd, memory);
     return e < 0 ? ends_scarce(&r->carrier.ends, m->info->name, e) : RELAY_PASS;
 }
 

@@ -105,7 +105,7 @@ static int from_link(void *user, const uint8_t *payload, size_t size)
         vfd_release(&vfd);
         if (fd < 0)
             return fd;
-        sendq_fd(&e->carrier.ends.local.out, fd);
+        sendq_fd(&e->carrier.ends.local.out, fd, NULL);
     }
     sendq_copy(&e->carrier.ends.local.out, payload, size);
     return 0;

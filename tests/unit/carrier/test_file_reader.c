@@ -96,6 +96,21 @@ static void test_shared_file_cannot_be_changed(void **state)
     fd_close(fd);
 }
 
+/* What is kept for the next receiver is nobody's to pay for: so large ones are not. */
+static void test_large_files_are_not_kept(void **state)
+{
+    (void)state;
+    int before = count_fds();
+    for (int i = 0; i < 3; i++) {
+        struct memory *m = content(3u << 20, 7);
+        int fd = file_share(m);
+        assert_true(fd >= 0);
+        fd_close(fd);
+        memory_unref(m);
+    }
+    assert_int_equal(count_fds(), before);
+}
+
 static void test_equal_contents_share_a_file_but_no_offset(void **state)
 {
     (void)state;
@@ -301,6 +316,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_shared_file_cannot_be_changed, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_large_files_are_not_kept, setup, teardown),
         cmocka_unit_test_setup_teardown(test_equal_contents_share_a_file_but_no_offset, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_a_prefix_is_not_the_same, setup, teardown),

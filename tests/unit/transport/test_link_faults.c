@@ -168,8 +168,8 @@ static void test_descriptor_with_the_first_bytes(void **state)
     struct sendq q;
     uint8_t bytes[100];
     sendq_init(&q, NULL, NULL);
-    sendq_fd(&q, fd_memfd("proof", 0));
-    sendq_fd(&q, fd_memfd("proof", 0));
+    sendq_fd(&q, fd_memfd("proof", 0), NULL);
+    sendq_fd(&q, fd_memfd("proof", 0), NULL);
     sendq_copy(&q, bytes, link_ping_encode(bytes, 1));
     assert_int_equal(sendq_flush(&q, f.raw), 0);
     sendq_finish(&q);
@@ -184,7 +184,7 @@ static void test_unwanted_descriptors_are_not_kept(void **state)
     struct sendq q;
     uint8_t bytes[100];
     sendq_init(&q, NULL, NULL);
-    sendq_fd(&q, fd_memfd("surplus", 0));
+    sendq_fd(&q, fd_memfd("surplus", 0), NULL);
     sendq_copy(&q, bytes, link_ping_encode(bytes, 1));
     assert_int_equal(sendq_flush(&q, f.raw), 0);
     sendq_finish(&q);

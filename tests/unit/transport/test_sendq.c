@@ -253,7 +253,7 @@ static void fds_with_messages(size_t messages, size_t with, size_t size, size_t 
             int fd = fd_memfd("sent", 0);
             assert_true(fd >= 0);
             inodes[i] = inode(fd);
-            sendq_fd(&f.q, fd);
+            sendq_fd(&f.q, fd, NULL);
         }
         sendq_copy(&f.q, expect_pattern(size), size);
     }
@@ -288,7 +288,7 @@ static void test_no_descriptor_after_its_message(void **state)
 {
     (void)state;
     for (int i = 0; i < 90; i++) {
-        sendq_fd(&f.q, fd_memfd("sent", 0));
+        sendq_fd(&f.q, fd_memfd("sent", 0), NULL);
         sendq_copy(&f.q, expect_pattern(8), 8);
     }
     assert_int_equal(sendq_flush(&f.q, f.ends[0]), 0);
@@ -307,7 +307,7 @@ static void test_descriptors_and_a_full_socket(void **state)
 static void test_a_descriptor_waits_for_a_byte(void **state)
 {
     (void)state;
-    sendq_fd(&f.q, fd_memfd("sent", 0));
+    sendq_fd(&f.q, fd_memfd("sent", 0), NULL);
     assert_int_equal(sendq_flush(&f.q, f.ends[0]), 0);
     assert_false(receive(10));
     sendq_copy(&f.q, expect("x", 1), 1);
@@ -320,7 +320,7 @@ static void test_unsent_descriptors_are_closed(void **state)
     (void)state;
     int copy = fd_memfd("sent", 0);
     for (int i = 0; i < 40; i++) {
-        sendq_fd(&f.q, fcntl(copy, F_DUPFD_CLOEXEC, 0));
+        sendq_fd(&f.q, fcntl(copy, F_DUPFD_CLOEXEC, 0), NULL);
         sendq_copy(&f.q, "x", 1);
     }
     fd_close(copy);
@@ -553,7 +553,7 @@ static void test_a_lost_connection(void **state)
 {
     (void)state;
     f.ends[1] = fd_close(f.ends[1]);
-    sendq_fd(&f.q, fd_memfd("sent", 0));
+    sendq_fd(&f.q, fd_memfd("sent", 0), NULL);
     sendq_copy(&f.q, "bytes", 5);
     assert_int_equal(sendq_flush(&f.q, f.ends[0]), -EPIPE);
 }

@@ -288,13 +288,13 @@ static void id_of_server(void)
 }
 static void quota(void)
 {
-    R.host_party.budget->limit[BUDGET_MEMORY] = 10000;
+    R.host_party.budget->limit[BUDGET_MEMORY] = CARRIER_MEMORY + 10000;
     attack_memory(1, 1 << 20);
     attack_mem_write(1, 0, 10001, 1, 10001);
 }
 static void quota_of_files(void)
 {
-    R.host_party.budget->limit[BUDGET_MEMORY] = 10000;
+    R.host_party.budget->limit[BUDGET_MEMORY] = CARRIER_MEMORY + 10000;
     attack_vfd(1, LINK_VFD_FILE, 0, 10001);
 }
 static void vfd_flags(void)

@@ -251,7 +251,7 @@ static void test_a_pool_without_descriptor(void **state)
 static void test_the_quota_of_memory(void **state)
 {
     (void)state;
-    R.host_party.budget->limit[BUDGET_MEMORY] = 24000;
+    R.host_party.budget->limit[BUDGET_MEMORY] = CARRIER_MEMORY + 24000;
     int file;
     uint8_t *map, *view = start_pool(&file, &map);
     wire_send(&R.client, POOL, POOL_CREATE_BUFFER, "uuuuuu", AFTER, 32768, 64, 64, 256, 0);
