@@ -136,8 +136,12 @@ static ssize_t packets_receive_one(struct packets *p)
     }
     if (message.msg_flags & MSG_TRUNC || surplus)
         return -EMSGSIZE;
-    if (message.msg_flags & MSG_CTRUNC)
-        return -EMFILE;
+    if (message.msg_flags & MSG_CTRUNC) {
+        if (n == 0 || !p->ops->bereft)
+            return -EMFILE;
+        p->ops->bereft(p->user, p->buffer, (size_t)n);
+        return 1;
+    }
     if (n == 0) /* an empty packet cannot be told from the end; nobody sends one */
         return 0;
     p->ops->received(p->user, p->buffer, (size_t)n, fd_steal(&fd));

@@ -12,6 +12,9 @@ struct packets_ops {
     /* A packet; @bytes lives during the call. Takes @fd (-1: none). May stop or end the connection,
      * but destroys it only later (loop_later). */
     void (*received)(void *user, const uint8_t *bytes, size_t size, int fd);
+    /* The same where this process had no descriptor left for the packet's, which is closed. NULL:
+     * the connection ends with -EMFILE. */
+    void (*bereft)(void *user, const uint8_t *bytes, size_t size);
     /* The connection is gone: 0 end of stream, -errno; -EMSGSIZE: a packet above @packet_max or
      * with several descriptors; -ENOBUFS: the peer does not read. The last call. */
     void (*closed)(void *user, int reason);
