@@ -26,6 +26,7 @@
 #include "common/base/loop.h"
 #include "host-proxy/allow.h"
 #include "host-proxy/config.h"
+#include "host-proxy/context-folder.h"
 
 /* While we wait for the compositor everybody waits for us, so we do it seldom. */
 #define DEADLINE_MS 2000
@@ -178,44 +179,15 @@ void compositor_context_finish(struct compositor_context *c)
     c->made = c->tried = false;
 }
 
-/* Made before the daemon limits itself: later it may make sockets there, and nothing elsewhere. */
-static struct {
-    bool tried;
-    int error;
-    char path[108 - sizeof("/wayland-4294967295") + 1];
-    unsigned next; /* socket */
-} folder;
-
-const char *compositor_folder(void)
-{
-    static const char name[] = "/wayvsock-XXXXXX";
-    const char *base = getenv("XDG_RUNTIME_DIR");
-    if (!folder.tried) {
-        if (!base || *base != '/' || strlen(base) + sizeof(name) > sizeof(folder.path))
-            base = "/tmp"; /* a path that is cut would be another one */
-        snprintf(folder.path, sizeof(folder.path), "%s%s", base, name);
-        folder.tried = true;
-        folder.error = mkdtemp(folder.path) ? 0 : errno;
-    }
-    errno = folder.error;
-    return folder.error ? NULL : folder.path;
-}
-
-void compositor_folder_remove(void)
-{
-    if (folder.tried && !folder.error)
-        rmdir(folder.path);
-    folder.tried = false;
-}
-
-/* A listening socket there. Returns an owned fd or -errno. */
+/* A listening socket. Returns an owned fd or -errno. */
 static int make_socket(struct compositor_door *d)
 {
-    const char *in = compositor_folder();
+    static unsigned next;
+    const char *in = context_folder();
     if (!in)
         return -errno;
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    snprintf(d->path, sizeof(d->path), "%s/wayland-%u", in, folder.next++);
+    snprintf(d->path, sizeof(d->path), "%s/wayland-%u", in, next++);
     memcpy(address.sun_path, d->path, sizeof(d->path));
     _cleanup_(fd_closep) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ||

@@ -30,11 +30,6 @@ void compositor_context_init(struct compositor_context *context, const char *dis
                              const struct vm_config *vm, struct log_subject *subject);
 void compositor_context_finish(struct compositor_context *context);
 
-/* The folder of all contexts' sockets, which only we may enter; made by the first call.
- * NULL: errno, for good. */
-const char *compositor_folder(void);
-void compositor_folder_remove(void); /* when the contexts are finished */
-
 /* A connection for one client. The first makes the VM's context (asks the compositor; up to 6 s);
  * where the compositor has contexts, there is none without. Returns an owned, non-blocking fd, or
  * -errno with a message. */

@@ -27,7 +27,7 @@ enum dmabuf_policy {
 struct limits {
     uint32_t clients; /* connected at a time, of the VM; default 256 */
     uint64_t memory;  /* bytes that we hold, for the VM; default 2 GiB */
-    uint64_t fds;     /* descriptors of ours, for the VM; default: as budget_create() shares them */
+    uint64_t fds;     /* descriptors of ours, for the VM; default: what a process may open */
     uint64_t queue;   /* bytes waiting in one direction, of one client; default 16 MiB */
 };
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Anyone who can reach a socket may connect. Until a connection has proven with its first frame
- * whose it is, it costs us a descriptor, a link struct and at most one HELLO of memory, for at most
- * HELLO_MS, and only so many of them at a time, counted per VM so that one VM cannot shut the door
- * for another. Within a VM, the one that has been silent for longest makes room for the next: who
- * has something to say says it at once. */
+ * whose it is, it costs us a descriptor and room for one HELLO, for at most HELLO_MS, and only so
+ * many of them at a time, counted per VM so that one VM cannot shut the door for another. Within a
+ * VM, the one that has been silent for longest makes room for the next: who has something to say
+ * says it at once. Then its VM's process has it, and here nothing is left of it. */
 #include "host-proxy/gate.h"
 
 #include <errno.h>
@@ -15,69 +15,89 @@
 #include <sys/socket.h>
 #include <linux/vm_sockets.h>
 
-#include "common/transport/address.h"
 #include "common/base/error.h"
 #include "common/base/fd.h"
 #include "common/base/list.h"
-#include "common/transport/link.h"
-#include "common/transport/listener.h"
 #include "common/base/log.h"
 #include "common/base/loop.h"
-#include "host-proxy/host-client.h"
+#include "common/transport/address.h"
+#include "common/transport/listener.h"
+#include "common/transport/token.h"
+#include "host-proxy/channel.h"
+#include "host-proxy/config.h"
+#include "host-proxy/hello-reader.h"
 #include "host-proxy/refuse.h"
-#include "host-proxy/vms.h"
+#include "host-proxy/vm-process.h"
 
 #define HELLO_MS 5000
 #define WAITING_MAX 64 /* per VM */
+
+/* What the gate knows of a VM. */
+struct resident {
+    const struct vm_config *config;
+    struct log_subject subject;
+    char label[80];
+    struct token token;
+    bool has_token;
+    unsigned waiting; /* connections that have not proven anything */
+    struct vm_process *process;
+};
 
 struct entrance {
     struct gate *gate;
     SLIST_ENTRY(entrance) entry;
     struct listener *listener;
     struct address address;
-    struct vm *vm; /* whoever connects here is this VM; NULL: known by its CID */
+    struct resident *vm; /* whoever connects here is this VM; NULL: known by its CID */
 };
 
 /* A connection that has not said HELLO. */
 struct visitor {
     struct gate *gate;
     TAILQ_ENTRY(visitor) entry;
-    struct vm *vm;
-    struct link *link;
+    struct resident *vm;
+    int fd; /* owned */
+    struct loop_io *io;
     struct loop_timer *timer;
     struct address_peer peer;
+    struct hello_reader reader;
 };
 
 struct gate {
-    struct vms *vms;
     struct loop *loop;
+    const struct host_config *config;
+    struct resident *vms;
+    struct vm_processes *processes;
+    bool failed;
     SLIST_HEAD(, entrance) entrances;
     TAILQ_HEAD(visitors, visitor) visitors; /* the oldest first */
-    struct log_subject strangers; /* log lines about CIDs that nothing names */
+    struct log_subject strangers;           /* log lines about CIDs that nothing names */
 };
 
-/* Gives up the visitor, not its link. */
-static struct link *visitor_leave(struct visitor *v)
+/* Gives up the visitor, not its connection. */
+static int visitor_leave(struct visitor *v)
 {
-    struct link *link = v->link;
+    int fd = v->fd;
     TAILQ_REMOVE(&v->gate->visitors, v, entry);
     v->vm->waiting--;
+    loop_io_destroy(v->io);
     loop_timer_destroy(v->timer);
+    explicit_bzero(&v->reader, sizeof(v->reader)); /* tokens, keys */
     free(v);
-    return link;
+    return fd;
 }
 
 static void visitor_turn_away(struct visitor *v, enum link_error code, const char *text)
 {
     struct log_subject *subject = &v->vm->subject;
-    refuse(visitor_leave(v), subject, code, text, NULL);
+    refuse_socket(visitor_leave(v), subject, code, text);
 }
 
 /* NULL if the HELLO proves that it comes from the VM's guest daemon, or what is missing. */
 static const char *visitor_unproven(const struct visitor *v, const struct link_hello *hello)
 {
-    const struct vm *vm = v->vm;
-    if (v->gate->vms->config->no_auth)
+    const struct resident *vm = v->vm;
+    if (v->gate->config->no_auth)
         return NULL;
     if (vm->has_token) {
         if (hello->proof_kind == LINK_PROOF_TOKEN &&
@@ -92,113 +112,87 @@ static const char *visitor_unproven(const struct visitor *v, const struct link_h
                                    : "no privileged source port: start wayvsock-guest as the "
                                      "system service (CAP_NET_BIND_SERVICE), "
                                      "or give both sides a --token";
-    if (v->peer.uid == getuid() && v->link->got_descriptor)
+    if (v->peer.uid == getuid() && v->reader.got_descriptor)
         return NULL;
     return "nothing proves who this is: over a hybrid socket (or from another user) give both "
            "sides a --token";
 }
 
-static void visitor_hello_control(struct visitor *v, const struct link_hello *hello)
+static void visitor_hello(struct visitor *v)
 {
-    const char *missing = visitor_unproven(v, hello);
-    if (missing) {
-        visitor_turn_away(v, LINK_ERROR_REFUSED, missing);
-        return;
-    }
-    uint32_t version =
-        hello->version_max < LINK_VERSION_MAX ? hello->version_max : LINK_VERSION_MAX;
-    char label[LINK_LABEL_MAX + 1];
-    snprintf(label, sizeof(label), "%.*s", (int)hello->label_size, hello->label);
-    struct vm *vm = v->vm;
-    uint32_t features = hello->features;
-    if (features & LINK_FEATURE_TRIAL && vm->control) {
-        visitor_turn_away(v, LINK_ERROR_BUSY, "a daemon of this VM is connected");
-        return;
-    }
-    vm_begin(vm, visitor_leave(v), version, features, label);
-}
-
-static bool same_key(const uint8_t *a, const uint8_t *b)
-{
-    uint8_t different = 0;
-    for (size_t i = 0; i < LINK_KEY_SIZE; i++)
-        different |= a[i] ^ b[i];
-    return !different;
-}
-
-static void visitor_hello_client(struct visitor *v, const struct link_hello *hello)
-{
-    struct vm *vm = v->vm;
-    if (!vm->control || hello->proof_kind != LINK_PROOF_KEY || !same_key(hello->proof, vm->key)) {
-        visitor_turn_away(v, LINK_ERROR_REFUSED,
-                          vm->control ? "a client's connection without the session's key"
-                                      : "a client's connection without a session");
-        return;
-    }
-    char label[LINK_LABEL_MAX + 1];
-    snprintf(label, sizeof(label), "%.*s", (int)hello->label_size, hello->label);
-    client_begin(vm, visitor_leave(v), label);
-}
-
-static int visitor_frame(void *user, enum link_type type, const uint8_t *payload, size_t size)
-{
-    struct visitor *v = user;
-    struct link_hello hello;
+    struct channel_packet arrival = {.kind = CHANNEL_ARRIVAL,
+                                     .unix_socket = v->peer.kind == ADDRESS_UNIX};
+    const struct link_hello *hello = &arrival.hello;
+    struct vm_process *process = v->vm->process;
     char text[96];
-    int e = type == LINK_HELLO ? link_hello_decode(payload, size, &hello) : LINK_E_TYPE;
-    if (e != LINK_OK) {
-        snprintf(text, sizeof(text), "a HELLO is expected first, not %s (%s)", link_type_name(type),
-                 link_decode_error_name(e));
-        visitor_turn_away(v, LINK_ERROR_PROTOCOL, text);
-        return -EPROTO;
-    }
-    if (hello.version_min > LINK_VERSION_MAX || hello.version_max < LINK_VERSION_MIN) {
+    hello_reader_get(&v->reader, &arrival.hello);
+    if (hello->version_min > LINK_VERSION_MAX || hello->version_max < LINK_VERSION_MIN) {
         snprintf(text, sizeof(text), "no common version: the guest has %u to %u, the host %u to %u",
-                 hello.version_min, hello.version_max, LINK_VERSION_MIN, LINK_VERSION_MAX);
+                 hello->version_min, hello->version_max, LINK_VERSION_MIN, LINK_VERSION_MAX);
         visitor_turn_away(v, LINK_ERROR_VERSION, text);
-        return -EPROTO;
+        return;
     }
-    struct link *link = v->link;
-    link->wants_descriptor = false;
-    if (hello.role == LINK_ROLE_CONTROL)
-        visitor_hello_control(v, &hello);
-    else
-        visitor_hello_client(v, &hello);
-    return link->state != LINK_READING ? -ECONNREFUSED : 0;
+    /* Whether a client has its session's key, the VM's process knows. */
+    const char *refusal = hello->role == LINK_ROLE_CONTROL ? visitor_unproven(v, hello)
+                          : vm_process_is_there(process)
+                              ? NULL
+                              : "a client's connection without a session";
+    if (!refusal && !vm_process_has_room(process))
+        refusal = "too many connections";
+    if (refusal) {
+        visitor_turn_away(v, LINK_ERROR_REFUSED, refusal);
+        return;
+    }
+    struct log_subject *subject = &v->vm->subject;
+    int fd = v->fd;
+    v->fd = -1; /* the visitor still has the HELLO */
+    loop_io_destroy(v->io);
+    v->io = NULL;
+    int r = vm_process_give(process, &arrival, fd);
+    if (r < 0)
+        log_error(subject, "cannot hand a connection over: %s", strerror(-r));
+    visitor_leave(v);
 }
 
-static void visitor_closed(void *user, int reason, unsigned type)
+static void visitor_ready(void *user, unsigned events)
 {
     struct visitor *v = user;
-    if (reason > 0)
+    struct hello_reader *reader = &v->reader;
+    char text[96];
+    (void)events;
+    switch (hello_reader_read(reader, v->fd)) {
+    case HELLO_PARTIAL:
+        return;
+    case HELLO_WHOLE:
+        visitor_hello(v);
+        return;
+    case HELLO_OTHER:
+        snprintf(text, sizeof(text), "a HELLO is expected first, not %s (%s)",
+                 link_type_name(reader->type), link_decode_error_name(reader->error));
+        visitor_turn_away(v, LINK_ERROR_PROTOCOL, text);
+        return;
+    case HELLO_MALFORMED:
         log_warn(&v->vm->subject, "refused a connection: it began with a malformed %s frame: %s",
-                 link_type_name(type), link_decode_error_name(reason));
-    else
+                 link_type_name(reader->type), link_decode_error_name(reader->error));
+        break;
+    default:
         log_debug(&v->vm->subject, "a connection ended before its HELLO");
-    struct link *link = visitor_leave(v);
-    link_destroy_later(link);
+    }
+    fd_close(visitor_leave(v));
 }
-
-/* What is no HELLO is not even received. */
-static bool visitor_may_go_on(void *user, enum link_type type)
-{
-    struct visitor *v = user;
-    if (type == LINK_HELLO)
-        return true;
-    visitor_frame(v, type, NULL, 0);
-    return false;
-}
-
-static const struct link_ops link_ops = {
-    .frame = visitor_frame, .closed = visitor_closed, .may_go_on = visitor_may_go_on};
 
 static void visitor_expired(void *user)
 {
     visitor_turn_away(user, LINK_ERROR_REFUSED, "no HELLO came");
 }
 
+static struct resident *gate_find(const struct gate *gate, const struct vm_config *config)
+{
+    return config ? &gate->vms[config - gate->config->vms] : NULL;
+}
+
 /* Which VM a new connection is from, or NULL, with a line in the log. */
-static struct vm *gate_identify(const struct entrance *e, const struct address_peer *peer)
+static struct resident *gate_identify(const struct entrance *e, const struct address_peer *peer)
 {
     struct gate *gate = e->gate;
     if (peer->kind != ADDRESS_VSOCK) {
@@ -207,7 +201,7 @@ static struct vm *gate_identify(const struct entrance *e, const struct address_p
         log_warn(&gate->strangers, "refused a connection: no VM owns the socket that it came to");
         return NULL;
     }
-    const struct vm_config *config = host_config_vm_of_cid(gate->vms->config, peer->cid);
+    const struct vm_config *config = host_config_vm_of_cid(gate->config, peer->cid);
     if (e->vm && !e->vm->config->has_cid && peer->cid > VMADDR_CID_HOST)
         return e->vm;
     if (!config || (e->vm && e->vm->config != config)) {
@@ -218,7 +212,7 @@ static struct vm *gate_identify(const struct entrance *e, const struct address_p
                  peer->cid, config ? " for this socket" : "", peer->cid, peer->cid);
         return NULL;
     }
-    return vms_find(gate->vms, config);
+    return gate_find(gate, config);
 }
 
 static bool is_privileged(const struct address_peer *peer)
@@ -228,7 +222,8 @@ static bool is_privileged(const struct address_peer *peer)
 
 /* Makes room for one from @peer: the oldest goes, but nobody whose port is root's for one whose is
  * not. False: there is no room. */
-static bool gate_make_room(struct gate *gate, const struct vm *vm, const struct address_peer *peer)
+static bool gate_make_room(struct gate *gate, const struct resident *vm,
+                           const struct address_peer *peer)
 {
     struct visitor *v;
     if (vm->waiting < WAITING_MAX)
@@ -251,18 +246,11 @@ static void gate_arrive(void *user, int fd)
         fd_close(fd);
         return;
     }
-    struct vm *vm = gate_identify(e, &peer);
+    struct resident *vm = gate_identify(e, &peer);
     if (!vm || !gate_make_room(gate, vm, &peer)) {
-        if (vm)
-            log_warn(&vm->subject, "refused a connection: %u others have not said who they are",
-                     vm->waiting);
-        uint8_t frame[LINK_FRAME_SMALL_MAX]; /* a word, if it fits in the socket's buffer */
-        size_t n = link_error_encode(frame, LINK_ERROR_REFUSED, 0, 3,
-                                     vm ? "too many connections"
-                                        : "the host's configuration does not name this VM");
-        if (send(fd, frame, n, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
-            log_debug(&gate->strangers, "could not say so: %s", strerror(errno));
-        fd_close(fd);
+        refuse_socket(fd, vm ? &vm->subject : &gate->strangers, LINK_ERROR_REFUSED,
+                      vm ? "too many connections"
+                         : "the host's configuration does not name this VM");
         return;
     }
     struct visitor *v = calloc(1, sizeof(*v));
@@ -270,18 +258,15 @@ static void gate_arrive(void *user, int fd)
         fd_close(fd);
         return;
     }
-    *v = (struct visitor){.gate = gate, .vm = vm, .peer = peer};
+    *v = (struct visitor){.gate = gate, .vm = vm, .fd = fd, .peer = peer};
     v->timer = loop_timer_create(gate->loop, visitor_expired, v);
-    v->link =
-        v->timer ? link_create(gate->loop, fd, peer.kind == ADDRESS_UNIX, &link_ops, v) : NULL;
-    if (!v->link) {
-        if (!v->timer)
-            fd_close(fd);
+    v->io = v->timer ? loop_io_create(gate->loop, fd, LOOP_READ, visitor_ready, v) : NULL;
+    if (!v->io) {
+        fd_close(fd);
         loop_timer_destroy(v->timer);
         free(v);
         return;
     }
-    v->link->wants_descriptor = peer.kind == ADDRESS_UNIX;
     TAILQ_INSERT_TAIL(&gate->visitors, v, entry);
     vm->waiting++;
     loop_timer_arm(v->timer, HELLO_MS);
@@ -289,7 +274,7 @@ static void gate_arrive(void *user, int fd)
 
 /* Takes @fd. */
 static int gate_add_entrance(struct gate *gate, int fd, const struct address *address,
-                             struct vm *vm)
+                             struct resident *vm)
 {
     struct entrance *e = calloc(1, sizeof(*e));
     if (!e) {
@@ -303,7 +288,7 @@ static int gate_add_entrance(struct gate *gate, int fd, const struct address *ad
 }
 
 /* Where systemd has not handed that socket over. */
-static int gate_listen_on(struct gate *gate, const struct address *address, struct vm *vm,
+static int gate_listen_on(struct gate *gate, const struct address *address, struct resident *vm,
                           char *error, size_t error_size)
 {
     char text[256];
@@ -336,38 +321,82 @@ static int gate_inherit(struct gate *gate, char *error, size_t error_size)
                 r, error, error_size,
                 "descriptor %d, handed over by systemd, is no socket that we can listen on",
                 first + i);
-        const struct vm_config *owner = host_config_owner(gate->vms->config, &address);
-        r = gate_add_entrance(gate, first + i, &address, owner ? vms_find(gate->vms, owner) : NULL);
+        struct resident *owner = gate_find(gate, host_config_owner(gate->config, &address));
+        r = gate_add_entrance(gate, first + i, &address, owner);
         if (r < 0)
             return error_set(r, error, error_size, "out of memory");
     }
     return n < 0 ? n : 0;
 }
 
-struct gate *gate_create(struct vms *vms, char *error, size_t error_size)
+static void gate_fail(void *user)
+{
+    struct gate *gate = user;
+    gate->failed = true;
+    loop_stop(gate->loop);
+}
+
+bool gate_has_failed(const struct gate *gate)
+{
+    return gate->failed;
+}
+
+static int gate_know(struct gate *gate, const struct spawner *spawner, char *error,
+                     size_t error_size)
+{
+    const struct host_config *config = gate->config;
+    gate->vms = calloc(config->n_vms ? config->n_vms : 1, sizeof(*gate->vms));
+    if (gate->vms)
+        gate->processes = vm_processes_create(gate->loop, spawner, config->n_vms, gate_fail, gate);
+    if (!gate->processes)
+        return error_set(-ENOMEM, error, error_size, "out of memory");
+    for (size_t i = 0; i < config->n_vms; i++) {
+        struct resident *vm = &gate->vms[i];
+        vm->config = &config->vms[i];
+        snprintf(vm->label, sizeof(vm->label), "vm %s", vm->config->name);
+        vm->subject.name = vm->label;
+        vm->process = vm_processes_at(gate->processes, i, &vm->subject);
+        if (!vm->config->token_file)
+            continue;
+        int r = token_read(vm->config->token_file, &vm->token, error, error_size);
+        if (r < 0)
+            return r;
+        vm->has_token = true;
+    }
+    return 0;
+}
+
+static int gate_listen(struct gate *gate, char *error, size_t error_size)
+{
+    const struct host_config *config = gate->config;
+    int r = gate_inherit(gate, error, error_size);
+    if (r < 0)
+        return r;
+    for (size_t i = 0; i < config->n_listen && r >= 0; i++)
+        r = gate_listen_on(gate, &config->listen[i], NULL, error, error_size);
+    for (size_t v = 0; v < config->n_vms; v++)
+        for (size_t i = 0; i < config->vms[v].n_listen && r >= 0; i++)
+            r = gate_listen_on(gate, &config->vms[v].listen[i], &gate->vms[v], error, error_size);
+    if (r == 0 && SLIST_EMPTY(&gate->entrances))
+        r = error_set(-EINVAL, error, error_size,
+                      "nothing to listen on: give --listen, or \"listen\" in the configuration");
+    return r;
+}
+
+struct gate *gate_create(struct loop *loop, const struct host_config *config,
+                         const struct spawner *spawner, char *error, size_t error_size)
 {
     struct gate *gate = calloc(1, sizeof(*gate));
     if (!gate) {
         snprintf(error, error_size, "out of memory");
         return NULL;
     }
-    gate->vms = vms;
+    gate->loop = loop;
+    gate->config = config;
     TAILQ_INIT(&gate->visitors);
-    gate->loop = vms->loop;
-    int r = gate_inherit(gate, error, error_size);
-    const struct host_config *config = vms->config;
-    if (r == 0) {
-        for (size_t i = 0; i < config->n_listen && r >= 0; i++)
-            r = gate_listen_on(gate, &config->listen[i], NULL, error, error_size);
-        for (size_t v = 0; v < vms->n; v++)
-            for (size_t i = 0; i < config->vms[v].n_listen && r >= 0; i++)
-                r = gate_listen_on(gate, &config->vms[v].listen[i], &vms->at[v], error, error_size);
-        if (r == 0 && SLIST_EMPTY(&gate->entrances)) {
-            snprintf(error, error_size,
-                     "nothing to listen on: give --listen, or \"listen\" in the configuration");
-            r = -EINVAL;
-        }
-    }
+    int r = gate_know(gate, spawner, error, error_size);
+    if (r == 0)
+        r = gate_listen(gate, error, error_size);
     if (r < 0) {
         gate_destroy(gate);
         return NULL;
@@ -380,11 +409,15 @@ void gate_destroy(struct gate *gate)
     if (!gate)
         return;
     for (struct visitor *v; (v = TAILQ_FIRST(&gate->visitors));)
-        link_destroy(visitor_leave(v));
+        fd_close(visitor_leave(v));
     for (struct entrance *e; (e = SLIST_FIRST(&gate->entrances));) {
         SLIST_REMOVE_HEAD(&gate->entrances, entry);
         listener_destroy(e->listener);
         free(e);
     }
+    vm_processes_destroy(gate->processes);
+    for (size_t i = 0; gate->vms && i < gate->config->n_vms; i++)
+        token_finish(&gate->vms[i].token);
+    free(gate->vms);
     free(gate);
 }

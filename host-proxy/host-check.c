@@ -19,6 +19,7 @@
 #include "common/transport/token.h"
 #include "host-proxy/allow.h"
 #include "host-proxy/compositor.h"
+#include "host-proxy/context-folder.h"
 #include "host-proxy/pixels/handles.h"
 #include "common/wayland/wl-tables.h"
 
@@ -208,7 +209,7 @@ int check_run(const struct host_config *config)
     if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_max < 4096)
         checks_note("only %llu open files are allowed; many clients need more (LimitNOFILE)",
                     (unsigned long long)files.rlim_max);
-    compositor_folder_remove();
+    context_folder_remove();
     sandbox_check();
     puts(good ? "Applications would work." : "Applications would not work.");
     return good ? 0 : 1;

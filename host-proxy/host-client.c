@@ -20,7 +20,7 @@
 #include "host-proxy/pixels/imports.h"
 #include "host-proxy/policy.h"
 #include "host-proxy/refuse.h"
-#include "host-proxy/vms.h"
+#include "host-proxy/vm.h"
 
 struct client {
     struct vm_client of_vm;
@@ -298,30 +298,30 @@ void client_begin(struct vm *vm, struct link *link, const char *label)
     if (vm->clients_n >= vm->config->limits.clients) {
         snprintf(text, sizeof(text), "client limit: %u clients are connected already (max-clients)",
                  vm->clients_n);
-        refuse(link, &vm->subject, LINK_ERROR_LIMIT, text, NULL);
+        refuse(link, vm->subject, LINK_ERROR_LIMIT, text, NULL);
         return;
     }
     if (!budget_has(vm->party.budget, BUDGET_FDS, CARRIER_FDS)) {
-        refuse(link, &vm->subject, LINK_ERROR_LIMIT,
+        refuse(link, vm->subject, LINK_ERROR_LIMIT,
                "descriptor limit: nothing is left for one more client (max-fds)", NULL);
         return;
     }
     if (!budget_has(vm->party.budget, BUDGET_MEMORY, CARRIER_MEMORY)) {
-        refuse(link, &vm->subject, LINK_ERROR_LIMIT,
+        refuse(link, vm->subject, LINK_ERROR_LIMIT,
                "memory limit: nothing is left for one more client (max-memory)", NULL);
         return;
     }
     int fd = compositor_connect(&vm->context, error, sizeof(error));
     if (fd < 0) {
         snprintf(text, sizeof(text), "no compositor: %s", error);
-        refuse(link, &vm->subject, LINK_ERROR_COMPOSITOR, "no compositor: the host's log says why",
+        refuse(link, vm->subject, LINK_ERROR_COMPOSITOR, "no compositor: the host's log says why",
                text);
         return;
     }
     struct client *c = calloc(1, sizeof(*c));
     if (!c) {
         fd_close(fd);
-        refuse(link, &vm->subject, LINK_ERROR_INTERNAL, "out of memory", NULL);
+        refuse(link, vm->subject, LINK_ERROR_INTERNAL, "out of memory", NULL);
         return;
     }
     c->of_vm.ops = &vm_client_ops;
@@ -332,9 +332,9 @@ void client_begin(struct vm *vm, struct link *link, const char *label)
     for (; *label && n + 2 < (int)sizeof(c->name); label++)
         c->name[n++] = *label == '"' ? '\'' : *label;
     c->name[n] = '"';
-    c->subject = (struct log_subject){.name = c->name, .parent = &vm->subject};
+    c->subject = (struct log_subject){.name = c->name, .parent = vm->subject};
     imports_init(&c->imports, vm->handles, vm->party.budget, &imports_ops, c);
-    c->relay = relay_create(vm->vms->loop, CARRIER_HOST, fd, link, &vm->party, &relay_ops, c, NULL,
+    c->relay = relay_create(vm->loop, CARRIER_HOST, fd, link, &vm->party, &relay_ops, c, NULL,
                             &c->subject);
     if (!c->relay) {
         imports_finish(&c->imports);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Later the daemon connects to the compositor and to GPU devices, which may be new ones under the
- * same names, makes security contexts' sockets in a folder of its own, and removes what it listens
- * on. */
+/* Later the gate removes what it listens on, and the folder of security contexts. A VM's process
+ * connects to the compositor and to GPU devices, which may be new ones under the same names, and
+ * makes its contexts' sockets in its own part of that folder. */
 #include "host-proxy/host-sandbox.h"
 
 #include <errno.h>
@@ -14,8 +14,8 @@
 #include "common/sandbox/filter-rules.h"
 #include "common/sandbox/sandbox.h"
 #include "common/transport/address.h"
-#include "host-proxy/compositor.h"
 #include "host-proxy/config.h"
+#include "host-proxy/context-folder.h"
 
 static int allow_listeners(struct landlock *paths, const struct address *listen, size_t n)
 {
@@ -26,60 +26,77 @@ static int allow_listeners(struct landlock *paths, const struct address *listen,
     return r;
 }
 
+/* What processes that were killed have left there. */
 static int allow_contexts(struct landlock *paths)
 {
-    const char *folder = compositor_folder();
+    const char *folder = context_folder();
     if (!folder) { /* each VM that would have one says so */
         log_debug(NULL, "no folder for security contexts: %s", strerror(errno));
         return 0;
     }
-    int r = landlock_allow(paths, folder, LANDLOCK_MAKE_SOCKET | LANDLOCK_REMOVE_FILE);
+    int r = landlock_allow(paths, folder,
+                           LANDLOCK_LIST | LANDLOCK_REMOVE_FILE | LANDLOCK_REMOVE_FOLDER);
     return r < 0 ? r : landlock_allow_folder_of(paths, folder, LANDLOCK_REMOVE_FOLDER);
 }
 
-static int allow_paths(struct landlock *paths, const struct host_config *config)
+static int allow_gate(struct landlock *paths, const struct host_config *config)
 {
     bool contexts = false;
     int r = allow_listeners(paths, config->listen, config->n_listen);
     for (size_t i = 0; i < config->n_vms && r == 0; i++) {
-        const struct vm_config *vm = &config->vms[i];
-        contexts |= vm->security_context;
-        r = allow_listeners(paths, vm->listen, vm->n_listen);
-        /* A folder of devices may come later, or again. */
-        if (r == 0 && vm->gpu)
-            r = landlock_allow_folder_of(paths, vm->gpu, LANDLOCK_LIST);
+        contexts |= config->vms[i].security_context;
+        r = allow_listeners(paths, config->vms[i].listen, config->vms[i].n_listen);
     }
     return r == 0 && contexts ? allow_contexts(paths) : r;
 }
 
-/* The compositor's connection that we were given, which is taken over with the first client. */
-static int wayland_socket(void)
+static int allow_vm(struct landlock *paths, const struct vm_config *vm)
+{
+    const char *folder = vm->security_context ? context_folder() : NULL;
+    int r = folder ? landlock_allow(paths, folder, LANDLOCK_MAKE_SOCKET | LANDLOCK_REMOVE_FILE) : 0;
+    /* A folder of devices may come later, or again. */
+    return r == 0 && vm->gpu ? landlock_allow_folder_of(paths, vm->gpu, LANDLOCK_LIST) : r;
+}
+
+int host_sandbox_wayland_socket(void)
 {
     const char *text = getenv("WAYLAND_SOCKET");
     uint64_t fd;
     return text && number_parse(text, strlen(text), INT32_MAX, &fd) ? (int)fd : -1;
 }
 
-int host_sandbox_enter(const struct host_config *config)
+/* @r: what became of preparing @paths, which are taken. */
+static int host_sandbox_enter(int r, struct landlock *paths, int keep,
+                              const struct filter_rule *const *tables)
 {
-    static const struct filter_rule *const tables[] = {filter_rules_base,
-                                                       filter_rules_no_code,
-                                                       filter_rules_signals,
-                                                       filter_rules_streams,
-                                                       filter_rules_threads,
-                                                       filter_rules_vsock,
-                                                       NULL};
-    struct landlock paths;
-    int r = landlock_begin(&paths, sandbox_wishes());
     if (r == 0)
-        r = allow_paths(&paths, config);
-    if (r == 0)
-        r = sandbox_close_inherited(wayland_socket());
+        r = sandbox_close_inherited(keep);
     if (r < 0) {
         log_error(NULL, "cannot prepare to give up rights: %s", strerror(-r));
-        landlock_drop(&paths);
+        landlock_drop(paths);
         return r;
     }
-    r = sandbox_enter(&paths);
+    r = sandbox_enter(paths);
     return r < 0 ? r : sandbox_filter(tables, 0);
+}
+
+int host_sandbox_gate(const struct host_config *config)
+{
+    static const struct filter_rule waits[] = {FILTER_CALL("wait4"), FILTER_END};
+    static const struct filter_rule *const tables[] = {filter_rules_base, filter_rules_no_code,
+                                                       filter_rules_signals, waits, NULL};
+    struct landlock paths;
+    int r = landlock_begin(&paths, sandbox_wishes());
+    return host_sandbox_enter(r < 0 ? r : allow_gate(&paths, config), &paths, -1, tables);
+}
+
+int host_sandbox_vm(const struct vm_config *vm)
+{
+    static const struct filter_rule *const tables[] = {filter_rules_base,    filter_rules_no_code,
+                                                       filter_rules_signals, filter_rules_streams,
+                                                       filter_rules_threads, NULL};
+    struct landlock paths;
+    int r = landlock_begin(&paths, sandbox_wishes());
+    return host_sandbox_enter(r < 0 ? r : allow_vm(&paths, vm), &paths,
+                              host_sandbox_wayland_socket(), tables);
 }

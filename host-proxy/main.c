@@ -1,75 +1,186 @@
 /* SPDX-License-Identifier: MIT */
-/* wayvsock-host: shows the windows of virtual machines on this desktop. The VMs outlive the gate,
- * whose visitors refer to them, and the configuration outlives both. */
+/* wayvsock-host: shows the windows of virtual machines on this desktop. It is several processes:
+ * this one, the gate, to which everybody comes; one for each VM that is there; and the spawner,
+ * which starts those. The configuration is the same for all, and outlives what refers to it. */
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "common/base/fd.h"
 #include "common/base/log.h"
 #include "common/base/loop.h"
 #include "common/base/sd.h"
 #include "common/sandbox/sandbox.h"
-#include "host-proxy/compositor.h"
-#include "host-proxy/host-check.h"
+#include "host-proxy/context-folder.h"
 #include "host-proxy/gate.h"
+#include "host-proxy/host-check.h"
 #include "host-proxy/host-options.h"
 #include "host-proxy/host-sandbox.h"
-#include "host-proxy/vms.h"
+#include "host-proxy/spawner.h"
+#include "host-proxy/vm-main.h"
 
-static int main_run(const struct host_config *config)
+/* What the processes of one VM share, one after the other: how much it has been in the log. */
+#define SHARED_SIZE sizeof(struct log_subject)
+
+struct host {
+    struct host_config config;
+    struct log_subject **shared; /* one for each VM, in memory of its own */
+};
+
+static void host_free_shared(struct host *host)
+{
+    for (size_t i = 0; host->shared && i < host->config.n_vms; i++)
+        if (host->shared[i])
+            munmap(host->shared[i], SHARED_SIZE);
+    free(host->shared);
+    host->shared = NULL;
+}
+
+static int host_make_shared(struct host *host)
+{
+    size_t n = host->config.n_vms;
+    host->shared = calloc(n ? n : 1, sizeof(*host->shared));
+    for (size_t i = 0; host->shared && i < n; i++) {
+        void *page =
+            mmap(NULL, SHARED_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+        if (page == MAP_FAILED)
+            return -errno;
+        host->shared[i] = page;
+    }
+    return host->shared ? 0 : -ENOMEM;
+}
+
+/* --- in the spawner's process, and those that it starts --- */
+
+static void host_spawner_begun(void *user)
+{
+    (void)user;
+    sandbox_close_inherited(host_sandbox_wayland_socket());
+}
+
+static int host_run_vm(void *user, uint32_t number, int channel)
+{
+    struct host *host = user;
+    struct log_subject *subject = host->shared[number];
+    host->shared[number] = NULL;
+    host_free_shared(host);
+    int status = vm_main(&host->config, number, channel, subject);
+    munmap(subject, SHARED_SIZE);
+    return status;
+}
+
+/* A connection to the compositor that we were given is the first process's. */
+static void host_vm_started(void *user, uint32_t number)
+{
+    (void)user;
+    (void)number;
+    fd_close(host_sandbox_wayland_socket());
+    unsetenv("WAYLAND_SOCKET");
+}
+
+static void host_vm_ended(void *user, uint32_t number)
+{
+    (void)user;
+    context_folder_clear(number);
+}
+
+static void host_finished(void *user)
+{
+    (void)user;
+    context_folder_remove();
+}
+
+static const struct spawner_ops spawner_ops = {.begun = host_spawner_begun,
+                                               .run = host_run_vm,
+                                               .started = host_vm_started,
+                                               .ended = host_vm_ended,
+                                               .finished = host_finished};
+
+/* --- in the gate's --- */
+
+static int main_run(const struct host_config *config, const struct spawner *spawner)
 {
     char error[512];
-    struct vms vms = {0};
     struct gate *gate = NULL;
     struct loop *loop = loop_create();
     if (!loop) {
         log_error(NULL, "cannot make an event loop: %s", strerror(errno));
         return 1;
     }
+    fd_raise_limit();
     int r = sd_catch_signals(loop); /* before there is anything to see, or to be removed */
     if (r < 0)
         log_error(NULL, "cannot catch signals: %s", strerror(-r));
-    if (r == 0)
-        r = vms_init(&vms, loop, config);
     if (r == 0) {
-        gate = gate_create(&vms, error, sizeof(error));
+        gate = gate_create(loop, config, spawner, error, sizeof(error));
         if (!gate) {
             log_error(NULL, "%s", error);
             r = -EINVAL;
         }
     }
     if (r == 0)
-        r = host_sandbox_enter(config);
+        r = host_sandbox_gate(config);
     if (r == 0)
         r = sd_run(loop);
+    if (r == 0 && gate_has_failed(gate))
+        r = -ECHILD;
     gate_destroy(gate);
-    vms_finish(&vms);
-    compositor_folder_remove();
     loop_destroy(loop);
     return r < 0 ? 1 : 0;
 }
 
+static bool has_contexts(const struct host_config *config)
+{
+    for (size_t i = 0; i < config->n_vms; i++)
+        if (config->vms[i].security_context)
+            return true;
+    return false;
+}
+
+/* Returns in each of the processes when it is to end, with its status. */
+static int host_run(struct host *host)
+{
+    struct spawner spawner;
+    int status = 1;
+    int r = host_make_shared(host);
+    if (r == 0 && has_contexts(&host->config))
+        context_folder();
+    if (r == 0)
+        r = spawner_fork((uint32_t)host->config.n_vms, &spawner_ops, host, &spawner, &status);
+    if (r == SPAWNER_PARENT) {
+        host_free_shared(host);
+        status = main_run(&host->config, &spawner);
+        spawner_stop(&spawner);
+        context_folder_remove();
+    } else if (r < 0) {
+        log_error(NULL, "cannot start the process that starts others: %s", strerror(-r));
+        context_folder_remove();
+    }
+    host_free_shared(host);
+    return status;
+}
+
 int main(int argc, char **argv)
 {
-    struct host_config config;
-    int r = host_options_parse(argc, argv, &config);
+    struct host host = {.shared = NULL};
+    int r = host_options_parse(argc, argv, &host.config);
     if (r == 0) {
-        log_init("wayvsock-host", config.check && config.log_level < LOG_LEVEL_DEBUG
+        log_init("wayvsock-host", host.config.check && host.config.log_level < LOG_LEVEL_DEBUG
                                       ? LOG_LEVEL_WARN
-                                      : config.log_level);
+                                      : host.config.log_level);
         signal(SIGPIPE, SIG_IGN);
-        fd_raise_limit();
         sandbox_hide(); /* tokens, clipboards */
-        if (config.no_auth)
+        if (host.config.no_auth)
             log_warn(
                 NULL,
                 "--no-auth: whoever connects is taken for the VM's daemon; for development only");
-        r = config.check ? check_run(&config) : main_run(&config);
+        r = host.config.check ? check_run(&host.config) : host_run(&host);
     } else {
         r = r == OPTIONS_DONE ? 0 : 2;
     }
-    host_config_finish(&config);
+    host_config_finish(&host.config);
     return r;
 }

@@ -11,3 +11,5 @@ struct log_subject;
  */
 void refuse(struct link *link, struct log_subject *subject, enum link_error code, const char *told,
             const char *why);
+/* The same for a connection that has no link: closes @fd (taken). */
+void refuse_socket(int fd, struct log_subject *subject, enum link_error code, const char *told);

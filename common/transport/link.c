@@ -383,33 +383,6 @@ static ssize_t link_read_rows(struct link *link, size_t *ret_rows)
     return readv(link->fd, iov, n);
 }
 
-/* recvmsg() that tells whether a descriptor came along; it is closed again. */
-static ssize_t link_receive_hello(struct link *link, uint8_t *at, size_t size)
-{
-    union {
-        struct cmsghdr header;
-        char space[CMSG_SPACE(4 * sizeof(int))];
-    } control;
-    struct iovec iov = {at, size};
-    struct msghdr message = {.msg_iov = &iov,
-                             .msg_iovlen = 1,
-                             .msg_control = &control,
-                             .msg_controllen = sizeof(control)};
-    ssize_t n = recvmsg(link->fd, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
-    for (struct cmsghdr *c = n >= 0 ? CMSG_FIRSTHDR(&message) : NULL; c;
-         c = CMSG_NXTHDR(&message, c)) {
-        if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
-            continue;
-        for (size_t i = 0; i < (c->cmsg_len - CMSG_LEN(0)) / sizeof(int); i++) {
-            int fd;
-            memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof(int));
-            fd_close(fd);
-            link->got_descriptor = true;
-        }
-    }
-    return n;
-}
-
 /* The ways to receive: how many bytes came, 0: the connection is at its end, or -errno. */
 
 static ssize_t link_receive_rows(struct link *link)
@@ -478,8 +451,7 @@ static ssize_t link_receive_frames(struct link *link)
     size_t have = link->pending ? link_unkeep(link, rx) : 0, size = READ_SIZE;
     if (link->splice && link->streaming && !link->bulk.left)
         size = have < STREAM_HEAD ? STREAM_HEAD - have : READ_SIZE;
-    ssize_t n = link->wants_descriptor ? link_receive_hello(link, rx + have, size)
-                                       : recv(link->fd, rx + have, size, MSG_DONTWAIT);
+    ssize_t n = recv(link->fd, rx + have, size, MSG_DONTWAIT);
     int error = errno;
     if (n > 0) {
         link->received += (uint64_t)n;

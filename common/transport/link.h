@@ -85,9 +85,8 @@ struct link {
     bool flushing;  /* link_flush() is at work */
     bool
         high; /* the queue went above LINK_HIGH_WATER and has not been below LINK_LOW_WATER since */
-    bool waiting;                          /* the last flush could not send everything */
-    bool wants_descriptor, got_descriptor; /* a HELLO over a Unix socket may carry one, as proof */
-    uint64_t received;                     /* bytes, for the owner's accounts and the log */
+    bool waiting;      /* the last flush could not send everything */
+    uint64_t received; /* bytes, for the owner's accounts and the log */
     struct loop_job resume_job, destroy_job;
 };
 

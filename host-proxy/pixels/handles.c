@@ -9,6 +9,7 @@
  * what it finds, and who knew it could show it without the VM. */
 #include "host-proxy/pixels/handles.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,7 +40,6 @@ enum state {
 };
 
 struct handles {
-    LIST_ENTRY(handles) entry; /* all */
     struct loop *loop;
     struct log_subject subject;
     const struct handles_ops *ops;
@@ -53,16 +53,13 @@ struct handles {
     int64_t search_again_ms;
     struct loop_timer *retry;
     uint64_t epoch;
-    uint8_t device[16]; /* the device at the other end: its process */
-    uint32_t features;  /* its */
-    bool had;           /* the guest has shown that it holds that one */
+    uint8_t device[HANDLES_DEVICE_SIZE]; /* the one at the other end */
+    uint32_t features;                   /* its */
     unsigned probes;
     uint8_t nonce[EXPORT_NONCE_SIZE];
     LIST_HEAD(, handles_user) users;
     char complaint[512]; /* the last one, to say each once */
 };
-
-static LIST_HEAD(, handles) all = LIST_HEAD_INITIALIZER(all);
 
 static void handles_try_again(void *user);
 static const struct requests_ops requests_ops;
@@ -76,7 +73,6 @@ struct handles *handles_create(struct loop *loop, const char *path, struct log_s
     *h = (struct handles){.loop = loop, .ops = ops, .user = user};
     h->subject = (struct log_subject){.name = "gpu", .parent = subject};
     snprintf(h->path, sizeof(h->path), "%s", path);
-    LIST_INSERT_HEAD(&all, h, entry);
     h->retry = loop_timer_create(loop, handles_try_again, h);
     int r = requests_init(&h->requests, loop, &h->subject, &requests_ops, h);
     if (!h->retry || r < 0) {
@@ -122,7 +118,6 @@ void handles_destroy(struct handles *h)
 {
     if (!h)
         return;
-    LIST_REMOVE(h, entry);
     requests_finish(&h->requests);
     devices_destroy(h->search);
     loop_timer_destroy(h->retry);
@@ -208,8 +203,9 @@ static void refuse_binding(struct handles *h, const char *why)
 static void is_bound(struct handles *h)
 {
     h->state = HANDLES_BOUND;
-    h->had = true;
     h->complaint[0] = 0;
+    if (h->ops->had)
+        h->ops->had(h->user, h->device);
     log_info(&h->subject, "bound: the guest daemon holds this VM's device (epoch %llu)",
              (unsigned long long)h->epoch);
     h->ops->bound(h->user, true, "");
@@ -244,7 +240,6 @@ static void binding_answered(void *user, uint32_t status, const struct export_bu
 
 static void know_device(struct handles *h, const struct export_welcome *welcome)
 {
-    h->had = h->had && memcmp(h->device, welcome->device, sizeof(h->device)) == 0;
     memcpy(h->device, welcome->device, sizeof(h->device));
     h->features = welcome->features;
 }
@@ -253,12 +248,8 @@ static void know_device(struct handles *h, const struct export_welcome *welcome)
  * the first VM that it was found to be of. */
 static bool is_anothers(const struct handles *h, const struct export_welcome *welcome)
 {
-    const struct handles *other;
-    LIST_FOREACH (other, &all, entry)
-        if (other != h && other->had &&
-            memcmp(other->device, welcome->device, sizeof(other->device)) == 0)
-            return true;
-    return false;
+    static_assert(sizeof(welcome->device) == HANDLES_DEVICE_SIZE, "as export.h has it");
+    return h->ops->anothers && h->ops->anothers(h->user, welcome->device);
 }
 
 static void handles_found(void *user, int fd, const char *path,

@@ -15,11 +15,17 @@ struct handles;
 struct log_subject;
 struct loop;
 
+#define HANDLES_DEVICE_SIZE 16 /* of what a device's process calls itself, in its WELCOME */
+
 struct handles_ops {
     /* The guest is to write @nonce into a resource of its GPU; handles_probed() tells which. */
     void (*probe)(void *user, const uint8_t nonce[LINK_NONCE_SIZE]);
     /* Whether resources of the guest may be named, from now on. @why: why not. */
     void (*bound)(void *user, bool bound, const char *why);
+    /* The guest has shown that it holds @device. NULL: nobody wants to know. */
+    void (*had)(void *user, const uint8_t device[HANDLES_DEVICE_SIZE]);
+    /* Whether another VM's guest has shown that of @device. NULL: there is none. */
+    bool (*anothers)(void *user, const uint8_t device[HANDLES_DEVICE_SIZE]);
 };
 
 /* Somebody who uses what was exported. */

@@ -288,13 +288,14 @@ def nobody_gets_around_the_context(t):
     def untried(tag, **options):
         return t.stack(fake, vm="work", tag=tag, start=False, **options).start_before_clients()
     stack = untried("few")
-    limits = resource.prlimit(stack.host.pid, resource.RLIMIT_NOFILE)
-    fds = len(stack.host.fds())
+    process = stack.host.vm("work")
+    limits = resource.prlimit(process.pid, resource.RLIMIT_NOFILE)
+    fds = len(process.fds())
     results = set()
     for more in range(1, 10):   # the first is the link's own
-        resource.prlimit(stack.host.pid, resource.RLIMIT_NOFILE, (fds + more, limits[1]))
+        resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (fds + more, limits[1]))
         results.add(tried(stack))
-    resource.prlimit(stack.host.pid, resource.RLIMIT_NOFILE, limits)
+    resource.prlimit(process.pid, resource.RLIMIT_NOFILE, limits)
     t.ok(tried(stack), "a client with descriptors enough")
     t.eq(untagged, [], "clients around the context")
     t.ok(False in results, "some were refused")

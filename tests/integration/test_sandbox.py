@@ -42,8 +42,13 @@ def limits(t, proc):
 @test(direct=False)
 def daemons(t):
     stack = t.stack(t.fake(), wrapper=WITH_ONE_MORE)
-    limits(t, stack.host)
+    gate, spawner, vm = stack.host.family
+    limits(t, gate)
+    limits(t, vm)
     limits(t, stack.guest)
+    # It starts what others ask for by a number, and reads nothing else.
+    t.ok("/dev/zero" not in spawner.fds(), f"{spawner.name}: what was inherited is closed: {spawner.fds()}")
+    t.eq([f for f in spawner.fds() if not f.startswith("/")], ["socket"], f"{spawner.name}'s descriptors")
 
 
 def device(t, *options):

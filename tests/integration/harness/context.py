@@ -6,7 +6,7 @@ import shutil
 import tempfile
 
 from . import compositors, stack
-from .proc import Proc, wait_until
+from .proc import HostProc, Proc, wait_until
 from .tap import Failure, Skip
 
 # Left over from the session that runs the tests, these would lead a program to the wrong display.
@@ -91,7 +91,8 @@ class Context:
     def spawn(self, argv, env=None, name=None, **more):
         self._serial += 1
         name = name or os.path.basename(argv[0])
-        proc = Proc(name, argv, self.path(f"{self._serial:03d}-{name}.log"), env or self.env(), **more)
+        kind = HostProc if os.environ.get("WAYVSOCK_HOST") in argv and "--check" not in argv else Proc
+        proc = kind(name, argv, self.path(f"{self._serial:03d}-{name}.log"), env or self.env(), **more)
         self.procs.append(proc)
         self.closers.append(proc.stop)
         return proc

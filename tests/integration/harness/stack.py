@@ -167,6 +167,8 @@ class Stack:
 
     def wait_link(self):
         wait_until(self.usable, "a client gets through")
+        for proc in (self.host, self.guest):    # a daemon that tells of many sessions would wait for a reader
+            proc.notify.poll()
 
     def settle(self):
         """Takes the descriptor counts that check_fds() compares with; the end of the test does that, too."""

@@ -22,10 +22,12 @@ class Trace:
     def __init__(self, context, *procs):
         context.need("strace")
         self.path = context.path("trace")
-        pids = [arg for p in procs for arg in ("-p", str(p.pid))]
+        self.pids = {p.pid: p.pids for p in procs}      # a daemon may be several processes
+        everybody = [pid for pids in self.pids.values() for pid in pids]
+        attach = [arg for pid in everybody for arg in ("-p", str(pid))]
         self.strace = context.spawn(["strace", "-f", "-y", "-x", "-s", "32", "-e", f"trace={_CALLS}",
-                                     "-o", self.path, *pids])
-        context.wait(lambda: not self.strace.alive or self.strace.log().count(" attached") >= len(procs),
+                                     "-o", self.path, *attach])
+        context.wait(lambda: not self.strace.alive or self.strace.log().count(" attached") >= len(everybody),
                      "strace follows the daemons")
         if not self.strace.alive:
             raise Skip(f"strace may not follow the daemons: {self.strace.log().strip()[-200:]}")
@@ -39,7 +41,7 @@ class Trace:
         if not os.path.exists(self.path):
             return []
         with open(self.path) as f:
-            return [line for line in f if line.startswith(f"{proc.pid} ")]
+            return [line for line in f if int(line.split(maxsplit=1)[0]) in self.pids[proc.pid]]
 
     def wakes(self, proc):
         return sum(bool(_WAKE.search(line)) for line in self.calls(proc))

@@ -19,6 +19,7 @@
 #include "common/base/fd.h"
 #include "common/base/log.h"
 #include "host-proxy/compositor.h"
+#include "host-proxy/context-folder.h"
 #include "host-proxy/config.h"
 
 #define MANAGER "wp_security_context_manager_v1"
@@ -193,7 +194,7 @@ static int teardown(void **state)
 {
     (void)state;
     compositor_context_finish(&T.context);
-    compositor_folder_remove();
+    context_folder_remove();
     end_compositor();
     unlink(T.path);
     munmap(T.seen, sizeof(*T.seen));
@@ -287,7 +288,7 @@ static void test_a_folder_that_cannot_be_made(void **state)
     expect_refused("no security context");
     setenv("XDG_RUNTIME_DIR", T.folder, 1);
     expect_refused("no security context"); /* it was tried, when the daemon still might */
-    compositor_folder_remove();
+    context_folder_remove();
     expect_tagged();
 }
 
@@ -304,14 +305,16 @@ static void test_long_paths(void **state)
         base[n] = 0;
         assert_int_equal(mkdir(base, 0700), 0);
         setenv("XDG_RUNTIME_DIR", base, 1);
+        assert_non_null(context_folder());
+        context_folder_enter(UINT32_MAX);
         expect_tagged();
         const char *expected =
-            n + sizeof("/wayvsock-XXXXXX/wayland-4294967295") <= 108 ? base : "/tmp";
+            n + sizeof("/wayvsock-XXXXXX/4294967295/wayland-4294967295") <= 108 ? base : "/tmp";
         size_t length = strlen(expected);
         assert_memory_equal(T.context.door.path, expected, length);
         assert_int_equal(T.context.door.path[length], '/');
         compositor_context_finish(&T.context);
-        compositor_folder_remove();
+        context_folder_remove();
         assert_int_equal(rmdir(base), 0);
     }
 }

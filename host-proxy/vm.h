@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
-/* vms: the virtual machines that we know, who of them is there, and what they may have. */
+/* vm: one virtual machine, whether it is there, and what it may have. A process has one. */
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -8,12 +8,11 @@
 #include "common/base/log.h"
 #include "common/carrier/deliveries.h"
 #include "common/carrier/ends.h"
-#include "common/transport/token.h"
 #include "host-proxy/compositor.h"
 #include "host-proxy/config.h"
+#include "host-proxy/pixels/handles.h"
 #include "protocol/frames.h"
 
-struct handles;
 struct link;
 struct loop;
 struct loop_timer;
@@ -28,13 +27,19 @@ struct vm_client {
     LIST_ENTRY(vm_client) in_vm;
 };
 
+struct vm_ops {
+    void (*changed)(void *user); /* vm_is_idle() may have another answer; called from anywhere */
+    /* As handles_ops has them. */
+    void (*had)(void *user, const uint8_t device[HANDLES_DEVICE_SIZE]);
+    bool (*anothers)(void *user, const uint8_t device[HANDLES_DEVICE_SIZE]);
+};
+
 struct vm {
-    struct vms *vms;
+    struct loop *loop;
     const struct vm_config *config;
-    struct log_subject subject;
-    char label[80];
-    struct token token;
-    bool has_token;
+    struct log_subject *subject; /* borrowed */
+    const struct vm_ops *ops;
+    void *user;
     struct link *control;       /* its guest daemon; NULL: not there */
     uint8_t key[LINK_KEY_SIZE]; /* the session's */
     uint32_t version;           /* of the link protocol, as agreed */
@@ -47,29 +52,24 @@ struct vm {
     LIST_HEAD(, vm_client) clients;
     unsigned clients_n;
     unsigned long serial;
-    unsigned waiting; /* connections that have not proven anything */
     struct compositor_context context;
     struct handles *handles; /* its GPU device; NULL: none is configured */
     struct trials *trials;   /* then: what the compositor takes as a dmabuf; NULL: nobody asks */
 };
 
-struct vms {
-    struct loop *loop;
-    const struct host_config *config;
-    struct budget *whole; /* what all of them share */
-    struct vm *at;
-    size_t n;
-};
+/* 0 or -errno; then only vm_finish() is allowed. */
+int vm_init(struct vm *vm, struct loop *loop, const struct host_config *config,
+            const struct vm_config *vm_config, struct log_subject *subject,
+            const struct vm_ops *ops, void *user);
+void vm_finish(struct vm *vm);
 
-/* One struct vm per configured VM; tokens are read. 0 or -errno, said in the log. */
-int vms_init(struct vms *vms, struct loop *loop, const struct host_config *config);
-void vms_finish(struct vms *vms);
-struct vm *vms_find(struct vms *vms, const struct vm_config *config);
-
-/* A control connection that proved itself (@link is taken): the session before it ends. @features:
- * the guest's. @label: what the guest calls itself. */
-void vm_begin(struct vm *vm, struct link *link, uint32_t version, uint32_t features,
-              const char *label);
+/* A control connection that proved itself (@link is taken): the session before it ends, unless
+ * this one says that it is a trial. */
+void vm_begin(struct vm *vm, struct link *link, const struct link_hello *hello);
+/* Whether this HELLO is that of a client of the session. NULL: it is, or what is wrong. */
+const char *vm_refuses_client(const struct vm *vm, const struct link_hello *hello);
+/* No session, and nothing of an earlier one that has to be delivered. */
+bool vm_is_idle(const struct vm *vm);
 /* @client has its ops, and leaves before it goes. */
 void vm_join(struct vm *vm, struct vm_client *client);
 void vm_leave(struct vm *vm, struct vm_client *client);

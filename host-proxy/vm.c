@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* vms: owns the sessions. A guest daemon that is silent may be suspended, so its clients' windows
+/* vm: owns the session. A guest daemon that is silent may be suspended, so its clients' windows
  * stay, within its quotas, until it speaks again, or a reset, the end of the connection, a new
  * control connection of the same VM, or --peer-timeout says that it will not. */
-#include "host-proxy/vms.h"
+#include "host-proxy/vm.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -14,10 +14,11 @@
 #include "common/base/fd.h"
 #include "common/transport/link.h"
 #include "common/base/loop.h"
-#include "host-proxy/pixels/handles.h"
 #include "host-proxy/pixels/trials.h"
+#include "host-proxy/refuse.h"
 
-#define OWN_FDS 128 /* for what is no VM's: listeners, connections that have proven nothing yet */
+#define OWN_FDS                                                                                    \
+    128 /* for what is no application's: the session, its GPU, questions to compositors */
 #define SILENT_TICKS 3 /* when to say so: one more than a heartbeat may be late */
 
 static void vm_drop_control(struct vm *vm)
@@ -35,7 +36,7 @@ static void vm_end(struct vm *vm, const char *reason)
 {
     if (!vm->control)
         return;
-    log_info(&vm->subject, "gone: %s (%u clients)", reason, vm->clients_n);
+    log_info(vm->subject, "gone: %s (%u clients)", reason, vm->clients_n);
     vm_drop_control(vm);
     explicit_bzero(vm->key, sizeof(vm->key));
     loop_timer_disarm(vm->tick);
@@ -45,6 +46,7 @@ static void vm_end(struct vm *vm, const char *reason)
     }
     if (vm->handles)
         handles_end(vm->handles);
+    vm->ops->changed(vm->user);
 }
 
 static void gpu_probe(void *user, const uint8_t nonce[LINK_NONCE_SIZE])
@@ -65,7 +67,20 @@ static void gpu_bound(void *user, bool bound, const char *why)
     link_flush(vm->control);
 }
 
-static const struct handles_ops handles_ops = {.probe = gpu_probe, .bound = gpu_bound};
+static void gpu_had(void *user, const uint8_t device[HANDLES_DEVICE_SIZE])
+{
+    const struct vm *vm = user;
+    vm->ops->had(vm->user, device);
+}
+
+static bool gpu_anothers(void *user, const uint8_t device[HANDLES_DEVICE_SIZE])
+{
+    const struct vm *vm = user;
+    return vm->ops->anothers(vm->user, device);
+}
+
+static const struct handles_ops handles_ops = {
+    .probe = gpu_probe, .bound = gpu_bound, .had = gpu_had, .anothers = gpu_anothers};
 
 static int vm_frame(void *user, enum link_type type, const uint8_t *payload, size_t size)
 {
@@ -76,7 +91,7 @@ static int vm_frame(void *user, enum link_type type, const uint8_t *payload, siz
     char reason[LINK_TEXT_MAX + 32];
     vm->heard = true;
     if (vm->silent) {
-        log_info(&vm->subject, "is back after %u missed heartbeats", vm->missed);
+        log_info(vm->subject, "is back after %u missed heartbeats", vm->missed);
         vm->silent = false;
     }
     if (type == LINK_PING && link_ping_decode(payload, size, &serial) == LINK_OK) {
@@ -120,7 +135,7 @@ static void vm_ticked(void *user)
     vm->heard = false;
     if (vm->missed == SILENT_TICKS) {
         vm->silent = true;
-        log_warn(&vm->subject, "is silent; its windows stay for %u s",
+        log_warn(vm->subject, "is silent; its windows stay for %u s",
                  vm->silent_max * LINK_TICK_MS / 1000);
     }
     if (vm->missed >= vm->silent_max) {
@@ -130,13 +145,16 @@ static void vm_ticked(void *user)
     loop_timer_arm(vm->tick, LINK_TICK_MS);
 }
 
-void vm_begin(struct vm *vm, struct link *link, uint32_t version, uint32_t features,
-              const char *label)
+void vm_begin(struct vm *vm, struct link *link, const struct link_hello *hello)
 {
+    if (hello->features & LINK_FEATURE_TRIAL && vm->control) {
+        refuse(link, vm->subject, LINK_ERROR_BUSY, "a daemon of this VM is connected", NULL);
+        return;
+    }
     vm_end(vm, "its guest daemon connected anew");
     link_adopt(link, &link_ops, vm);
     vm->control = link;
-    vm->version = version;
+    vm->version = hello->version_max < LINK_VERSION_MAX ? hello->version_max : LINK_VERSION_MAX;
     vm->missed = 0;
     vm->heard = true;
     vm->silent = false;
@@ -144,19 +162,45 @@ void vm_begin(struct vm *vm, struct link *link, uint32_t version, uint32_t featu
         vm_end(vm, "no random numbers for a session key");
         return;
     }
-    struct link_welcome welcome = {.version = (uint16_t)version,
+    struct link_welcome welcome = {.version = (uint16_t)vm->version,
                                    .name = vm->config->name,
                                    .name_size = (uint16_t)strlen(vm->config->name)};
     memcpy(welcome.key, vm->key, sizeof(vm->key));
-    if (vm->handles && features & LINK_FEATURE_HANDLES)
+    if (vm->handles && hello->features & LINK_FEATURE_HANDLES)
         welcome.features |= handles_begin(vm->handles) ? LINK_FEATURE_HANDLES : 0;
     else if (vm->handles)
-        log_info(&vm->subject, "its daemon has no virtio-gpu to offer: pixels go over the link");
+        log_info(vm->subject, "its daemon has no virtio-gpu to offer: pixels go over the link");
     link_queue(link, link_welcome_encode, &welcome);
     explicit_bzero(&welcome, sizeof(welcome));
     loop_timer_arm(vm->tick, LINK_TICK_MS);
-    log_info(&vm->subject, "connected (its host name: %s)", *label ? label : "none");
+    if (hello->label_size)
+        log_info(vm->subject, "connected (its host name: %.*s)", (int)hello->label_size,
+                 hello->label);
+    else
+        log_info(vm->subject, "connected (its host name: none)");
     link_flush(link);
+}
+
+static bool same_key(const uint8_t *a, const uint8_t *b)
+{
+    uint8_t different = 0;
+    for (size_t i = 0; i < LINK_KEY_SIZE; i++)
+        different |= a[i] ^ b[i];
+    return !different;
+}
+
+const char *vm_refuses_client(const struct vm *vm, const struct link_hello *hello)
+{
+    if (!vm->control)
+        return "a client's connection without a session";
+    if (hello->proof_kind != LINK_PROOF_KEY || !same_key(hello->proof, vm->key))
+        return "a client's connection without the session's key";
+    return NULL;
+}
+
+bool vm_is_idle(const struct vm *vm)
+{
+    return !vm->control && LIST_EMPTY(&vm->clients) && deliveries_are_done(&vm->deliveries);
 }
 
 void vm_join(struct vm *vm, struct vm_client *c)
@@ -169,14 +213,7 @@ void vm_leave(struct vm *vm, struct vm_client *c)
 {
     LIST_REMOVE(c, in_vm);
     vm->clients_n--;
-}
-
-struct vm *vms_find(struct vms *vms, const struct vm_config *config)
-{
-    for (size_t i = 0; i < vms->n; i++)
-        if (vms->at[i].config == config)
-            return &vms->at[i];
-    return NULL;
+    vm->ops->changed(vm->user);
 }
 
 static int connect_trial(void *user, char *error, size_t error_size)
@@ -185,77 +222,49 @@ static int connect_trial(void *user, char *error, size_t error_size)
     return compositor_connect(&vm->context, error, error_size);
 }
 
-int vms_init(struct vms *vms, struct loop *loop, const struct host_config *config)
+int vm_init(struct vm *vm, struct loop *loop, const struct host_config *config,
+            const struct vm_config *vm_config, struct log_subject *subject,
+            const struct vm_ops *ops, void *user)
 {
-    *vms = (struct vms){.loop = loop, .config = config};
-    vms->at = calloc(config->n_vms ? config->n_vms : 1, sizeof(*vms->at));
-    if (!vms->at)
-        return -ENOMEM;
-    vms->whole = budget_create(NULL);
-    if (!vms->whole)
+    uint64_t ticks = (uint64_t)config->peer_timeout_s * 1000 / LINK_TICK_MS;
+    *vm = (struct vm){.loop = loop,
+                      .config = vm_config,
+                      .subject = subject,
+                      .ops = ops,
+                      .user = user,
+                      .silent_max = ticks < 1 ? 1 : (unsigned)ticks};
+    deliveries_init(&vm->deliveries, ops->changed, user);
+    compositor_context_init(&vm->context, config->compositor, vm_config, subject);
+    vm->party = (struct carrier_party){.deliveries = &vm->deliveries,
+                                       .budget = budget_create(NULL),
+                                       .queue = vm_config->limits.queue};
+    vm->tick = loop_timer_create(loop, vm_ticked, vm);
+    if (!vm->party.budget || !vm->tick)
         return -ENOMEM;
     uint64_t fds = fd_raise_limit();
-    vms->whole->limit[BUDGET_FDS] = fds > OWN_FDS ? fds - OWN_FDS : 0;
-    vms->n = config->n_vms;
-    for (size_t i = 0; i < vms->n; i++) {
-        struct vm *vm = &vms->at[i];
-        char error[512];
-        vm->vms = vms;
-        vm->config = &config->vms[i];
-        deliveries_init(&vm->deliveries, NULL, NULL);
-        vm->party = (struct carrier_party){.deliveries = &vm->deliveries,
-                                           .budget = budget_create(vms->whole),
-                                           .queue = vm->config->limits.queue};
-        if (!vm->party.budget)
-            return -ENOMEM;
-        vm->party.budget->limit[BUDGET_MEMORY] = vm->config->limits.memory;
-        vm->party.budget->limit[BUDGET_FDS] = vm->config->limits.fds;
-        snprintf(vm->label, sizeof(vm->label), "vm %s", vm->config->name);
-        vm->subject.name = vm->label;
-        uint64_t ticks = (uint64_t)config->peer_timeout_s * 1000 / LINK_TICK_MS;
-        vm->silent_max = ticks < 1 ? 1 : (unsigned)ticks;
-        vm->tick = loop_timer_create(loop, vm_ticked, vm);
-        if (!vm->tick)
-            return -ENOMEM;
-        if (vm->config->gpu &&
-            !(vm->handles = handles_create(loop, vm->config->gpu, &vm->subject, &handles_ops, vm)))
-            return -ENOMEM;
-        compositor_context_init(&vm->context, config->compositor, vm->config, &vm->subject);
-        if (vm->handles && vm->config->dmabuf != DMABUF_NO &&
-            !(vm->trials = trials_create(loop, connect_trial, vm, &vm->subject)))
-            return -ENOMEM;
-        if (vm->config->token_file) {
-            int r = token_read(vm->config->token_file, &vm->token, error, sizeof(error));
-            if (r < 0) {
-                log_error(&vm->subject, "%s", error);
-                return r;
-            }
-            vm->has_token = true;
-        }
-    }
+    fds = fds > OWN_FDS ? fds - OWN_FDS : 0;
+    vm->party.budget->limit[BUDGET_MEMORY] = vm_config->limits.memory;
+    vm->party.budget->limit[BUDGET_FDS] = vm_config->limits.fds < fds ? vm_config->limits.fds : fds;
+    if (vm_config->gpu &&
+        !(vm->handles = handles_create(loop, vm_config->gpu, subject, &handles_ops, vm)))
+        return -ENOMEM;
+    if (vm->handles && vm_config->dmabuf != DMABUF_NO &&
+        !(vm->trials = trials_create(loop, connect_trial, vm, subject)))
+        return -ENOMEM;
     return 0;
 }
 
-void vms_finish(struct vms *vms)
+void vm_finish(struct vm *vm)
 {
-    for (size_t i = 0; i < vms->n; i++) {
-        struct vm *vm = &vms->at[i];
-        if (vm->control)
-            link_destroy(vm->control);
-        while (!LIST_EMPTY(&vm->clients))
-            LIST_FIRST(&vm->clients)->ops->destroy(LIST_FIRST(&vm->clients));
-        deliveries_finish(&vm->deliveries);
-        budget_unref(vm->party.budget);
-        trials_destroy(vm->trials);
-        handles_destroy(vm->handles);
-        loop_timer_destroy(vm->tick);
-        token_finish(&vm->token);
-        if (vm->vms)
-            compositor_context_finish(&vm->context);
-    }
-    budget_unref(vms->whole);
-    vms->whole = NULL;
-    free(vms->at);
-    vms->at = NULL;
-    vms->n = 0;
+    if (vm->control)
+        link_destroy(vm->control);
+    while (!LIST_EMPTY(&vm->clients))
+        LIST_FIRST(&vm->clients)->ops->destroy(LIST_FIRST(&vm->clients));
+    deliveries_finish(&vm->deliveries);
+    budget_unref(vm->party.budget);
+    trials_destroy(vm->trials);
+    handles_destroy(vm->handles);
+    loop_timer_destroy(vm->tick);
+    compositor_context_finish(&vm->context);
+    explicit_bzero(vm->key, sizeof(vm->key));
 }

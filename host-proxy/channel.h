@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+/* channel: what the gate and the process of a VM say to each other, a packet each. Connections that
+ * have proven whose they are go one way, how many of them were taken the other, and both ways which
+ * GPU device is whose. Both ends are of one program, but the gate believes nothing that comes from
+ * there. */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "protocol/frames.h"
+
+#define CHANNEL_DEVICE_SIZE 16
+#define CHANNEL_PACKET_MAX (8 + LINK_FRAME_SMALL_MAX)
+
+enum channel_kind {
+    CHANNEL_ARRIVAL = 1, /* gate → process, with the connection's descriptor */
+    CHANNEL_REPORT,      /* process → gate */
+    CHANNEL_DEVICE,      /* either */
+};
+
+struct channel_packet {
+    enum channel_kind kind;
+    /* ARRIVAL */
+    bool unix_socket;
+    struct link_hello hello; /* of a control connection: less the proof, which was good */
+    /* REPORT */
+    uint32_t taken; /* arrivals in all */
+    bool idle;      /* there is no session and nothing to deliver: the channel may be closed */
+    /* DEVICE: it is this VM's; from the gate: of VM number so and so */
+    uint32_t number;
+    uint8_t device[CHANNEL_DEVICE_SIZE];
+};
+
+/* The number of bytes. */
+size_t channel_encode(uint8_t buffer[CHANNEL_PACKET_MAX], const struct channel_packet *packet);
+/* 0 or -EPROTO; *ret_packet refers to @bytes. */
+int channel_decode(const uint8_t *bytes, size_t n, struct channel_packet *ret_packet);

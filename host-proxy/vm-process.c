@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: MIT */
+/* Owns the gate's ends of the channels. A process that says it is idle has its channel closed if
+ * nothing was sent meanwhile, and ends by that: so no connection is lost between. What is sent to
+ * one that is not there waits in the channel of the next, which is started when the one before has
+ * ended, and not at once if that ended badly: whoever can bring it down shall not try often. */
+#include "host-proxy/vm-process.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#include "common/base/fd.h"
+#include "common/base/log.h"
+#include "common/base/loop.h"
+#include "common/transport/packets.h"
+#include "host-proxy/channel.h"
+#include "host-proxy/spawner.h"
+
+#define UNTAKEN_MAX 1024 /* connections of a VM that its process has not taken */
+#define UNTAKEN_MIN 16
+#define CLAIMS_MAX 256      /* devices that a process may say are its VM's; each is told to all */
+#define ANSWER_MS 20000     /* for it to take one, or to end: it waits for a compositor at most */
+#define START_AGAIN_MS 1000 /* after one that ended badly */
+
+struct vm_process {
+    struct vm_processes *all;
+    uint32_t number;
+    struct log_subject *subject;
+    bool alive;               /* started, and its end was not heard of */
+    bool killed;              /* by us */
+    struct packets *channel;  /* to it, or to the next one; NULL: none */
+    int other_end;            /* owned: of the next one, which is not there yet. -1: it has it */
+    uint32_t sent, taken;     /* connections, on this channel */
+    bool idle;                /* as it said last */
+    struct loop_timer *watch; /* it has to answer */
+    struct loop_timer *start; /* the next one may start */
+    int64_t not_before;
+    bool has_device; /* this VM's guest has shown that it holds it; it stays this VM's */
+    uint8_t device[CHANNEL_DEVICE_SIZE];
+    unsigned claims; /* of this process */
+};
+
+struct vm_processes {
+    struct loop *loop;
+    struct packets *spawner;
+    void (*lost)(void *user);
+    void *user;
+    struct vm_process *at;
+    size_t n;
+    uint32_t untaken_max; /* of one */
+};
+
+static void process_request(const struct vm_process *p, enum spawner_kind kind, int fd)
+{
+    struct spawner_request request = {.kind = kind, .number = p->number};
+    packets_send(p->all->spawner, &request, sizeof(request), fd);
+}
+
+/* Starts the next one, if there is anything for it to do. */
+static void process_start(void *user)
+{
+    struct vm_process *p = user;
+    int64_t now = loop_now_ms();
+    if (p->alive || p->other_end < 0)
+        return;
+    if (now < p->not_before) {
+        loop_timer_arm(p->start, (uint64_t)(p->not_before - now));
+        return;
+    }
+    p->alive = true;
+    p->killed = false;
+    process_request(p, SPAWNER_START, fd_steal(&p->other_end));
+    loop_timer_arm(p->watch, ANSWER_MS);
+}
+
+static void process_close(struct vm_process *p)
+{
+    packets_stop(p->channel);
+    packets_destroy_later(p->channel);
+    p->channel = NULL;
+    p->other_end = fd_close(p->other_end);
+}
+
+/* @why: for the log. */
+static void process_kill(struct vm_process *p, const char *why)
+{
+    log_warn(p->subject, "its process %s, and is ended", why);
+    p->killed = true;
+    process_request(p, SPAWNER_KILL, -1);
+    if (p->channel && p->other_end < 0)
+        process_close(p);
+}
+
+static void process_unanswered(void *user)
+{
+    struct vm_process *p = user;
+    if (p->alive)
+        process_kill(p, "does not answer");
+}
+
+/* Tells @p whose device that of @owner is. */
+static void process_tell_device(const struct vm_process *p, const struct vm_process *owner)
+{
+    uint8_t bytes[CHANNEL_PACKET_MAX];
+    struct channel_packet packet = {.kind = CHANNEL_DEVICE, .number = owner->number};
+    if (!p->channel || p == owner || !owner->has_device)
+        return;
+    memcpy(packet.device, owner->device, sizeof(packet.device));
+    packets_send(p->channel, bytes, channel_encode(bytes, &packet), -1);
+}
+
+/* A device is the VM's that was first to have it. */
+static void process_claimed(struct vm_process *p, const uint8_t device[CHANNEL_DEVICE_SIZE])
+{
+    if (p->has_device && memcmp(p->device, device, sizeof(p->device)) == 0)
+        return;
+    for (size_t i = 0; i < p->all->n; i++) {
+        const struct vm_process *other = &p->all->at[i];
+        if (other->has_device && memcmp(other->device, device, sizeof(other->device)) == 0)
+            return;
+    }
+    if (p->claims++ >= CLAIMS_MAX)
+        return;
+    p->has_device = true;
+    memcpy(p->device, device, sizeof(p->device));
+    for (size_t i = 0; i < p->all->n; i++)
+        process_tell_device(&p->all->at[i], p);
+}
+
+/* Each says more than the one before, so there are not many. */
+static bool process_reported(struct vm_process *p, uint32_t taken, bool idle)
+{
+    if (taken > p->sent || taken < p->taken || (taken == p->taken && idle <= p->idle))
+        return false;
+    p->taken = taken;
+    p->idle = idle;
+    if (p->taken < p->sent) {
+        loop_timer_arm(p->watch, ANSWER_MS);
+    } else if (!p->idle) {
+        loop_timer_disarm(p->watch);
+    } else {
+        process_close(p);
+        loop_timer_arm(p->watch, ANSWER_MS); /* to end */
+    }
+    return true;
+}
+
+static void process_said(void *user, const uint8_t *bytes, size_t size, int fd)
+{
+    struct vm_process *p = user;
+    struct channel_packet packet;
+    bool good = fd < 0 && channel_decode(bytes, size, &packet) == 0;
+    fd_close(fd);
+    if (good && packet.kind == CHANNEL_DEVICE)
+        process_claimed(p, packet.device);
+    else if (!good || packet.kind != CHANNEL_REPORT ||
+             !process_reported(p, packet.taken, packet.idle))
+        process_kill(p, "said what makes no sense");
+}
+
+/* Why, its end tells. */
+static void process_closed(void *user, int reason)
+{
+    struct vm_process *p = user;
+    (void)reason;
+    process_close(p);
+    if (p->alive)
+        loop_timer_arm(p->watch, ANSWER_MS);
+}
+
+static const struct packets_ops channel_ops = {.received = process_said, .closed = process_closed};
+
+static void process_ended(struct vm_process *p, int status)
+{
+    p->alive = false;
+    loop_timer_disarm(p->watch);
+    if (p->channel && p->other_end < 0)
+        process_close(p);
+    bool badly = true;
+    if (status < 0)
+        log_error(p->subject, "its process cannot be started: %s", strerror(-status));
+    else if (WIFSIGNALED(status) && !p->killed)
+        log_warn(p->subject,
+                 "its process was ended by signal %d (%s); the next connection of its "
+                 "daemon starts another",
+                 WTERMSIG(status), strsignal(WTERMSIG(status)));
+    else if (WIFEXITED(status) && WEXITSTATUS(status))
+        log_warn(p->subject, "its process ended with status %d", WEXITSTATUS(status));
+    else
+        badly = p->killed;
+    p->not_before = badly ? loop_now_ms() + START_AGAIN_MS : 0;
+    process_start(p);
+}
+
+static void spawner_said(void *user, const uint8_t *bytes, size_t size, int fd)
+{
+    struct vm_processes *all = user;
+    struct spawner_report report;
+    fd_close(fd);
+    if (size != sizeof(report))
+        return;
+    memcpy(&report, bytes, sizeof(report));
+    if (report.number < all->n && all->at[report.number].alive)
+        process_ended(&all->at[report.number], report.status);
+}
+
+static void spawner_closed(void *user, int reason)
+{
+    struct vm_processes *all = user;
+    log_error(NULL, "the process that starts those of the VMs is gone%s%s", reason ? ": " : "",
+              reason ? strerror(-reason) : "");
+    all->lost(all->user);
+}
+
+static const struct packets_ops spawner_packets_ops = {.received = spawner_said,
+                                                       .closed = spawner_closed};
+
+struct vm_process *vm_processes_at(struct vm_processes *all, size_t number,
+                                   struct log_subject *subject)
+{
+    all->at[number].subject = subject;
+    return &all->at[number];
+}
+
+bool vm_process_is_there(const struct vm_process *p)
+{
+    return p->channel;
+}
+
+bool vm_process_has_room(const struct vm_process *p)
+{
+    return !p->channel || p->sent - p->taken < p->all->untaken_max;
+}
+
+static int process_open(struct vm_process *p)
+{
+    int ends[2];
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) < 0)
+        return -errno;
+    p->channel = packets_create(p->all->loop, ends[0], CHANNEL_PACKET_MAX,
+                                p->all->untaken_max + CLAIMS_MAX * p->all->n, &channel_ops, p);
+    if (!p->channel) {
+        fd_close(ends[1]);
+        return -ENOMEM;
+    }
+    p->other_end = ends[1];
+    p->sent = p->taken = p->claims = 0;
+    p->idle = false;
+    for (size_t i = 0; i < p->all->n; i++)
+        process_tell_device(p, &p->all->at[i]);
+    return 0;
+}
+
+int vm_process_give(struct vm_process *p, const struct channel_packet *arrival, int fd)
+{
+    uint8_t packet[CHANNEL_PACKET_MAX];
+    size_t n = channel_encode(packet, arrival);
+    int r = p->channel ? 0 : process_open(p);
+    if (r < 0) {
+        fd_close(fd);
+        return r;
+    }
+    if (p->sent++ == p->taken && p->alive && p->other_end < 0)
+        loop_timer_arm(p->watch, ANSWER_MS);
+    packets_send(p->channel, packet, n, fd);
+    explicit_bzero(packet, sizeof(packet)); /* keys */
+    process_start(p);
+    return 0;
+}
+
+/* Half of this process's descriptors are for connections that wait to be taken, the same for each.
+ */
+static uint32_t processes_share(size_t n)
+{
+    uint64_t share = fd_raise_limit() / 2 / (n ? n : 1);
+    return share > UNTAKEN_MAX ? UNTAKEN_MAX : share < UNTAKEN_MIN ? UNTAKEN_MIN : (uint32_t)share;
+}
+
+struct vm_processes *vm_processes_create(struct loop *loop, const struct spawner *spawner, size_t n,
+                                         void (*lost)(void *user), void *user)
+{
+    struct vm_processes *all = calloc(1, sizeof(*all));
+    if (!all)
+        return NULL;
+    *all = (struct vm_processes){
+        .loop = loop, .lost = lost, .user = user, .untaken_max = processes_share(n)};
+    all->at = calloc(n ? n : 1, sizeof(*all->at));
+    int fd = all->at ? fcntl(spawner->fd, F_DUPFD_CLOEXEC, 0) : -1;
+    if (fd >= 0)
+        all->spawner = packets_create(loop, fd, sizeof(struct spawner_report), 3 * n + 1,
+                                      &spawner_packets_ops, all);
+    bool good = all->spawner;
+    while (good && all->n < n) {
+        struct vm_process *p = &all->at[all->n];
+        *p = (struct vm_process){.all = all, .number = (uint32_t)all->n++, .other_end = -1};
+        p->watch = loop_timer_create(loop, process_unanswered, p);
+        p->start = loop_timer_create(loop, process_start, p);
+        good = p->watch && p->start;
+    }
+    if (good)
+        return all;
+    vm_processes_destroy(all);
+    errno = ENOMEM;
+    return NULL;
+}
+
+void vm_processes_destroy(struct vm_processes *all)
+{
+    if (!all)
+        return;
+    for (size_t i = 0; i < all->n; i++) {
+        struct vm_process *p = &all->at[i];
+        packets_destroy(p->channel);
+        fd_close(p->other_end);
+        loop_timer_destroy(p->watch);
+        loop_timer_destroy(p->start);
+    }
+    packets_destroy(all->spawner);
+    free(all->at);
+    free(all);
+}

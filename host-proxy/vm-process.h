@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+/* vm-process: what the gate knows of the process of each VM: whether there is one, and what it has
+ * been given. */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct channel_packet;
+struct log_subject;
+struct loop;
+struct spawner;
+struct vm_process;
+struct vm_processes;
+
+/* For @n VMs, none of which has a process yet. @spawner is borrowed. @lost: no more processes can
+ * be started; called from the loop, once. NULL: errno. */
+struct vm_processes *vm_processes_create(struct loop *loop, const struct spawner *spawner, size_t n,
+                                         void (*lost)(void *user), void *user);
+/* Closes the channels: the processes end, which spawner_stop() waits for. Accepts NULL. */
+void vm_processes_destroy(struct vm_processes *processes);
+
+/* The process with that number; @subject (borrowed) is whom lines are about. */
+struct vm_process *vm_processes_at(struct vm_processes *processes, size_t number,
+                                   struct log_subject *subject);
+
+/* Whether it may have a session, which a client's connection needs. */
+bool vm_process_is_there(const struct vm_process *process);
+/* Whether it may be given one more connection. */
+bool vm_process_has_room(const struct vm_process *process);
+/* Gives it a connection, @arrival (takes @fd), and starts it if it is not there. 0 or -errno. */
+int vm_process_give(struct vm_process *process, const struct channel_packet *arrival, int fd);
