@@ -19,8 +19,9 @@
 const char too_many_waiters[] = "thread limit: too many files make their reader wait, or are open";
 
 #define SHARED_N 8
-#define SHARED_MAX (1u << 20) /* bytes: nobody pays for what is kept here, and keymaps are small   \
-                               */
+#define SHARED_MAX                                                                                 \
+    (1u << 20) /* bytes: nobody pays for what is kept here, and keymaps are small                  \
+                */
 #define SEALS (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
 
 /* The last few contents: every client of a seat gets the same keymap. */

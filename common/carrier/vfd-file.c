@@ -152,8 +152,8 @@ static int file_frame(struct vfds *v, const struct link_vfd *said)
 
 int vfd_file_write(struct vfds *v, const struct link_mem_write *w, struct memory **ret_memory)
 {
-    struct vfd *vfd = vfds_arrived(v, LINK_VFD_FILE, w->id);
-    if (!vfd)
+    struct vfd *vfd = vfds_last(v); /* content follows its VFD at once */
+    if (!vfd || vfd->kind != LINK_VFD_FILE || vfd->id != w->id)
         return -ENOENT;
     if (w->rows != 1 || w->offset != vfd->filled || w->offset + w->row > vfd->memory->size)
         return ends_broken(v->ends, "a file must be written once, from its start to its end",

@@ -3,6 +3,7 @@
  * what arrives late for an id that is gone can be told from an id that never was. */
 #include "common/carrier/vfds.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -82,11 +83,13 @@ void vfd_release(struct vfd *vfd)
 int vfds_arrive(struct vfds *v, struct vfd vfd)
 {
     if (v->arrived_first + v->arrived_n == v->arrived_room) {
-        if (v->arrived_first) {
+        if (v->arrived_first && v->arrived_first >= v->arrived_n) {
             memmove(v->arrived, v->arrived + v->arrived_first, v->arrived_n * sizeof(vfd));
             v->arrived_first = 0;
         } else {
-            int e = array_room(&v->arrived, &v->arrived_room, v->arrived_n + 1, ARRIVED_MAX);
+            int e = v->arrived_n < ARRIVED_MAX ? array_room(&v->arrived, &v->arrived_room,
+                                                            v->arrived_room + 1, 4 * ARRIVED_MAX)
+                                               : -EOVERFLOW;
             if (e < 0) {
                 vfd_release(&vfd);
                 return ends_broken(v->ends, "too many descriptors that no message takes", vfd.id);
@@ -97,14 +100,9 @@ int vfds_arrive(struct vfds *v, struct vfd vfd)
     return 0;
 }
 
-struct vfd *vfds_arrived(const struct vfds *v, uint16_t kind, uint32_t id)
+struct vfd *vfds_last(const struct vfds *v)
 {
-    for (size_t i = v->arrived_n; i-- > 0;) {
-        struct vfd *vfd = &v->arrived[v->arrived_first + i];
-        if (vfd->kind == kind && vfd->id == id)
-            return vfd;
-    }
-    return NULL;
+    return v->arrived_n ? &v->arrived[v->arrived_first + v->arrived_n - 1] : NULL;
 }
 
 bool vfds_next(struct vfds *v, struct vfd *ret)

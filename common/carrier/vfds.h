@@ -65,8 +65,8 @@ struct waiters *vfds_waiters(struct vfds *vfds);
 
 /* Takes what @vfd has. 0, or negative after ends_fail(). */
 int vfds_arrive(struct vfds *vfds, struct vfd vfd);
-/* The last that arrived with @id and @kind and is not taken, or NULL. */
-struct vfd *vfds_arrived(const struct vfds *vfds, uint16_t kind, uint32_t id);
+/* The last that arrived, if it is not taken; NULL: there is none. */
+struct vfd *vfds_last(const struct vfds *vfds);
 /* The next that arrived, owned: vfd_release(). False: there is none. */
 bool vfds_next(struct vfds *vfds, struct vfd *ret);
 void vfd_release(struct vfd *vfd);

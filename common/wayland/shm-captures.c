@@ -11,7 +11,7 @@
 static void capture_destroy(struct wl_data *data)
 {
     struct shm_capture *c = (struct shm_capture *)data;
-    c->buffer->captures--;
+    shm_capture_end(c->buffer);
     shm_buffer_unref(c->buffer);
     free(c);
 }
@@ -20,12 +20,7 @@ const struct wl_data_type shm_capture_type = {.name = "screen copy", .destroy = 
 
 bool shm_captured(const struct memory *m, uint64_t offset, uint64_t end)
 {
-    if (!(m->file ? m->file : m)->writable)
-        return false;
-    for (const struct memory_buffer *b = shm_first_buffer(m); b; b = shm_next_buffer(b))
-        if (b->captures && offset >= b->offset && end <= b->offset + b->extent)
-            return true;
-    return false;
+    return (m->file ? m->file : m)->writable && shm_is_captured(m, offset, end);
 }
 
 /* zwlr_screencopy_frame_v1.copy, ext_image_copy_capture_frame_v1.attach_buffer: the buffer comes
@@ -39,7 +34,7 @@ enum relay_verdict shm_capture_buffer(struct relay *r, struct wl_message *m)
     if (!c)
         return relay_out_of_memory(r);
     *c = (struct shm_capture){.data = {.type = &shm_capture_type}, .buffer = shm_buffer_ref(b)};
-    b->captures++;
+    shm_capture_begin(b);
     relay_attach(r, m->object, &c->data);
     return RELAY_PASS;
 }

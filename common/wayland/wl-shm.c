@@ -39,7 +39,7 @@ bool shm_layout(struct memory_buffer *ret, uint64_t pool_size, int32_t offset, i
 /* A memory's live buffers. */
 struct buffers_note {
     struct memory_note note;
-    LIST_HEAD(, memory_buffer) buffers;
+    LIST_HEAD(, memory_buffer) buffers, captured;
 };
 
 static void buffers_destroy(struct memory_note *note)
@@ -58,6 +58,27 @@ struct memory_buffer *shm_first_buffer(const struct memory *memory)
 {
     const struct buffers_note *note = buffers_of(memory);
     return note ? LIST_FIRST(&note->buffers) : NULL;
+}
+
+void shm_capture_begin(struct memory_buffer *b)
+{
+    if (!b->captures++)
+        LIST_INSERT_HEAD(&buffers_of(b->memory)->captured, b, in_captured);
+}
+
+void shm_capture_end(struct memory_buffer *b)
+{
+    if (!--b->captures)
+        LIST_REMOVE(b, in_captured);
+}
+
+bool shm_is_captured(const struct memory *memory, uint64_t offset, uint64_t end)
+{
+    const struct buffers_note *note = buffers_of(memory);
+    const struct memory_buffer *b = note ? LIST_FIRST(&note->captured) : NULL;
+    while (b && (offset < b->offset || end > b->offset + b->extent))
+        b = LIST_NEXT(b, in_captured);
+    return b;
 }
 
 static void buffer_object_gone(struct wl_data *data)

@@ -38,7 +38,7 @@ struct memory_buffer {
     uint32_t width, height, stride, format;
     uint32_t cpp;    /* bytes per pixel; 0: pixels have no bytes of their own (shm-formats.h) */
     uint64_t extent; /* bytes from offset that a reader may look at */
-    LIST_ENTRY(memory_buffer) in_memory;
+    LIST_ENTRY(memory_buffer) in_memory, in_captured;
     void (*released)(void *user, struct memory_buffer *buffer);
     void *user;
     struct buffer_backing *backing; /* owned; NULL: none */
@@ -62,5 +62,10 @@ static inline struct memory_buffer *shm_next_buffer(const struct memory_buffer *
 {
     return LIST_NEXT(buffer, in_memory);
 }
+/* A screen copy into it begins, and one ends. */
+void shm_capture_begin(struct memory_buffer *buffer);
+void shm_capture_end(struct memory_buffer *buffer);
+/* Whether a screen copy is under way into a buffer in @memory that has these bytes. */
+bool shm_is_captured(const struct memory *memory, uint64_t offset, uint64_t end);
 /* For struct memory_buffer's data. */
 extern const struct wl_data_type shm_buffer_type;

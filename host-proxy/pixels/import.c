@@ -4,6 +4,7 @@
 #include "host-proxy/pixels/import.h"
 
 #include <errno.h>
+#include <search.h>
 #include <stdarg.h>
 #include <stdlib.h>
 
@@ -70,22 +71,66 @@ void imports_settle(struct imports *m)
         m->ops->idle(m->owner);
 }
 
+static int by_name(const void *a, const void *b)
+{
+    const struct import *x = a, *y = b;
+    return (x->said.id > y->said.id) - (x->said.id < y->said.id);
+}
+
+static int by_held(const void *a, const void *b)
+{
+    const struct import *x = a, *y = b;
+    return (x->buffer.id > y->buffer.id) - (x->buffer.id < y->buffer.id);
+}
+
 struct import *imports_find(const struct imports *m, uint32_t id)
 {
-    struct import *i = LIST_FIRST(&m->all);
-    while (i && (i->said.id != id || i->released))
-        i = LIST_NEXT(i, entry);
-    return i;
+    const struct import key = {.said.id = id};
+    struct import *const *i = tfind(&key, &m->named, by_name);
+    return i ? *i : NULL;
+}
+
+struct import *imports_find_held(const struct imports *m, uint32_t id)
+{
+    const struct import key = {.buffer.id = id};
+    struct import *const *i = tfind(&key, &m->held, by_held);
+    return i ? *i : NULL;
+}
+
+int import_hold(struct import *i, const struct export_buffer *buffer)
+{
+    i->buffer = *buffer;
+    struct import *const *found = tsearch(i, &i->owner->held, by_held);
+    if (!found || *found != i)
+        return found ? -EEXIST : -ENOMEM;
+    i->state = IMPORT_HELD;
+    return 0;
+}
+
+void import_unname(struct import *i)
+{
+    if (!i->released)
+        tdelete(i, &i->owner->named, by_name);
+    i->released = true;
+}
+
+void import_set_pages(struct import *i, int fd)
+{
+    i->owner->pages_n += (fd >= 0) - (i->fd >= 0);
+    fd_close(i->fd);
+    i->fd = fd;
 }
 
 void import_let_go(struct import *i, enum import_rule why)
 {
-    if (i->state == IMPORT_HELD)
+    if (i->state == IMPORT_HELD) {
+        tdelete(i, &i->owner->held, by_held);
         handles_release(i->owner->handles, i->buffer.id);
+    }
     if (i->state != IMPORT_GONE)
         i->gone = why;
     i->state = IMPORT_GONE;
-    i->fd = fd_close(i->fd);
+    import_set_pages(i, -1);
 }
 
 void import_copies_drop(struct import *i)
@@ -111,13 +156,15 @@ struct import *import_create(struct imports *m, const struct link_import *said)
     if (e == 0 && (e = budget_take(m->budget, BUDGET_MEMORY, sizeof(struct import))) < 0)
         budget_give(m->budget, BUDGET_FDS, 1);
     struct import *i = e == 0 ? calloc(1, sizeof(*i)) : NULL;
-    if (!i) {
+    if (i)
+        *i = (struct import){.owner = m, .said = *said, .fd = -1};
+    if (!i || !tsearch(i, &m->named, by_name)) {
         if (e == 0)
             import_unpay(m);
+        free(i);
         errno = e < 0 ? -e : ENOMEM;
         return NULL;
     }
-    *i = (struct import){.owner = m, .said = *said, .fd = -1};
     i->last = &i->copies;
     LIST_INSERT_HEAD(&m->all, i, entry);
     return i;
@@ -129,6 +176,7 @@ void import_destroy(struct import *i)
     handles_forget(m->handles, i);
     if (i->on_trial)
         trials_forget(m->trials, i);
+    import_unname(i);
     import_let_go(i, IMPORT_KNOWN);
     import_copies_drop(i);
     memory_unref(i->mirror);

@@ -55,7 +55,10 @@ struct imports {
     void *owner;
     struct budget *budget; /* the VM's (borrowed): each import has a descriptor; NULL: none */
     LIST_HEAD(, import) all;
-    unsigned waiting; /* requests under way, and what waits for them */
+    void *named, *held; /* trees (search.h) of struct import: those that the guest names, by its id;
+                           those that the device holds, by its id */
+    unsigned pages_n;   /* that have a descriptor of their pages */
+    unsigned waiting;   /* requests under way, and what waits for them */
     bool failed;
 };
 
@@ -90,6 +93,14 @@ struct import {
 struct import *import_create(struct imports *imports, const struct link_import *said);
 void import_destroy(struct import *import);
 struct import *imports_find(const struct imports *imports, uint32_t id);
+/* That the device holds as @id. */
+struct import *imports_find_held(const struct imports *imports, uint32_t id);
+/* The device holds it as @buffer says. 0, -ENOMEM, or -EEXIST: it holds another one so. */
+int import_hold(struct import *import, const struct export_buffer *buffer);
+/* The guest does not name it any more. */
+void import_unname(struct import *import);
+/* Takes @fd (-1: none), of its pages. */
+void import_set_pages(struct import *import, int fd);
 /* Its pages are not to be had any more, because of @why. */
 void import_let_go(struct import *import, enum import_rule why);
 /* @memory is its pages from now on, with its note. */

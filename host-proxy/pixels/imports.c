@@ -42,14 +42,12 @@ static void fail_shared(const struct import *i, enum import_rule rule, const cha
 static void imports_gone(struct handles_user *user, uint32_t id)
 {
     struct imports *m = (struct imports *)((char *)user - offsetof(struct imports, user));
-    struct import *i;
-    LIST_FOREACH (i, &m->all, entry) {
-        if (i->state != IMPORT_HELD || i->buffer.id != id)
-            continue;
-        if (i->memory) /* before the device lets the guest go on */
-            fail_shared(i, IMPORT_GENERATION, "the guest destroyed the resource");
-        import_let_go(i, IMPORT_GENERATION);
-    }
+    struct import *i = imports_find_held(m, id);
+    if (!i)
+        return;
+    if (i->memory) /* before the device lets the guest go on */
+        fail_shared(i, IMPORT_GENERATION, "the guest destroyed the resource");
+    import_let_go(i, IMPORT_GENERATION);
 }
 
 static void imports_lost(struct handles_user *user, bool reset, const char *reason)
@@ -171,7 +169,7 @@ static void tried(void *user, bool takes)
     struct import *i = user;
     i->on_trial = false;
     if (!takes)
-        i->fd = fd_close(i->fd);
+        import_set_pages(i, -1);
     imports_settle(i->owner);
 }
 
@@ -180,11 +178,7 @@ static bool import_usable(struct import *i, const struct export_buffer *buffer, 
 {
     struct imports *m = i->owner;
     off_t size = lseek(fd, 0, SEEK_END);
-    unsigned held = 0;
-    const struct import *other;
-    LIST_FOREACH (other, &m->all, entry)
-        held += other->fd >= 0;
-    if (held >= PAGES_MAX)
+    if (m->pages_n >= PAGES_MAX)
         return false;
     if (buffer->kind == EXPORT_KIND_UDMABUF)
         return size >= 0 && (uint64_t)size >= i->said.size;
@@ -200,11 +194,14 @@ static void exported(void *user, uint32_t status, const struct export_buffer *bu
     struct imports *m = i->owner;
     struct refusal why;
     enum import_rule rule = judge(i, status, buffer);
-    if (status == EXPORT_OK) {
-        i->state = IMPORT_HELD;
-        i->buffer = *buffer;
-        i->fd = fd >= 0 && rule == IMPORT_OK && import_usable(i, buffer, fd) ? fd : fd_close(fd);
-    }
+    int e = status == EXPORT_OK ? import_hold(i, buffer) : 0;
+    if (e == -ENOMEM)
+        handles_release(m->handles, buffer->id);
+    if (e < 0)
+        rule = IMPORT_DEVICE;
+    if (rule == IMPORT_OK && fd >= 0 && import_usable(i, buffer, fd))
+        import_set_pages(i, fd_steal(&fd));
+    fd_close(fd);
     if (rule != IMPORT_OK) {
         import_let_go(i, rule);
         imports_refuse(&why, rule, "import %u of %llu bytes in resource %u: %s", i->said.id,
@@ -231,8 +228,10 @@ int imports_memory(struct imports *m, const struct link_mem_import *said,
     if (i->state == IMPORT_GONE)
         return imports_refuse(why, i->gone, "memory of import %u, which is not to be had any more",
                               said->import);
-    struct memory *memory = i->fd >= 0 ? memory_share(fd_steal(&i->fd), said->size, m->budget)
-                                       : memory_create(said->size, m->budget);
+    bool pages = i->fd >= 0;
+    m->pages_n -= pages;
+    struct memory *memory = pages ? memory_share(fd_steal(&i->fd), said->size, m->budget)
+                                  : memory_create(said->size, m->budget);
     if (!memory && over_quota(errno))
         return imports_refuse(why, IMPORT_QUOTA, "memory of import %u: %s", said->import,
                               over_quota(errno));
@@ -278,7 +277,7 @@ int imports_release(struct imports *m, uint32_t id, struct refusal *why)
     struct import *i = imports_find(m, id);
     if (!i)
         return imports_refuse(why, IMPORT_KNOWN, "release of import %u, which is not there", id);
-    i->released = true;
+    import_unname(i);
     import_finish_release(i);
     return IMPORT_OK;
 }

@@ -28,7 +28,8 @@ struct request {
     uint8_t nonce[EXPORT_NONCE_SIZE]; /* BIND: what the device should find */
     int64_t until_ms;
     requests_answer *answer;
-    void *user; /* NULL: nobody waits any more */
+    void *user;                   /* NULL: nobody waits any more */
+    LIST_ENTRY(request) in_asked; /* while there is one */
 };
 
 static const struct export_hello hello = {.version_min = EXPORT_VERSION_MIN,
@@ -46,11 +47,25 @@ int requests_init(struct requests *q, struct loop *loop, struct log_subject *sub
     return q->timer ? 0 : -ENOMEM;
 }
 
+static unsigned bucket_of(const void *user)
+{
+    return (unsigned)((uintptr_t)user / 64 % REQUESTS_BUCKETS);
+}
+
+/* Nobody waits for it any more. */
+static void request_leave(struct request *r)
+{
+    if (r->user)
+        LIST_REMOVE(r, in_asked);
+    r->user = NULL;
+}
+
 static void free_list(struct request **list, struct request ***last)
 {
     while (*list) {
         struct request *r = *list;
         *list = r->next;
+        request_leave(r);
         free(r);
     }
     *last = list;
@@ -104,11 +119,14 @@ void requests_hello(struct requests *q)
     loop_timer_arm(q->timer, ANSWER_MS);
 }
 
-static struct request *request_create(enum export_type type, requests_answer *answer, void *user)
+static struct request *request_create(struct requests *q, enum export_type type,
+                                      requests_answer *answer, void *user)
 {
     struct request *r = calloc(1, sizeof(*r));
     if (r)
         *r = (struct request){.type = type, .answer = answer, .user = user};
+    if (r)
+        LIST_INSERT_HEAD(&q->asked[bucket_of(user)], r, in_asked);
     return r;
 }
 
@@ -146,7 +164,7 @@ static void requests_expired(void *user)
 int requests_bind(struct requests *q, uint32_t resource, const uint8_t nonce[EXPORT_NONCE_SIZE],
                   requests_answer *answer, void *user)
 {
-    struct request *r = request_create(EXPORT_BIND, answer, user);
+    struct request *r = request_create(q, EXPORT_BIND, answer, user);
     struct export_bind bind = {.resource = resource, .timeout_ms = EXPORT_TIMEOUT_MAX_MS};
     if (!r)
         return -ENOMEM;
@@ -174,7 +192,7 @@ static void send_queued_exports(struct requests *q)
 
 int requests_export(struct requests *q, uint32_t resource, requests_answer *answer, void *user)
 {
-    struct request *r = request_create(EXPORT_EXPORT, answer, user);
+    struct request *r = request_create(q, EXPORT_EXPORT, answer, user);
     if (!r)
         return -ENOMEM;
     r->resource = resource;
@@ -187,7 +205,7 @@ int requests_export(struct requests *q, uint32_t resource, requests_answer *answ
 int requests_mirror(struct requests *q, uint32_t id, int fd, uint64_t size, requests_answer *answer,
                     void *user)
 {
-    struct request *r = request_create(EXPORT_MIRROR, answer, user);
+    struct request *r = request_create(q, EXPORT_MIRROR, answer, user);
     if (!r) {
         fd_close(fd);
         return -ENOMEM;
@@ -200,7 +218,7 @@ int requests_mirror(struct requests *q, uint32_t id, int fd, uint64_t size, requ
 int requests_copy(struct requests *q, const struct export_copy *copy, requests_answer *answer,
                   void *user)
 {
-    struct request *r = request_create(EXPORT_COPY, answer, user);
+    struct request *r = request_create(q, EXPORT_COPY, answer, user);
     if (!r)
         return -ENOMEM;
     SEND(q, r, -1, export_copy_encode, copy);
@@ -216,18 +234,18 @@ void requests_release(struct requests *q, uint32_t id)
 
 void requests_forget(struct requests *q, const void *user)
 {
-    struct request *lists[] = {q->sent, q->queue};
-    for (size_t i = 0; i < 2; i++)
-        for (struct request *r = lists[i]; r; r = r->next)
-            if (r->user == user)
-                r->user = NULL;
+    struct request *r, *after;
+    LIST_FOREACH_SAFE (r, &q->asked[bucket_of(user)], in_asked, after) {
+        if (r->user == user)
+            request_leave(r);
+    }
 }
 
 void requests_void_all(struct requests *q)
 {
     free_list(&q->queue, &q->queue_last);
     for (struct request *r = q->sent; r; r = r->next)
-        r->user = NULL; /* the answers are still to come */
+        request_leave(r); /* the answers are still to come */
 }
 
 static void broken(struct requests *q, const char *what)
@@ -278,14 +296,16 @@ static void requests_answered(struct requests *q, const struct export_header *he
                               const struct export_bound *bound, int fd)
 {
     struct request *r = take_request(q, header->serial);
-    if (!r || answer_of(r->type) != header->type) {
-        free(r);
+    struct request done = r ? *r : (struct request){0};
+    bool asked = r;
+    if (r)
+        request_leave(r);
+    free(r);
+    if (!asked || answer_of(done.type) != header->type) {
         fd_close(fd);
         broken(q, "an answer to nothing that was asked");
         return;
     }
-    struct request done = *r;
-    free(r);
     if (bound)
         status = export_bound_verdict(bound, done.nonce);
     if (done.type == EXPORT_EXPORT)

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/base/list.h"
 #include "protocol/export.h"
 
 struct log_subject;
@@ -12,6 +13,8 @@ struct loop;
 struct loop_timer;
 struct packets;
 struct request;
+
+#define REQUESTS_BUCKETS 512
 
 /* Each of them may end the conversation (requests_drop()). */
 struct requests_ops {
@@ -33,11 +36,12 @@ struct requests {
     struct log_subject *subject;
     const struct requests_ops *ops;
     void *user;
-    struct packets *packets;             /* NULL: no connection */
-    bool greeting;                       /* HELLO is out, WELCOME is to come */
-    struct loop_timer *timer;            /* for the oldest answer that is to come */
-    struct request *sent, **sent_last;   /* in this order */
-    struct request *queue, **queue_last; /* EXPORTs for later */
+    struct packets *packets;                      /* NULL: no connection */
+    bool greeting;                                /* HELLO is out, WELCOME is to come */
+    struct loop_timer *timer;                     /* for the oldest answer that is to come */
+    struct request *sent, **sent_last;            /* in this order */
+    struct request *queue, **queue_last;          /* EXPORTs for later */
+    LIST_HEAD(, request) asked[REQUESTS_BUCKETS]; /* both, by their users */
     unsigned exports_asked;
     uint32_t serial;
 };
