@@ -32,6 +32,8 @@ struct loop_signal_watch {
     struct event event;
 };
 
+#define TIMER_AT_ONCE 1 /* ns: long ago, so that the timer fires with the next turn */
+
 TAILQ_HEAD(timer_list, loop_timer);
 
 struct loop {
@@ -41,7 +43,9 @@ struct loop {
     int64_t timer_at; /* when it fires, ns; INT64_MAX: not set. May be too early after a disarm */
     unsigned timer_turn; /* counts expiries: what is armed in one waits for the next */
     struct event timer_event;
-    struct loop_job *jobs, **last_job; /* postponed, in order */
+    struct job_queue {
+        struct loop_job *first, **last; /* in order */
+    } jobs, next_jobs;                  /* postponed: until the callback, or the turn, is over */
     struct loop_signal_watch *signals;
     bool stopping;
 };
@@ -79,6 +83,41 @@ static int loop_failure(void)
     return errno > 0 ? -errno : -EIO;
 }
 
+static void queue_init(struct job_queue *q)
+{
+    *q = (struct job_queue){.last = &q->first};
+}
+
+static void queue_add(struct job_queue *q, struct loop_job *job)
+{
+    if (job->at) /* in it already */
+        return;
+    job->next = NULL;
+    job->at = q->last;
+    *q->last = job;
+    q->last = &job->next;
+}
+
+static size_t queue_length(const struct job_queue *q)
+{
+    size_t n = 0;
+    for (const struct loop_job *job = q->first; job; job = job->next)
+        n++;
+    return n;
+}
+
+static void queue_remove(struct job_queue *q, struct loop_job *job)
+{
+    if (!job->at)
+        return;
+    *job->at = job->next;
+    if (job->next)
+        job->next->at = job->at;
+    else
+        q->last = job->at;
+    job->at = NULL;
+}
+
 static void timers_ready(evutil_socket_t fd, short what, void *user);
 
 struct loop *loop_create(void)
@@ -102,7 +141,8 @@ struct loop *loop_create(void)
         return NULL;
     }
     TAILQ_INIT(&loop->timers);
-    loop->last_job = &loop->jobs;
+    queue_init(&loop->jobs);
+    queue_init(&loop->next_jobs);
     loop->timer_at = INT64_MAX;
     loop->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
     if (loop->timer_fd < 0 ||
@@ -137,9 +177,9 @@ void loop_destroy(struct loop *loop)
 
 static void loop_run_jobs(struct loop *loop)
 {
-    while (loop->jobs) {
-        struct loop_job *job = loop->jobs;
-        loop_later_cancel(loop, job);
+    while (loop->jobs.first) {
+        struct loop_job *job = loop->jobs.first;
+        queue_remove(&loop->jobs, job);
         job->run(job->user);
     }
 }
@@ -262,6 +302,17 @@ static void timers_ready(evutil_socket_t fd, short what, void *user)
         timer->expired(timer->user);
         loop_run_jobs(loop);
     }
+    /* As many as there are now: what they ask for again is for the turn after this one. */
+    for (size_t n = queue_length(&loop->next_jobs); n > 0 && !loop->stopping; n--) {
+        struct loop_job *job = loop->next_jobs.first;
+        if (!job) /* cancelled by one before it */
+            break;
+        queue_remove(&loop->next_jobs, job);
+        job->run(job->user);
+        loop_run_jobs(loop);
+    }
+    if (loop->next_jobs.first && loop->timer_at != TIMER_AT_ONCE)
+        timers_set(loop, TIMER_AT_ONCE);
     timer = timers_first(loop, true);
     if (timer && timer->at < loop->timer_at)
         timers_set(loop, timer->at);
@@ -309,24 +360,24 @@ void loop_timer_destroy(struct loop_timer *timer)
 
 void loop_later(struct loop *loop, struct loop_job *job)
 {
-    if (job->at) /* in the list already */
-        return;
-    job->next = NULL;
-    job->at = loop->last_job;
-    *loop->last_job = job;
-    loop->last_job = &job->next;
+    queue_add(&loop->jobs, job);
 }
 
 void loop_later_cancel(struct loop *loop, struct loop_job *job)
 {
-    if (!job->at)
-        return;
-    *job->at = job->next;
-    if (job->next)
-        job->next->at = job->at;
-    else
-        loop->last_job = job->at;
-    job->at = NULL;
+    queue_remove(&loop->jobs, job);
+}
+
+void loop_next_turn(struct loop *loop, struct loop_job *job)
+{
+    queue_add(&loop->next_jobs, job);
+    if (loop->timer_at != TIMER_AT_ONCE)
+        timers_set(loop, TIMER_AT_ONCE);
+}
+
+void loop_next_turn_cancel(struct loop *loop, struct loop_job *job)
+{
+    queue_remove(&loop->next_jobs, job);
 }
 
 static void signal_trampoline(evutil_socket_t signo, short what, void *user)

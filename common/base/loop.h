@@ -44,6 +44,11 @@ struct loop_job {
 void loop_later(struct loop *loop, struct loop_job *job);
 void loop_later_cancel(struct loop *loop, struct loop_job *job);
 
+/* The same in the loop's next turn: whoever else has something to do comes first. A job is asked
+ * for in one of these ways at a time. */
+void loop_next_turn(struct loop *loop, struct loop_job *job);
+void loop_next_turn_cancel(struct loop *loop, struct loop_job *job);
+
 /* Calls @caught from the loop when signal @signo arrives. It is caught, not blocked: programs that
  * we start get it as usual. 0 or -errno. */
 int loop_signal(struct loop *loop, int signo, void (*caught)(void *user, int signo), void *user);

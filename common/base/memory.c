@@ -13,6 +13,8 @@
 
 #include "common/base/fd.h"
 
+#define ROWS_EXACT 8192 /* what has more is no picture with room beside it: all of it counts */
+
 static const struct memory_backing mirror, client_file, part, foreign;
 
 /* What is charged: never more than all of the file. What is reserved may have been written as well,
@@ -348,7 +350,7 @@ int memory_touch(struct memory *m, uint64_t offset, uint32_t row, uint32_t rows,
 {
     if (!m->pages.marks)
         return 0;
-    if (stride - row < pages_size()) { /* every page */
+    if (stride - row < pages_size() || rows > ROWS_EXACT) { /* every page, or as good as that */
         pages_mark(&m->pages, offset, offset + (uint64_t)(rows - 1) * stride + row);
     } else {
         for (uint32_t i = 0; i < rows; i++, offset += stride)

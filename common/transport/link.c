@@ -15,11 +15,15 @@
 #include "common/base/fd.h"
 #include "common/base/loop.h"
 #include "common/base/memory.h"
+#include "common/base/slice.h"
 
 #define READ_SIZE (64u << 10)
 #define FRAME_MAX (LINK_HEADER_SIZE + LINK_WAYLAND_MAX)
 #define ROWS_IOV_N 512
 #define COLLECT_MIN (16u << 10)
+/* Of rows that are short and far apart, each is a page that the kernel may have to find. */
+#define SPARSE_ROW 256
+#define SPARSE_AT_ONCE 32
 /* The head of a STREAM_DATA frame, so that its body can be spliced. */
 #define STREAM_HEAD (LINK_HEADER_SIZE + LINK_STREAM_DATA_SIZE)
 
@@ -27,6 +31,7 @@ static uint8_t rx[FRAME_MAX + READ_SIZE];
 
 static void link_ready(void *user, unsigned events);
 static void link_resume_job(void *link);
+static void link_turn_job(void *link);
 static void link_free(void *link);
 
 struct link *link_create(struct loop *loop, int fd, bool splice, const struct link_ops *ops,
@@ -43,6 +48,7 @@ struct link *link_create(struct loop *loop, int fd, bool splice, const struct li
     }
     link->loop = loop;
     link->resume_job = (struct loop_job){.run = link_resume_job, .user = link};
+    link->turn_job = (struct loop_job){.run = link_turn_job, .user = link};
     link->destroy_job = (struct loop_job){.run = link_free, .user = link};
     link->fd = fd;
     link->splice = splice;
@@ -95,6 +101,7 @@ void link_destroy(struct link *link)
     if (!link)
         return;
     loop_later_cancel(link->loop, &link->resume_job);
+    loop_next_turn_cancel(link->loop, &link->turn_job);
     loop_later_cancel(link->loop, &link->destroy_job);
     loop_io_destroy(link->io);
     sendq_finish(&link->out);
@@ -116,7 +123,7 @@ void link_destroy_later(struct link *link)
 
 static void link_watch(struct link *link)
 {
-    bool read = link->state == LINK_READING ? !link->paused && !link->held
+    bool read = link->state == LINK_READING ? !link->paused && !link->held && !link->yielded
                                             : link->state == LINK_AWAITING_END;
     loop_io_set(link->io, (read ? LOOP_READ : 0) | (sendq_size(&link->out) ? LOOP_WRITE : 0));
 }
@@ -166,6 +173,8 @@ void link_pause(struct link *link, bool paused)
     if (link->paused == paused)
         return;
     link->paused = paused;
+    if (!paused && link->yielded)
+        loop_next_turn(link->loop, &link->turn_job);
     link_watch(link);
 }
 
@@ -277,14 +286,44 @@ static int link_keep(struct link *link, const uint8_t *bytes, size_t size, size_
     return 0;
 }
 
-/* Delivers the frames at @bytes; keeps an unfinished one, and those that may not be delivered yet.
+/* What there is to do for a frame, in the steps of a slice. */
+static unsigned frame_steps(const struct link_header *header)
+{
+    bool small = header->type == LINK_WAYLAND || header->type == LINK_STREAM_CREDIT;
+    return small ? 1 + header->size / 256 : SLICE_LARGE;
+}
+
+static bool is_sparse(const struct link_mem_write *w)
+{
+    return w->row < SPARSE_ROW && w->rows > 1 && w->stride - w->row >= SPARSE_ROW;
+}
+
+/* How much of @size bytes is put in its place at once. */
+static size_t bulk_part(const struct link *link, size_t size)
+{
+    size_t part = size < link->bulk.left ? size : (size_t)link->bulk.left;
+    size_t rows = (size_t)link->bulk.rows.row * SPARSE_AT_ONCE;
+    return link->bulk.memory && is_sparse(&link->bulk.rows) && part > rows ? rows : part;
+}
+
+/* Delivers the frames at @bytes; keeps an unfinished one, and those that may not be delivered yet,
+ * or not in this turn.
  */
 static int link_parse(struct link *link, const uint8_t *bytes, size_t size)
 {
+    struct slice slice = {0};
+    unsigned steps = 0;
     while (size && link->state == LINK_READING) {
+        if (slice_over(&slice, steps)) {
+            link->yielded = true;
+            link_watch(link);
+            loop_next_turn(link->loop, &link->turn_job);
+            return link_keep(link, bytes, size, 0);
+        }
         if (link->bulk.left) {
-            size_t part = size < link->bulk.left ? size : (size_t)link->bulk.left;
+            size_t part = bulk_part(link, size);
             bulk_feed(link, bytes, part);
+            steps = SLICE_LARGE;
             bytes += part;
             size -= part;
             continue;
@@ -324,6 +363,7 @@ static int link_parse(struct link *link, const uint8_t *bytes, size_t size)
                 size >= LINK_HEADER_SIZE && header.type == LINK_WAYLAND && whole > COLLECT_MIN;
             return link_keep(link, bytes, size, large ? whole : 0);
         }
+        steps = frame_steps(&header);
         bytes += take;
         size -= take;
     }
@@ -356,6 +396,16 @@ static void link_resume_job(void *user)
     link_watch(link);
 }
 
+static void link_turn_job(void *user)
+{
+    struct link *link = user;
+    if (link->state != LINK_READING || !link->yielded || link->paused)
+        return;
+    link->yielded = false;
+    link_deliver(link, rx, link_unkeep(link, rx));
+    link_watch(link);
+}
+
 void link_resume(struct link *link)
 {
     if (link->held && link->state == LINK_READING)
@@ -369,9 +419,9 @@ static ssize_t link_read_rows(struct link *link, size_t *ret_rows)
     const struct link_mem_write *w = &link->bulk.rows;
     uint8_t *base = memory_map(link->bulk.memory) + w->offset;
     uint64_t done = link->bulk.done;
-    int n = 0;
+    int n = 0, most = is_sparse(w) ? SPARSE_AT_ONCE : ROWS_IOV_N;
     size_t total = 0;
-    for (; n < ROWS_IOV_N && total < link->bulk.left; n++) {
+    for (; n < most && total < link->bulk.left; n++) {
         uint64_t line = done / w->row, within = done % w->row;
         iov[n] = (struct iovec){base + line * w->stride + within, w->row - within};
         total += iov[n].iov_len;

@@ -81,13 +81,14 @@ struct link {
     bool streaming; /* the last frame was STREAM_DATA: read no further than the next one's head */
     bool paused;    /* by the owner: nothing is read for now */
     bool held;      /* by may_go_on(): the same */
+    bool yielded;   /* it is others' turn: the same, until the loop's next one */
     bool broken;    /* nothing can be sent any more; the end is read yet */
     bool flushing;  /* link_flush() is at work */
     bool
         high; /* the queue went above LINK_HIGH_WATER and has not been below LINK_LOW_WATER since */
     bool waiting;      /* the last flush could not send everything */
     uint64_t received; /* bytes, for the owner's accounts and the log */
-    struct loop_job resume_job, destroy_job;
+    struct loop_job resume_job, turn_job, destroy_job;
 };
 
 /* Takes @fd (non-blocking, connected, stream). @splice: it is a Unix socket. NULL: errno. */

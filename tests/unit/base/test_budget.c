@@ -92,6 +92,21 @@ static void test_pages_are_paid_for_once(void **state)
     assert_true(budget_is_even(b));
 }
 
+/* It takes no longer to say so than for a few. */
+static void test_very_many_rows_cost_all_between(void **state)
+{
+    (void)state;
+    struct budget *b = budget_create(NULL);
+    struct memory *m = memory_create(100000 * page, b);
+    overhead = b->used[BUDGET_MEMORY];
+    assert_int_equal(memory_touch(m, 0, 1, 8192, (uint32_t)page * 4), 0);
+    assert_int_equal(pages_of(b), 8192);
+    assert_int_equal(memory_touch(m, 50000 * page, 1, 8193, (uint32_t)page * 4), 0);
+    assert_int_equal(pages_of(b), 8192 + 8192 * 4 + 1);
+    memory_unref(m);
+    assert_true(budget_is_even(b));
+}
+
 /* What somebody may look at is paid for as long as he may, and then as long as it is there. */
 static void test_what_is_reserved(void **state)
 {
@@ -150,6 +165,7 @@ int main(void)
         cmocka_unit_test(test_a_limit),
         cmocka_unit_test(test_something_is_left_for_others),
         cmocka_unit_test(test_pages_are_paid_for_once),
+        cmocka_unit_test(test_very_many_rows_cost_all_between),
         cmocka_unit_test(test_what_is_reserved),
         cmocka_unit_test(test_memory_that_cannot_be_paid),
     };

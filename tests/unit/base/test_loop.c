@@ -321,6 +321,47 @@ static void test_later_runs_after_the_callback_and_before_others(void **state)
     assert_string_equal(f->log, "begin end first second begin end first second ");
 }
 
+static void turn_second(void *user)
+{
+    struct fixture *f = user;
+    note(f, "turn");
+    if (++f->count < 4)
+        loop_next_turn(f->loop, &f->second);
+    else
+        loop_stop(f->loop);
+}
+
+static void ready_between(void *user, unsigned events)
+{
+    (void)events;
+    note(user, "ready");
+}
+
+/* Whoever else is ready comes between two turns, always. */
+static void test_next_turn_lets_others_go_first(void **state)
+{
+    struct fixture *f = *state;
+    f->second.run = turn_second;
+    f->io = loop_io_create(f->loop, f->ends[0], LOOP_WRITE, ready_between, f);
+    loop_next_turn(f->loop, &f->second);
+    loop_next_turn(f->loop, &f->second); /* asked twice, called once */
+    assert_int_equal(loop_run(f->loop), 0);
+    assert_null(strstr(f->log, "turn turn"));
+    assert_int_equal(f->count, 4);
+}
+
+static void test_next_turn_beside_timers(void **state)
+{
+    struct fixture *f = *state;
+    f->first.run = later_second;
+    loop_next_turn(f->loop, &f->first);
+    loop_next_turn(f->loop, &f->stop);
+    loop_next_turn_cancel(f->loop, &f->stop);
+    loop_next_turn_cancel(f->loop, &f->stop);
+    run_for(f, 10); /* whose timer fires all the same */
+    assert_string_equal(f->log, "second ");
+}
+
 static void test_later_before_the_loop_runs(void **state)
 {
     struct fixture *f = *state;
@@ -462,6 +503,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_timer_is_one_shot_and_can_be_rearmed, setup, teardown),
         cmocka_unit_test_setup_teardown(test_later_runs_after_the_callback_and_before_others, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(test_next_turn_lets_others_go_first, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_next_turn_beside_timers, setup, teardown),
         cmocka_unit_test_setup_teardown(test_later_before_the_loop_runs, setup, teardown),
         cmocka_unit_test_setup_teardown(test_later_cancelled, setup, teardown),
         cmocka_unit_test_setup_teardown(test_later_calls_of_later_calls_take_no_room, setup,
