@@ -13,6 +13,7 @@
 
 #include "common/base/fd.h"
 #include "common/base/loop.h"
+#include "guest-proxy/cures.h"
 
 #define DIAL_MS 10000
 
@@ -39,12 +40,13 @@ void dial_cancel(struct dial *d)
 
 static void dial_finish(struct dial *d, int error, const void *bytes, size_t n)
 {
-    char where[sizeof(struct address)], text[sizeof(struct address) + 128];
+    char where[sizeof(struct address)], cure[CURE_MAX], text[sizeof(where) + 128 + CURE_MAX];
     void (*done)(void *, int, const void *, size_t, const char *) = d->done;
     void *user = d->user;
     int fd = error ? error : fd_steal(&d->fd);
-    snprintf(text, sizeof(text), "cannot connect to %s: %s",
-             address_format(d->address, where, sizeof(where)), strerror(error ? -error : 0));
+    snprintf(text, sizeof(text), "cannot connect to %s: %s%s",
+             address_format(d->address, where, sizeof(where)), strerror(error ? -error : 0),
+             cures_connect(d->address, error, cure));
     dial_cancel(d);
     done(user, fd, bytes, n, error ? text : NULL);
 }
@@ -101,10 +103,11 @@ struct dial *dial_start(struct loop *loop, const struct address *address, bool p
                                      const char *error),
                         void *user)
 {
-    char error[256];
+    char error[256], cure[CURE_MAX], text[sizeof(error) + CURE_MAX];
     int fd = address_connect(address, privileged, error, sizeof(error));
     if (fd < 0) {
-        done(user, fd, NULL, 0, error);
+        snprintf(text, sizeof(text), "%s%s", error, cures_connect(address, fd, cure));
+        done(user, fd, NULL, 0, text);
         return NULL;
     }
     if (address->kind == ADDRESS_UNIX) { /* connected or refused at once */

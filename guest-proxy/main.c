@@ -74,6 +74,18 @@ static void leave_when_alone(void *user)
         loop_stop(d->loop);
 }
 
+/* Of a command that failed without a word to us: it may not know Wayland. */
+static void advise(const struct daemon *d)
+{
+    const char *x11 = getenv("DISPLAY");
+    bool ran = d->status != 0 && d->status < 126; /* else it was not found, or a signal ended it */
+    if (ran && d->clients.serial == 0 && (!x11 || !*x11))
+        log_info(NULL,
+                 "%s failed and never came to the Wayland display; an X11 application needs an X "
+                 "server here, such as Xwayland: see X11 in wayvsock-guest(1)",
+                 d->options.command[0]);
+}
+
 static void child_ended(void *user, int signo)
 {
     struct daemon *d = user;
@@ -86,6 +98,7 @@ static void child_ended(void *user, int signo)
         d->command = 0;
         d->status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
         log_debug(NULL, "the command ended with status %d", d->status);
+        advise(d);
     }
     leave_when_alone(d);
 }

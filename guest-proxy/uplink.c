@@ -17,6 +17,7 @@
 #include "common/base/fd.h"
 #include "common/transport/link.h"
 #include "common/base/loop.h"
+#include "guest-proxy/cures.h"
 #include "guest-proxy/dial.h"
 #include "guest-proxy/pixels/gpu.h"
 
@@ -49,7 +50,7 @@ struct uplink {
     uint8_t key[LINK_KEY_SIZE];
     char name[LINK_LABEL_MAX + 1];
     struct times times;
-    char last_failure[LINK_TEXT_MAX + 64];
+    char last_failure[LINK_TEXT_MAX + 64 + CURE_MAX];
 };
 
 static void uplink_attempt(struct uplink *u);
@@ -191,11 +192,12 @@ static int uplink_frame(void *user, enum link_type type, const uint8_t *payload,
     struct link_error_frame error;
     struct link_pong pong;
     uint64_t serial;
-    char reason[LINK_TEXT_MAX + 32];
+    char said[LINK_TEXT_MAX + 1], cure[CURE_MAX], reason[sizeof(said) + 32 + CURE_MAX];
     u->heard = true;
     if (type == LINK_ERROR && link_error_decode(payload, size, &error) == LINK_OK) {
-        snprintf(reason, sizeof(reason), "the host refused us: %.*s", (int)error.text_size,
-                 error.text);
+        snprintf(said, sizeof(said), "%.*s", (int)error.text_size, error.text);
+        snprintf(reason, sizeof(reason), "the host refused us: %s%s", said,
+                 cures_refused(said, cure));
         u->busy = error.code == LINK_ERROR_BUSY;
         if (error.code == LINK_ERROR_REFUSED)
             u->backoff_ms = BACKOFF_MAX_MS; /* asking again soon does not help */
@@ -245,14 +247,13 @@ static int uplink_frame(void *user, enum link_type type, const uint8_t *payload,
 static void uplink_closed(void *user, int reason, unsigned type)
 {
     struct uplink *u = user;
-    char text[160];
+    char cure[CURE_MAX], text[64 + CURE_MAX];
     if (reason > 0)
         snprintf(text, sizeof(text), "the host sent a malformed %s frame: %s", link_type_name(type),
                  link_decode_error_name(reason));
     else if (u->state == UPLINK_GREETING)
-        snprintf(
-            text, sizeof(text),
-            "the connection ended before the host's answer (is wayvsock-host at the other end?)");
+        snprintf(text, sizeof(text), "the connection ended before the host's answer%s",
+                 cures_connect(u->config.address, -ECONNREFUSED, cure));
     else
         snprintf(text, sizeof(text), "%s", reason ? strerror(-reason) : "it closed the connection");
     uplink_lost(u, text);
@@ -319,9 +320,8 @@ static void uplink_dialled(void *user, int fd, const void *bytes, size_t n, cons
     u->dial = NULL;
     if (fd == -EACCES && u->config.address->kind == ADDRESS_VSOCK && !u->unprivileged) {
         u->unprivileged = true;
-        if (!u->config.token)
-            log_warn(NULL, "no privileged source port: CAP_NET_BIND_SERVICE is missing, and there "
-                           "is no --token; the host will want one of them");
+        if (!u->config.token) /* the host says it, if it minds */
+            log_debug(NULL, "no privileged source port: CAP_NET_BIND_SERVICE is missing");
         uplink_attempt(u);
         return;
     }

@@ -32,8 +32,12 @@ int token_read(const char *path, struct token *ret_token, char *error, size_t er
     _cleanup_(fd_closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (fd < 0 || fstat(fd, &st) < 0) {
         int result = -errno;
-        return error_set(result, error, error_size, "cannot read the token file %s: %s", path,
-                         strerror(-result));
+        return error_set(result, error, error_size, "cannot read the token file %s: %s%s", path,
+                         strerror(-result),
+                         result == -ENOENT
+                             ? "; make one with: (umask 077; openssl rand -hex 32 > FILE), and "
+                               "give the other side the same"
+                             : "");
     }
     if (!S_ISREG(st.st_mode))
         return error_set(-EINVAL, error, error_size, "the token file %s is no regular file", path);

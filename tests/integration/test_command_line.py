@@ -8,6 +8,7 @@ import select
 import signal
 import socket
 import subprocess
+import sys
 
 from harness import Skip, main, test
 from harness.client import Client
@@ -275,6 +276,26 @@ def command_that_is_a_client(t):
     t.eq(r.returncode, 0, f"status: {r.stderr}")
     t.has("wl_compositor", r.stdout, "its output")
     t.ok(not os.path.exists(stack.display), "the display goes with the command")
+
+
+@test(direct=False)
+def a_command_that_knows_no_wayland(t):
+    """Of a program that fails without having come to the display, it says where X11 stands; of no other."""
+    fake = t.fake()
+    stack = t.stack(fake, start=False)
+    stack.start_host()
+
+    def hint(*command, **env):
+        r = subprocess.run(stack.guest_argv(command), capture_output=True, text=True, timeout=60, env=t.env(**env),
+                           stdin=subprocess.DEVNULL)
+        return "X11 in wayvsock-guest(1)" in r.stderr
+    t.ok(hint("sh", "-c", "exit 1"), "it failed")
+    t.ok(not hint("sh", "-c", "exit 0"), "it did not fail")
+    t.ok(not hint("sh", "-c", "exit 1", DISPLAY=":7"), "there is an X server")
+    t.ok(not hint("/does/not/exist"), "it was not found")
+    client = "import os, socket; s = socket.socket(socket.AF_UNIX); s.connect(os.environ['WAYLAND_DISPLAY'])\n" \
+             "s.send(bytes((1, 0, 0, 0, 0, 0, 12, 0, 2, 0, 0, 0))); s.recv(1); raise SystemExit(1)"
+    t.ok(not hint(sys.executable, "-c", client), "it came to the display")
 
 
 @test(direct=False)
