@@ -85,3 +85,8 @@ bool allow_global(const struct vm_config *vm, const char *interface)
             return true;
     return false;
 }
+
+bool allow_by_hand(const struct vm_config *vm, const char *interface)
+{
+    return matches(vm->allow, interface) && !matches(vm->deny, interface);
+}

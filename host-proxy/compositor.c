@@ -283,6 +283,20 @@ static void strike(void *user, const char *interface, uint32_t version)
         }
 }
 
+/* That a compositor is careful with such clients is what the context is for; only who has allowed a
+ * global by name has to hear of it. */
+static void tell_one_withheld(struct compositor_context *c, const char *interface)
+{
+    if (allow_by_hand(c->vm, interface))
+        log_warn(c->subject,
+                 "%s is allowed, but the compositor withholds it from clients in a security "
+                 "context (security-context = no for this VM would show it)",
+                 interface);
+    else
+        log_debug(c->subject, "the compositor withholds %s from clients in a security context",
+                  interface);
+}
+
 static void tell_withheld(struct compositor_context *c, struct names *names)
 {
     int fd = connect_context(c);
@@ -290,11 +304,7 @@ static void tell_withheld(struct compositor_context *c, struct names *names)
         return;
     for (size_t i = 0; i < names->n; i++)
         if (names->at[i])
-            log_warn(c->subject,
-                     "%s is allowed, but the compositor withholds it from clients in a security "
-                     "context (security-context = no "
-                     "for this VM would show it)",
-                     names->at[i]);
+            tell_one_withheld(c, names->at[i]);
 }
 
 /* The process that made the listener that @fd is connected to; 0: it cannot be told. */

@@ -320,6 +320,22 @@ def withheld_global_is_named(t):
     r = subprocess.run([os.environ["WAYVSOCK_HOST"], "--listen", f"unix:{t.path('h2')}", "--vm", "x", "--compositor", fake.socket,
                         "--allow", "zwlr_layer_shell_v1", "--check"], capture_output=True, text=True, timeout=30, env=t.env())
     t.has("zwlr_layer_shell_v1", r.stdout + r.stderr, "--check")
+    line = next(line for line in stack.host.log().splitlines() if "zwlr_layer_shell_v1" in line)
+    t.has("security-context = no", line, "who has allowed it is told how to have it")
+
+
+@test(direct=False)
+def withheld_by_default_is_no_warning(t):
+    """What our own policy allows and a careful compositor withholds is nothing to do anything about."""
+    fake = t.fake(globals=CONTEXTS + [("wp_viewporter", 1)])
+    fake.withheld.add("wp_viewporter")
+    stack = t.stack(fake)
+    t.ok("wp_viewporter" not in shown(stack), "the client does not see it")
+    t.wait(lambda: "wp_viewporter" in stack.host.log(), "the log of this level names it")
+    t.lacks("security-context = no", stack.host.log(), "the log")
+    r = subprocess.run([os.environ["WAYVSOCK_HOST"], "--listen", f"unix:{t.path('h2')}", "--vm", "x", "--compositor", fake.socket,
+                        "--check"], capture_output=True, text=True, timeout=30, env=t.env())
+    t.eq((r.returncode, r.stderr), (0, ""), "--check, which shows warnings")
 
 
 @test(direct=False)
