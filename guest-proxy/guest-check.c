@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /* --check: everything is tried as the daemon would do it, with an uplink of its own that announces
- * a trial, and one application (struct probe) on the other end of a socket pair. Nothing listens,
- * and a daemon that is connected is left alone. The loop runs until the probe has its answer, a
- * problem is known, or the time is over. */
+ * a trial, and one application (struct probe) on the other end of a socket pair. The display is
+ * there for a moment, and a daemon that is connected is left alone. The loop runs until the probe
+ * has its answer, a problem is known, or the time is over. */
 #include "guest-proxy/guest-check.h"
 
 #include <errno.h>
-#include <fcntl.h>
+#include <inttypes.h>
+#include <pwd.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <linux/vm_sockets.h>
@@ -18,7 +19,10 @@
 #include "common/base/fd.h"
 #include "common/base/loop.h"
 #include "common/sandbox/sandbox.h"
+#include "common/transport/socket-check.h"
 #include "common/wayland/wl-message.h"
+#include "guest-proxy/cures.h"
+#include "guest-proxy/display.h"
 #include "guest-proxy/guest-client.h"
 #include "guest-proxy/pixels/gpu.h"
 
@@ -122,21 +126,19 @@ static const struct uplink_ops uplink_ops = {
 
 static bool check_vsock(const struct address *address, const struct token *token)
 {
-    unsigned cid = 0;
-    int fd = open("/dev/vsock", O_RDONLY | O_CLOEXEC);
-    bool have = fd >= 0 && ioctl(fd, IOCTL_VM_SOCKETS_GET_LOCAL_CID, &cid) == 0;
-    if (!have && fd < 0 && errno == EACCES)
-        checks_note("/dev/vsock may not be opened by this user; its CID is not shown");
-    else
-        checks_line(
-            have, "AF_VSOCK",
-            "no /dev/vsock: give the VM a vsock device and load vmw_vsock_virtio_transport");
-    if (have && cid != VMADDR_CID_ANY) {
-        checks_note("this machine's CID is %u", cid);
-    }
-    fd_close(fd);
+    uint32_t cid = cures_own_cid();
     char error[256];
-    fd = address_connect(address, true, error, sizeof(error));
+    int fd = address_connect(address, true, error, sizeof(error));
+    if (fd == -EAFNOSUPPORT || fd == -ESOCKTNOSUPPORT || fd == -ENODEV) {
+        checks_line(false, "AF_VSOCK",
+                    "give the VM a vsock device and load vmw_vsock_virtio_transport");
+        return false;
+    }
+    if (cid != VMADDR_CID_ANY)
+        checks_note("this machine's CID is %" PRIu32, cid);
+    else
+        checks_note("this machine's CID is not known: /dev/vsock is not there, or not for this "
+                    "user");
     if (fd == -EACCES && !token)
         checks_line(
             false, "proof for the host",
@@ -219,20 +221,66 @@ static void check_gpus(const char *choice)
         checks_note("no virtio-gpu here: the VM wants one that wayvsock-gpu serves on the host");
 }
 
-static void check_display(const struct guest_options *options)
+static void check_came(void *user, int fd)
 {
-    char path[sizeof(((struct address *)0)->path)], error[256];
-    if (options->command)
-        return;
-    if (address_display_path(options->display ? options->display : "wayland-0", path, sizeof(path),
-                             error, sizeof(error)) < 0)
-        checks_note("%s", error);
-    else if (access(path, F_OK) == 0)
-        checks_note("the display %s exists: a daemon serves it, or systemd does, or it is left "
-                    "over",
-                    path);
-    else
-        checks_note("the display will be %s", path);
+    (void)user;
+    fd_close(fd); /* the display is there for a moment only */
+}
+
+/* Who has the display of that name, if it is taken: our own daemon, or its socket unit. */
+static bool check_holder(const struct address *address)
+{
+    const struct passwd *user = getpwuid(getuid());
+    char unit[128];
+    struct socket_owner owner = {.program = "wayvsock-guest"};
+    if (user && (size_t)snprintf(unit, sizeof(unit), "wayvsock-guest@%s.socket", user->pw_name) <
+                    sizeof(unit))
+        owner.unit = unit;
+    return socket_check_address(&owner, "the display", address);
+}
+
+/* As display_create() would do it, and by it where no name may be taken. */
+static bool check_display(struct loop *loop, const struct guest_options *options)
+{
+    struct address address = {.kind = ADDRESS_UNIX};
+    char error[512];
+    bool named = !getenv("LISTEN_FDS") && (options->display || !options->command);
+    if (named) {
+        if (address_display_path(options->display ? options->display : "wayland-0", address.path,
+                                 sizeof(address.path), error, sizeof(error)) == 0)
+            return check_holder(&address);
+        checks_line(false, "the display", error);
+        return false;
+    }
+    struct display *display = display_create(loop, options->display, options->command != NULL,
+                                             check_came, NULL, error, sizeof(error));
+    checks_line(display, "the display", error);
+    if (display)
+        checks_note("the display is %s",
+                    options->command ? "the command's own" : display_path(display));
+    display_destroy(display);
+    return display;
+}
+
+/* Whether execvp() would find it. */
+static bool check_command(const struct guest_options *options)
+{
+    const char *name = options->command ? options->command[0] : NULL, *search = getenv("PATH");
+    char path[4096], text[160];
+    if (!name)
+        return true;
+    bool found = strchr(name, '/') && access(name, X_OK) == 0;
+    if (!search)
+        search = "/bin:/usr/bin";
+    while (!found && *search && !strchr(name, '/')) {
+        size_t n = strcspn(search, ":");
+        int length = snprintf(path, sizeof(path), "%.*s/%s", (int)n, search, name);
+        found = length > 0 && (size_t)length < sizeof(path) && access(path, X_OK) == 0;
+        search += n + (search[n] == ':');
+    }
+    snprintf(text, sizeof(text), "the command %.80s", name);
+    checks_line(found, text, "it is not there, or may not be executed");
+    return found;
 }
 
 int check_run(const struct guest_options *options, const struct uplink_config *config)
@@ -253,7 +301,7 @@ int check_run(const struct guest_options *options, const struct uplink_config *c
         proof = false;
     }
     check_gpus(options->gpu);
-    check_display(options);
+    bool local = check_display(p->loop, options) & check_command(options);
     sandbox_check();
     p->timer = loop_timer_create(p->loop, check_expired, p);
     struct uplink_config trial = *config;
@@ -265,7 +313,7 @@ int check_run(const struct guest_options *options, const struct uplink_config *c
             (struct clients){.loop = p->loop, .uplink = p->uplink, .subject = {.name = "display"}};
         loop_timer_arm(p->timer, CHECK_MS);
         loop_run(p->loop);
-        result = check_report(p) || !proof;
+        result = check_report(p) || !proof || !local;
     }
     loop_io_destroy(p->io);
     fd_close(p->fd);

@@ -251,6 +251,21 @@ int host_config_complete(struct host_config *config, char *error, size_t error_s
     return result;
 }
 
+int host_config_complete_all(struct host_config *config, void (*complain)(const char *text))
+{
+    char error[1024];
+    int result = config_give_sockets_away(config, error, sizeof(error));
+    if (result < 0)
+        complain(error);
+    for (size_t i = 0; i < config->n_vms; i++) {
+        if (config_check_vm(config, &config->vms[i], error, sizeof(error)) == 0)
+            continue;
+        complain(error);
+        result = -EINVAL;
+    }
+    return result;
+}
+
 const struct vm_config *host_config_owner(const struct host_config *config,
                                           const struct address *address)
 {

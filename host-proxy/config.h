@@ -57,6 +57,7 @@ struct host_config {
     size_t n_vms, vms_room;
     uint32_t peer_timeout_s; /* default 600 */
     bool no_auth, check;
+    bool faulty; /* with check: something was wrong with it, and was said */
     enum log_level log_level;
 };
 
@@ -90,6 +91,8 @@ int host_config_parse_timeout(const char *text, uint32_t *ret_seconds, char *err
  * to the only VM (which is made, called "vm", where none is named). 0, or -EINVAL with a message.
  */
 int host_config_complete(struct host_config *config, char *error, size_t error_size);
+/* The same, and goes on after what is wrong: @complain is called for each. 0 or -EINVAL. */
+int host_config_complete_all(struct host_config *config, void (*complain)(const char *text));
 
 /* The VM that owns the listener at @address (as address_of_listener() tells it, too): nobody else
  * comes in there, and over vsock its CID must still be the right one. NULL: every VM may come in,

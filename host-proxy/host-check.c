@@ -13,14 +13,16 @@
 #include <unistd.h>
 
 #include "common/base/checks.h"
-#include "common/transport/export-folder.h"
 #include "common/base/fd.h"
+#include "common/transport/export-folder.h"
+#include "common/transport/socket-check.h"
 #include "common/sandbox/sandbox.h"
 #include "common/transport/token.h"
 #include "host-proxy/allow.h"
 #include "host-proxy/compositor.h"
 #include "host-proxy/context-folder.h"
 #include "host-proxy/pixels/handles.h"
+#include "host-proxy/vhost-check.h"
 #include "common/wayland/wl-tables.h"
 
 struct seen {
@@ -61,10 +63,13 @@ static bool check_vm_config(const struct host_config *config, const struct vm_co
     bool good = true;
     int fd = address_connect_display(config->compositor, 2000, error, sizeof(error));
     int r = fd < 0 ? fd : compositor_globals(fd, check_saw, &direct);
-    snprintf(text, sizeof(text), "vm %s: the compositor answers", vm->name);
-    checks_line(r == 0, text, fd < 0 ? error : strerror(-r));
-    if (r < 0)
+    if (r < 0) {
+        checks_line(false, "the compositor answers", fd < 0 ? error : strerror(-r));
         return false;
+    }
+    snprintf(text, sizeof(text),
+             config->n_vms ? "vm %s: the compositor answers" : "the compositor answers", vm->name);
+    checks_line(true, text, "");
     compositor_context_init(&context, config->compositor, vm, NULL);
     fd = compositor_connect(&context, error, sizeof(error));
     r = fd < 0 ? fd : compositor_globals(fd, check_saw, &seen);
@@ -76,9 +81,8 @@ static bool check_vm_config(const struct host_config *config, const struct vm_co
                     vm->name, seen.shown, seen.hidden, seen.unknown,
                     context.made ? ", tagged by a security context" : "");
         if (seen.shown < direct.shown)
-            checks_note("vm %s: the compositor withholds %u allowed globals from clients in a "
-                        "security context; they are named above, and "
-                        "security-context = no would show them",
+            checks_note("vm %s: the compositor withholds %u globals from clients in a security "
+                        "context (--log-level debug names them)",
                         vm->name, direct.shown - seen.shown);
         if (vm->security_context && !direct.context)
             checks_note("vm %s: the compositor has no wp_security_context_v1, so it cannot tell "
@@ -165,47 +169,115 @@ static void check_gpu(const struct vm_config *vm)
         checks_note("vm %s: while it is not there, pixels go over the link", vm->name);
 }
 
-static bool check_listen(const struct address *address, const struct vm_config *vm)
+/* How VMs can come in. */
+struct entrances {
+    unsigned vsock, sockets, inherited;
+};
+
+static bool check_listen(struct entrances *e, const struct address *address)
 {
-    char where[256], error[320], text[300];
-    int fd = address_listen(address, error, sizeof(error));
-    snprintf(text, sizeof(text), "listening on %s", address_format(address, where, sizeof(where)));
-    if (fd == -EADDRINUSE) {
-        checks_note("%s (a running wayvsock-host, perhaps)", error);
-        return true;
+    static const struct socket_owner owner = {
+        .program = "wayvsock-host", .unit = "wayvsock-host.socket", .user_manager = true};
+    ++*(address->kind == ADDRESS_VSOCK ? &e->vsock : &e->sockets);
+    return socket_check_address(&owner, "listening on", address);
+}
+
+/* What systemd has handed over. */
+static bool check_inherited(struct entrances *e)
+{
+    int first, n = address_inherited(&first);
+    bool good = n >= 0;
+    if (n < 0)
+        checks_line(false, "sockets handed over by systemd", "LISTEN_FDS is malformed");
+    for (int i = 0; i < n; i++) {
+        char text[256], where[160];
+        struct address address;
+        bool listens = address_of_listener(first + i, &address) == 0;
+        snprintf(text, sizeof(text), "descriptor %d, handed over by systemd: %s", first + i,
+                 listens ? address_format(&address, where, sizeof(where)) : "no listener");
+        checks_line(listens, text, "it is no socket that one can listen on");
+        good &= listens;
+        if (listens) {
+            ++*(address.kind == ADDRESS_VSOCK ? &e->vsock : &e->sockets);
+            e->inherited++;
+        }
     }
-    checks_line(fd >= 0, text, error);
-    if (fd >= 0)
-        address_unlisten(fd);
-    if (address->kind == ADDRESS_VSOCK_MUX && vm && !vm->token_file)
-        printf("FAIL  vm %s: a hybrid socket tells nothing about who connects: it needs a token\n",
-               vm->name);
-    return fd >= 0 && !(address->kind == ADDRESS_VSOCK_MUX && vm && !vm->token_file);
+    return good;
+}
+
+/* Whether somebody can be this VM. */
+static bool check_vm_entrance(const struct host_config *config, const struct vm_config *vm,
+                              const struct entrances *e)
+{
+    char text[128], advice[256];
+    bool hybrid = false;
+    for (size_t i = 0; i < vm->n_listen; i++)
+        hybrid |= vm->listen[i].kind == ADDRESS_VSOCK_MUX;
+    if (hybrid && !vm->token_file && !config->no_auth) {
+        snprintf(text, sizeof(text), "vm %s: a hybrid socket tells nothing about who connects",
+                 vm->name);
+        checks_line(false, text, "give it a token (--token FILE), the same in the guest");
+        return false;
+    }
+    if (vm->n_listen || (!e->vsock && !e->sockets)) /* that nobody comes at all is said */
+        return true;
+    if (vm->has_cid && !e->vsock) {
+        snprintf(text, sizeof(text), "vm %s: no vsock: address leads to its CID", vm->name);
+        checks_line(false, text, "add --listen vsock:1100, or \"listen = vsock:1100\"");
+        return false;
+    }
+    /* With several VMs, that was found already. */
+    if (!vm->has_cid && !e->inherited && config->n_vms == 1) {
+        snprintf(text, sizeof(text), "vm %s: it has neither a CID nor an address of its own",
+                 vm->name);
+        snprintf(advice, sizeof(advice),
+                 "nobody can be it: add --vm %s:CID, with the VM's guest-cid", vm->name);
+        checks_line(false, text, advice);
+        return false;
+    }
+    return true;
+}
+
+static bool check_entrances(const struct host_config *config)
+{
+    struct entrances e = {0};
+    bool good = check_inherited(&e);
+    for (size_t i = 0; i < config->n_listen; i++)
+        good &= check_listen(&e, &config->listen[i]);
+    for (size_t v = 0; v < config->n_vms; v++) {
+        const struct vm_config *vm = &config->vms[v];
+        for (size_t i = 0; i < vm->n_listen; i++)
+            good &= check_listen(&e, &vm->listen[i]);
+    }
+    if (!e.vsock && !e.sockets) {
+        checks_line(false, "an address to listen on",
+                    "give --listen vsock:1100; the service of wayvsock-host.socket has that from "
+                    "its unit, and is checked with: wayvsock-host --config "
+                    "~/.config/wayvsock/host.conf --listen vsock:1100 --check");
+        good = false;
+    }
+    if (e.vsock)
+        good &= vhost_check(config);
+    for (size_t v = 0; v < config->n_vms; v++)
+        good &= check_vm_entrance(config, &config->vms[v], &e);
+    return good;
 }
 
 int check_run(const struct host_config *config)
 {
-    bool good = true, addresses = config->n_listen > 0;
+    static const struct vm_config any = {.name = "vm", .security_context = true};
+    bool good = check_entrances(config) && !config->faulty;
     struct rlimit files;
-    for (size_t i = 0; i < config->n_listen; i++)
-        good &= check_listen(&config->listen[i], NULL);
     for (size_t v = 0; v < config->n_vms; v++) {
-        const struct vm_config *vm = &config->vms[v];
-        for (size_t i = 0; i < vm->n_listen; i++)
-            good &= check_listen(&vm->listen[i], config->no_auth ? NULL : vm);
-        addresses |= vm->n_listen > 0;
-        if (config->n_listen && !vm->has_cid && !vm->n_listen)
-            checks_note("vm %s has neither a CID nor an address of its own: nobody can be it",
-                        vm->name);
-        good &= check_token(vm);
-        check_gpu(vm);
+        good &= check_token(&config->vms[v]);
+        check_gpu(&config->vms[v]);
     }
-    if (!addresses)
-        checks_note("no address to listen on was named: only systemd's socket activation would do");
     checks_line(config->n_vms > 0, "a VM is named", "add --vm NAME:CID, or a [vm NAME] section");
     good &= config->n_vms > 0;
     for (size_t v = 0; v < config->n_vms; v++)
         good &= check_vm_config(config, &config->vms[v]);
+    if (config->n_vms == 0)
+        good &= check_vm_config(config, &any);
     if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_max < 4096)
         checks_note("only %llu open files are allowed; many clients need more (LimitNOFILE)",
                     (unsigned long long)files.rlim_max);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/checks.h"
 #include "common/transport/export-folder.h"
 #include "common/transport/token.h"
 
@@ -227,7 +228,7 @@ static int finish_gpu(struct vm_config *vm, const char *gpu)
 static int finish_vms(struct host_config *config, const struct for_all *all)
 {
     char error[512], path[4096];
-    if (all->gpu && config->n_vms != 1 && strcmp(all->gpu, "auto") != 0)
+    if (all->gpu && config->n_vms > 1 && strcmp(all->gpu, "auto") != 0)
         return options_bad("--gpu",
                            "each VM has a device of its own: with several VMs, write \"gpu = "
                            "PATH\" into their sections, or give --gpu auto");
@@ -247,6 +248,11 @@ static int finish_vms(struct host_config *config, const struct for_all *all)
     return 0;
 }
 
+static void options_complain(const char *text)
+{
+    checks_line(false, "the configuration", text);
+}
+
 /* Sockets of systemd are seen only when they are taken; that there are some is enough here. */
 static bool listens(const struct host_config *config)
 {
@@ -264,7 +270,9 @@ int host_options_parse(int argc, char **argv, struct host_config *config)
     int result = read_file(argc, argv, config);
     if (result == 0)
         result = apply_all(argc, argv, config, &all);
-    if (result == 0 && host_config_complete(config, error, sizeof(error)) < 0)
+    if (result == 0 && config->check) /* which lists all that is wrong */
+        config->faulty = host_config_complete_all(config, options_complain) < 0;
+    else if (result == 0 && host_config_complete(config, error, sizeof(error)) < 0)
         result = options_error(PROGRAM, "%s", error);
     if (result == 0 && !config->check && !listens(config))
         result = options_error(PROGRAM, "nothing to listen on: give --listen ADDR, as in --listen "

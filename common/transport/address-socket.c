@@ -5,6 +5,7 @@
  * that is in use. */
 #include "common/transport/address.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -32,7 +33,7 @@
 struct bound_path {
     struct bound_path *next;
     int fd;      /* the listener */
-    int lock_fd; /* holds the lock while it is open */
+    int lock_fd; /* holds the lock while it is open; of vsock, the mark */
     char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
     char lock_path[sizeof(((struct sockaddr_un *)0)->sun_path) + sizeof(".lock")];
 };
@@ -205,6 +206,35 @@ int address_remove_stale(const char *path)
     return result;
 }
 
+socklen_t address_mark(const struct address *address, struct sockaddr_un *ret_name)
+{
+    char text[64];
+    assert(address->kind == ADDRESS_VSOCK); /* that fits */
+    *ret_name = (struct sockaddr_un){.sun_family = AF_UNIX};
+    int n = snprintf(ret_name->sun_path + 1, sizeof(ret_name->sun_path) - 1, "wayvsock/%s",
+                     address_format(address, text, sizeof(text)));
+    return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)n);
+}
+
+/* Stands beside the vsock listener @fd, for as long. Nothing depends on it. */
+static void mark_vsock(int fd, const struct address *address)
+{
+    struct sockaddr_un name;
+    socklen_t n = address_mark(address, &name);
+    struct bound_path *bound = calloc(1, sizeof(*bound));
+    int mark = bound ? socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0) : -1;
+    if (mark < 0 || bind(mark, (struct sockaddr *)&name, n) < 0 || listen(mark, 1) < 0) {
+        if (mark >= 0)
+            fd_close(mark);
+        free(bound);
+        return;
+    }
+    bound->fd = fd;
+    bound->lock_fd = mark;
+    bound->next = bound_paths;
+    bound_paths = bound;
+}
+
 static int listen_vsock(const struct address *address, char *error, size_t error_size)
 {
     char text[64];
@@ -213,9 +243,10 @@ static int listen_vsock(const struct address *address, char *error, size_t error
     _cleanup_(fd_closep) int fd = open_socket(AF_VSOCK, SOCK_STREAM, error, error_size);
     if (fd < 0)
         return fd_steal(&fd);
-    if (bind(fd, (struct sockaddr *)&svm, sizeof(svm)) == 0 && listen(fd, BACKLOG) == 0)
+    if (bind(fd, (struct sockaddr *)&svm, sizeof(svm)) == 0 && listen(fd, BACKLOG) == 0) {
+        mark_vsock(fd, address);
         return fd_steal(&fd);
-
+    }
     int result = -errno;
     address_format(address, text, sizeof(text));
     if (result == -EADDRNOTAVAIL)
@@ -262,8 +293,10 @@ void address_unlisten(int fd)
         if (bound->fd != fd)
             continue;
         *link = bound->next;
-        unlink(bound->path);
-        unlink(bound->lock_path);
+        if (bound->path[0]) {
+            unlink(bound->path);
+            unlink(bound->lock_path);
+        }
         fd_close(bound->lock_fd); /* the lock goes last */
         free(bound);
         break;

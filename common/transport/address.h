@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/socket.h>
 #include <sys/types.h>
 #include <sys/un.h>
 
@@ -36,6 +37,10 @@ int address_listen_path(const char *path, int type, mode_t mode, char *error, si
 /* Removes the Unix socket at @path, and its lock, if nobody listens on it. 0 (also if there is
  * none), -EADDRINUSE, or another -errno. */
 int address_remove_stale(const char *path);
+/* The abstract Unix socket that stands beside a vsock listener of address_listen(), since the
+ * kernel tells nobody who has a vsock port. Anybody may have that name, so it says only whom a
+ * person may look for. Returns its length. */
+socklen_t address_mark(const struct address *address, struct sockaddr_un *ret_name);
 /* Takes a listener (inherited ones too): closes it and removes the socket and lock that
  * address_listen() made. */
 void address_unlisten(int fd);

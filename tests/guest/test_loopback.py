@@ -6,6 +6,8 @@ Runs in the guest, as root; CID 1 is the guest itself."""
 
 import os
 import socket
+import stat
+import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "integration"))
@@ -14,6 +16,7 @@ from harness import main, test  # noqa: E402
 from harness.compositors import NOBODY  # noqa: E402
 from harness.stack import TOKEN  # noqa: E402
 
+NS_MODE = "/proc/sys/net/vsock/ns_mode"
 AS_NOBODY = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
 
 
@@ -57,6 +60,46 @@ def root_gets_through(t):
     status, output = run_guest(t)
     t.eq(status, 0, "wayland-info's status")
     t.has("wl_compositor", output, "globals")
+
+
+@test(timeout=120)
+def checks_of_a_host_on_vsock(t):
+    """--check of a listener that is free, our own daemon's, and another program's; and of VMs that this kernel could not have."""
+    compositor = t.weston()
+
+    def check(vm="test:1", wrapper=()):
+        argv = [*wrapper, os.environ["WAYVSOCK_HOST"], "--listen", "vsock:1100", "--vm", vm, "--compositor", compositor.socket]
+        r = subprocess.run([*argv, "--check"], capture_output=True, text=True, timeout=60, env=t.env())
+        return r.returncode, r.stdout + r.stderr
+
+    def told(seen, status, *parts):
+        t.eq(seen[0], status, f"its status:\n{seen[1]}")
+        for part in parts:
+            t.has(part, seen[1], "what it says")
+    told(check(), 0, "ok    listening on vsock:1100")
+    device = "/dev/vhost-vsock"     # this kernel's own, or another that can be opened, by root
+    if os.path.exists(device):
+        os.rename(device, device + ".away")
+        t.closers.append(lambda: os.rename(device + ".away", device))
+    told(check("test:42"), 1, f"FAIL  vsock for VMs ({device})", "modprobe vhost_vsock")
+    os.mknod(device, 0o600 | stat.S_IFCHR, os.makedev(1, 3))
+    t.closers.append(lambda: os.unlink(device))
+    told(check("test:42"), 0, "ok    vsock for VMs")
+    if os.path.exists(NS_MODE):
+        with open(os.path.join(os.path.dirname(NS_MODE), "child_ns_mode"), "w") as f:
+            f.write("local")
+        told(check("test:42", ["unshare", "-n"]), 1, "FAIL  VMs reach this network namespace", NS_MODE)
+    os.chmod(os.path.dirname(compositor.socket), 0o755)
+    os.chmod(compositor.socket, 0o666)
+    told(check("test:42", AS_NOBODY), 1, "FAIL  vsock for VMs", "belongs to root alone", "check again while it runs")
+    with socket.socket(socket.AF_VSOCK) as other:
+        other.bind((socket.VMADDR_CID_ANY, 1100))
+        other.listen()
+        told(check(), 1, "FAIL  listening on vsock:1100", "another program has it", "choose another address")
+    start_host(t, compositor=compositor)
+    told(check(), 0, "note  listening on vsock:1100: a running wayvsock-host has it")
+    status, output = run_guest(t)
+    t.eq(status, 0, f"a window:\n{output}")
 
 
 @test(timeout=120)

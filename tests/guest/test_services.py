@@ -343,6 +343,26 @@ def gpu_devices(t):
 
 
 @test(timeout=120)
+def checks(t):
+    """--check beside the units: what their sockets hold is no fault, and nothing is started by looking."""
+    desktop = Desktop(t)
+    t.closers.append(lambda: systemctl("stop", f"{GUEST}.socket", f"{GUEST}.service"))
+    systemctl("enable", "-q", "--now", f"{GUEST}.socket")
+    told = call("wayvsock-host", "--config", "/home/alice/.config/wayvsock/host.conf", "--listen", "vsock:1100", "--compositor",
+                desktop.socket, "--check", user="alice")
+    t.has("note  listening on vsock:1100: wayvsock-host.socket has it", told, "the host's --check")
+    told = call("wayvsock-guest", "--connect", "vsock:1:1101", "--display", DISPLAY, "--check", user="bob", check=False)
+    t.has(f"note  the display unix:{DISPLAY}: {GUEST}.socket has it", told, "the guest's --check")
+    t.eq([state(f"{GUEST}.service"), state(f"{HOST}.service", "alice")], ["inactive"] * 2, "both daemons")
+    call("systemd-run", "-q", "--unit=stranger", "-p", "Type=exec", "--", sys.executable, "-c",
+         "import socket; s = socket.socket(socket.AF_UNIX); s.bind('/run/stranger'); s.listen(); s.accept()")
+    t.closers.append(lambda: systemctl("stop", "stranger.service", check=False))
+    t.wait(lambda: os.path.exists("/run/stranger"), "a program that listens")
+    told = call("wayvsock-guest", "--connect", "vsock:1:1101", "--display", "/run/stranger", "--check", check=False)
+    t.has("FAIL  the display unix:/run/stranger: python", told, "a display that is another program's")
+
+
+@test(timeout=120)
 def windows(t):
     """Socket activation on both sides: bob's application appears on alice's desktop, and either daemon may be restarted."""
     t.need("foot")
