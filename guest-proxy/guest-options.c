@@ -109,7 +109,12 @@ int guest_options_parse(int argc, char **argv, struct guest_options *ret_options
     } else if (argc > 1 && strcmp(argv[argc - 1], "--") == 0) {
         return options_error(PROGRAM, "there is no command after --");
     }
-    if (address_parse(connect, &o.connect, error, sizeof(error)) < 0)
+    int parsed = address_parse(connect, &o.connect, error, sizeof(error));
+    if (parsed == 0 && o.connect.kind == ADDRESS_VSOCK_DEVICE)
+        return options_error(PROGRAM,
+                             "%s\"%.128s\" is the host's side: in the VM, write vsock:2:%d", source,
+                             connect, ADDRESS_DEFAULT_PORT);
+    if (parsed < 0)
         return options_error(PROGRAM, "%s%s", source, error);
     if (o.connect.kind == ADDRESS_VSOCK && o.connect.cid == VMADDR_CID_ANY)
         return options_error(PROGRAM,

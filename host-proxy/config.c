@@ -276,6 +276,15 @@ const struct vm_config *host_config_owner(const struct host_config *config,
     return address->kind != ADDRESS_VSOCK && config->n_vms == 1 ? &config->vms[0] : NULL;
 }
 
+void host_config_name(const struct host_config *config, struct address *address)
+{
+    const struct address *named = NULL;
+    for (size_t i = 0; i < config->n_vms && !named; i++)
+        named = config_find_listener(config->vms[i].listen, config->vms[i].n_listen, address);
+    if (named)
+        *address = *named;
+}
+
 const struct vm_config *host_config_vm_of_cid(const struct host_config *config, uint32_t cid)
 {
     for (size_t i = 0; i < config->n_vms; i++) {

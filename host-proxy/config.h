@@ -99,6 +99,8 @@ int host_config_complete_all(struct host_config *config, void (*complain)(const 
  * known by its CID. */
 const struct vm_config *host_config_owner(const struct host_config *config,
                                           const struct address *address);
+/* Makes an inherited listener's address what the configuration calls it, if it does. */
+void host_config_name(const struct host_config *config, struct address *address);
 /* Whether both are the same listener: a hybrid socket's is the Unix socket PATH_PORT, however it
  * was named. */
 bool host_config_same_listener(const struct address *a, const struct address *b);

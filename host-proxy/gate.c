@@ -107,7 +107,7 @@ static const char *visitor_unproven(const struct visitor *v, const struct link_h
                    ? "wrong token"
                    : "the VM's token is missing: start wayvsock-guest with --token";
     }
-    if (v->peer.kind == ADDRESS_VSOCK)
+    if (v->peer.kind == ADDRESS_VSOCK || v->peer.kind == ADDRESS_VSOCK_DEVICE)
         return v->peer.port < 1024 ? NULL
                                    : "no privileged source port: start wayvsock-guest as the "
                                      "system service (CAP_NET_BIND_SERVICE), "
@@ -121,7 +121,7 @@ static const char *visitor_unproven(const struct visitor *v, const struct link_h
 static void visitor_hello(struct visitor *v)
 {
     struct channel_packet arrival = {.kind = CHANNEL_ARRIVAL,
-                                     .unix_socket = v->peer.kind == ADDRESS_UNIX};
+                                     .unix_socket = v->peer.kind != ADDRESS_VSOCK};
     const struct link_hello *hello = &arrival.hello;
     struct vm_process *process = v->vm->process;
     char text[96];
@@ -195,6 +195,14 @@ static struct resident *gate_find(const struct gate *gate, const struct vm_confi
 static struct resident *gate_identify(const struct entrance *e, const struct address_peer *peer)
 {
     struct gate *gate = e->gate;
+    if (peer->kind == ADDRESS_VSOCK_DEVICE && e->vm && e->vm->config->has_cid &&
+        peer->cid != e->vm->config->cid) {
+        log_warn(&e->vm->subject,
+                 "refused a connection: the VM's vsock device says that its CID is %u, the "
+                 "configuration %u",
+                 peer->cid, e->vm->config->cid);
+        return NULL;
+    }
     if (peer->kind != ADDRESS_VSOCK) {
         if (e->vm)
             return e->vm;
@@ -217,7 +225,7 @@ static struct resident *gate_identify(const struct entrance *e, const struct add
 
 static bool is_privileged(const struct address_peer *peer)
 {
-    return peer->kind == ADDRESS_VSOCK && peer->port < 1024;
+    return peer->kind != ADDRESS_UNIX && peer->port < 1024;
 }
 
 /* Makes room for one from @peer: the oldest goes, but nobody whose port is root's for one whose is
@@ -242,7 +250,12 @@ static void gate_arrive(void *user, int fd)
     struct entrance *e = user;
     struct gate *gate = e->gate;
     struct address_peer peer;
-    if (address_peer(fd, &peer) < 0) {
+    bool device = e->address.kind == ADDRESS_VSOCK_DEVICE;
+    int r = device ? address_device_peer(fd, &peer) : address_peer(fd, &peer);
+    if (r < 0) {
+        if (device)
+            log_warn(&gate->strangers, "refused a connection that is no vsock device's: %s",
+                     r == -EACCES ? "another user's process made it" : strerror(-r));
         fd_close(fd);
         return;
     }
@@ -321,6 +334,7 @@ static int gate_inherit(struct gate *gate, char *error, size_t error_size)
                 r, error, error_size,
                 "descriptor %d, handed over by systemd, is no socket that we can listen on",
                 first + i);
+        host_config_name(gate->config, &address);
         struct resident *owner = gate_find(gate, host_config_owner(gate->config, &address));
         r = gate_add_entrance(gate, first + i, &address, owner);
         if (r < 0)

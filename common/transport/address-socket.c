@@ -29,6 +29,7 @@
 #define UNIX_BUFFER_BYTES (1 << 20)
 #define PRIVILEGED_PORTS 1023 /* the kernel asks for CAP_NET_BIND_SERVICE up to this port */
 #define BACKLOG 1024
+#define DEVICE_NAME "wayvsock-vsock/" /* then CID/PORT/ and a number that nobody else has */
 
 struct bound_path {
     struct bound_path *next;
@@ -273,6 +274,7 @@ int address_listen(const struct address *address, char *error, size_t error_size
     case ADDRESS_VSOCK:
         return listen_vsock(address, error, error_size);
     case ADDRESS_UNIX:
+    case ADDRESS_VSOCK_DEVICE:
         return address_listen_path(address->path, SOCK_STREAM, 0600, error, error_size);
     case ADDRESS_VSOCK_MUX:
         if (mux_path(address, path, sizeof(path)) < 0)
@@ -369,6 +371,11 @@ int address_connect(const struct address *address, bool privileged, char *error,
     struct sockaddr_un sun;
     bool vsock = address->kind == ADDRESS_VSOCK;
     address_format(address, text, sizeof(text));
+    if (address->kind == ADDRESS_VSOCK_DEVICE)
+        return error_set(-EINVAL, error, error_size,
+                         "cannot connect to %s: only a VM's vsock device does; in the VM, the host "
+                         "is vsock:2:%d",
+                         text, ADDRESS_DEFAULT_PORT);
     if (vsock && address->cid == VMADDR_CID_ANY)
         return error_set(-EINVAL, error, error_size,
                          "cannot connect to %s: name the CID, as in vsock:2:%" PRIu32
@@ -426,6 +433,47 @@ int address_peer(int fd, struct address_peer *ret_peer)
         return -errno;
     *ret_peer =
         (struct address_peer){.kind = ADDRESS_UNIX, .uid = cred.uid, .pid = (uint32_t)cred.pid};
+    return 0;
+}
+
+static bool parse_device_name(const char *name, uint32_t *ret_cid, uint32_t *ret_port)
+{
+    uint64_t numbers[2];
+    if (strncmp(name, DEVICE_NAME, sizeof(DEVICE_NAME) - 1) != 0)
+        return false;
+    name += sizeof(DEVICE_NAME) - 1;
+    for (int i = 0; i < 2; i++) {
+        size_t n = strcspn(name, "/");
+        if (name[n] != '/' || !number_parse(name, n, UINT32_MAX, &numbers[i]))
+            return false;
+        name += n + 1;
+    }
+    *ret_cid = (uint32_t)numbers[0];
+    *ret_port = (uint32_t)numbers[1];
+    return true;
+}
+
+int address_device_peer(int fd, struct address_peer *ret_peer)
+{
+    struct sockaddr_un from = {.sun_family = AF_UNSPEC};
+    socklen_t n = sizeof(from);
+    struct address_peer peer;
+    char name[sizeof(from.sun_path)] = "";
+    int r = address_peer(fd, &peer);
+    if (r < 0)
+        return r;
+    if (peer.kind != ADDRESS_UNIX || getpeername(fd, (struct sockaddr *)&from, &n) < 0)
+        return -EPROTO;
+    if (peer.uid != 0 && peer.uid != geteuid())
+        return -EACCES;
+    size_t skip = offsetof(struct sockaddr_un, sun_path) + 1; /* the NUL of abstract names */
+    if (n <= skip || n > sizeof(from) || from.sun_path[0])
+        return -EPROTO;
+    memcpy(name, from.sun_path + 1, n - skip);
+    if (!parse_device_name(name, &peer.cid, &peer.port))
+        return -EPROTO;
+    peer.kind = ADDRESS_VSOCK_DEVICE;
+    *ret_peer = peer;
     return 0;
 }
 
@@ -519,13 +567,21 @@ static int take_wayland_socket(const char *text, char *error, size_t error_size)
     return result < 0 ? result : fd;
 }
 
-int address_connect_path(const char *path, unsigned wait_ms)
+/* @name: an abstract one of our socket, or NULL. */
+static int connect_path(const char *path, const char *name, unsigned wait_ms)
 {
     struct sockaddr_un sun;
     _cleanup_(fd_closep) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return -errno;
     tune_unix(fd);
+    if (name) {
+        unix_address(&sun, "");
+        size_t n = (size_t)snprintf(sun.sun_path + 1, sizeof(sun.sun_path) - 1, "%s", name);
+        socklen_t size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + n);
+        if (bind(fd, (struct sockaddr *)&sun, size) < 0)
+            return -errno;
+    }
     unix_address(&sun, path);
     int result = connect(fd, (struct sockaddr *)&sun, sizeof(sun)) < 0 ? -errno : 0;
     if (result == -EAGAIN && wait_ms) { /* nothing tells when there is room, but this */
@@ -538,6 +594,22 @@ int address_connect_path(const char *path, unsigned wait_ms)
             result = fd_set_nonblock(fd);
     }
     return result < 0 ? result : fd_steal(&fd);
+}
+
+int address_connect_path(const char *path, unsigned wait_ms)
+{
+    return connect_path(path, NULL, wait_ms);
+}
+
+int address_connect_device(const char *path, uint32_t cid, uint32_t port)
+{
+    char name[96];
+    uint64_t unique = 0;
+    if (getrandom(&unique, sizeof(unique), GRND_NONBLOCK) < 0)
+        return -errno;
+    snprintf(name, sizeof(name), DEVICE_NAME "%" PRIu32 "/%" PRIu32 "/%016" PRIx64, cid, port,
+             unique);
+    return connect_path(path, name, 0);
 }
 
 int address_connect_display(const char *display, unsigned wait_ms, char *error, size_t error_size)

@@ -16,7 +16,7 @@
 #include "common/base/error.h"
 #include "common/base/number.h"
 
-#define FORMS "vsock:CID:PORT, vsock:PORT, unix:PATH or vsock-mux:PATH:PORT"
+#define FORMS "vsock:CID:PORT, vsock:PORT, unix:PATH, vsock-mux:PATH:PORT or vsock-device:PATH"
 
 __attribute__((format(printf, 4, 5))) static int refuse(const char *text, char *error,
                                                         size_t error_size, const char *format, ...)
@@ -70,7 +70,8 @@ static int parse_path(const char *text, const char *path, size_t n, size_t room,
 {
     if (n == 0)
         return refuse(text, error, error_size,
-                      "the path is missing; write unix:PATH or vsock-mux:PATH:PORT");
+                      "the path is missing; write unix:PATH, vsock-mux:PATH:PORT or "
+                      "vsock-device:PATH");
     if (n >= room)
         return refuse(text, error, error_size,
                       "the path has %zu bytes, and a socket's may have %zu here", n, room - 1);
@@ -93,6 +94,13 @@ static int parse_mux(const char *text, const char *rest, struct address *address
                       error, error_size);
 }
 
+static int parse_socket(enum address_kind kind, const char *text, const char *path,
+                        struct address *address, char *error, size_t error_size)
+{
+    address->kind = kind;
+    return parse_path(text, path, strlen(path), sizeof(address->path), address, error, error_size);
+}
+
 int address_parse(const char *text, struct address *ret_address, char *error, size_t error_size)
 {
     struct address address = {0};
@@ -101,11 +109,11 @@ int address_parse(const char *text, struct address *ret_address, char *error, si
         result = parse_vsock(text, text + 6, &address, error, error_size);
     else if (strncmp(text, "vsock-mux:", 10) == 0)
         result = parse_mux(text, text + 10, &address, error, error_size);
-    else if (strncmp(text, "unix:", 5) == 0) {
-        address.kind = ADDRESS_UNIX;
-        result = parse_path(text, text + 5, strlen(text + 5), sizeof(address.path), &address, error,
-                            error_size);
-    } else
+    else if (strncmp(text, "unix:", 5) == 0)
+        result = parse_socket(ADDRESS_UNIX, text, text + 5, &address, error, error_size);
+    else if (strncmp(text, "vsock-device:", 13) == 0)
+        result = parse_socket(ADDRESS_VSOCK_DEVICE, text, text + 13, &address, error, error_size);
+    else
         result = refuse(text, error, error_size, "write " FORMS);
     if (result == 0)
         *ret_address = address;
@@ -126,6 +134,9 @@ const char *address_format(const struct address *address, char *buffer, size_t s
         break;
     case ADDRESS_VSOCK_MUX:
         snprintf(buffer, size, "vsock-mux:%s:%" PRIu32, address->path, address->port);
+        break;
+    case ADDRESS_VSOCK_DEVICE:
+        snprintf(buffer, size, "vsock-device:%s", address->path);
         break;
     case _ADDRESS_KIND_N:
         snprintf(buffer, size, "?");
@@ -169,6 +180,21 @@ ssize_t address_mux_feed(struct address_mux *mux, const void *bytes, size_t n, b
     }
     *ret_done = done;
     return (ssize_t)taken;
+}
+
+int address_mux_receive(struct address_mux *mux, int fd)
+{
+    char bytes[ADDRESS_MUX_LINE_MAX];
+    bool done = false;
+    ssize_t n = recv(fd, bytes, sizeof(bytes), MSG_PEEK | MSG_DONTWAIT);
+    if (n <= 0)
+        return n == 0 ? -ECONNREFUSED : errno == EAGAIN || errno == EINTR ? 0 : -errno;
+    ssize_t taken = address_mux_feed(mux, bytes, (size_t)n, &done);
+    if (taken < 0)
+        return (int)taken;
+    if (recv(fd, bytes, (size_t)taken, MSG_DONTWAIT) != taken)
+        return -EIO;
+    return done;
 }
 
 int address_display_path(const char *display, char *buffer, size_t size, char *error,

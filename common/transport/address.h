@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /* address: where a daemon listens or connects: vsock:CID:PORT, vsock:PORT, unix:PATH,
- * vsock-mux:PATH:PORT. */
+ * vsock-mux:PATH:PORT, vsock-device:PATH. */
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -11,7 +11,13 @@
 
 #define ADDRESS_DEFAULT_PORT 1100
 
-enum address_kind { ADDRESS_VSOCK, ADDRESS_UNIX, ADDRESS_VSOCK_MUX, _ADDRESS_KIND_N };
+enum address_kind {
+    ADDRESS_VSOCK,
+    ADDRESS_UNIX,
+    ADDRESS_VSOCK_MUX,
+    ADDRESS_VSOCK_DEVICE, /* a VM's vsock device connects here, for each connection of its guest */
+    _ADDRESS_KIND_N
+};
 
 struct address {
     enum address_kind kind;
@@ -72,13 +78,20 @@ size_t address_mux_request(const struct address *address, char buffer[ADDRESS_MU
  * complete; -EPROTO if it is no OK line. Bytes after the newline are the caller's. */
 ssize_t address_mux_feed(struct address_mux *mux, const void *bytes, size_t n, bool *ret_done);
 
+/* Takes it from a non-blocking socket, and nothing behind it. 1: it is complete; 0: not yet; or
+ * -errno (-EPROTO as above, -ECONNREFUSED: the end). */
+int address_mux_receive(struct address_mux *mux, int fd);
+
 /* Who is at the other end of an accepted socket. */
 struct address_peer {
-    enum address_kind kind; /* VSOCK or UNIX */
-    uint32_t cid, port;     /* VSOCK */
-    uint32_t uid, pid;      /* UNIX: SO_PEERCRED */
+    enum address_kind kind; /* VSOCK, UNIX or VSOCK_DEVICE */
+    uint32_t cid, port;     /* VSOCK, VSOCK_DEVICE */
+    uint32_t uid, pid;      /* UNIX, VSOCK_DEVICE: SO_PEERCRED */
 };
 int address_peer(int fd, struct address_peer *ret_peer); /* 0 or -errno */
+/* The same where a VSOCK_DEVICE listened: the guest's CID and port, as its device says. -EACCES:
+ * it is another user's process, and not root's; -EPROTO: it is no device. */
+int address_device_peer(int fd, struct address_peer *ret_peer);
 
 /* Sockets handed over by systemd (LISTEN_FDS, LISTEN_PID; fds 3…). Returns their number (0 if none)
  * with *ret_first = 3; marks them close-on-exec and non-blocking; unsets the variables. -errno on
@@ -91,6 +104,10 @@ int address_of_listener(int fd, struct address *ret_address);
 /* Connects to a Unix socket; one whose owner accepts nothing is waited for, @wait_ms at most.
  * Returns an owned non-blocking fd or -errno (-EAGAIN: it still does not). */
 int address_connect_path(const char *path, unsigned wait_ms);
+/* Connects to a VSOCK_DEVICE listener at @path for port @port of the guest @cid, as
+ * address_connect_path() without waiting. The listener learns both from the name of our socket, so
+ * that a connection is complete as soon as it is accepted. */
+int address_connect_device(const char *path, uint32_t cid, uint32_t port);
 /* Connects to a Wayland display as libwayland does: @display NULL takes WAYLAND_SOCKET, then
  * WAYLAND_DISPLAY, then wayland-0; absolute paths as they are, names in XDG_RUNTIME_DIR. As
  * address_connect_path(), with a message. WAYLAND_SOCKET is used once. */

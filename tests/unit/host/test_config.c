@@ -430,6 +430,23 @@ static void test_owners_of_several_vms(void **state)
     assert_null(host_config_vm_of_cid(&config, 0)); /* VMs without a CID have none */
 }
 
+/* An inherited socket is what the configuration calls it. */
+static void test_inherited_names(void **state)
+{
+    (void)state;
+    accept_text("[vm x]\nlisten=vsock-device:/x\n[vm y]\nlisten=unix:/y\n");
+    struct address a = address("unix:/x");
+    host_config_name(&config, &a);
+    assert_int_equal(a.kind, ADDRESS_VSOCK_DEVICE);
+    assert_string_equal(host_config_owner(&config, &a)->name, "x");
+    a = address("unix:/y");
+    host_config_name(&config, &a);
+    assert_int_equal(a.kind, ADDRESS_UNIX);
+    a = address("unix:/z");
+    host_config_name(&config, &a);
+    assert_int_equal(a.kind, ADDRESS_UNIX);
+}
+
 #define t(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -454,6 +471,7 @@ int main(void)
         t(test_refuse_sockets_that_could_be_anybodys),
         t(test_refuse_a_listener_twice),
         t(test_owners_of_several_vms),
+        t(test_inherited_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

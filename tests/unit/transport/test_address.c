@@ -5,6 +5,8 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 #include <linux/vm_sockets.h>
 
 #include "common/transport/address.h"
@@ -70,13 +72,22 @@ static void test_mux(void **state)
     assert_int_equal(a.port, 7);
 }
 
+static void test_device(void **state)
+{
+    (void)state;
+    struct address a = parsed("vsock-device:/run/vm/host:1");
+    assert_int_equal(a.kind, ADDRESS_VSOCK_DEVICE);
+    assert_string_equal(a.path, "/run/vm/host:1");
+}
+
 static void test_refuse_unknown_scheme(void **state)
 {
     static const char *const texts[] = {"",        "vsock",     "unix",       "/run/x",
                                         "tcp:1:2", "VSOCK:2:1", " vsock:2:1", "vsockmux:/x:1"};
     (void)state;
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
-        refused(texts[i], "vsock:CID:PORT, vsock:PORT, unix:PATH or vsock-mux:PATH:PORT");
+        refused(texts[i], "vsock:CID:PORT, vsock:PORT, unix:PATH, vsock-mux:PATH:PORT or "
+                          "vsock-device:PATH");
 }
 
 static void test_refuse_bad_cid(void **state)
@@ -125,6 +136,7 @@ static void test_refuse_missing_path(void **state)
     (void)state;
     refused("unix:", "the path is missing; write unix:PATH");
     refused("vsock-mux::1100", "the path is missing");
+    refused("vsock-device:", "the path is missing");
 }
 
 static void test_path_length_is_exact(void **state)
@@ -173,6 +185,28 @@ static void test_mux_request(void **state)
     assert_memory_equal(line, "CONNECT 1100\n", 13);
     address = parsed("vsock-mux:/v:4294967294");
     assert_int_equal(address_mux_request(&address, line), 19);
+}
+
+static void test_mux_greeting_leaves_the_rest(void **state)
+{
+    int ends[2];
+    char rest[8];
+    struct address_mux mux = {.n = 0};
+    (void)state;
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+    assert_int_equal(address_mux_receive(&mux, ends[0]), 0);
+    assert_int_equal(send(ends[1], "OK", 2, 0), 2);
+    assert_int_equal(address_mux_receive(&mux, ends[0]), 0);
+    assert_int_equal(send(ends[1], " 7\nrest", 7, 0), 7);
+    assert_int_equal(address_mux_receive(&mux, ends[0]), 1);
+    assert_int_equal(recv(ends[0], rest, sizeof(rest), MSG_DONTWAIT), 4);
+    mux.n = 0;
+    assert_int_equal(send(ends[1], "KO", 2, 0), 2);
+    assert_int_equal(address_mux_receive(&mux, ends[0]), -EPROTO);
+    assert_int_equal(recv(ends[0], rest, sizeof(rest), MSG_DONTWAIT), 2);
+    close(ends[1]);
+    assert_int_equal(address_mux_receive(&mux, ends[0]), -ECONNREFUSED);
+    close(ends[0]);
 }
 
 static void test_mux_greeting_split_everywhere_and_merged(void **state)
@@ -292,6 +326,7 @@ int main(void)
         cmocka_unit_test(test_vsock),
         cmocka_unit_test(test_unix),
         cmocka_unit_test(test_mux),
+        cmocka_unit_test(test_device),
         cmocka_unit_test(test_refuse_unknown_scheme),
         cmocka_unit_test(test_refuse_bad_cid),
         cmocka_unit_test(test_refuse_bad_port),
@@ -301,6 +336,7 @@ int main(void)
         cmocka_unit_test(test_long_garbage_fits_the_error),
         cmocka_unit_test(test_format_is_bounded),
         cmocka_unit_test(test_mux_request),
+        cmocka_unit_test(test_mux_greeting_leaves_the_rest),
         cmocka_unit_test(test_mux_greeting_split_everywhere_and_merged),
         cmocka_unit_test(test_mux_greeting_byte_by_byte),
         cmocka_unit_test(test_mux_greeting_refused),

@@ -133,6 +133,93 @@ static void test_unix_listen_connect_accept(void **state)
     close(out);
 }
 
+/* Binds @fd (taken) to an abstract name, and says what its peer takes it for. */
+static int device_peer_named(const struct address *address, int listener, const char *name)
+{
+    struct sockaddr_un from = {.sun_family = AF_UNIX}, to = {.sun_family = AF_UNIX};
+    struct address_peer peer;
+    int out = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    memcpy(from.sun_path + 1, name, strlen(name));
+    memcpy(to.sun_path, address->path, strlen(address->path) + 1);
+    socklen_t n = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + strlen(name));
+    assert_int_equal(bind(out, (struct sockaddr *)&from, n), 0);
+    assert_int_equal(connect(out, (struct sockaddr *)&to, sizeof(to)), 0);
+    int in = address_accept(listener);
+    assert_true(in >= 0);
+    int r = address_device_peer(in, &peer);
+    close(in);
+    close(out);
+    return r;
+}
+
+static void test_device_says_whose_connection_it_is(void **state)
+{
+    static const char *const wrong[] = {
+        "wayvsock-vsock/",         "wayvsock-vsock/3/",       "wayvsock-vsock/3/4",
+        "wayvsock-vsock/3//4/",    "wayvsock-vsock/x/4/",     "wayvsock-vsock/3/4294967296/",
+        "wayvsock-vsock/-3/1000/", "wayvsock-vsock/3/1 /4/5", "other/3/4/5",
+    };
+    struct address address = unix_in_folder("d");
+    struct address_peer peer;
+    (void)state;
+    address.kind = ADDRESS_VSOCK_DEVICE;
+    int listener = must_listen(&address);
+    for (unsigned i = 0; i < 2; i++) {
+        int out = address_connect_device(address.path, 42, 4294967294);
+        assert_true(out >= 0);
+        check_descriptor(out);
+        int in = address_accept(listener);
+        if (i == 1) /* it is known of one that has gone already, too */
+            close(out);
+        assert_int_equal(address_device_peer(in, &peer), 0);
+        assert_int_equal(peer.kind, ADDRESS_VSOCK_DEVICE);
+        assert_int_equal(peer.cid, 42);
+        assert_int_equal(peer.port, 4294967294);
+        assert_int_equal(peer.uid, getuid());
+        assert_int_equal(peer.pid, getpid());
+        if (i == 0) {
+            exchange(out, in);
+            close(out);
+        }
+        close(in);
+    }
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++)
+        assert_int_equal(device_peer_named(&address, listener, wrong[i]), -EPROTO);
+    int out = address_connect_path(address.path, 0);
+    int in = address_accept(listener);
+    assert_int_equal(address_device_peer(in, &peer), -EPROTO); /* it has no name */
+    close(in);
+    close(out);
+    address_unlisten(listener);
+    assert_int_equal(address_connect_device(address.path, 42, 1), -ENOENT);
+}
+
+static void test_device_is_of_this_user_or_of_root(void **state)
+{
+    struct address address = unix_in_folder("d");
+    struct address_peer peer;
+    int status;
+    (void)state;
+    if (getuid() != 0)
+        skip();
+    address.kind = ADDRESS_VSOCK_DEVICE;
+    int listener = must_listen(&address);
+    assert_int_equal(chmod(address.path, 0666), 0);
+    char folder[sizeof(address.path)];
+    snprintf(folder, sizeof(folder), "%s", address.path);
+    *strrchr(folder, '/') = 0;
+    assert_int_equal(chmod(folder, 0755), 0);
+    pid_t child = fork();
+    if (child == 0)
+        _exit(setuid(65534) < 0 || address_connect_device(address.path, 3, 4) < 0);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    int in = address_accept(listener);
+    assert_int_equal(address_device_peer(in, &peer), -EACCES);
+    close(in);
+    address_unlisten(listener);
+}
+
 static void test_accepted_buffers_are_as_large_as_connected_ones(void **state)
 {
     struct address address = unix_in_folder("s");
@@ -603,6 +690,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         t(test_unix_listen_connect_accept),
+        t(test_device_says_whose_connection_it_is),
+        t(test_device_is_of_this_user_or_of_root),
         t(test_accepted_buffers_are_as_large_as_connected_ones),
         t(test_the_mode_is_what_was_asked_for),
         t(test_stale_socket_is_replaced),
