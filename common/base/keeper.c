@@ -6,6 +6,7 @@
 #include "common/base/keeper.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -181,11 +182,11 @@ static int keeper_parent(struct keeper *keeper)
     }
 }
 
-/* What the service manager kept; its other descriptors stay where they are. */
-static void keeper_inherit(struct keeper *keeper)
+void keeper_inherit(struct keeper *keeper)
 {
     const char *names = getenv("LISTEN_FDNAMES"), *pid_text = getenv("LISTEN_PID");
     uint64_t pid;
+    *keeper = (struct keeper){0};
     if (!names || !pid_text || !number_parse(pid_text, strlen(pid_text), INT32_MAX, &pid) ||
         (pid_t)pid != getpid())
         return;
@@ -194,6 +195,7 @@ static void keeper_inherit(struct keeper *keeper)
         char name[KEEPER_NAME_MAX];
         if (n > prefix && n - prefix < sizeof(name) && strncmp(names, PREFIX, prefix) == 0) {
             snprintf(name, sizeof(name), "%.*s", (int)(n - prefix), names + prefix);
+            fcntl(fd, F_SETFD, FD_CLOEXEC);
             keeper_add(keeper, name, fd);
         }
         names += n + (names[n] == ':');
@@ -202,9 +204,5 @@ static void keeper_inherit(struct keeper *keeper)
 
 int keeper_start(struct keeper *keeper)
 {
-    *keeper = (struct keeper){0};
-    if (!getenv("NOTIFY_SOCKET"))
-        return keeper_parent(keeper);
-    keeper_inherit(keeper);
-    return 0;
+    return getenv("NOTIFY_SOCKET") ? 0 : keeper_parent(keeper);
 }

@@ -19,10 +19,13 @@ struct keeper {
     size_t n;
 };
 
-/* Before anything else is opened. Where no service manager is (NOTIFY_SOCKET), this process becomes
+/* What the service manager kept, close-on-exec from now on; what else it handed over stays as it
+ * is. Before anything else is opened. */
+void keeper_inherit(struct keeper *ret_keeper);
+/* Then. Where no service manager is (NOTIFY_SOCKET), this process becomes
  * the parent, and returns only in its children: whenever one is killed, there is another with all
  * that was kept. It ends when they end by themselves. 0, or -errno: nothing will be kept. */
-int keeper_start(struct keeper *ret_keeper);
+int keeper_start(struct keeper *keeper);
 /* The descriptor of this name, which is the caller's from now on, or -1. */
 int keeper_take(struct keeper *keeper, const char *name);
 /* Closes what nobody took. */

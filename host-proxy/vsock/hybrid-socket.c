@@ -35,6 +35,7 @@ TAILQ_HEAD(caller_list, caller);
 
 struct hybrid_socket {
     struct loop *loop;
+    uint32_t guest_cid;
     const char *path;
     const struct hybrid_port *ports;
     size_t n_ports;
@@ -109,39 +110,59 @@ static void caller_came(void *user, int fd)
     h->n_callers++;
 }
 
-/* 0, or -ECONNREFUSED: there is no such port. */
-static int path_of(const struct hybrid_socket *h, uint32_t port, char *path, size_t size)
+static int connect_socket(const char *path, uint16_t type)
 {
-    for (size_t i = 0; i < h->n_ports; i++) {
-        if (h->ports[i].port == port)
-            return (size_t)snprintf(path, size, "%s", h->ports[i].path) < size ? 0 : -ECONNREFUSED;
-    }
-    if (!h->path)
-        return -ECONNREFUSED;
-    return (size_t)snprintf(path, size, "%s_%" PRIu32, h->path, port) < size ? 0 : -ECONNREFUSED;
-}
-
-static int hybrid_connect(void *user, uint32_t port, uint16_t type, uint32_t guest_port)
-{
-    const struct hybrid_socket *h = user;
-    char path[sizeof(((struct sockaddr_un *)0)->sun_path)], error[512];
-    int r = path_of(h, port, path, sizeof(path));
-    (void)guest_port;
-    if (r < 0)
-        return r;
+    char error[512];
     return type == VIRTIO_VSOCK_TYPE_STREAM ? address_connect_path(path, 0)
                                             : address_connect_packets(path, error, sizeof(error));
 }
 
+/* Asks for a port of another VM. */
+static int connect_vm(const struct hybrid_port *port)
+{
+    const struct address address = {.kind = ADDRESS_VSOCK_MUX, .port = port->vm_port};
+    char request[ADDRESS_MUX_LINE_MAX];
+    size_t n = address_mux_request(&address, request);
+    _cleanup_(fd_closep) int fd = address_connect_path(port->path, 0);
+    if (fd >= 0 && send(fd, request, n, MSG_NOSIGNAL | MSG_DONTWAIT) != (ssize_t)n)
+        return -ECONNREFUSED;
+    return fd_steal(&fd);
+}
+
+static int hybrid_connect(void *user, uint32_t port, uint16_t type, uint32_t guest_port,
+                          bool *ret_asks)
+{
+    const struct hybrid_socket *h = user;
+    char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
+    for (size_t i = 0; i < h->n_ports; i++) {
+        const struct hybrid_port *p = &h->ports[i];
+        if (p->port != port)
+            continue;
+        if (p->kind == HYBRID_SOCKET)
+            return connect_socket(p->path, type);
+        if (type != VIRTIO_VSOCK_TYPE_STREAM)
+            return -EPROTOTYPE;
+        if (p->kind == HYBRID_HOST)
+            return address_connect_device(p->path, h->guest_cid, guest_port);
+        *ret_asks = true;
+        return connect_vm(p);
+    }
+    if (!h->path ||
+        (size_t)snprintf(path, sizeof(path), "%s_%" PRIu32, h->path, port) >= sizeof(path))
+        return -ECONNREFUSED;
+    return connect_socket(path, type);
+}
+
 const struct vsock_device_ops hybrid_socket_ports = {hybrid_connect};
 
-struct hybrid_socket *hybrid_socket_create(struct loop *loop, const char *path,
+struct hybrid_socket *hybrid_socket_create(struct loop *loop, uint32_t guest_cid, const char *path,
                                            const struct hybrid_port *ports, size_t n)
 {
     struct hybrid_socket *h = calloc(1, sizeof(*h));
     if (!h)
         return NULL;
-    *h = (struct hybrid_socket){.loop = loop, .path = path, .ports = ports, .n_ports = n};
+    *h = (struct hybrid_socket){
+        .loop = loop, .guest_cid = guest_cid, .path = path, .ports = ports, .n_ports = n};
     TAILQ_INIT(&h->callers);
     return h;
 }

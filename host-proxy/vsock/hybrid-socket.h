@@ -10,14 +10,23 @@
 struct hybrid_socket;
 struct loop;
 
-/* A port of the host that is a socket of another name. */
-struct hybrid_port {
-    uint32_t port;
-    const char *path; /* borrowed */
+enum hybrid_port_kind {
+    HYBRID_SOCKET, /* a stream or a message socket, as the guest asks */
+    HYBRID_HOST,   /* a listener at vsock-device:PATH, which is told of the guest's CID and port */
+    HYBRID_VM,     /* a port of another VM, by that one's hybrid socket */
 };
 
-/* @path may be NULL: there are only the @n @ports (borrowed). NULL: errno. */
-struct hybrid_socket *hybrid_socket_create(struct loop *loop, const char *path,
+/* A port of the host that is a socket of another name. */
+struct hybrid_port {
+    enum hybrid_port_kind kind;
+    uint32_t port;
+    const char *path; /* borrowed */
+    uint32_t vm_port; /* VM */
+};
+
+/* @path may be NULL: there are only the @n @ports (borrowed), for the guest with this CID. NULL:
+ * errno. */
+struct hybrid_socket *hybrid_socket_create(struct loop *loop, uint32_t guest_cid, const char *path,
                                            const struct hybrid_port *ports, size_t n);
 /* Accepts nobody any more. Before the device goes. */
 void hybrid_socket_destroy(struct hybrid_socket *hybrid); /* accepts NULL */

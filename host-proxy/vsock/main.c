@@ -18,6 +18,7 @@
 #include "host-proxy/vsock/vsock-device.h"
 #include "host-proxy/vsock/vsock-options.h"
 #include "host-proxy/vsock/vsock-record.h"
+#include "host-proxy/vsock/vsock-sandbox.h"
 
 struct vsock {
     struct loop *loop;
@@ -65,7 +66,8 @@ static int run(const struct vsock_options *options, struct keeper *keeper)
     struct frontend *frontend = NULL;
     struct loop *loop = loop_create();
     struct hybrid_socket *hybrid =
-        loop ? hybrid_socket_create(loop, options->uds_path, options->ports, options->n_ports)
+        loop ? hybrid_socket_create(loop, options->guest_cid, options->uds_path, options->ports,
+                                    options->n_ports)
              : NULL;
     struct vsock_device *device =
         hybrid ? vsock_device_create(loop, options->guest_cid, kept < 0 ? NULL : &record,
@@ -90,6 +92,8 @@ static int run(const struct vsock_options *options, struct keeper *keeper)
         if (r < 0)
             log_error(NULL, "%s", error);
     }
+    if (r == 0)
+        r = vsock_sandbox_enter(options);
     if (r == 0)
         r = sd_run(loop);
     frontend_destroy(frontend);
@@ -117,6 +121,12 @@ int main(int argc, char **argv)
     fd_raise_limit();
     sandbox_hide(); /* the VM's memory */
     struct keeper keeper;
+    keeper_inherit(&keeper);
+    r = sandbox_close_inherited(options.fd);
+    if (r < 0) {
+        log_error(NULL, "cannot look at what was inherited in /proc/self/fd: %s", strerror(-r));
+        return 1;
+    }
     r = keeper_start(&keeper);
     if (r < 0)
         log_warn(NULL, "nothing outlives this process: %s", strerror(-r));

@@ -71,16 +71,14 @@ static void stop_waiting(struct vsock_connection *c)
 
 static void stop_asking(struct vsock_connection *c)
 {
-    if (c->state == VSOCK_ASKING)
+    if (c->state == VSOCK_ASKING || c->state == VSOCK_ASKED)
         TAILQ_REMOVE(&c->owner->asking, c, asking);
 }
 
 static void drop_message(struct vsock_connection *c)
 {
-    if (c->message)
-        c->owner->kept -= c->message_size;
-    free(c->message);
-    c->message = NULL;
+    c->owner->kept -= c->message.size;
+    vsock_message_drop(&c->message);
 }
 
 /* From now on there is only something to tell to the guest. */
@@ -170,34 +168,26 @@ static void host_ended(struct vsock_connection *c)
 /* Gives the guest as much as it takes of the message at hand, or of the next. Bytes or -errno. */
 static ssize_t pull_message(struct vsock_connection *c, struct vsock_packet *packet)
 {
-    if (!c->message) {
-        ssize_t size = recv(c->fd, NULL, 0, MSG_PEEK | MSG_TRUNC | MSG_DONTWAIT);
-        if (size <= 0)
-            return size < 0 ? -errno : 0;
-        if ((size_t)size > c->guest_room)
-            return -EMSGSIZE;
-        c->message = malloc((size_t)size);
-        if (!c->message)
-            return -ENOMEM;
-        c->message_size = (size_t)size;
-        c->message_done = 0;
-        c->owner->kept += c->message_size;
-        if (recv(c->fd, c->message, c->message_size, MSG_DONTWAIT) != size)
-            return -EIO;
+    struct vsock_message *m = &c->message;
+    if (!m->bytes) {
+        int r = vsock_message_receive(m, c->fd, c->guest_room);
+        if (r <= 0)
+            return r;
+        c->owner->kept += m->size;
     }
-    size_t left = c->message_size - c->message_done, room = guest_free(c), done = 0;
+    size_t left = m->size - m->done, room = guest_free(c), done = 0;
     size_t n = left < room ? left : room;
     while (done < n) {
-        ssize_t put = vsock_inbox_write(c->owner->inbox, packet, c->message + c->message_done,
-                                        n - done, n == left ? VSOCK_END_OF_MESSAGE : 0);
+        ssize_t put = vsock_inbox_write(c->owner->inbox, packet, m->bytes + m->done, n - done,
+                                        n == left ? VSOCK_END_OF_MESSAGE : 0);
         if (put < 0) {
             wait_for_buffers(c);
             break;
         }
         done += (size_t)put;
-        c->message_done += (size_t)put;
+        m->done += (size_t)put;
     }
-    if (c->message_done == c->message_size)
+    if (m->done == m->size)
         drop_message(c);
     return done > 0 ? (ssize_t)done : -ENOBUFS;
 }
@@ -223,7 +213,7 @@ static void pull(struct vsock_connection *c)
             c->appetite *= 2;
         else if ((size_t)n < c->appetite / 2 && c->appetite > APPETITE_MIN)
             c->appetite /= 2;
-        c->stalled = c->message != NULL; /* which is not in the socket any more */
+        c->stalled = c->message.bytes != NULL; /* which is not in the socket any more */
     } else if (n == 0) {
         host_ended(c);
     } else if (n == -ENOBUFS) {
@@ -283,7 +273,7 @@ static bool tell(struct vsock_connection *c)
 static int watch(struct vsock_connection *c)
 {
     unsigned events = 0;
-    if (c->state == VSOCK_OPEN && !c->ended && !c->stalled)
+    if (c->state == VSOCK_ASKED || (c->state == VSOCK_OPEN && !c->ended && !c->stalled))
         events |= LOOP_READ;
     if (c->state == VSOCK_OPEN && vsock_outbox_waits(&c->outbox))
         events |= LOOP_WRITE;
@@ -311,10 +301,27 @@ static void resume(struct vsock_connection *c)
         pull(c);
 }
 
+/* The other VM answers, or does not. */
+static void hear(struct vsock_connection *c)
+{
+    int r = address_mux_receive(&c->mux, c->fd);
+    if (r < 0)
+        reset(c);
+    if (r != 1)
+        return;
+    stop_asking(c);
+    c->state = VSOCK_OPEN;
+    c->owed = OWES(VIRTIO_VSOCK_OP_RESPONSE);
+}
+
 static void socket_ready(void *user, unsigned events)
 {
     struct vsock_connection *c = user;
     struct vsock_inbox *inbox = c->owner->inbox;
+    if (c->state == VSOCK_ASKED) {
+        hear(c);
+        events = 0;
+    }
     if (events & LOOP_WRITE && c->state == VSOCK_OPEN)
         push(c);
     if (events & LOOP_READ && TAILQ_EMPTY(&c->owner->waiting)) {
@@ -446,17 +453,31 @@ void vsock_connections_reset_recorded(struct vsock_connections *all)
     }
 }
 
+/* A guest has to answer in time. */
+static void await(struct vsock_connection *c, enum vsock_connection_state state)
+{
+    c->state = state;
+    c->until_ms = loop_now_ms() + VSOCK_ANSWER_MS;
+    if (TAILQ_EMPTY(&c->owner->asking))
+        loop_timer_arm(c->owner->timer, VSOCK_ANSWER_MS);
+    TAILQ_INSERT_TAIL(&c->owner->asking, c, asking);
+}
+
 int vsock_connection_accept(struct vsock_connections *all, const struct vsock_packet *request,
-                            int fd)
+                            int fd, bool asks)
 {
     struct vsock_connection *c =
         connection_new(all, request->src_port, request->dst_port, request->type, fd);
     if (!c)
         return -EMFILE;
-    c->state = VSOCK_OPEN;
     c->guest_room = request->room;
     c->guest_forwarded = request->forwarded;
-    c->owed = OWES(VIRTIO_VSOCK_OP_RESPONSE);
+    if (asks) {
+        await(c, VSOCK_ASKED);
+    } else {
+        c->state = VSOCK_OPEN;
+        c->owed = OWES(VIRTIO_VSOCK_OP_RESPONSE);
+    }
     note(c);
     settle(c);
     return 0;
@@ -475,11 +496,7 @@ int vsock_connection_ask(struct vsock_connections *all, uint32_t port, int fd)
         connection_new(all, port, all->next_port, VIRTIO_VSOCK_TYPE_STREAM, fd);
     if (!c)
         return -ENOMEM;
-    c->state = VSOCK_ASKING;
-    c->until_ms = loop_now_ms() + VSOCK_ANSWER_MS;
-    if (TAILQ_EMPTY(&all->asking))
-        loop_timer_arm(all->timer, VSOCK_ANSWER_MS);
-    TAILQ_INSERT_TAIL(&all->asking, c, asking);
+    await(c, VSOCK_ASKING);
     c->owed = OWES(VIRTIO_VSOCK_OP_REQUEST);
     note(c);
     settle(c);
@@ -532,7 +549,7 @@ static enum vsock_rule take_packet(struct vsock_connection *c, const struct vsoc
             return VSOCK_RULE_STATE;
         return take_data(c, packet, pieces, n);
     case VIRTIO_VSOCK_OP_SHUTDOWN:
-        if (c->state == VSOCK_ASKING)
+        if (c->state == VSOCK_ASKING || c->state == VSOCK_ASKED)
             return VSOCK_RULE_STATE;
         c->guest_shut |= packet->flags & VSOCK_SHUT_BOTH;
         if (!open && c->guest_shut == VSOCK_SHUT_BOTH)

@@ -7,8 +7,10 @@
 #include <sys/queue.h>
 #include <sys/uio.h>
 
+#include "common/transport/address.h"
 #include "host-proxy/vsock/port-table.h"
 #include "host-proxy/vsock/vsock-inbox.h"
+#include "host-proxy/vsock/vsock-message.h"
 #include "host-proxy/vsock/vsock-outbox.h"
 #include "host-proxy/vsock/vsock-packet.h"
 
@@ -33,7 +35,7 @@ struct vsock_connections {
     struct port_table table;
     struct vsock_connection_queue all;
     struct vsock_connection_queue waiting; /* for buffers of the guest, in turns */
-    struct vsock_connection_queue asking;  /* the guest to accept, in order */
+    struct vsock_connection_queue asking;  /* a guest to accept, in order */
     struct loop_timer *timer;              /* of those */
     unsigned n;
     size_t kept;
@@ -43,6 +45,7 @@ struct vsock_connections {
 
 enum vsock_connection_state {
     VSOCK_ASKING, /* the guest has not accepted yet */
+    VSOCK_ASKED,  /* another VM, by the socket, has not accepted yet */
     VSOCK_OPEN,
     VSOCK_OVER, /* there is no socket any more; the guest is told, or confirms */
 };
@@ -62,16 +65,16 @@ struct vsock_connection {
     unsigned guest_shut, host_shut; /* VSOCK_SHUT_… */
     int fd;                         /* owned */
     struct loop_io *io;
-    int64_t until_ms; /* while ASKING */
-    int pair;         /* in the record; -1: none */
+    int64_t until_ms;       /* while ASKING or ASKED */
+    struct address_mux mux; /* ASKED */
+    int pair;               /* in the record; -1: none */
 
     struct vsock_outbox outbox;
     uint32_t received, forwarded, told; /* bytes of the guest; told: the last that it heard */
 
     uint32_t sent, guest_forwarded, guest_room;
-    size_t appetite;  /* how much is read at once */
-    uint8_t *message; /* of SEQPACKET, that the guest has not got all of; NULL: none */
-    size_t message_size, message_done;
+    size_t appetite;              /* how much is read at once */
+    struct vsock_message message; /* that the guest has not got all of */
 };
 
 /* @record (borrowed) may be NULL. 0 or -errno. */
@@ -90,9 +93,10 @@ struct vsock_connection *vsock_connections_find(const struct vsock_connections *
 /* The guest has buffers: those who waited have their turn. */
 void vsock_connections_serve(struct vsock_connections *all);
 
-/* The guest's request is granted: takes @fd (connected, non-blocking). 0 or -errno. */
+/* The guest's request is granted: takes @fd (connected, non-blocking). With @asks, only when
+ * "OK PORT\n" has come from there. 0 or -errno. */
 int vsock_connection_accept(struct vsock_connections *all, const struct vsock_packet *request,
-                            int fd);
+                            int fd, bool asks);
 /* Asks the guest's port to accept @fd (taken). "OK PORT\n" is written to it when it does, and else
  * it is closed. 0 or -errno. */
 int vsock_connection_ask(struct vsock_connections *all, uint32_t port, int fd);

@@ -28,6 +28,7 @@
 #define QUIET_PACKETS 64
 #define QUIET_BYTES (16u << 10)
 #define QUIET_MS 2
+#define MEMORY_MS 3000 /* after which a driver's start without memory is worth a line */
 
 enum { QUEUE_RX, QUEUE_TX, QUEUE_EVENT, QUEUES };
 
@@ -39,8 +40,9 @@ struct vsock_device {
     struct vhost_user *frontend;
     void (*closed)(void *user, int reason);
     void *closed_user;
-    struct loop_timer *more;  /* the queue was not empty after a batch */
-    struct loop_timer *quiet; /* armed while the guest has not heard of packets that were taken */
+    struct loop_timer *more;   /* the queue was not empty after a batch */
+    struct loop_timer *quiet;  /* armed while the guest has not heard of packets that were taken */
+    struct loop_timer *memory; /* armed while the driver starts and there is no memory */
     size_t quiet_packets, quiet_bytes;
     bool seqpacket; /* was negotiated */
     bool resuming;  /* what is said now was kept: it is not new */
@@ -80,10 +82,11 @@ static unsigned trim(struct iovec *pieces, size_t size)
 /* A new connection, or none. */
 static void take_request(struct vsock_device *d, const struct vsock_packet *packet)
 {
+    bool asks = false;
     int fd = d->connections.n < VSOCK_CONNECTIONS_MAX
-                 ? d->ops->connect(d->user, packet->dst_port, packet->type, packet->src_port)
+                 ? d->ops->connect(d->user, packet->dst_port, packet->type, packet->src_port, &asks)
                  : -EMFILE;
-    int r = fd < 0 ? fd : vsock_connection_accept(&d->connections, packet, fd);
+    int r = fd < 0 ? fd : vsock_connection_accept(&d->connections, packet, fd, asks);
     if (r == 0)
         return;
     log_debug(&d->subject, "port %" PRIu32 " to %" PRIu32 " is refused: %s", packet->src_port,
@@ -206,6 +209,17 @@ static void on_features(void *user, uint64_t features)
 {
     struct vsock_device *d = user;
     d->seqpacket = features & 1ull << VSOCK_FEATURE_SEQPACKET;
+    if (d->frontend && d->frontend->ram.n == 0)
+        loop_timer_arm(d->memory, MEMORY_MS);
+}
+
+static void no_memory(void *user)
+{
+    struct vsock_device *d = user;
+    log_warn(&d->subject,
+             "the hypervisor shares no memory of the VM with this device, so that it cannot work: "
+             "in QEMU, give the VM -object memory-backend-memfd,id=ram,size=…,share=on -machine "
+             "memory-backend=ram");
 }
 
 static void on_kick(void *user, unsigned queue)
@@ -246,8 +260,9 @@ static void on_reset(void *user)
 
 static void on_memory(void *user, const struct guest_ram *before)
 {
-    (void)user; /* as above */
+    struct vsock_device *d = user; /* of which nothing is held between calls */
     (void)before;
+    loop_timer_disarm(d->memory);
 }
 
 static void on_config(void *user, uint32_t offset, void *bytes, uint32_t size)
@@ -272,6 +287,7 @@ static void on_closed(void *user, int reason)
     struct vhost_user *frontend = d->frontend;
     d->frontend = d->inbox.vu = NULL;
     forget_guest(d);
+    loop_timer_disarm(d->memory);
     if (d->record)
         vhost_user_store_clear(&d->record->store);
     vhost_user_destroy(frontend);
@@ -305,7 +321,8 @@ struct vsock_device *vsock_device_create(struct loop *loop, uint32_t guest_cid,
     d->inbox.queue = QUEUE_RX;
     d->more = loop_timer_create(loop, take_more, d);
     d->quiet = loop_timer_create(loop, announce_taken, d);
-    int r = d->more && d->quiet
+    d->memory = loop_timer_create(loop, no_memory, d);
+    int r = d->more && d->quiet && d->memory
                 ? vsock_connections_init(&d->connections, loop, &d->subject, &d->inbox, record)
                 : -ENOMEM;
     if (r < 0) {
@@ -326,6 +343,7 @@ void vsock_device_destroy(struct vsock_device *d)
     vhost_user_destroy(d->frontend);
     loop_timer_destroy(d->more);
     loop_timer_destroy(d->quiet);
+    loop_timer_destroy(d->memory);
     free(d);
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /* vsock-device: the VM's virtio-vsock: its queues, and whose packet it is. */
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "host-proxy/vsock/vsock-packet.h"
@@ -13,8 +14,9 @@ struct vsock_record;
 
 struct vsock_device_ops {
     /* The guest's port @guest_port wants a connection to the host's @port, of @type
-     * (VIRTIO_VSOCK_TYPE_…). An owned, non-blocking, connected socket, or -errno: it is refused. */
-    int (*connect)(void *user, uint32_t port, uint16_t type, uint32_t guest_port);
+     * (VIRTIO_VSOCK_TYPE_…). An owned, non-blocking, connected socket, or -errno: it is refused.
+     * *@ret_asks, false before: an "OK PORT\n" has to come from it first, or it is refused. */
+    int (*connect)(void *user, uint32_t port, uint16_t type, uint32_t guest_port, bool *ret_asks);
 };
 
 /* For a guest with this CID (above 2); @record (may be NULL) and @ops are borrowed. NULL: errno. */

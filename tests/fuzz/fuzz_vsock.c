@@ -68,13 +68,15 @@ static void turn(struct world *w)
         ;
 }
 
-static int host_connect(void *user, uint32_t port, uint16_t type, uint32_t guest_port)
+static int host_connect(void *user, uint32_t port, uint16_t type, uint32_t guest_port,
+                        bool *ret_asks)
 {
     struct world *w = user;
     int ends[2], *mine = &w->hosts[w->next_host++ % HOSTS], small = 4096;
     (void)guest_port;
     if (port % 4 == 3)
         return -ECONNREFUSED;
+    *ret_asks = port % 16 == 8;
     if (socketpair(AF_UNIX,
                    (type == VIRTIO_VSOCK_TYPE_STREAM ? SOCK_STREAM : SOCK_SEQPACKET) |
                        SOCK_NONBLOCK | SOCK_CLOEXEC,

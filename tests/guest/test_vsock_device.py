@@ -16,10 +16,9 @@ import threading
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "integration"))
 
 from harness import main, test  # noqa: E402
-from harness.tap import descendants  # noqa: E402
 
 import vsock_peer as peer  # noqa: E402
-from vm import BOOT, HERE  # noqa: E402
+from vm import BOOT, HERE, device_of  # noqa: E402
 
 MIB = 1 << 20
 KERNEL = ["-k", os.environ["WAYVSOCK_QEMU_GUEST"]] if os.environ.get("WAYVSOCK_QEMU_GUEST") else []
@@ -29,11 +28,11 @@ KILLS = int(os.environ.get("WAYVSOCK_KILLS", "20"))
 class Guest:
     """A guest kernel with a program that does what it is told."""
 
-    def __init__(self, t):
+    def __init__(self, t, name="vm", options=""):
         self.t = t
-        self.dir = t.mkdir("vm", 0o755)
-        self.process = t.spawn([BOOT, *KERNEL, "-d", self.dir, "-t", "300", "--", "python3", f"{HERE}/vsock_peer.py", "280"],
-                               dict(os.environ), name="guest")
+        self.dir = t.mkdir(name, 0o755)
+        self.process = t.spawn([BOOT, *KERNEL, "-d", self.dir, "-t", "300", "-o", options, "--",
+                                "python3", f"{HERE}/vsock_peer.py", "280"], dict(os.environ), name="guest")
         t.wait(lambda: self.answers() or not self.process.alive, "the guest listens", 120)
         self.dial_control()
 
@@ -263,19 +262,20 @@ def messages(t):
     t.ok("Error" in str(g.ask("messages", 101, [1])), "a stream's socket takes none")
 
 
-def device_of(guest):
-    """The process that serves; its parent starts another."""
-    for pid in descendants(guest.process.pid):
-        try:
-            with open(f"/proc/{pid}/comm") as f:
-                if f.read().strip() != "wayvsock-vsock":
-                    continue
-        except OSError:                         # it has ended meanwhile
-            continue
-        children = descendants(pid)
-        if not children:
-            return pid
-    return None
+@test(timeout=400)
+def another_vm(t):
+    """A port leads to a service of another VM where --allow-vm says so, and nowhere else."""
+    g, other = Guest(t), t.path("other")
+    t.eq(g.ask("refused", 22), errno.ECONNRESET, "by default")
+    t.ok(g.ask("refused", peer.ECHO, 4) != 0, "the other's CID")
+    g.process.stop()
+    g = Guest(t, "one", f"--allow-vm 22={other}/vsock:{peer.ECHO} --allow-vm 23={other}/vsock:9")
+    t.eq(g.ask("refused", 22), errno.ECONNRESET, "a VM that is not there")
+    there = Guest(t, "other")
+    t.eq(g.ask("question", 22, "hello "), "hello end", "its answer, and the end of it")
+    t.eq(g.ask("ping", 22, 100), 100, "back and forth")
+    t.eq(g.ask("refused", 23), errno.ECONNRESET, "a port where nobody listens there")
+    t.eq(there.ask("refused", 22), errno.ECONNRESET, "the other way")
 
 
 @test(timeout=300)
@@ -294,10 +294,10 @@ def survives_being_killed(t):
     g.listen(101, sink)
     g.ask("load", 100, 101)
     for i in range(KILLS):
-        before, killed = g.ask("talks"), device_of(g)
+        before, killed = g.ask("talks"), device_of(g.process)
         t.ok(killed is not None, f"a device to kill, {i}")
         os.kill(killed, signal.SIGKILL)
-        t.wait(lambda: device_of(g) not in (None, killed), "another process serves", 60)
+        t.wait(lambda: device_of(g.process) not in (None, killed), "another process serves", 60)
         g.dial_control()
         t.wait(lambda: g.ask("talks") > before, f"the guest's connections go on after kill {i}", 60)
     errors = g.ask("finish")

@@ -9,7 +9,7 @@ import subprocess
 
 import draw
 from harness.stack import TOKEN
-from harness.tap import Skip
+from harness.tap import Skip, descendants
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 GPU = os.environ.get("WAYVSOCK_GPU", "")
@@ -36,6 +36,21 @@ def need_gpu():
     else:
         return True
     return False
+
+
+def device_of(guest):
+    """The process of the vsock device that serves this guest (a process, too); its parent starts another."""
+    for pid in descendants(guest.pid):
+        try:
+            with open(f"/proc/{pid}/comm") as f:
+                if f.read().strip() != "wayvsock-vsock":
+                    continue
+        except OSError:                         # it has ended meanwhile
+            continue
+        children = descendants(pid)
+        if not children:
+            return pid
+    return None
 
 
 class Vm:

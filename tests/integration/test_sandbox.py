@@ -9,7 +9,7 @@ from harness import Skip, main, test
 from harness.stack import Notify
 
 SANITIZED = bool(os.environ.get("WAYVSOCK_SANITIZED"))
-GPU = os.environ.get("WAYVSOCK_GPU", "")
+GPU, VSOCK = os.environ.get("WAYVSOCK_GPU", ""), os.environ.get("WAYVSOCK_VSOCK", "")
 INHERITED = 9
 # Started with one descriptor more than anybody wants.
 WITH_ONE_MORE = ("sh", "-c", f'exec "$@" {INHERITED}</dev/zero', "sh")
@@ -51,12 +51,13 @@ def daemons(t):
     t.eq([f for f in spawner.fds() if not f.startswith("/")], ["socket"], f"{spawner.name}'s descriptors")
 
 
-def device(t, *options):
-    notify = Notify(t.path("notify"))
-    proc = t.spawn([*WITH_ONE_MORE, GPU, "--socket-path", t.path("vhost"), "--export", t.path("export"), *options],
-                   t.env(NOTIFY_SOCKET=notify.path), name="wayvsock-gpu")
+def device(t, *options, program=None):
+    notify, program = Notify(t.path("notify")), program or (GPU, "--export", t.path("export"))
+    name = os.path.basename(program[0])
+    proc = t.spawn([*WITH_ONE_MORE, *program, "--socket-path", t.path("vhost"), *options],
+                   t.env(NOTIFY_SOCKET=notify.path), name=name)
     proc.is_daemon = True
-    t.wait(lambda: notify.ready() or not proc.alive, "wayvsock-gpu is ready")
+    t.wait(lambda: notify.ready() or not proc.alive, f"{name} is ready")
     return proc
 
 
@@ -69,6 +70,17 @@ def gpu(t):
     limits(t, proc)
     proc.stop()
     t.eq([p for p in ("vhost", "vhost.lock", "export", "export.lock") if os.path.exists(t.path(p))], [], "what is left")
+
+
+@test(direct=False)
+def vsock(t):
+    if not VSOCK:
+        raise Skip("WAYVSOCK_VSOCK must name wayvsock-vsock")
+    proc = device(t, program=(VSOCK, "--guest-cid", "3", "--uds-path", t.path("hybrid")))
+    t.ok(proc.alive, "it runs")
+    limits(t, proc)
+    proc.stop()
+    t.eq([p for p in ("vhost", "vhost.lock", "hybrid", "hybrid.lock") if os.path.exists(t.path(p))], [], "what is left")
 
 
 @test(direct=False)
@@ -102,7 +114,7 @@ def checked(t):
     """--check tells what the kernel can do."""
     stack = t.stack(t.fake())
     for argv in ([*stack.host_argv(), "--check"], [*stack.guest_argv(), "--check"],
-                 *([[GPU, "--check", "--export", t.path("export")]] if GPU else [])):
+                 *([[GPU, "--check", "--export", t.path("export")]] if GPU else []), *([[VSOCK, "--check"]] if VSOCK else [])):
         r = subprocess.run(argv, capture_output=True, text=True, timeout=60, env=t.env())
         t.ok("seccomp" in r.stdout and "Landlock" in r.stdout, f"{argv[0]} --check: {r.stdout}{r.stderr}")
 

@@ -59,6 +59,7 @@ static void test_inherited(void **state)
     setenv("LISTEN_PID", pid, 1);
     setenv("LISTEN_FDNAMES",
            "some.socket:wayvsock-a:wayvsock-:wayvsock-b:wayvsock-a-name-that-is-too-long", 1);
+    keeper_inherit(&keeper);
     assert_int_equal(keeper_start(&keeper), 0);
     assert_int_equal(keeper.n, 2);
     assert_int_equal(keeper_take(&keeper, "a"), 4);
@@ -67,7 +68,7 @@ static void test_inherited(void **state)
     assert_int_equal(keeper_take(&keeper, "some.socket"), -1);
     keeper_finish(&keeper);
     setenv("LISTEN_PID", "1", 1); /* another's */
-    assert_int_equal(keeper_start(&keeper), 0);
+    keeper_inherit(&keeper);
     assert_int_equal(keeper.n, 0);
     unsetenv("NOTIFY_SOCKET");
     unsetenv("LISTEN_PID");
@@ -77,7 +78,7 @@ static void test_inherited(void **state)
 /* Each life counts one more, and is killed, until the third. */
 static void live(void)
 {
-    struct keeper keeper;
+    struct keeper keeper = {0};
     char lives = 0;
     if (keeper_start(&keeper) < 0)
         _exit(99);
@@ -120,7 +121,7 @@ static void test_terminated(void **state)
     assert_int_equal(pipe(ends), 0);
     pid_t pid = fork();
     if (pid == 0) {
-        struct keeper keeper;
+        struct keeper keeper = {0};
         keeper_start(&keeper);
         if (write(ends[1], "x", 1) == 1)
             pause();

@@ -220,6 +220,57 @@ static void test_ask_state(void **state)
     }
 }
 
+/* Another VM has to accept before the guest hears that, and what it says then is the guest's. */
+static void test_other_vm(void **state)
+{
+    struct guest *g = *state;
+    guest_start(g);
+    g->asks = true;
+    guest_say(g, OP(REQUEST), 5000);
+    guest_expect_nothing(g);
+    assert_int_equal(send(g->host, "OK 10", 5, 0), 5);
+    guest_expect_nothing(g);
+    assert_int_equal(send(g->host, "73\nhello", 8, 0), 8);
+    guest_expect(g, OP(RESPONSE), 5000);
+    guest_expect(g, OP(RW), 5000);
+    assert_int_equal(g->got.size, 5);
+    assert_memory_equal(g->data, "hello", 5);
+    guest_write(g, 5000, "hi", 2);
+    host_expect(g->host, "hi", 2);
+    close(g->host);
+}
+
+/* It refuses, or says something else, or the guest does not wait. */
+static void test_other_vm_refuses(void **state)
+{
+    struct guest *g = *state;
+    guest_start(g);
+    g->asks = true;
+    guest_say(g, OP(REQUEST), 1);
+    close(g->host);
+    guest_expect(g, OP(RST), 1);
+    guest_say(g, OP(REQUEST), 2);
+    assert_int_equal(send(g->host, "NO\n", 3, 0), 3);
+    guest_expect(g, OP(RST), 2);
+    assert_true(recv(g->host, &(char){0}, 1, MSG_DONTWAIT) < 0 && errno == ECONNRESET);
+    close(g->host);
+    static const uint16_t ops[] = {OP(RW), OP(SHUTDOWN), OP(RESPONSE), OP(REQUEST)};
+    for (unsigned i = 0; i < 4; i++) {
+        guest_say(g, OP(REQUEST), 3 + i);
+        struct vsock_packet p = guest_packet(g, ops[i], 3 + i);
+        p.flags = ops[i] == OP(SHUTDOWN) ? VSOCK_SHUT_BOTH : 0;
+        guest_send(g, p, NULL, 0);
+        guest_expect(g, OP(RST), 3 + i);
+        host_expect_end(g->host);
+        close(g->host);
+    }
+    guest_say(g, OP(REQUEST), 9);
+    guest_say(g, OP(RST), 9);
+    host_expect_end(g->host);
+    close(g->host);
+    guest_expect_nothing(g);
+}
+
 static void test_driver_starts_anew(void **state)
 {
     struct guest *g = *state;
@@ -318,6 +369,8 @@ int main(void)
         TEST(test_write_after_shutdown),
         TEST(test_ask),
         TEST(test_ask_state),
+        TEST(test_other_vm),
+        TEST(test_other_vm_refuses),
         TEST(test_driver_starts_anew),
         TEST(test_pause),
         TEST(test_hypervisor_gone),

@@ -6,14 +6,17 @@
 #include <errno.h>
 #include <sys/un.h>
 
+#include "common/transport/address.h"
 #include "host-proxy/vsock/hybrid-socket.h"
 #include "host-proxy/vsock/vsock-options.h"
+
+#define PORTS 3
 
 struct world {
     struct guest *g;
     struct hybrid_socket *hybrid;
-    struct hybrid_port port;
-    char folder[64], path[96], other[96];
+    struct hybrid_port ports[PORTS];
+    char folder[64], path[96], other[96], host[96], vm[96];
 };
 
 static struct sockaddr_un address_of(const char *path)
@@ -29,9 +32,13 @@ static int setup(void **state)
     make_folder(w->folder);
     snprintf(w->path, sizeof(w->path), "%s/v", w->folder);
     snprintf(w->other, sizeof(w->other), "%s/other", w->folder);
-    w->port = (struct hybrid_port){1100, w->other};
+    snprintf(w->host, sizeof(w->host), "%s/host", w->folder);
+    snprintf(w->vm, sizeof(w->vm), "%s/vm", w->folder);
+    w->ports[0] = (struct hybrid_port){HYBRID_SOCKET, 1100, w->other, 0};
+    w->ports[1] = (struct hybrid_port){HYBRID_HOST, 1101, w->host, 0};
+    w->ports[2] = (struct hybrid_port){HYBRID_VM, 1102, w->vm, 22};
     guest_setup((void **)&w->g);
-    w->hybrid = hybrid_socket_create(w->g->loop, w->path, &w->port, 1);
+    w->hybrid = hybrid_socket_create(w->g->loop, GUEST_CID, w->path, w->ports, PORTS);
     assert_non_null(w->hybrid);
     char error[256];
     assert_int_equal(hybrid_socket_listen(w->hybrid, w->g->device, error, sizeof(error)), 0);
@@ -138,14 +145,15 @@ static void check_port(struct world *w, const char *path, uint32_t port, int typ
 {
     const struct vsock_device_ops *ops = &hybrid_socket_ports;
     uint16_t kind = type == SOCK_STREAM ? STREAM : SEQPACKET;
-    assert_true(ops->connect(w->hybrid, port, kind, 1) < 0);
+    bool asks = false;
+    assert_true(ops->connect(w->hybrid, port, kind, 1, &asks) < 0);
     int listener = listen_at(path, type);
-    int fd = ops->connect(w->hybrid, port, kind, 1);
+    int fd = ops->connect(w->hybrid, port, kind, 1, &asks);
     assert_true(fd >= 0);
-    assert_true(ops->connect(w->hybrid, port, kind == STREAM ? SEQPACKET : STREAM, 1) < 0);
+    assert_true(ops->connect(w->hybrid, port, kind == STREAM ? SEQPACKET : STREAM, 1, &asks) < 0);
     int more[3];
     for (unsigned i = 0; i < 3; i++)
-        more[i] = ops->connect(w->hybrid, port, kind, 1);
+        more[i] = ops->connect(w->hybrid, port, kind, 1, &asks);
     assert_int_equal(more[2], -EAGAIN); /* a full backlog */
     for (unsigned i = 0; i < 3; i++) {
         if (more[i] >= 0)
@@ -153,7 +161,7 @@ static void check_port(struct world *w, const char *path, uint32_t port, int typ
     }
     close(fd);
     close(listener);
-    assert_int_equal(ops->connect(w->hybrid, port, kind, 1), -ECONNREFUSED);
+    assert_int_equal(ops->connect(w->hybrid, port, kind, 1, &asks), -ECONNREFUSED);
 }
 
 static void test_ports(void **state)
@@ -165,6 +173,51 @@ static void test_ports(void **state)
     snprintf(path, sizeof(path), "%s_78", w->path);
     check_port(w, path, 78, SOCK_SEQPACKET);
     check_port(w, w->other, 1100, SOCK_STREAM); /* --listen-port */
+}
+
+/* wayvsock-host is told whose connection it is, as soon as it is accepted. */
+static void test_host(void **state)
+{
+    struct world *w = *state;
+    const struct vsock_device_ops *ops = &hybrid_socket_ports;
+    struct address address = {.kind = ADDRESS_VSOCK_DEVICE};
+    struct address_peer peer;
+    char error[256];
+    bool asks = false;
+    assert_int_equal(ops->connect(w->hybrid, 1101, STREAM, 1000, &asks), -ENOENT);
+    memcpy(address.path, w->host, strlen(w->host) + 1);
+    int listener = address_listen(&address, error, sizeof(error));
+    int fd = ops->connect(w->hybrid, 1101, STREAM, 1000, &asks);
+    assert_true(fd >= 0);
+    assert_false(asks);
+    close(fd);
+    fd = address_accept(listener);
+    assert_int_equal(address_device_peer(fd, &peer), 0);
+    assert_int_equal(peer.cid, GUEST_CID);
+    assert_int_equal(peer.port, 1000);
+    assert_int_equal(ops->connect(w->hybrid, 1101, SEQPACKET, 1000, &asks), -EPROTOTYPE);
+    close(fd);
+    address_unlisten(listener);
+}
+
+/* Another VM is asked for its port. */
+static void test_other_vm(void **state)
+{
+    struct world *w = *state;
+    const struct vsock_device_ops *ops = &hybrid_socket_ports;
+    bool asks = false;
+    assert_int_equal(ops->connect(w->hybrid, 1102, STREAM, 1, &asks), -ENOENT);
+    int listener = listen_at(w->vm, SOCK_STREAM);
+    int fd = ops->connect(w->hybrid, 1102, STREAM, 1, &asks);
+    assert_true(fd >= 0);
+    assert_true(asks);
+    int other = accept(listener, NULL, NULL);
+    host_expect(other, "CONNECT 22\n", 11);
+    host_expect_nothing(other);
+    assert_int_equal(ops->connect(w->hybrid, 1102, SEQPACKET, 1, &asks), -EPROTOTYPE);
+    close(fd);
+    close(other);
+    close(listener);
 }
 
 static int parse(const char *line, struct vsock_options *ret)
@@ -200,6 +253,13 @@ static void test_options(void **state)
         "--socket-path /a --guest-cid 3 --listen-port =/a",
         "--socket-path /a --guest-cid 3 --listen-port 1100=",
         "--socket-path /a --guest-cid 3 --listen-port 1=/a --listen-port 1=/b",
+        "--socket-path /a --guest-cid 3 --listen-port 1100=/a --host /b",
+        "--socket-path /a --guest-cid 3 --host /b --host 1100=/c",
+        "--socket-path /a --guest-cid 3 --allow-vm 22=/a",
+        "--socket-path /a --guest-cid 3 --allow-vm 22=/a:",
+        "--socket-path /a --guest-cid 3 --allow-vm 22=/a:x",
+        "--socket-path /a --guest-cid 3 --allow-vm /a:22",
+        "--socket-path /a --guest-cid 3 --allow-vm 22=:22",
         "--socket-path /a --guest-cid 3 more",
         "--made-up",
     };
@@ -217,6 +277,18 @@ static void test_options(void **state)
     assert_string_equal(o.uds_path, "/b");
     assert_int_equal(o.n_ports, 2);
     assert_string_equal(o.ports[1].path, "/d=e");
+    assert_int_equal(
+        parse("--fd 3 --guest-cid 3 --host /h --host 7=/i=j --allow-vm 22=/k:l:23", &o), 0);
+    assert_int_equal(o.n_ports, 3);
+    assert_int_equal(o.ports[0].kind, HYBRID_HOST);
+    assert_int_equal(o.ports[0].port, 1100);
+    assert_string_equal(o.ports[0].path, "/h");
+    assert_int_equal(o.ports[1].port, 7);
+    assert_string_equal(o.ports[1].path, "/i=j");
+    assert_int_equal(o.ports[2].kind, HYBRID_VM);
+    assert_int_equal(o.ports[2].port, 22);
+    assert_string_equal(o.ports[2].path, "/k:l");
+    assert_int_equal(o.ports[2].vm_port, 23);
     assert_int_equal(parse("--fd 3 --guest-cid 3", &o), 0);
     assert_int_equal(o.fd, 3);
     assert_int_equal(parse("--check", &o), 0);
@@ -228,8 +300,13 @@ static void test_options(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_in_pieces), TEST(test_no_greeting),         TEST(test_silence),
-        TEST(test_ports),     cmocka_unit_test(test_options),
+        TEST(test_in_pieces),
+        TEST(test_no_greeting),
+        TEST(test_silence),
+        TEST(test_ports),
+        TEST(test_host),
+        TEST(test_other_vm),
+        cmocka_unit_test(test_options),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -15,13 +15,15 @@ static int device_of_frontend(void *device, int fd, void (*closed)(void *user, i
     return vsock_device_connect(device, fd, closed, user);
 }
 
-static int host_connect(void *user, uint32_t port, uint16_t type, uint32_t guest_port)
+static int host_connect(void *user, uint32_t port, uint16_t type, uint32_t guest_port,
+                        bool *ret_asks)
 {
     struct guest *g = user;
     int ends[2];
     g->asked_port = port;
     g->asked_type = type;
     g->asked_guest_port = guest_port;
+    *ret_asks = g->asks;
     if (g->refuse)
         return g->refuse;
     if (type == STREAM) {

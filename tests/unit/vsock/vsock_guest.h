@@ -22,6 +22,7 @@ struct guest {
     struct fake_frontend f;
     struct vsock_device *device;
     int refuse; /* what the host answers to a request: 0, or -errno */
+    bool asks;  /* another VM has to say OK first */
     int buffer; /* of the sockets; 0: the default */
     int host;   /* our end of the last connection's socket */
     uint32_t asked_port, asked_guest_port;
