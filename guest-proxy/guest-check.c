@@ -5,14 +5,18 @@
  * has its answer, a problem is known, or the time is over. */
 #include "guest-proxy/guest-check.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include <linux/virtio_ids.h>
 #include <linux/vm_sockets.h>
 
 #include "common/base/checks.h"
@@ -124,6 +128,39 @@ static void check_expired(void *user)
 static const struct uplink_ops uplink_ops = {
     .ready = check_ready, .lost = check_failed, .failed = check_failed};
 
+/* The kernel's driver takes one vsock device, and says nothing of another. */
+static void check_vsock_devices(void)
+{
+    static const char folder[] = "/sys/bus/virtio/devices";
+    char path[PATH_MAX], kind[16];
+    DIR *dir = opendir(folder);
+    const struct dirent *entry;
+    unsigned n = 0, driven = 0;
+    while (dir && (entry = readdir(dir))) {
+        snprintf(path, sizeof(path), "%s/%s/device", folder, entry->d_name);
+        _cleanup_(fd_closep) int fd = open(path, O_RDONLY | O_CLOEXEC);
+        ssize_t size = fd < 0 ? -1 : read(fd, kind, sizeof(kind) - 1);
+        if (size <= 0)
+            continue;
+        kind[size] = '\0';
+        if (strtoul(kind, NULL, 16) != VIRTIO_ID_VSOCK)
+            continue;
+        n++;
+        snprintf(path, sizeof(path), "%s/%s/driver", folder, entry->d_name);
+        driven += access(path, F_OK) == 0;
+    }
+    if (dir)
+        closedir(dir);
+    if (n > 1)
+        checks_line(false, "one vsock device",
+                    "this VM has several, and its kernel uses the first: take the others away "
+                    "(with wayvsock-vsock, no vhost-vsock)");
+    else if (n > driven)
+        checks_line(false, "the vsock device's driver",
+                    "it did not start (see dmesg): load vmw_vsock_virtio_transport; or the VM's "
+                    "memory is not shared with the device");
+}
+
 static bool check_vsock(const struct address *address, const struct token *token)
 {
     uint32_t cid = cures_own_cid();
@@ -139,6 +176,7 @@ static bool check_vsock(const struct address *address, const struct token *token
     else
         checks_note("this machine's CID is not known: /dev/vsock is not there, or not for this "
                     "user");
+    check_vsock_devices();
     if (fd == -EACCES && !token)
         checks_line(
             false, "proof for the host",

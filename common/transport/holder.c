@@ -21,9 +21,9 @@ static const char *socket_path(const struct address *address, char *buffer, size
 {
     if (address->kind == ADDRESS_VSOCK)
         return NULL;
-    int n = address->kind == ADDRESS_UNIX
-                ? snprintf(buffer, size, "%s", address->path)
-                : snprintf(buffer, size, "%s_%" PRIu32, address->path, address->port);
+    int n = address->kind == ADDRESS_VSOCK_MUX
+                ? snprintf(buffer, size, "%s_%" PRIu32, address->path, address->port)
+                : snprintf(buffer, size, "%s", address->path);
     return n > 0 && (size_t)n < size ? buffer : NULL;
 }
 

@@ -177,9 +177,11 @@ def vsock_units(t):
     """A vsock device that is killed, or restarted, is followed by one that goes on with the same hypervisor and memory."""
     unit, vhost = "wayvsock-vsock@work.service", "/run/wayvsock-vsock/work.vhost"
     get_features, set_owner, set_memory = 1, 3, 5
-    systemctl("start", "wayvsock-vsock@work.socket")
+    systemctl("enable", "-q", "--now", "wayvsock-vm@work.target")
+    for device in ("gpu", "vsock"):
+        t.eq(state(f"wayvsock-{device}@work.socket"), "active", f"the VM's {device}")
     t.ok(not may_connect(vhost, "alice"), "others may not connect")
-    with socket.socket(socket.AF_UNIX) as s:
+    with socket.socket(socket.AF_UNIX) as s, socket.socket(socket.AF_UNIX) as listener:
         s.settimeout(30)
         s.connect(vhost)
 
@@ -191,6 +193,7 @@ def vsock_units(t):
             return s.recv(20)
         before = features()
         t.eq(len(before), 20, "the size of an answer")
+        listener.bind("/run/wayvsock-vsock-work/host")
         memory = os.memfd_create("ram")
         os.truncate(memory, 1 << 20)
         say(set_owner)
@@ -204,7 +207,11 @@ def vsock_units(t):
             t.eq(features(), before, f"an answer after {action[-1]}")
             with open(f"/proc/{pid(unit)}/maps") as f:
                 t.has("memfd:ram", f.read(), "the VM's memory")
-    systemctl("stop", "wayvsock-vsock@work.socket", unit)
+            t.ok(os.path.exists(listener.getsockname()), f"whoever listens beside the device goes on after {action[-1]}")
+    systemctl("disable", "-q", "--now", "wayvsock-vm@work.target")
+    for device in ("gpu", "vsock"):
+        t.eq(state(f"wayvsock-{device}@work.socket"), "inactive", f"the VM's {device} after that")
+    systemctl("stop", unit)
 
 
 @test(timeout=60)

@@ -19,7 +19,7 @@ fail() {
 }
 
 # What is not installed yet cannot be verified: the programs are replaced, manual pages not looked for.
-for unit in "$units"/wayvsock-*.service "$units"/wayvsock-*.socket; do
+for unit in "$units"/wayvsock-*.service "$units"/wayvsock-*.socket "$units"/wayvsock-*.target; do
     grep -q '@bindir@\|@sysconfdir@' "$unit" && fail "$unit has unreplaced variables"
     sed -E "s#^ExecStart=[^ ]*/wayvsock-(guest|host|gpu|vsock) #ExecStart=$(command -v true) #" \
         "$unit" >"$work/${unit##*/}"
@@ -37,6 +37,7 @@ verify() {
 verify verify --man=no ./wayvsock-guest@root.socket ./wayvsock-guest@root.service
 verify verify --man=no ./wayvsock-gpu@vm.socket ./wayvsock-gpu@vm.service
 verify verify --man=no ./wayvsock-vsock@vm.socket ./wayvsock-vsock@vm.service
+verify verify --man=no ./wayvsock-vm@vm.target
 verify --user verify --man=no ./wayvsock-host.socket ./wayvsock-host.service
 
 for service in wayvsock-guest@ wayvsock-gpu@ wayvsock-vsock@; do
