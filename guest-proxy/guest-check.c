@@ -129,7 +129,7 @@ static const struct uplink_ops uplink_ops = {
     .ready = check_ready, .lost = check_failed, .failed = check_failed};
 
 /* The kernel's driver takes one vsock device, and says nothing of another. */
-static void check_vsock_devices(void)
+static bool check_vsock_devices(void)
 {
     static const char folder[] = "/sys/bus/virtio/devices";
     char path[PATH_MAX], kind[16];
@@ -159,12 +159,14 @@ static void check_vsock_devices(void)
         checks_line(false, "the vsock device's driver",
                     "it did not start (see dmesg): load vmw_vsock_virtio_transport; or the VM's "
                     "memory is not shared with the device");
+    return n <= 1 && n == driven;
 }
 
 static bool check_vsock(const struct address *address, const struct token *token)
 {
     uint32_t cid = cures_own_cid();
     char error[256];
+    bool devices = check_vsock_devices();
     int fd = address_connect(address, true, error, sizeof(error));
     if (fd == -EAFNOSUPPORT || fd == -ESOCKTNOSUPPORT || fd == -ENODEV) {
         checks_line(false, "AF_VSOCK",
@@ -176,7 +178,6 @@ static bool check_vsock(const struct address *address, const struct token *token
     else
         checks_note("this machine's CID is not known: /dev/vsock is not there, or not for this "
                     "user");
-    check_vsock_devices();
     if (fd == -EACCES && !token)
         checks_line(
             false, "proof for the host",
@@ -189,7 +190,7 @@ static bool check_vsock(const struct address *address, const struct token *token
                     "");
     bool proof = fd != -EACCES || token;
     fd_close(fd);
-    return proof;
+    return proof && devices;
 }
 
 static int check_report(const struct probe *p)
