@@ -28,14 +28,15 @@ CREATE_OBJECT, SET_FRAMEBUFFER, CLEAR, COPY_REGION, SURFACE = 1, 5, 7, 17, 8
 
 def dmabufs(proc):
     """The numbers of those that it holds."""
-    found, base = set(), f"/proc/{proc.pid}"
-    for fd in os.listdir(f"{base}/fd"):
-        try:
-            if os.readlink(f"{base}/fd/{fd}").startswith("/dmabuf"):
-                with open(f"{base}/fdinfo/{fd}") as info:
-                    found.add(re.search(r"^ino:\s*(\d+)", info.read(), re.M)[1])
-        except FileNotFoundError:
-            pass
+    found = set()
+    for base in (f"/proc/{pid}" for pid in proc.pids):
+        for fd in os.listdir(f"{base}/fd"):
+            try:
+                if os.readlink(f"{base}/fd/{fd}").startswith("/dmabuf"):
+                    with open(f"{base}/fdinfo/{fd}") as info:
+                        found.add(re.search(r"^ino:\s*(\d+)", info.read(), re.M)[1])
+            except FileNotFoundError:
+                pass
     return found
 
 
