@@ -28,7 +28,7 @@
 #include "host-proxy/config.h"
 #include "host-proxy/context-folder.h"
 
-/* While we wait for the compositor everybody waits for us, so we do it seldom. */
+/* While we wait for the compositor all of the VM waits for us, so we do it seldom. */
 #define DEADLINE_MS 2000
 #define CONNECT_MS 500
 #define DEAF_MS 10000
