@@ -139,7 +139,8 @@ static void carrier_link_drained(void *user)
     if (e->hold == CARRIER_HOLD_QUEUE)
         loop_later(e->loop, &c->resume_job);
     if (e->side == CARRIER_GUEST && ends_has_local(e) && !carrier_is_over(c) &&
-        e->hold != CARRIER_HOLD_FILE && e->hold != CARRIER_HOLD_USER)
+        e->hold != CARRIER_HOLD_FILE && e->hold != CARRIER_HOLD_USER &&
+        e->hold != CARRIER_HOLD_TURN)
         local_socket_pause(&e->local, false);
     if (carrier_has_failed(c) || !ends_has_local(e))
         carrier_settle_later(c);

@@ -21,6 +21,7 @@ static void carrier_local_part(struct carrier *c, const uint8_t *bytes, size_t s
 static void carrier_local_batch(struct carrier *c, const uint8_t *bytes, size_t size)
 {
     struct ends *e = &c->ends;
+    c->slice = (struct slice){0};
     carrier_local_part(c, bytes, size);
     while (e->hold == CARRIER_HOLD_QUEUE && !carrier_is_over(c) && ends_has_local(e) &&
            !e->link->high && !e->link->out.over) {

@@ -20,6 +20,8 @@
 #define ENDING_MS 3000   /* for the last words to go out */
 #define CLOSING_MS 10000 /* for the other proxy to close the link */
 
+#define MESSAGE_STEPS 4 /* of a slice: one message may ask for a comparison of regions */
+
 #define BIT(state) (1u << CARRIER_##state)
 
 /* States that may follow. */
@@ -311,6 +313,7 @@ static bool too_much(const struct ends *e)
 static bool local_has_to_wait(const struct ends *e)
 {
     return e->hold == CARRIER_HOLD_FILE || e->hold == CARRIER_HOLD_USER ||
+           e->hold == CARRIER_HOLD_TURN ||
            (e->side == CARRIER_GUEST && (e->link->high || e->link->out.over));
 }
 
@@ -339,7 +342,14 @@ void carrier_flush_link(struct carrier *c)
 bool carrier_has_room(struct carrier *c)
 {
     const struct sendq *out = &c->ends.link->out;
-    if (c->ends.side == CARRIER_HOST || (sendq_held(out) <= LINK_HIGH_WATER && !out->over))
+    if (c->ends.side == CARRIER_HOST)
+        return true;
+    if (slice_over(&c->slice, MESSAGE_STEPS)) {
+        ends_hold(&c->ends, CARRIER_HOLD_TURN);
+        loop_next_turn(c->ends.loop, &c->turn_job);
+        return false;
+    }
+    if (sendq_held(out) <= LINK_HIGH_WATER && !out->over)
         return true;
     ends_hold(&c->ends, CARRIER_HOLD_QUEUE); /* files, 32 MiB in a message, or many rectangles */
     return false;

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "common/base/loop.h"
+#include "common/base/slice.h"
 #include "common/carrier/ends.h"
 #include "common/carrier/gpu-memory.h"
 #include "common/carrier/vfds.h"
@@ -59,12 +60,14 @@ struct carrier {
     const struct carrier_ops *ops;
     void *user;
     struct loop_timer *timer; /* how long to wait for what is left to happen */
-    struct loop_job settle_job, resume_job;
+    struct loop_job settle_job, resume_job, turn_job;
+    struct slice slice; /* guest: for what one read of the local side brought */
 };
 
 /* Nothing is read any more; last words may still be on their way. */
 bool carrier_is_over(const struct carrier *carrier);
-/* guest: false: the link has too much to send; from_local() leaves the message that it is at. */
+/* guest: false: the link has too much to send, or others have been waiting for this application;
+ * from_local() leaves the message that it is at. */
 bool carrier_has_room(struct carrier *carrier);
 
 /* --- for the other parts of the carrier --- */

@@ -28,6 +28,12 @@ static void carrier_ends_resumed(struct ends *ends)
     carrier_resume_local(carrier_of(ends));
 }
 
+static void carrier_turn(void *user)
+{
+    struct carrier *c = user;
+    ends_resume(&c->ends, CARRIER_HOLD_TURN);
+}
+
 static const struct ends_ops ends_ops = {.fail = carrier_ends_fail,
                                          .writable = carrier_ends_writable,
                                          .resumed = carrier_ends_resumed,
@@ -62,6 +68,7 @@ int carrier_init(struct carrier *c, struct loop *loop, enum carrier_side side, i
     c->user = user;
     c->settle_job = (struct loop_job){.run = carrier_settle, .user = c};
     c->resume_job = (struct loop_job){.run = carrier_resume_crowded, .user = c};
+    c->turn_job = (struct loop_job){.run = carrier_turn, .user = c};
     vfds_init(&c->vfds, &c->ends);
     c->gpu = (struct gpu_memory){.vfds = &c->vfds, .next = 1};
     int e = carrier_pay(party->budget);
@@ -90,6 +97,7 @@ void carrier_stop(struct carrier *c)
 {
     loop_later_cancel(c->ends.loop, &c->settle_job);
     loop_later_cancel(c->ends.loop, &c->resume_job);
+    loop_next_turn_cancel(c->ends.loop, &c->turn_job);
     loop_timer_destroy(c->timer);
     c->timer = NULL;
     if (c->state != CARRIER_FINISHED)

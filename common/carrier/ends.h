@@ -24,6 +24,7 @@ enum carrier_hold {
     CARRIER_HOLD_FILE,  /* the content of its descriptor, which a thread reads */
     CARRIER_HOLD_USER,  /* whatever the carrier's user waits for */
     CARRIER_HOLD_QUEUE, /* guest: the link, to take what is queued */
+    CARRIER_HOLD_TURN,  /* guest: others, whose turn it is */
 };
 
 /* Why a connection ends. */

@@ -26,7 +26,8 @@ struct end {
     unsigned ended, told;
     uint32_t told_code;
     char told_text[256];
-    char held; /* a line that begins so waits */
+    char held;                  /* a line that begins so waits */
+    unsigned slow, since, most; /* of lines that begin with 's': how many; in a row, and at most */
 };
 
 static struct {
@@ -85,6 +86,12 @@ static size_t from_local(void *user, const uint8_t *bytes, size_t size)
         if (!carrier_has_room(&e->carrier) ||
             (has_descriptor((char)*bytes) && !send_descriptor(e, (char)*bytes)))
             break;
+        if (*bytes == 's') { /* there is much to do for it, on any machine */
+            e->slow++;
+            e->most = ++e->since > e->most ? e->since : e->most;
+            for (int64_t until = loop_now_ms() + 2; loop_now_ms() < until;)
+                ;
+        }
         sendq_copy(&e->carrier.ends.link->out, head, link_header_encode(head, LINK_WAYLAND, n));
         sendq_copy(&e->carrier.ends.link->out, bytes, n);
         bytes += n;
@@ -255,6 +262,37 @@ static void test_bytes_cross_both_ways(void **state)
     expect_line(&T.host, "hello there\n");
     send_line(&T.host, "and back\n", -1);
     expect_line(&T.guest, "and back\n");
+}
+
+static void others_turn(void *user, unsigned events)
+{
+    (void)events;
+    of(user)->since = 0;
+}
+
+static bool all_slow(void *user)
+{
+    while (line_came(&T.host))
+        ;
+    return of(user)->slow == 120;
+}
+
+/* An application whose messages cost much does not keep the others waiting for all of them. */
+static void test_others_have_their_turn(void **state)
+{
+    (void)state;
+    int ends[2];
+    make_sockets(ends, 0);
+    struct loop_io *io = loop_io_create(T.loop, ends[0], LOOP_WRITE, others_turn, &T.guest);
+    for (int i = 0; i < 120; i++)
+        send_line(&T.guest, "slow line\n", -1);
+    turn_until(T.loop, all_slow, &T.guest);
+    assert_true(T.guest.most <= 60);
+    send_line(&T.host, "and back\n", -1);
+    expect_line(&T.guest, "and back\n");
+    loop_io_destroy(io);
+    fd_close(ends[0]);
+    fd_close(ends[1]);
 }
 
 static void test_half_a_line_waits_for_the_rest(void **state)
@@ -480,6 +518,7 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
+        TEST(test_bytes_cross_both_ways),     TEST(test_others_have_their_turn),
         TEST(test_bytes_cross_both_ways),     TEST(test_half_a_line_waits_for_the_rest),
         TEST(test_memory_is_a_mirror),        TEST(test_a_file_has_one_memory),
         TEST(test_files_cross_both_ways),     TEST(test_streams_cross_both_ways),
