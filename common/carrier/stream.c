@@ -20,7 +20,11 @@
 
 #define CREDIT_STEP (LINK_STREAM_WINDOW / 4)
 #define READ_SIZE (64u << 10)
+/* What a user's pipes hold together has a limit, beyond which all his programs get small ones. So
+ * ours are small, but for a few that are busy, where fewer wake-ups pay. */
+#define PIPE_SMALL (8 << 10)
 #define PIPE_SIZE (256 << 10)
+#define GROWN_MAX 16
 #define PIPE_MAX (1 << 20) /* what the kernel lets anybody ask for */
 
 struct copy_job {
@@ -115,6 +119,47 @@ static int stream_usable(struct waiters *waiters, int fd, bool out, bool *ret_pi
     return with_thread(waiters, fd, out);
 }
 
+static TAILQ_HEAD(, stream) grown = TAILQ_HEAD_INITIALIZER(grown); /* busy the last: at the end */
+static unsigned grown_n;
+
+static void stream_not_grown(struct stream *s)
+{
+    if (!s->grown)
+        return;
+    TAILQ_REMOVE(&grown, s, in_grown);
+    s->grown = false;
+    grown_n--;
+}
+
+static void stream_is_grown(struct stream *s)
+{
+    TAILQ_INSERT_TAIL(&grown, s, in_grown);
+    s->grown = true;
+    grown_n++;
+}
+
+/* Its pipe is full. True: it has just become larger. */
+static bool stream_is_busy(struct stream *s)
+{
+    bool was_grown = s->grown;
+    if (!s->ours)
+        return false;
+    if (!was_grown && grown_n == GROWN_MAX) {
+        struct stream *idle = TAILQ_FIRST(&grown);
+        bool shrunk = fcntl(idle->fd, F_SETPIPE_SZ, PIPE_SMALL) >= 0; /* not while it is full */
+        stream_not_grown(idle);
+        if (!shrunk) {
+            stream_is_grown(idle); /* another one's turn to be asked */
+            return false;
+        }
+    }
+    if (!was_grown && fcntl(s->fd, F_SETPIPE_SZ, PIPE_SIZE) < 0)
+        return false;
+    stream_not_grown(s);
+    stream_is_grown(s);
+    return !was_grown;
+}
+
 static void stream_ready(void *user, unsigned events);
 
 static void stream_watch(struct stream *s)
@@ -144,6 +189,7 @@ static void stream_finish_end(struct stream *s)
         return; /* its pipe is still being sent */
     loop_io_destroy(s->io);
     s->io = NULL;
+    stream_not_grown(s);
     s->fd = fd_close(s->fd);
     s->ended(s->user, s);
 }
@@ -191,10 +237,11 @@ struct stream *stream_create(struct loop *loop, struct link *link, uint32_t id, 
     s->budget = budget ? budget_ref(budget) : NULL;
     s->pipe = true;
     s->spill[0] = s->spill[1] = -1;
+    s->ours = !waiters;
     if (waiters)
         fd = stream_usable(waiters, fd, out, &s->pipe);
     else
-        fcntl(fd, F_SETPIPE_SZ, PIPE_SIZE); /* best effort: fewer wake-ups */
+        fcntl(fd, F_SETPIPE_SZ, PIPE_SMALL);
     s->loop = loop;
     s->destroy_job = (struct loop_job){.run = stream_destroy_job, .user = s};
     s->sink = (struct link_sink){stream_feed, splice_in};
@@ -228,6 +275,7 @@ void stream_destroy(struct stream *s)
         link_forget_sink(s->link, &s->sink);
     loop_later_cancel(s->loop, &s->destroy_job);
     loop_io_destroy(s->io);
+    stream_not_grown(s);
     fd_close(s->fd);
     spill_close(s);
     stream_unafford(s->budget, s->out);
@@ -291,8 +339,11 @@ static void stream_feed(struct link_sink *sink, const uint8_t *bytes, size_t siz
             reader_left(s);
             return;
         }
-        if (n == 0)
+        if (n == 0) {
+            if (stream_is_busy(s))
+                continue;
             break;
+        }
         give_credit(s, (size_t)n);
         bytes += n;
         size -= (size_t)n;
@@ -338,7 +389,7 @@ static ssize_t stream_spill(struct stream *s, int socket, uint64_t size)
             return -ENOTSUP;
         }
         fcntl(s->spill[0], F_SETPIPE_SZ,
-              LINK_STREAM_WINDOW); /* as far as we may: the buffer takes the rest */
+              s->grown ? LINK_STREAM_WINDOW : PIPE_SMALL); /* the buffer takes the rest */
     }
     ssize_t n = splice(socket, NULL, s->spill[1], NULL, size, SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
     if (n > 0) {
@@ -363,8 +414,11 @@ static ssize_t splice_in(struct link_sink *sink, int socket, uint64_t size)
         give_credit(s, (size_t)n);
         return n;
     }
-    if (n < 0 && (errno == EAGAIN || errno == EINTR))
-        return socket_waits(socket) ? stream_spill(s, socket, size) : -EAGAIN;
+    if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
+        if (!socket_waits(socket))
+            return -EAGAIN;
+        return stream_is_busy(s) ? splice_in(sink, socket, size) : stream_spill(s, socket, size);
+    }
     return n == 0 ? 0 : -ENOTSUP; /* reading and feeding shows the error */
 }
 
@@ -426,6 +480,8 @@ static bool stream_take(struct stream *s)
     int waiting = 0;
     if (s->pipe && ioctl(s->fd, FIONREAD, &waiting) == 0 && waiting > 0) {
         size_t size = (size_t)waiting;
+        if (size >= PIPE_SMALL)
+            stream_is_busy(s);
         if (size > LINK_STREAM_MAX)
             size = LINK_STREAM_MAX;
         if (size > s->credit)

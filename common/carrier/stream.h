@@ -20,6 +20,8 @@ struct stream {
     int fd;         /* owned, non-blocking or only used in ways that do not block */
     bool out;       /* our fd → link; otherwise link → our fd */
     bool pipe;      /* fd is a pipe: can splice */
+    bool ours;      /* and we made it */
+    bool grown;     /* it is among the few that are larger than others */
     bool over;      /* nothing more will happen but the end of what is queued */
     bool peer_done; /* in: STREAM_END came */
     struct loop *loop;
@@ -39,6 +41,7 @@ struct stream {
     uint64_t total; /* bytes carried */
     struct loop_job destroy_job;
     LIST_ENTRY(stream) entry; /* of its connection's, or of deliveries */
+    TAILQ_ENTRY(stream) in_grown;
 };
 
 /* Takes from @budget (NULL: nobody counts) what a stream may cost at most: its descriptors, and
