@@ -33,13 +33,32 @@ int guard_init(void)
     return sigaction(SIGBUS, &action, NULL) < 0 ? -errno : 0;
 }
 
-int guard_copy(void *to, const uint8_t *from, size_t size, uint8_t *map, size_t map_size)
+int guard_read(void (*read)(void *user), void *user, uint8_t *map, size_t map_size)
 {
     guarded.size = map_size;
     guarded.fault = 0;
     guarded.map = map;
-    memcpy(to, from, size);
+    __asm__ volatile("" ::: "memory");
+    read(user);
     __asm__ volatile("" ::: "memory");
     guarded.map = NULL;
     return guarded.fault ? -EFAULT : 0;
+}
+
+struct copy {
+    void *to;
+    const uint8_t *from;
+    size_t size;
+};
+
+static void copy_bytes(void *user)
+{
+    const struct copy *copy = user;
+    memcpy(copy->to, copy->from, copy->size);
+}
+
+int guard_copy(void *to, const uint8_t *from, size_t size, uint8_t *map, size_t map_size)
+{
+    struct copy copy = {to, from, size};
+    return guard_read(copy_bytes, &copy, map, map_size);
 }

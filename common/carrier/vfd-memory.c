@@ -157,6 +157,16 @@ void vfd_memory_send(struct vfds *v, struct memory *m, struct link_mem_write row
     v->ends->sent.memory += (uint64_t)rows.row * rows.rows;
 }
 
+void vfd_memory_send_bytes(struct vfds *v, const struct memory *m, uint64_t offset,
+                           const void *bytes, uint32_t size)
+{
+    struct link_mem_write rows = {
+        .id = vfd_memory(m)->id, .offset = offset, .row = size, .rows = 1, .stride = size};
+    link_queue(v->ends->link, link_mem_write_encode, &rows);
+    sendq_copy(&v->ends->link->out, bytes, size);
+    v->ends->sent.memory += size;
+}
+
 /* --- the kind --- */
 
 /* The loop itself reads from it, and all clients wait meanwhile. */

@@ -42,6 +42,9 @@ void vfd_memory_unuse(struct vfds *vfds, struct memory *memory);
  * blame if they cannot be read. */
 void vfd_memory_send(struct vfds *vfds, struct memory *memory, struct link_mem_write rows,
                      uint32_t tag);
+/* The same with bytes of the caller's for @offset of it (copied, at most 4 GiB). */
+void vfd_memory_send_bytes(struct vfds *vfds, const struct memory *memory, uint64_t offset,
+                           const void *bytes, uint32_t size);
 
 extern const struct vfd_kind vfd_kind_memory;
 /* MEM_SIZE and MEM_PUNCH. */

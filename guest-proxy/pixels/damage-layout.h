@@ -16,11 +16,14 @@ struct damage_layout {
     uint64_t extent; /* bytes from offset that the compositor may read */
 };
 
+struct repeats;
+
 struct damage_rect {
     uint64_t offset; /* bytes into the file */
     uint32_t row;    /* bytes per row */
     uint32_t rows;
-    uint32_t stride; /* bytes from row to row; == row when the rows are contiguous */
+    uint32_t stride;         /* bytes from row to row; == row when the rows are contiguous */
+    struct repeats *repeats; /* to be asked which of these bytes differ; NULL: all may */
 };
 
 typedef void damage_send_func(void *user, const struct damage_rect *rect);

@@ -23,17 +23,21 @@
 
 #include "guest-proxy/pixels/damage-layout.h"
 #include "guest-proxy/pixels/damage-map.h"
+#include "guest-proxy/pixels/repeats.h"
 
 #define SURFACE_PIECES_MAX 64
 #define FILE_PIECES_MAX 1024
 #define REGION_BOXES_MAX 4096 /* a region of more becomes the box around it */
 #define BATCH_BOXES 32
+#define WHOLE_COMMITS                                                                              \
+    3 /* in a row, with all of it damaged: the program does not know what is new */
 
 struct piece {
     struct damage_file *file;
     struct damage_surface *surface;
     struct damage_layout layout;
     pixman_region32_t stale;
+    struct repeats *repeats;       /* NULL: not made yet */
     TAILQ_ENTRY(piece) in_file;    /* damage_file::pieces */
     TAILQ_ENTRY(piece) in_surface; /* damage_surface::pieces */
 };
@@ -59,6 +63,7 @@ struct damage_surface {
     /* Meaningful while there are pieces: what the chain has in common. */
     uint32_t width, height, format;
     struct damage_mapping mapping;
+    unsigned whole_commits; /* how many of the last ones had all of it damaged */
 };
 
 /* @region becomes the union of both. Never fails, but may cover more. */
@@ -148,6 +153,7 @@ static void piece_drop(struct piece *piece)
     TAILQ_REMOVE(&piece->surface->pieces, piece, in_surface);
     piece->surface->n_pieces--;
     pixman_region32_fini(&piece->stale);
+    repeats_destroy(piece->repeats);
     free(piece);
 }
 
@@ -166,6 +172,7 @@ static struct piece *piece_create(struct damage_file *file, struct damage_surfac
     piece->file = file;
     piece->surface = surface;
     piece->layout = *layout;
+    piece->repeats = NULL;
     pixman_region32_init(&piece->stale);
     TAILQ_INSERT_HEAD(&file->pieces, piece, in_file);
     file->n_pieces++;
@@ -256,6 +263,7 @@ static void surface_break_chain(struct damage_surface *surface)
 {
     while (!TAILQ_EMPTY(&surface->pieces))
         piece_drop(TAILQ_FIRST(&surface->pieces));
+    surface->whole_commits = 0;
 }
 
 void damage_surface_destroy(struct damage_surface *surface)
@@ -329,11 +337,48 @@ static bool surface_continues(const struct damage_surface *surface,
            surface->format == layout->format && damage_mapping_equal(&surface->mapping, mapping);
 }
 
-static void send_stale(const struct piece *piece, damage_send_func *send, void *user)
+static bool is_whole(const struct damage_layout *layout, const pixman_region32_t *region)
 {
+    const pixman_box32_t *box = pixman_region32_extents(region);
+
+    return pixman_region32_n_rects(region) == 1 && box->x1 == 0 && box->y1 == 0 &&
+           (uint32_t)box->x2 == layout->width && (uint32_t)box->y2 == layout->height;
+}
+
+struct repeating {
+    struct repeats *repeats;
+    damage_send_func *send;
+    void *user;
+};
+
+static void send_repeating(void *user, const struct damage_rect *rect)
+{
+    const struct repeating *to = user;
+    struct damage_rect all = *rect;
+
+    all.repeats = to->repeats;
+    to->send(to->user, &all);
+}
+
+static void send_stale(struct piece *piece, damage_send_func *send, void *user)
+{
+    bool exact = damage_layout_exact(&piece->layout);
+
     if (!pixman_region32_not_empty(&piece->stale))
         return;
-    if (damage_layout_exact(&piece->layout))
+    if (exact && piece->surface->whole_commits >= WHOLE_COMMITS &&
+        is_whole(&piece->layout, &piece->stale)) {
+        if (!piece->repeats)
+            piece->repeats = repeats_create();
+        struct repeating to = {piece->repeats, send, user};
+        if (piece->repeats)
+            repeats_turn(piece->repeats);
+        damage_layout_send(&piece->layout, send_repeating, &to);
+        return;
+    }
+    repeats_destroy(piece->repeats);
+    piece->repeats = NULL;
+    if (exact)
         damage_layout_send_region(&piece->layout, &piece->stale, send, user);
     else
         damage_layout_send(&piece->layout, send, user);
@@ -372,6 +417,10 @@ int damage_commit(struct damage_surface *surface, struct damage_file *file,
     surface_take_damage(surface, clamp_length(layout->width), clamp_length(layout->height), mapping,
                         &damage);
     damaged = pixman_region32_not_empty(&damage);
+    if (damaged && !is_whole(layout, &damage))
+        surface->whole_commits = 0;
+    else if (damaged && surface->whole_commits < WHOLE_COMMITS)
+        surface->whole_commits++;
     if (damaged)
         TAILQ_FOREACH (piece, &surface->pieces, in_surface)
             region_unite(&piece->stale, &damage);

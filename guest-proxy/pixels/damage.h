@@ -33,6 +33,7 @@ void damage_surface_add_buffer(struct damage_surface *surface, int32_t x, int32_
  * surface's state as committed; @moved: this commit attached with a non-zero x, y or offset;
  * @attached: this commit attached a buffer (again). Calls @send for each rectangle that may differ
  * from what the host holds, disjoint, by ascending offset, and from then on takes them as held.
+ * Where surface and buffer never say which part is new, the rectangle that is all has @repeats.
  * Damage that this commit brings also makes stale what the host holds of this surface's other
  * buffers. Without @attached and without damage nothing is sent. 0, or -ENOMEM: nothing was sent,
  * and @layout counts as not held. */

@@ -13,6 +13,11 @@
 #include "common/wayland/wl-shm.h"
 #include "guest-proxy/pixels/damage.h"
 #include "guest-proxy/pixels/pools.h"
+#include "guest-proxy/pixels/repeats.h"
+
+/* Bytes that are on their way as copies: so many before some are sent, and at most. */
+#define PART (256u << 10)
+#define COPIES_MAX (4u << 20)
 
 struct viewport;
 
@@ -135,15 +140,46 @@ struct sending {
     bool truncated;
 };
 
+static struct link_mem_write rows_of(const struct damage_rect *rect)
+{
+    return (struct link_mem_write){
+        .offset = rect->offset, .row = rect->row, .rows = rect->rows, .stride = rect->stride};
+}
+
+static void send_straight(void *user, const struct damage_rect *rect)
+{
+    struct sending *to = user;
+    vfd_memory_send(&to->relay->carrier.vfds, to->buffer->memory, rows_of(rect), to->buffer->id);
+}
+
+static void send_bytes(void *user, uint64_t offset, const uint8_t *bytes, uint32_t size)
+{
+    struct sending *to = user;
+    vfd_memory_send_bytes(&to->relay->carrier.vfds, to->buffer->memory, offset, bytes, size);
+}
+
+static bool has_room(void *user)
+{
+    const struct sending *to = user;
+    struct link *link = to->relay->carrier.ends.link;
+    if (sendq_held(&link->out) > PART)
+        link_flush(link);
+    return sendq_held(&link->out) < COPIES_MAX;
+}
+
+static const struct repeats_ops repeats_ops = {
+    .bytes = send_bytes, .rows = send_straight, .has_room = has_room};
+
 static void send_rect(void *user, const struct damage_rect *rect)
 {
     struct sending *to = user;
-    struct link_mem_write rows = {
-        .offset = rect->offset, .row = rect->row, .rows = rect->rows, .stride = rect->stride};
+    struct link_mem_write rows = rows_of(rect);
     int e = to->truncated ? -EFAULT : pools_send(to->relay, to->buffer, &rows);
-    if (e == -ENOTSUP)
-        vfd_memory_send(&to->relay->carrier.vfds, to->buffer->memory, rows, to->buffer->id);
-    else if (e < 0)
+    if (e == -ENOTSUP && rect->repeats && !to->buffer->backing)
+        e = repeats_send(rect->repeats, to->buffer->memory, rect, &repeats_ops, to);
+    else if (e == -ENOTSUP)
+        send_straight(to, rect);
+    if (e < 0 && e != -ENOTSUP)
         to->truncated = true;
 }
 

@@ -36,7 +36,7 @@ packages_tests=(
     clang llvm libclang-rt-14-dev python3 shellcheck strace valgrind
     dbus libpam-systemd passwd systemd
     imagemagick waypipe wayland-utils wl-clipboard wtype xwayland
-    libgl1-mesa-dri libegl1 libgbm1 libgles2
+    libgl1-mesa-dri libegl1 libgbm1 libgles2 libwayland-egl1
 )
 
 # GL of another suite, unpacked beside the system's: see newer-gl and newer-weston.
