@@ -153,6 +153,7 @@ static void help(FILE *file)
             "  --size WxH          of frames (1920x1080)\n"
             "  --small             damage 64x64 of the frame, at one place\n"
             "  --walk              each time at the next place\n"
+            "  --whole             call all of the frame damaged, whatever was drawn\n"
             "  --still             the pixels stay as they are, and are damaged all the same\n"
             "  --sealed            the pools' files cannot shrink\n"
             "  --buffers N         buffers to alternate between (1)\n"
@@ -185,19 +186,13 @@ static void parse_cpu(struct cpu *cpu, char *list)
 static void parse(struct bench *bench, int argc, char **argv)
 {
     static const struct option options[] = {
-        {"display", required_argument, NULL, 'd'},
-        {"duration", required_argument, NULL, 't'},
-        {"cpu", required_argument, NULL, 'p'},
-        {"clients", required_argument, NULL, 'n'},
-        {"size", required_argument, NULL, 's'},
-        {"small", no_argument, NULL, '6'},
-        {"buffers", required_argument, NULL, 'b'},
-        {"mib", required_argument, NULL, 'm'},
-        {"walk", no_argument, NULL, 'w'},
-        {"still", no_argument, NULL, 'S'},
-        {"sealed", no_argument, NULL, 'L'},
-        {"help", no_argument, NULL, 'h'},
-        {0},
+        {"display", required_argument, NULL, 'd'}, {"duration", required_argument, NULL, 't'},
+        {"cpu", required_argument, NULL, 'p'},     {"clients", required_argument, NULL, 'n'},
+        {"size", required_argument, NULL, 's'},    {"small", no_argument, NULL, '6'},
+        {"buffers", required_argument, NULL, 'b'}, {"mib", required_argument, NULL, 'm'},
+        {"walk", no_argument, NULL, 'w'},          {"whole", no_argument, NULL, 'W'},
+        {"still", no_argument, NULL, 'S'},         {"sealed", no_argument, NULL, 'L'},
+        {"help", no_argument, NULL, 'h'},          {0},
     };
     int option;
 
@@ -228,6 +223,9 @@ static void parse(struct bench *bench, int argc, char **argv)
             break;
         case 'w':
             bench->walk = true;
+            break;
+        case 'W':
+            bench->whole = true;
             break;
         case 'S':
             bench->still = true;

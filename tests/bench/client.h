@@ -28,7 +28,7 @@ struct bench {
     unsigned buffers;
     unsigned mib;
     int32_t width, height;
-    bool small_damage, walk, still, sealed;
+    bool small_damage, walk, whole, still, sealed;
     struct cpu cpu;
 };
 

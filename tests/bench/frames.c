@@ -112,6 +112,8 @@ static int frame_show(struct frames *frames, struct rect rect)
     buffer->busy = true;
     frames->done = false;
     wl_surface_attach(frames->surface, buffer->buffer, 0, 0);
+    if (frames->bench->whole)
+        rect = (struct rect){0, 0, frames->bench->width, frames->bench->height};
     wl_surface_damage_buffer(frames->surface, rect.x, rect.y, rect.width, rect.height);
     wl_callback_add_listener(wl_surface_frame(frames->surface), &frame_listener, &frames->done);
     wl_surface_commit(frames->surface);
