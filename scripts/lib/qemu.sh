@@ -78,7 +78,7 @@ qemu_arguments() {
     qemu_arguments=(
         -accel "tcg,thread=multi" -machine "q35,memory-backend=ram" -cpu qemu64 -smp 1 -m "$memory"
         -object "memory-backend-memfd,id=ram,size=$memory,share=on"
-        -nodefaults -no-user-config -no-reboot -display none -vga none -nic none -serial stdio
+        -nodefaults -no-user-config -display none -vga none -nic none -serial stdio
         -kernel "$qemu_kernel" -initrd "$qemu_initrd"
         -append "console=ttyS0 quiet panic=-1 GUEST_DIR=$folder GUEST_INIT=$repo/scripts/lib/guest-init"
         -fsdev "local,id=root,path=/,security_model=none,readonly=on,multidevs=remap"

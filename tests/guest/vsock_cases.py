@@ -7,6 +7,7 @@ import fcntl
 import select
 import socket
 import struct
+import subprocess
 import time
 
 HOST = 2
@@ -228,3 +229,39 @@ def ends_of_messages(port):
         while data := s.recv(100000):
             came.append(len(data))
         return came
+
+
+def in_a_while(command):
+    """A shell command that may take the connection away over which it was asked for."""
+    subprocess.Popen(["sh", "-c", f"sleep 1; {command}"], stdin=subprocess.DEVNULL)
+    return None
+
+
+def held(port):
+    """A connection that stays open meanwhile."""
+    kept.append(connect(port))
+    kept[-1].sendall(b"?")
+    return all_of(kept[-1], 5)
+
+
+def how_it_ended():
+    """What reading from it says: an error's number, or "" for the end, or "more"."""
+    s = kept.pop()
+    try:
+        return "more" if s.recv(10) else ""
+    except OSError as e:
+        return e.errno
+
+
+def can(path):
+    """What a file of the kernel's says, or "" if there is none."""
+    try:
+        with open(path) as f:
+            return f.read()
+    except OSError:
+        return ""
+
+
+def since_boot():
+    with open("/proc/sys/kernel/random/boot_id") as f:
+        return f.read()
