@@ -60,12 +60,15 @@ static bool both_paused(void *user)
 {
     (void)user;
     static uint8_t bytes[64 << 10];
-    static size_t n;
+    static size_t n, at;
     if (!n)
         while (n + 24 < sizeof(bytes))
             n += wl_build(bytes + n, NEXT, SURFACE_ATTACH, "uuu", 0, 0, 0);
-    if (send(R.client.fd, bytes, n - n % 20, MSG_DONTWAIT | MSG_NOSIGNAL) > 0)
+    ssize_t sent = send(R.client.fd, bytes + at, n - at, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (sent > 0) {
+        at = (at + (size_t)sent) % n; /* perhaps in the middle of a message */
         return false;
+    }
     return R.host->carrier.ends.link->paused && R.guest->carrier.ends.local.paused;
 }
 
