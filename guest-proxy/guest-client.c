@@ -15,6 +15,7 @@
 #include "common/base/fd.h"
 #include "common/base/loop.h"
 #include "common/base/pages.h"
+#include "common/base/waiters.h"
 #include "common/wayland/relay-life.h"
 #include "guest-proxy/dial.h"
 #include "guest-proxy/pixels/linux-dmabuf.h"
@@ -27,6 +28,7 @@
 #define WAIT_MS 10000 /* for a host that is not there (yet) */
 #define CLIENTS_MAX 1024
 #define QUEUE_MAX (16u << 20)
+#define CLOSING_MAX 64 /* of a process: descriptors that no thread could be had for */
 #define MEMORY_SHARE 2 /* so much of the VM's memory is ours for all clients: half of it */
 #define OWN_FDS 64     /* for what is no client's */
 
@@ -249,6 +251,13 @@ void clients_accept(struct clients *owner, int fd)
     pid_t pid;
     if (!allowed(fd, &pid)) {
         guest_client_turn_away(fd, "wayvsock: this display belongs to another user");
+        return;
+    }
+    if (waiters_closing(pid) > CLOSING_MAX) {
+        log_warn(NULL, "refused a client of process %d: its files keep whoever closes them waiting",
+                 (int)pid);
+        guest_client_turn_away(
+            fd, "wayvsock: thread limit: too many files make whoever closes them wait");
         return;
     }
     if (owner->n >= CLIENTS_MAX) {

@@ -68,6 +68,7 @@ int fd_inspect(int fd, struct fd_info *ret_info)
         .kind = FD_KIND_OTHER,
         .dev = makedev(stx.stx_dev_major, stx.stx_dev_minor),
         .ino = stx.stx_ino,
+        .mode = stx.stx_mode,
         .mount = stx.stx_mask & STATX_MNT_ID ? stx.stx_mnt_id : 0,
     };
     if (!(flags & O_PATH)) {

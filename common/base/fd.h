@@ -41,6 +41,7 @@ struct fd_info {
     uint64_t size;           /* bytes, of regular files */
     uint64_t dev, ino;       /* identity of the file behind it */
     uint64_t mount;          /* the mount that it was opened through; 0: not known (Linux < 5.8) */
+    uint16_t mode;           /* as of stat(); no type: it has no file */
     bool readable, writable; /* the access mode it was opened with */
 };
 

@@ -9,7 +9,12 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdlib.h>
+#include <sys/stat.h>
+
+#include "common/base/fd.h"
+#include "common/base/list.h"
 
 #define WAITERS_MAX 256
 #define STACK_SIZE (128u << 10)
@@ -19,6 +24,8 @@ struct waiters {
     pid_t pid;
     unsigned refs; /* of connections, and of threads */
     unsigned n;    /* threads */
+    int *closing;  /* that its threads close when they end; a reference while there are any */
+    size_t closing_n, closing_room;
 };
 
 struct waiter {
@@ -56,6 +63,7 @@ static void waiters_unref_locked(struct waiters *w)
     while (*at != w)
         at = &(*at)->next;
     *at = w->next;
+    free(w->closing);
     free(w);
 }
 
@@ -77,12 +85,44 @@ static void waiters_leave(struct waiters *w)
     pthread_mutex_unlock(&lock);
 }
 
+/* The next descriptor that this thread of *@w is to close. Where there is none of its own process,
+ * it becomes a thread of one that has none. -1: the thread ends. */
+static int waiters_next(struct waiters **w)
+{
+    int fd = -1;
+    pthread_mutex_lock(&lock);
+    struct waiters *own = *w, *next = own;
+    if (!own->closing_n) {
+        own->n--;
+        for (next = all; next && (next->n || !next->closing_n);)
+            next = next->next;
+        if (next) {
+            next->n++;
+            next->refs++;
+        } else {
+            threads--;
+        }
+        waiters_unref_locked(own);
+    }
+    if (next) {
+        fd = next->closing[--next->closing_n];
+        if (!next->closing_n)
+            waiters_unref_locked(next);
+    }
+    *w = next;
+    pthread_mutex_unlock(&lock);
+    return fd;
+}
+
 static void *waiters_thread(void *user)
 {
     struct waiter waiter = *(struct waiter *)user;
+    int fd;
     free(user);
-    waiter.run(waiter.user);
-    waiters_leave(waiter.owner);
+    if (waiter.run)
+        waiter.run(waiter.user);
+    while ((fd = waiters_next(&waiter.owner)) >= 0)
+        fd_close(fd);
     return NULL;
 }
 
@@ -117,4 +157,45 @@ int waiters_start(struct waiters *w, void (*run)(void *user), void *user)
         waiters_leave(w);
     }
     return -e;
+}
+
+/* Pipes, sockets and shared memory are the kernel's alone, as is what has no file at all. */
+static bool may_wait(int fd)
+{
+    struct fd_info info;
+    if (fd_inspect(fd, &info) < 0)
+        return true;
+    if (info.kind == FD_KIND_FILE)
+        return true;
+    return info.kind == FD_KIND_OTHER && (info.mode & S_IFMT) != 0 && !S_ISSOCK(info.mode);
+}
+
+void waiters_close(struct waiters *w, int fd)
+{
+    int e = -ENOMEM;
+    if (fd < 0)
+        return;
+    if (w && may_wait(fd)) {
+        pthread_mutex_lock(&lock);
+        e = array_room(&w->closing, &w->closing_room, w->closing_n + 1, SIZE_MAX / sizeof(int));
+        if (e == 0) {
+            w->refs += w->closing_n == 0;
+            w->closing[w->closing_n++] = fd;
+        }
+        pthread_mutex_unlock(&lock);
+    }
+    if (e < 0)
+        fd_close(fd);
+    else
+        waiters_start(w, NULL, NULL); /* or another one does it when it ends */
+}
+
+size_t waiters_closing(pid_t pid)
+{
+    size_t n = 0;
+    pthread_mutex_lock(&lock);
+    for (const struct waiters *w = all; w; w = w->next)
+        n += w->pid == pid ? w->closing_n : 0;
+    pthread_mutex_unlock(&lock);
+    return n;
 }

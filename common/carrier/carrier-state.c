@@ -105,6 +105,7 @@ void carrier_arm(struct carrier *c, uint64_t ms)
 void carrier_close_local(struct carrier *c)
 {
     uint8_t frame[LINK_HEADER_SIZE];
+    vfds_discard_unclaimed(&c->vfds);
     local_socket_finish(&c->ends.local);
     vfds_forget(&c->vfds);
     link_pause(c->ends.link, false);      /* it need not wait for this side any more */

@@ -106,6 +106,7 @@ void carrier_stop(struct carrier *c)
 
 void carrier_finish(struct carrier *c)
 {
+    vfds_discard_unclaimed(&c->vfds);
     vfds_close(&c->vfds);
     local_socket_finish(&c->ends.local);
     link_destroy(c->ends.link);

@@ -119,7 +119,9 @@ static void job_run(void *user)
         if (job->size > job->max)
             job->error = -EFBIG;
     }
+    int fd = fd_steal(&job->fd);
     fd_close(job->wake[1]); /* publishes the result: the loop reads end of file */
+    fd_close(fd);           /* here, since that may wait, too */
     job_release(job);
 }
 
@@ -141,7 +143,7 @@ struct file_job *file_read(struct loop *loop, struct waiters *waiters, int fd, s
     if (!job || pipe2(job->wake, O_CLOEXEC) < 0) {
         int error = job ? errno : ENOMEM;
         free(job);
-        fd_close(fd);
+        waiters_close(waiters, fd);
         errno = error;
         return NULL;
     }
@@ -156,6 +158,7 @@ struct file_job *file_read(struct loop *loop, struct waiters *waiters, int fd, s
         loop_io_destroy(job->io);
         fd_close(job->wake[0]);
         fd_close(job->wake[1]);
+        waiters_close(waiters, fd_steal(&job->fd));
         atomic_store(&job->owners, 1);
         job_release(job);
         errno = -e;

@@ -76,7 +76,7 @@ static int with_thread(struct waiters *waiters, int fd, bool out)
 {
     int ends[2];
     if (pipe2(ends, O_CLOEXEC) < 0) {
-        fd_close(fd);
+        waiters_close(waiters, fd);
         return -EMFILE;
     }
     int ours = out ? ends[0] : ends[1], theirs = out ? ends[1] : ends[0];
@@ -86,7 +86,7 @@ static int with_thread(struct waiters *waiters, int fd, bool out)
     int e = job ? waiters_start(waiters, copy_all, job) : -ENOMEM;
     if (e < 0) {
         free(job);
-        fd_close(fd);
+        waiters_close(waiters, fd);
         fd_close(ends[0]);
         fd_close(ends[1]);
         return e;
@@ -102,7 +102,7 @@ static int stream_usable(struct waiters *waiters, int fd, bool out, bool *ret_pi
     struct fd_info info;
     int r = fd_inspect(fd, &info);
     if (r < 0 || !(out ? info.readable : info.writable)) {
-        fd_close(fd);
+        waiters_close(waiters, fd);
         return r < 0 ? r : -EBADF;
     }
     *ret_pipe = info.kind == FD_KIND_PIPE;
@@ -230,7 +230,7 @@ struct stream *stream_create(struct loop *loop, struct link *link, uint32_t id, 
     struct stream *s = calloc(1, sizeof(*s));
     if (!s) {
         stream_unafford(budget, out);
-        fd_close(fd);
+        waiters_close(waiters, fd);
         errno = ENOMEM;
         return NULL;
     }

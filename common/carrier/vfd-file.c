@@ -113,6 +113,7 @@ static int file_send(struct vfds *v, struct vfd_offer *o)
 {
     _cleanup_(fd_closep) int fd = fd_steal(&o->fd);
     if (!has_content(&o->info)) {
+        vfds_discard(v, fd_steal(&fd));
         send_content(v, NULL, -1, 0);
         return 0;
     }

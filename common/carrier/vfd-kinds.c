@@ -30,7 +30,7 @@ int vfds_send(struct vfds *v, enum link_vfd_kind kind, struct vfd_offer *offer)
     if (e < 0)
         snprintf(offer->problem, sizeof(offer->problem), "%s", strerror(-e));
     if (e < 0 || !vfd_kinds[kind]->classify(offer)) {
-        offer->fd = fd_close(offer->fd);
+        vfds_discard(v, fd_steal(&offer->fd));
         return VFD_UNFIT;
     }
     return vfd_kinds[kind]->send(v, offer);

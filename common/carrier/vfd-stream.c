@@ -85,7 +85,7 @@ static int stream_send(struct vfds *v, struct vfd_offer *o)
     bool writable = o->info.writable || !o->info.readable; /* neither: O_PATH */
     int e = stream_afford(v->ends->party->budget, !writable);
     if (e < 0) {
-        fd_close(o->fd);
+        vfds_discard(v, o->fd);
         return ends_scarce(v->ends, o->what, e);
     }
     struct link_vfd vfd = {.id = vfds_new_id(v),

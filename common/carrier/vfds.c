@@ -74,6 +74,18 @@ struct waiters *vfds_waiters(struct vfds *v)
     return v->waiters;
 }
 
+void vfds_discard(struct vfds *v, int fd)
+{
+    if (fd >= 0)
+        waiters_close(vfds_waiters(v), fd);
+}
+
+void vfds_discard_unclaimed(struct vfds *v)
+{
+    for (int fd; ends_has_local(v->ends) && (fd = local_socket_claim_fd(&v->ends->local)) >= 0;)
+        vfds_discard(v, fd);
+}
+
 void vfd_release(struct vfd *vfd)
 {
     memory_unref(vfd->memory);

@@ -63,6 +63,11 @@ pid_t vfds_client(const struct vfds *vfds);
 /* The local side's threads for files. NULL: out of memory. */
 struct waiters *vfds_waiters(struct vfds *vfds);
 
+/* Closes @fd, which the local side has sent; it may make whoever does so wait. */
+void vfds_discard(struct vfds *vfds, int fd);
+/* The same with what the local side has sent and no message has claimed. */
+void vfds_discard_unclaimed(struct vfds *vfds);
+
 /* Takes what @vfd has. 0, or negative after ends_fail(). */
 int vfds_arrive(struct vfds *vfds, struct vfd vfd);
 /* The last that arrived, if it is not taken; NULL: there is none. */

@@ -60,7 +60,9 @@ static int local_socket_queue_fds(struct local_socket *ws, const int *fds, size_
         if (ws->fds_n)
             memmove(ws->fds, ws->fds + ws->fds_first, ws->fds_n * sizeof(int));
         ws->fds_first = 0;
-        if (array_room(&ws->fds, &ws->fds_room, ws->fds_n + n, LOCAL_SOCKET_FDS_MAX) < 0) {
+        /* The last ones are kept, too: to close them is the owner's, who may have to wait. */
+        if (array_room(&ws->fds, &ws->fds_room, ws->fds_n + n, LOCAL_SOCKET_FDS_MAX + SCM_FDS_MAX) <
+            0) {
             for (size_t i = 0; i < n; i++)
                 fd_close(fds[i]);
             return -EOVERFLOW;
@@ -68,7 +70,7 @@ static int local_socket_queue_fds(struct local_socket *ws, const int *fds, size_
     }
     memcpy(ws->fds + ws->fds_first + ws->fds_n, fds, n * sizeof(int));
     ws->fds_n += n;
-    return 0;
+    return ws->fds_n > LOCAL_SOCKET_FDS_MAX ? -EOVERFLOW : 0;
 }
 
 static int local_socket_collect_fds(struct local_socket *ws, struct msghdr *message)

@@ -249,7 +249,7 @@ static void params_destroy(struct wl_data *data)
     struct params *p = (struct params *)data;
     loop_later_cancel(p->relay->carrier.ends.loop, &p->resume);
     for (unsigned i = 0; i < DMABUF_PLANES_MAX; i++)
-        fd_close(p->planes[i].fd);
+        vfds_discard(&p->relay->carrier.vfds, p->planes[i].fd);
     relay_memory_unuse(p->relay, p->memory);
     free(p);
 }
@@ -338,12 +338,9 @@ enum relay_verdict linux_dmabuf_params_destroy(struct relay *r, struct wl_messag
     return RELAY_DROP;
 }
 
-enum relay_verdict linux_dmabuf_add_plane(struct relay *r, struct wl_message *m)
+/* Takes @fd, unless the client has to end. */
+static enum relay_verdict add_plane(struct relay *r, struct wl_message *m, struct params *p, int fd)
 {
-    struct params *p = relay_data(r, m->object, &params_type);
-    if (params_wait(r, p)) /* before a buffer is asked for, whose id can not be given twice */
-        return RELAY_WAIT;
-    _cleanup_(fd_closep) int fd = relay_take_fd(r);
     const union wl_arg *a = m->args; /* fd, plane, offset, stride, modifier */
     uint32_t plane = a[1].u;
     if (fd < 0)
@@ -354,11 +351,22 @@ enum relay_verdict linux_dmabuf_add_plane(struct relay *r, struct wl_message *m)
         return error(r, m, PARAMS_E_PLANE_IDX, "there are only four planes");
     if (p->planes[plane].fd >= 0)
         return error(r, m, PARAMS_E_PLANE_SET, "that plane was given already");
-    uint64_t size = dmabuf_size(fd);
     p->modifiers[plane] = (uint64_t)a[4].u << 32 | a[5].u;
     p->planes[plane] = (struct dmabuf_plane){
-        .fd = fd_steal(&fd), .offset = a[2].u, .stride = a[3].u, .size = size};
+        .fd = fd, .offset = a[2].u, .stride = a[3].u, .size = dmabuf_size(fd)};
     return RELAY_DROP;
+}
+
+enum relay_verdict linux_dmabuf_add_plane(struct relay *r, struct wl_message *m)
+{
+    struct params *p = relay_data(r, m->object, &params_type);
+    if (params_wait(r, p)) /* before a buffer is asked for, whose id can not be given twice */
+        return RELAY_WAIT;
+    int fd = relay_take_fd(r);
+    enum relay_verdict v = add_plane(r, m, p, fd);
+    if (v == RELAY_END)
+        vfds_discard(&r->carrier.vfds, fd);
+    return v;
 }
 
 /* What a buffer looks like in shared memory: rows as in the client's, second planes behind the

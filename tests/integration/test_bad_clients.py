@@ -14,6 +14,7 @@ import struct
 from harness import Failure, main, test
 from harness.client import Client, Pool, ProtocolError
 from harness.fake import GLOBALS
+from harness.fuse import FLUSH, Fuse
 from harness.trace import Trace
 from harness.wire import SERVER_ID, pack, pack_string
 
@@ -227,6 +228,30 @@ def wrong_descriptors_for_a_pool(t):
         c.create(c.shm, "create_pool", fd, 4096)
         e = rig.refused(c, what)
         t.ok(e.object_id in (c.shm, c.next_id - 1), f"{what}: the error's object: {e}")
+
+
+@test(direct=False)
+def closing_a_file_makes_nobody_wait(t):
+    """A file system that never answers close(): in all ways that lead there, the others go on."""
+    fuse = Fuse(t)
+    rig = Rig(t, fake=True)
+    file = os.open(fuse.path, os.O_RDONLY)
+    asked = 0
+    for what in "a pool", "unclaimed":
+        c = rig.bad()
+        if what == "a pool":
+            c.create(c.shm, "create_pool", file, 4096)
+            rig.refused(c, what)
+        else:
+            c.send_raw(pack(c.surface, 6, b""), [file] * 20)
+            c.close()
+        t.wait(lambda asked=asked: fuse.asked.get(FLUSH, 0) > asked, f"{what}: somebody closes the file")
+        asked = fuse.asked[FLUSH]
+        rig.healthy.roundtrip()
+    fuse.close()
+    with contextlib.suppress(OSError):      # what close() answers then
+        os.close(file)
+    rig.healthy.roundtrip()
 
 
 @test(direct=False)

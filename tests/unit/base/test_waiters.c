@@ -4,6 +4,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <semaphore.h>
 #include <sys/types.h>
 
@@ -128,12 +129,34 @@ static void test_connections_of_a_process_share(void **state)
     finish(n + 16);
 }
 
+/* A file is closed by a thread; where all that the process may have wait, by the first that ends.
+ */
+static void test_what_waits_to_be_closed(void **state)
+{
+    (void)state;
+    struct waiters *w = waiters_of(4713);
+    unsigned n = start(w, MANY);
+    int file = open("/proc/self/exe", O_RDONLY | O_CLOEXEC), ends[2];
+    assert_int_equal(pipe(ends), 0);
+    waiters_close(w, ends[0]); /* this cannot wait */
+    assert_int_equal(fcntl(ends[0], F_GETFD), -1);
+    waiters_close(w, file);
+    assert_int_not_equal(fcntl(file, F_GETFD), -1);
+    assert_int_equal(waiters_closing(4713), 1);
+    waiters_unref(w); /* the connection is gone */
+    finish(n);
+    assert_int_equal(fcntl(file, F_GETFD), -1);
+    assert_int_equal(waiters_closing(4713), 0);
+    close(ends[1]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_one_alone_leaves_some, setup),
         cmocka_unit_test_setup(test_there_is_one_for_somebody_new, setup),
         cmocka_unit_test_setup(test_connections_of_a_process_share, setup),
+        cmocka_unit_test_setup(test_what_waits_to_be_closed, setup),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
