@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Later the daemon connects to the host, reads from /proc who its clients are and how large their
- * dmabufs, opens the GPU again when a driver has left it, and removes its display. Landlock keeps
- * from /proc what tells secrets, as it does not let a process look into others. */
+ * dmabufs, asks for its CID, opens the GPU again when a driver has left it, and removes its
+ * display. Landlock keeps from /proc what tells secrets, as it does not let a process look into
+ * others. */
 #include "guest-proxy/guest-sandbox.h"
 
 #include <errno.h>
@@ -10,6 +11,7 @@
 
 #include <linux/dma-buf.h>
 #include <linux/udmabuf.h>
+#include <linux/vm_sockets.h>
 
 #include "common/base/log.h"
 #include "common/sandbox/filter-rules.h"
@@ -20,6 +22,12 @@
 static const struct filter_rule gpu_calls[] = {
     FILTER_CALL_WITH("ioctl", 1, DMA_BUF_IOCTL_SYNC),
     FILTER_CALL_WITH("ioctl", 1, UDMABUF_CREATE_LIST),
+    FILTER_END,
+};
+
+/* Its own CID is part of what it says when the host is not there. */
+static const struct filter_rule cid_calls[] = {
+    FILTER_CALL_WITH("ioctl", 1, IOCTL_VM_SOCKETS_GET_LOCAL_CID),
     FILTER_END,
 };
 
@@ -34,6 +42,8 @@ static int allow_paths(struct landlock *paths, const struct display *display, co
     int r = landlock_allow(paths, "/proc", LANDLOCK_READ);
     if (r == 0)
         r = landlock_allow(paths, "/dev/null", LANDLOCK_READ);
+    if (r == 0)
+        r = landlock_allow(paths, "/dev/vsock", LANDLOCK_READ | LANDLOCK_DEVICE);
     /* Without a last GPU the kernel removes /dev/dri, and makes another one later. */
     if (r == 0 && gpu->n > 0)
         r = landlock_allow(paths, "/dev",
@@ -53,6 +63,7 @@ int guest_sandbox_enter(const struct display *display, const struct gpu *gpu, pi
                                                 filter_rules_streams,
                                                 filter_rules_threads,
                                                 filter_rules_vsock,
+                                                cid_calls,
                                                 gpu_calls,
                                                 virtgpu_calls,
                                                 command > 0 ? command_calls : NULL,
