@@ -15,11 +15,12 @@ KERNEL = ["-k", os.environ["WAYVSOCK_QEMU_GUEST"]] if os.environ.get("WAYVSOCK_Q
 class Guest:
     """A guest kernel with a program that does what it is told."""
 
-    def __init__(self, t, name="vm", options="", more=()):
+    def __init__(self, t, name="vm", options="", more=(), limit=300):
+        """options: of the device; more: of scripts/guest; limit: seconds."""
         self.t = t
         self.dir = t.mkdir(name, 0o755)
-        self.process = t.spawn([BOOT, *KERNEL, "-d", self.dir, "-t", "300", "-o", options, *more, "--",
-                                "python3", f"{HERE}/vsock_peer.py", "280"], dict(os.environ), name="guest")
+        self.process = t.spawn([BOOT, *KERNEL, "-d", self.dir, "-t", str(limit), "-o", options, *more, "--",
+                                "python3", f"{HERE}/vsock_peer.py", str(limit - 20)], dict(os.environ), name="guest")
         t.wait(lambda: self.answers() or not self.process.alive, "the guest listens", 120)
         self.dial_control()
 
