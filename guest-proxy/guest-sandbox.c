@@ -58,6 +58,7 @@ static int allow_paths(struct landlock *paths, const struct display *display, co
 int guest_sandbox_enter(const struct display *display, const struct gpu *gpu, pid_t command)
 {
     const struct filter_rule *const tables[] = {filter_rules_base,
+                                                filter_rules_sockets,
                                                 filter_rules_no_code,
                                                 filter_rules_signals,
                                                 filter_rules_streams,

@@ -83,8 +83,12 @@ static int host_sandbox_enter(int r, struct landlock *paths, int keep,
 int host_sandbox_gate(const struct host_config *config)
 {
     static const struct filter_rule waits[] = {FILTER_CALL("wait4"), FILTER_END};
-    static const struct filter_rule *const tables[] = {filter_rules_base, filter_rules_no_code,
-                                                       filter_rules_signals, waits, NULL};
+    static const struct filter_rule *const tables[] = {filter_rules_base,
+                                                       filter_rules_sockets,
+                                                       filter_rules_no_code,
+                                                       filter_rules_signals,
+                                                       waits,
+                                                       NULL};
     struct landlock paths;
     int r = landlock_begin(&paths, sandbox_wishes());
     return host_sandbox_enter(r < 0 ? r : allow_gate(&paths, config), &paths, -1, tables);
@@ -92,9 +96,13 @@ int host_sandbox_gate(const struct host_config *config)
 
 int host_sandbox_vm(const struct vm_config *vm)
 {
-    static const struct filter_rule *const tables[] = {filter_rules_base,    filter_rules_no_code,
-                                                       filter_rules_signals, filter_rules_streams,
-                                                       filter_rules_threads, NULL};
+    static const struct filter_rule *const tables[] = {filter_rules_base,
+                                                       filter_rules_sockets,
+                                                       filter_rules_no_code,
+                                                       filter_rules_signals,
+                                                       filter_rules_streams,
+                                                       filter_rules_threads,
+                                                       NULL};
     struct landlock paths;
     int r = landlock_begin(&paths, sandbox_wishes());
     return host_sandbox_enter(r < 0 ? r : allow_vm(&paths, vm), &paths,

@@ -74,22 +74,16 @@ const struct filter_rule filter_rules_base[] = {
     FILTER_CALL("timerfd_create"),
     FILTER_CALL("timerfd_settime"),
 
-    /* sockets */
-    FILTER_CALL("accept4"),
-    FILTER_CALL("bind"),
-    FILTER_CALL("connect"),
+    /* sockets that are there */
     FILTER_CALL("getpeername"),
     FILTER_CALL("getsockname"),
     FILTER_CALL("getsockopt"),
-    FILTER_CALL("listen"),
     FILTER_CALL("recvfrom"),
     FILTER_CALL("recvmsg"),
     FILTER_CALL("sendmsg"),
     FILTER_CALL("sendto"),
     FILTER_CALL("setsockopt"),
     FILTER_CALL("shutdown"),
-    FILTER_CALL_WITH("socket", 0, AF_UNIX),
-    FILTER_CALL_WITH("socketpair", 0, AF_UNIX),
 
     /* memory; mapping it is another table's */
     FILTER_CALL("brk"),
@@ -135,6 +129,16 @@ const struct filter_rule filter_rules_base[] = {
     FILTER_CALL("sched_yield"),
     FILTER_CALL("set_robust_list"),
     FILTER_CALL("sigaltstack"),
+    FILTER_END,
+};
+
+const struct filter_rule filter_rules_sockets[] = {
+    FILTER_CALL("accept4"),
+    FILTER_CALL("bind"),
+    FILTER_CALL("connect"),
+    FILTER_CALL("listen"),
+    FILTER_CALL_WITH("socket", 0, AF_UNIX),
+    FILTER_CALL_WITH("socketpair", 0, AF_UNIX),
     FILTER_END,
 };
 

@@ -4,6 +4,7 @@
 #include "common/sandbox/filter.h"
 
 extern const struct filter_rule filter_rules_base[];    /* what each of them needs */
+extern const struct filter_rule filter_rules_sockets[]; /* new Unix sockets */
 extern const struct filter_rule filter_rules_no_code[]; /* memory, but none that is executed */
 extern const struct filter_rule filter_rules_signals[]; /* handlers for a few signals only */
 extern const struct filter_rule filter_rules_streams[]; /* links, pipes, and mirrors of memory */

@@ -97,6 +97,13 @@ int sandbox_filter(const struct filter_rule *const *tables, pid_t may_signal)
     return r;
 }
 
+int sandbox_limit_memory(uint64_t bytes)
+{
+    /* A sanitizer's shadow of all memory counts in full. */
+    struct rlimit limit = {bytes, bytes};
+    return SANITIZED || setrlimit(RLIMIT_DATA, &limit) == 0 ? 0 : -errno;
+}
+
 void sandbox_check(void)
 {
     int version = landlock_version();

@@ -3,6 +3,7 @@
 /* sandbox: what a program takes from itself once it has started. A kernel that lacks something
  * costs a line in the log; anything else that fails is an error, and the program must not go on. */
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "common/sandbox/filter.h"
@@ -24,6 +25,9 @@ unsigned sandbox_wishes(void);
 int sandbox_enter(struct landlock *paths);
 /* Then, for all threads: see filter_load(). 0 or -errno, with a line in the log. */
 int sandbox_filter(const struct filter_rule *const *tables, pid_t may_signal);
+
+/* No more than @bytes of memory that only this process writes (RLIMIT_DATA). 0 or -errno. */
+int sandbox_limit_memory(uint64_t bytes);
 
 /* The lines of --check. */
 void sandbox_check(void);

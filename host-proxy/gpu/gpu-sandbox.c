@@ -177,10 +177,15 @@ int gpu_sandbox_enter(const struct gpu_options *options, const char *export_path
 
 int gpu_sandbox_filter(const struct gpu_options *options)
 {
-    static const struct filter_rule *const flat[] = {filter_rules_base, filter_rules_no_code,
-                                                     filter_rules_signals, udmabuf_calls, NULL};
-    static const struct filter_rule *const drawing[] = {filter_rules_base,    filter_rules_signals,
-                                                        filter_rules_streams, filter_rules_threads,
-                                                        drawing_calls,        NULL};
+    static const struct filter_rule *const flat[] = {filter_rules_base,    filter_rules_sockets,
+                                                     filter_rules_no_code, filter_rules_signals,
+                                                     udmabuf_calls,        NULL};
+    static const struct filter_rule *const drawing[] = {filter_rules_base,
+                                                        filter_rules_sockets,
+                                                        filter_rules_signals,
+                                                        filter_rules_streams,
+                                                        filter_rules_threads,
+                                                        drawing_calls,
+                                                        NULL};
     return sandbox_filter(options->virgl ? drawing : flat, 0);
 }

@@ -13,8 +13,8 @@
 
 int vsock_sandbox_enter(const struct vsock_options *options)
 {
-    static const struct filter_rule *const tables[] = {filter_rules_base, filter_rules_no_code,
-                                                       filter_rules_signals, NULL};
+    static const struct filter_rule *const tables[] = {
+        filter_rules_base, filter_rules_sockets, filter_rules_no_code, filter_rules_signals, NULL};
     struct landlock paths;
     int r = landlock_begin(&paths, sandbox_wishes());
     if (r == 0 && options->socket_path)

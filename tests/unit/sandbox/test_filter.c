@@ -21,16 +21,21 @@
 
 static void enter(void)
 {
-    static const struct filter_rule *const tables[] = {filter_rules_base,    filter_rules_no_code,
-                                                       filter_rules_signals, filter_rules_streams,
-                                                       filter_rules_threads, NULL};
+    static const struct filter_rule *const tables[] = {filter_rules_base,
+                                                       filter_rules_sockets,
+                                                       filter_rules_no_code,
+                                                       filter_rules_signals,
+                                                       filter_rules_streams,
+                                                       filter_rules_threads,
+                                                       NULL};
     if (filter_load(tables, 0) < 0)
         _exit(99);
 }
 
 static void enter_vsock(void)
 {
-    static const struct filter_rule *const tables[] = {filter_rules_base, filter_rules_vsock, NULL};
+    static const struct filter_rule *const tables[] = {filter_rules_base, filter_rules_sockets,
+                                                       filter_rules_vsock, NULL};
     if (filter_load(tables, 0) < 0)
         _exit(99);
 }
