@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* commands-3d: owns the guest's contexts and what the renderer has of its resources. Everything
- * that has a size is checked against the resource before the renderer sees it, since that is a
- * large library in this process. Resources that no GPU draws on (2D, blobs, those without a use)
+ * that has a size is checked against the resource before the renderer sees it, since that has a
+ * large library. It sees no page of the guest: what a transfer names is copied, row by row, on the
+ * way there or back. What a renderer had that is gone stays in the books until the guest destroys
+ * it, and is good for nothing else. Resources that no GPU draws on (2D, blobs, those without a use)
  * are the guest's memory and not the renderer's: contexts take them without effect.
  *
  * A command is a row of the table below: how long it is and what executes it. */
@@ -14,6 +16,9 @@
 #include <string.h>
 
 #include "host-proxy/gpu/renderer.h"
+
+#define CUSTOM (1u << 17) /* a use: as virgl has it, for what queries count */
+#define PIXEL_MAX 16u     /* bytes; of compressed formats, a block of pixels has no more */
 
 /* What a resource is, as virgl (and so gallium) numbers it. */
 enum { BUFFER, T_1D, T_2D, T_3D, T_CUBE, T_RECT, T_1D_ARRAY, T_2D_ARRAY, T_CUBE_ARRAY, _TARGETS };
@@ -31,7 +36,8 @@ struct request_3d {
         struct virtio_gpu_transfer_host_3d transfer;
         struct virtio_gpu_cmd_submit submit;
     } cmd;
-    uint8_t *more; /* what follows */
+    const struct guest_ram *ram; /* NULL: there is none */
+    uint8_t *more;               /* what follows */
     size_t more_size;
     struct resources *table;
     uint64_t features; /* accepted by the driver */
@@ -39,13 +45,32 @@ struct request_3d {
     size_t *length; /* of the response */
 };
 
-static bool has_context(const struct commands_3d *c, uint32_t id)
+/* Its place, or ->n_contexts: there is none. */
+static unsigned find_context(const struct commands_3d *c, uint32_t id)
 {
-    for (unsigned i = 0; i < c->n_contexts; i++) {
-        if (c->contexts[i] == id)
-            return true;
-    }
-    return false;
+    unsigned i = 0;
+    while (i < c->n_contexts && c->contexts[i].id != id)
+        i++;
+    return i;
+}
+
+static bool lives(const struct commands_3d *c, uint64_t life)
+{
+    return c->renderer->life == life;
+}
+
+/* OK_NODATA: it is there; or the answer's type. */
+static uint32_t check_context(const struct commands_3d *c, uint32_t id)
+{
+    unsigned i = find_context(c, id);
+    if (i == c->n_contexts)
+        return VIRTIO_GPU_RESP_ERR_INVALID_CONTEXT_ID;
+    return lives(c, c->contexts[i].life) ? VIRTIO_GPU_RESP_OK_NODATA : VIRTIO_GPU_RESP_ERR_UNSPEC;
+}
+
+bool commands_3d_has(const struct commands_3d *c, const struct resource *resource)
+{
+    return resource->drawn && lives(c, resource->drawn->life);
 }
 
 uint32_t commands_3d_error(int error)
@@ -58,6 +83,8 @@ uint32_t commands_3d_error(int error)
         return VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY;
     case -EEXIST:
         return VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID;
+    case -ENODEV: /* there is no renderer */
+        return VIRTIO_GPU_RESP_ERR_UNSPEC;
     default:
         return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
     }
@@ -105,30 +132,30 @@ static uint32_t commands_3d_context_create(struct commands_3d *c, struct request
     uint32_t id = le32toh(cmd->hdr.ctx_id), init = 0;
     if (q->features >> VIRTIO_GPU_F_CONTEXT_INIT & 1)
         init = le32toh(cmd->context_init);
-    if (id == 0 || has_context(c, id))
+    if (id == 0 || find_context(c, id) < c->n_contexts)
         return VIRTIO_GPU_RESP_ERR_INVALID_CONTEXT_ID;
     if (le32toh(cmd->nlen) > sizeof(cmd->debug_name) || (init && !find_capset(c, init)))
         return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
     if (c->n_contexts == COMMANDS_3D_CONTEXTS_MAX)
         return VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY;
     int r = c->renderer->ops->context_create(c->renderer, id, init);
-    if (r == 0)
-        c->contexts[c->n_contexts++] = id;
-    return commands_3d_error(r);
+    if (r < 0)
+        return commands_3d_error(r);
+    c->contexts[c->n_contexts].id = id;
+    c->contexts[c->n_contexts++].life = c->renderer->life;
+    return VIRTIO_GPU_RESP_OK_NODATA;
 }
 
 static uint32_t commands_3d_context_destroy(struct commands_3d *c, struct request_3d *q)
 {
     const struct virtio_gpu_ctx_destroy *cmd = &q->cmd.context_destroy;
-    uint32_t id = le32toh(cmd->hdr.ctx_id);
-    for (unsigned i = 0; i < c->n_contexts; i++) {
-        if (c->contexts[i] == id) {
-            c->contexts[i] = c->contexts[--c->n_contexts];
-            c->renderer->ops->context_destroy(c->renderer, id);
-            return VIRTIO_GPU_RESP_OK_NODATA;
-        }
-    }
-    return VIRTIO_GPU_RESP_ERR_INVALID_CONTEXT_ID;
+    unsigned i = find_context(c, le32toh(cmd->hdr.ctx_id));
+    if (i == c->n_contexts)
+        return VIRTIO_GPU_RESP_ERR_INVALID_CONTEXT_ID;
+    if (lives(c, c->contexts[i].life))
+        c->renderer->ops->context_destroy(c->renderer, c->contexts[i].id);
+    c->contexts[i] = c->contexts[--c->n_contexts];
+    return VIRTIO_GPU_RESP_OK_NODATA;
 }
 
 static uint32_t context_resource(struct commands_3d *c, struct request_3d *q, bool attach)
@@ -136,13 +163,18 @@ static uint32_t context_resource(struct commands_3d *c, struct request_3d *q, bo
     const struct virtio_gpu_ctx_resource *cmd = &q->cmd.context_resource;
     uint32_t context = le32toh(cmd->hdr.ctx_id);
     const struct resource *r = resources_find(q->table, le32toh(cmd->resource_id));
-    if (!has_context(c, context))
-        return VIRTIO_GPU_RESP_ERR_INVALID_CONTEXT_ID;
+    uint32_t error = check_context(c, context);
+    if (error == VIRTIO_GPU_RESP_ERR_INVALID_CONTEXT_ID)
+        return error;
     if (!r)
         return VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID;
-    if (r->drawn && attach)
+    if (!r->drawn)
+        return VIRTIO_GPU_RESP_OK_NODATA;
+    if (error != VIRTIO_GPU_RESP_OK_NODATA || !lives(c, r->drawn->life))
+        return VIRTIO_GPU_RESP_ERR_UNSPEC;
+    if (attach)
         c->renderer->ops->context_attach(c->renderer, context, r->id);
-    else if (r->drawn)
+    else
         c->renderer->ops->context_detach(c->renderer, context, r->id);
     return VIRTIO_GPU_RESP_OK_NODATA;
 }
@@ -158,7 +190,7 @@ static uint32_t commands_3d_context_detach(struct commands_3d *c, struct request
 }
 
 /* True if the sizes fit the kind of picture (or buffer) that it is. */
-static bool well_shaped(const struct renderer_resource *r)
+static bool well_shaped(const struct render_resource *r)
 {
     bool buffer = r->target == BUFFER, volume = r->target == T_3D;
     bool flat = r->target == BUFFER || r->target == T_1D || r->target == T_1D_ARRAY;
@@ -178,8 +210,25 @@ static bool well_shaped(const struct renderer_resource *r)
            r->nr_samples <= COMMANDS_3D_SAMPLES_MAX;
 }
 
+/* Bytes of a pixel, as virgl numbers formats, or 0: not one of the usual ones. */
+static uint32_t format_pixel(uint32_t format)
+{
+    static const struct {
+        uint8_t first, last, pixel;
+    } sizes[] = {{1, 4, 4},     {5, 7, 2},     {8, 8, 4},     {9, 11, 1},    {12, 13, 2},
+                 {16, 16, 2},   {17, 22, 4},   {23, 23, 1},   {28, 28, 4},   {29, 29, 8},
+                 {31, 31, 16},  {48, 48, 2},   {49, 49, 4},   {51, 51, 8},   {64, 64, 1},
+                 {65, 65, 2},   {67, 68, 4},   {91, 91, 2},   {92, 92, 4},   {94, 94, 8},
+                 {100, 104, 4}, {131, 131, 4}, {230, 230, 4}, {233, 233, 4}, {236, 236, 8}};
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
+        if (format >= sizes[i].first && format <= sizes[i].last)
+            return sizes[i].pixel;
+    }
+    return 0;
+}
+
 /* About so much memory: nobody here knows all formats, but 16 bytes a pixel is the largest. */
-static uint64_t estimate(const struct renderer_resource *r)
+static uint64_t estimate(const struct render_resource *r)
 {
     uint64_t pixel = r->target == BUFFER ? 1 : resource_fourcc(r->format) ? 4 : 16;
     uint64_t pixels = (uint64_t)r->width * r->height; /* at most 2^30 */
@@ -191,7 +240,7 @@ static uint64_t estimate(const struct renderer_resource *r)
 static uint32_t commands_3d_create(struct commands_3d *c, struct request_3d *q)
 {
     const struct virtio_gpu_resource_create_3d *cmd = &q->cmd.create;
-    const struct renderer_resource want = {
+    const struct render_resource want = {
         .id = le32toh(cmd->resource_id),
         .target = le32toh(cmd->target),
         .format = le32toh(cmd->format),
@@ -229,7 +278,12 @@ static uint32_t commands_3d_create(struct commands_3d *c, struct request_3d *q)
         resource_destroy(q->table, r);
         return commands_3d_error(e);
     }
+    uint32_t pixel = want.target == BUFFER ? 1 : format_pixel(want.format);
     *drawn = (struct drawn){
+        .pixel = pixel ? pixel : PIXEL_MAX,
+        .pixel_known = pixel > 0,
+        .is_answer = want.target == BUFFER && want.bind == CUSTOM,
+        .life = c->renderer->life,
         .depth = want.target == T_3D ? want.depth : want.array_size,
         .is_volume = want.target == T_3D,
         .last_level = want.last_level,
@@ -246,30 +300,146 @@ static uint64_t at_level(uint32_t size, uint32_t level)
     return size >> level ? size >> level : 1;
 }
 
+/* Copies the rows of a transfer, between the guest's memory and the stage. 0 or -EFAULT. */
+static int copy_rows(const struct resource *r, const struct guest_ram *ram,
+                     const struct renderer_transfer *t, bool to_guest)
+{
+    const struct renderer_rows *rows = &t->rows;
+    int result = 0;
+    for (uint32_t z = 0; z < rows->depth && result == 0; z++) {
+        for (uint32_t y = 0; y < rows->height && result == 0; y++) {
+            bool end = z + 1 == rows->depth && y + 1 == rows->height;
+            uint64_t guest =
+                rows->offset + (uint64_t)z * rows->layer_stride + (uint64_t)y * rows->stride;
+            uint64_t stage = (uint64_t)z * t->what.layer_stride + (uint64_t)y * t->what.stride;
+            result = resource_copy(r, ram, guest, t->stage.bytes + stage,
+                                   end ? rows->end_size : rows->size, to_guest);
+        }
+    }
+    return result;
+}
+
+/* Where rows begin that the guest does not tell, as the library counts. False: nobody here knows.
+ */
+static bool complete_strides(const struct resource *r, const struct render_transfer *t,
+                             struct renderer_rows *rows)
+{
+    const struct drawn *d = r->drawn;
+    if (rows->stride == 0 && (rows->height > 1 || rows->depth > 1)) {
+        if (!d->pixel_known)
+            return false;
+        rows->stride = (uint32_t)at_level(r->width, t->level) * d->pixel;
+    }
+    if (rows->layer_stride == 0 && rows->depth > 1) {
+        if (!d->pixel_known)
+            return false;
+        uint64_t layer = (uint64_t)rows->stride * at_level(r->height, t->level);
+        rows->layer_stride = layer < UINT32_MAX ? (uint32_t)layer : UINT32_MAX;
+    }
+    return true;
+}
+
+/* Says how the rows lie in the guest's memory (@t->rows) and on the stage (strides of @t->what),
+ * and returns how large that is to be; 0: they do not lie in the memory, or upon each other. */
+static uint64_t lay_out(const struct resource *r, struct renderer_transfer *t)
+{
+    const struct drawn *d = r->drawn;
+    struct renderer_rows *rows = &t->rows;
+    uint64_t width = (uint64_t)t->what.box.width * d->pixel, last;
+    if (rows->offset >= r->backing_size)
+        return 0;
+    if (!complete_strides(r, &t->what, rows)) { /* as they are, and all that they may be */
+        width = at_level(r->width, t->what.level) * at_level(r->height, t->what.level) *
+                rows->depth * d->pixel;
+        if (width > r->backing_size - rows->offset)
+            width = r->backing_size - rows->offset;
+        rows->height = rows->depth = 1;
+        rows->size = rows->end_size = width < UINT32_MAX ? (uint32_t)width : UINT32_MAX;
+        return rows->size;
+    }
+    bool many = rows->height > 1 || rows->depth > 1;
+    if (!d->pixel_known && rows->height > 1 && width > rows->stride)
+        width = rows->stride;
+    /* Of a block's rows, only the first is there: a layer has fewer than the box. */
+    uint64_t least = (uint64_t)rows->stride * (rows->height - 1);
+    if ((rows->height > 1 && rows->stride < (d->pixel_known ? width : t->what.box.width)) ||
+        (rows->depth > 1 && rows->layer_stride < (d->pixel_known ? least + width : least / 16 + 1)))
+        return 0;
+    last = (uint64_t)(rows->depth - 1) * rows->layer_stride + least;
+    if (last >= r->backing_size - rows->offset)
+        return 0;
+    uint64_t left = r->backing_size - rows->offset - last;
+    if (d->pixel_known && width > left)
+        return 0;
+    rows->size = (uint32_t)width; /* 2^30 x 1, or 2^15 x 16 */
+    rows->end_size = width < left ? (uint32_t)width : (uint32_t)left;
+    /* Close together, where a pixel's size is known. */
+    t->what.stride = !many ? 0 : d->pixel_known ? rows->size : rows->stride;
+    t->what.layer_stride = rows->depth == 1 ? 0
+                           : d->pixel_known && width * rows->height <= UINT32_MAX
+                               ? (uint32_t)(width * rows->height)
+                               : rows->layer_stride;
+    return (uint64_t)(rows->depth - 1) * t->what.layer_stride +
+           (uint64_t)(rows->height - 1) * t->what.stride + rows->end_size;
+}
+
+/* The rows are within the resource's memory. 0 or -errno. */
+static int post_transfer(struct commands_3d *c, const struct guest_ram *ram,
+                         const struct resource *r, struct renderer_transfer *t, uint64_t size)
+{
+    const struct renderer_ops *ops = c->renderer->ops;
+    int result = ops->stage(c->renderer, size, &t->stage);
+    if (result < 0)
+        return result;
+    t->what.range = t->stage.range;
+    /* What comes back may be more than the pixels: the rest is as it was. */
+    if (t->what.to_renderer || !r->drawn->pixel_known)
+        result = copy_rows(r, ram, t, false);
+    assert(result == 0);
+    return ops->transfer(c->renderer, t);
+}
+
+/* Mesa asks again and again until a query has an answer. Where nobody is there any more who counts,
+ * it is done, and nothing was counted: {u32 state; u32 size; u64 result}, done is 1. */
+static uint32_t answer_query(const struct resource *r, const struct guest_ram *ram)
+{
+    const uint32_t answer[4] = {htole32(1), htole32(8)};
+    if (r->backing_size < sizeof(answer))
+        return VIRTIO_GPU_RESP_ERR_UNSPEC;
+    return commands_3d_error(
+        resource_copy(r, ram, 0, (void *)(uintptr_t)answer, sizeof(answer), true));
+}
+
 static uint32_t transfer_3d(struct commands_3d *c, struct request_3d *q, bool to_renderer)
 {
     const struct virtio_gpu_transfer_host_3d *cmd = &q->cmd.transfer;
-    uint32_t context = le32toh(cmd->hdr.ctx_id), level = le32toh(cmd->level);
+    uint32_t context = le32toh(cmd->hdr.ctx_id), level = le32toh(cmd->level), error;
     const struct resource *r = resources_find(q->table, le32toh(cmd->resource_id));
-    const struct renderer_transfer t = {
-        .id = le32toh(cmd->resource_id),
-        .context = context,
-        .level = level,
-        .stride = le32toh(cmd->stride),
-        .layer_stride = le32toh(cmd->layer_stride),
-        .box = {le32toh(cmd->box.x), le32toh(cmd->box.y), le32toh(cmd->box.z), le32toh(cmd->box.w),
-                le32toh(cmd->box.h), le32toh(cmd->box.d)},
-        .offset = le64toh(cmd->offset),
-        .to_renderer = to_renderer,
+    struct renderer_transfer t = {
+        .what = {.resource = le32toh(cmd->resource_id),
+                 .context = context,
+                 .level = level,
+                 .box = {le32toh(cmd->box.x), le32toh(cmd->box.y), le32toh(cmd->box.z),
+                         le32toh(cmd->box.w), le32toh(cmd->box.h), le32toh(cmd->box.d)},
+                 .to_renderer = to_renderer},
+        .rows = {.offset = le64toh(cmd->offset),
+                 .stride = le32toh(cmd->stride),
+                 .layer_stride = le32toh(cmd->layer_stride),
+                 .cut = c->cuts},
     };
-    const struct renderer_box *b = &t.box;
-    if (context != 0 && !has_context(c, context))
-        return VIRTIO_GPU_RESP_ERR_INVALID_CONTEXT_ID;
+    const struct render_box *b = &t.what.box;
+    error = context ? check_context(c, context) : VIRTIO_GPU_RESP_OK_NODATA;
+    if (error == VIRTIO_GPU_RESP_ERR_INVALID_CONTEXT_ID)
+        return error;
     if (!r)
         return VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID;
     if (!r->drawn) /* the pages are the content */
         return VIRTIO_GPU_RESP_OK_NODATA;
-    if (r->n_runs == 0)
+    if (r->n_runs == 0 || !q->ram)
+        return VIRTIO_GPU_RESP_ERR_UNSPEC;
+    if (!lives(c, r->drawn->life) && r->drawn->is_answer && !to_renderer)
+        return answer_query(r, q->ram);
+    if (error != VIRTIO_GPU_RESP_OK_NODATA || !lives(c, r->drawn->life))
         return VIRTIO_GPU_RESP_ERR_UNSPEC;
     const struct drawn *d = r->drawn;
     if (level > d->last_level || b->width == 0 || b->height == 0 || b->depth == 0 ||
@@ -277,12 +447,33 @@ static uint32_t transfer_3d(struct commands_3d *c, struct request_3d *q, bool to
         (uint64_t)b->y + b->height > at_level(r->height, level) ||
         (uint64_t)b->z + b->depth > (d->is_volume ? at_level(d->depth, level) : d->depth))
         return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
-    /* Its last row begins within the memory; what a row takes, the renderer knows. */
-    uint64_t last = (uint64_t)(b->depth - 1) * t.layer_stride;
-    if (__builtin_add_overflow(last, (uint64_t)(b->height - 1) * t.stride, &last) ||
-        __builtin_add_overflow(last, t.offset, &last) || last >= r->backing_size)
+    t.rows.generation = r->generation;
+    t.rows.height = b->height;
+    t.rows.depth = b->depth;
+    uint64_t size = lay_out(r, &t);
+    if (size == 0)
         return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
-    return commands_3d_error(c->renderer->ops->transfer(c->renderer, &t));
+    return commands_3d_error(post_transfer(c, q->ram, r, &t, size));
+}
+
+void commands_3d_transferred(struct commands_3d *c, const struct resources *table,
+                             const struct guest_ram *ram, const struct renderer_transfer *t,
+                             int result)
+{
+    const struct resource *r = resources_find(table, t->what.resource);
+    if (result == 0 && !t->what.to_renderer && ram && t->rows.cut == c->cuts && r &&
+        r->n_runs > 0 && r->generation == t->rows.generation)
+        copy_rows(r, ram, t, true);
+}
+
+void commands_3d_cut(struct commands_3d *c)
+{
+    c->cuts++;
+}
+
+bool commands_3d_fills_memory(uint32_t type)
+{
+    return type == VIRTIO_GPU_CMD_TRANSFER_FROM_HOST_3D;
 }
 
 static uint32_t commands_3d_transfer_to(struct commands_3d *c, struct request_3d *q)
@@ -299,8 +490,9 @@ static uint32_t commands_3d_submit(struct commands_3d *c, struct request_3d *q)
 {
     const struct virtio_gpu_cmd_submit *cmd = &q->cmd.submit;
     uint32_t context = le32toh(cmd->hdr.ctx_id);
-    if (!has_context(c, context))
-        return VIRTIO_GPU_RESP_ERR_INVALID_CONTEXT_ID;
+    uint32_t error = check_context(c, context);
+    if (error != VIRTIO_GPU_RESP_OK_NODATA)
+        return error;
     if (le32toh(cmd->size) != q->more_size || q->more_size % 4)
         return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
     if (q->more_size == 0) /* only a fence */
@@ -355,11 +547,12 @@ const char *commands_3d_name(uint32_t type)
     return command ? command->name : NULL;
 }
 
-uint32_t commands_3d_execute(struct commands_3d *c, struct resources *table, uint64_t features,
-                             uint8_t *request, size_t size, uint8_t *response, size_t *length)
+uint32_t commands_3d_execute(struct commands_3d *c, struct resources *table,
+                             const struct guest_ram *ram, uint64_t features, uint8_t *request,
+                             size_t size, uint8_t *response, size_t *length)
 {
     struct request_3d q = {
-        .table = table, .features = features, .response = response, .length = length};
+        .table = table, .ram = ram, .features = features, .response = response, .length = length};
     memcpy(&q.cmd, request, size < sizeof(q.cmd) ? size : sizeof(q.cmd));
     if (!c->renderer || !(features >> VIRTIO_GPU_F_VIRGL & 1))
         return VIRTIO_GPU_RESP_ERR_UNSPEC;
@@ -370,47 +563,12 @@ uint32_t commands_3d_execute(struct commands_3d *c, struct resources *table, uin
     return command->execute(c, &q);
 }
 
-int commands_3d_attach(struct commands_3d *c, struct resource *resource,
-                       const struct guest_ram *ram)
-{
-    struct drawn *d = resource->drawn;
-    if (!d || resource->n_runs == 0)
-        return 0;
-    struct iovec *iov = malloc(resource->n_runs * sizeof(*iov));
-    if (!iov)
-        return -ENOMEM;
-    for (uint32_t i = 0; i < resource->n_runs; i++) {
-        const struct guest_run *run = &resource->runs[i];
-        iov[i] = (struct iovec){guest_ram_at(ram, run->gpa, run->size), run->size};
-        if (!iov[i].iov_base) {
-            free(iov);
-            return -EFAULT;
-        }
-    }
-    int r = c->renderer->ops->attach(c->renderer, resource->id, iov, resource->n_runs);
-    if (r < 0)
-        free(iov);
-    else
-        d->iov = iov;
-    return r;
-}
-
-void commands_3d_detach(struct commands_3d *c, struct resource *resource)
-{
-    struct drawn *d = resource->drawn;
-    if (!d || !d->iov)
-        return;
-    c->renderer->ops->detach(c->renderer, resource->id);
-    free(d->iov);
-    d->iov = NULL;
-}
-
 void commands_3d_forget(struct commands_3d *c, struct resource *resource)
 {
     if (!resource->drawn)
         return;
-    commands_3d_detach(c, resource);
-    c->renderer->ops->resource_destroy(c->renderer, resource->id);
+    if (lives(c, resource->drawn->life))
+        c->renderer->ops->resource_destroy(c->renderer, resource->id);
     c->bytes -= resource->drawn->bytes;
     free(resource->drawn);
     resource->drawn = NULL;
@@ -423,7 +581,11 @@ static void forget_each(void *user, struct resource *resource)
 
 void commands_3d_reset(struct commands_3d *c, const struct resources *table)
 {
-    while (c->n_contexts > 0)
-        c->renderer->ops->context_destroy(c->renderer, c->contexts[--c->n_contexts]);
+    commands_3d_cut(c);
+    while (c->n_contexts > 0) {
+        unsigned i = --c->n_contexts;
+        if (lives(c, c->contexts[i].life))
+            c->renderer->ops->context_destroy(c->renderer, c->contexts[i].id);
+    }
     resources_each(table, forget_each, c);
 }

@@ -175,10 +175,7 @@ static uint32_t commands_attach(struct commands *c, struct request *q)
         return commands_3d_error(result);
     if (r->n_runs > 0) /* it has memory; who wants other memory detaches that first */
         return VIRTIO_GPU_RESP_ERR_UNSPEC;
-    result = resource_attach(&c->table, r, c->ram, c->entries, n);
-    if (result == 0 && (result = commands_3d_attach(&c->drawing, r, c->ram)) < 0)
-        resource_detach(&c->table, r);
-    return commands_3d_error(result);
+    return commands_3d_error(resource_attach(&c->table, r, c->ram, c->entries, n));
 }
 
 static uint32_t commands_detach(struct commands *c, struct request *q)
@@ -190,7 +187,6 @@ static uint32_t commands_detach(struct commands *c, struct request *q)
         return error;
     if (r->n_runs == 0)
         return VIRTIO_GPU_RESP_ERR_UNSPEC;
-    commands_3d_detach(&c->drawing, r);
     resource_detach(&c->table, r);
     c->gone(c->user, r);
     return VIRTIO_GPU_RESP_OK_NODATA;
@@ -418,8 +414,8 @@ size_t commands_control(struct commands *c, uint8_t *request, size_t size, uint8
         q.list = request + fixed;
         q.list_size = size - fixed;
         result = command ? command->execute(c, &q)
-                         : commands_3d_execute(&c->drawing, &c->table, c->features, request, size,
-                                               response, &q.length);
+                         : commands_3d_execute(&c->drawing, &c->table, c->ram, c->features, request,
+                                               size, response, &q.length);
         c->changed = true;
     }
     return respond(&q, size, result);

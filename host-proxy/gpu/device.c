@@ -71,8 +71,10 @@ static void device_complete(struct device *d, struct doomed *doomed)
     }
 }
 
+/* Nothing of the guest's is written from here on: its memory or its queue will be another. */
 static void device_complete_all(struct device *d)
 {
+    commands_3d_cut(&d->commands.drawing);
     for (unsigned i = 0; i < DEVICE_UNREF_MAX; i++) {
         if (d->doomed[i].resource)
             device_complete(d, &d->doomed[i]);
@@ -90,6 +92,51 @@ static void device_drawn(void *user, uint32_t number)
     if (fences_done(&d->fences, number, vring) > 0 && vring && !d->processing)
         virtqueue_notify(vring);
 }
+
+static void device_transferred(void *user, const struct renderer_transfer *transfer, int result)
+{
+    struct device *d = user;
+    if (transfer->ticket)
+        d->ops->copied(d->user, transfer->ticket, result);
+    else
+        commands_3d_transferred(&d->commands.drawing, &d->commands.table, d->commands.ram, transfer,
+                                result);
+}
+
+static void device_exported(void *user, uint64_t ticket, int fd, const struct render_layout *layout)
+{
+    struct device *d = user;
+    d->ops->exported(d->user, ticket, fd, layout);
+}
+
+static void check_lost(void *user, struct resource *resource)
+{
+    struct device *d = user;
+    if (resource->drawn && !commands_3d_has(&d->commands.drawing, resource))
+        d->ops->gone(d->user, resource);
+}
+
+/* Nobody in the guest waits for what will not come, and pictures that are gone are not shown. */
+static void device_lost(void *user)
+{
+    struct device *d = user;
+    device_drawn(d, d->fences.number);
+    resources_each(&d->commands.table, check_lost, d);
+}
+
+static void device_rested(void *user)
+{
+    struct device *d = user;
+    loop_timer_arm(d->more, 0);
+}
+
+static const struct renderer_listener renderer_listener = {
+    .finished = device_drawn,
+    .transferred = device_transferred,
+    .exported = device_exported,
+    .lost = device_lost,
+    .rested = device_rested,
+};
 
 static void device_expired(void *user)
 {
@@ -152,18 +199,22 @@ static void device_answer(struct device *d, struct virtqueue *vring, size_t size
     virtqueue_push(vring, d->chain.head, (uint32_t)size);
 }
 
-/* The guest wants to know when it is drawn. True: the answer waits. Behind other fences all of them
- * do, to keep the order. */
+/* The guest wants to know when it is drawn, or what is. True: the answer waits. Behind other fences
+ * all of them do, to keep the order. */
 static bool wait_for_drawing(struct device *d, size_t size)
 {
     struct virtio_gpu_ctrl_hdr request, header;
     memcpy(&request, d->request, sizeof(request));
     memcpy(&header, d->response, sizeof(header));
     struct renderer *renderer = d->commands.drawing.renderer;
+    uint32_t type = le32toh(request.type);
     bool more;
-    return renderer && size == sizeof(header) && header.flags & htole32(VIRTIO_GPU_FLAG_FENCE) &&
-           (d->fences.n > 0 || commands_3d_size(le32toh(request.type), &more) > 0) &&
-           fences_add(&d->fences, renderer, &d->chain, &header);
+    if (!renderer || size != sizeof(header))
+        return false;
+    bool wants = header.flags & htole32(VIRTIO_GPU_FLAG_FENCE) &&
+                 (d->fences.n > 0 || commands_3d_size(type, &more) > 0);
+    wants |= commands_3d_fills_memory(type) && header.type == htole32(VIRTIO_GPU_RESP_OK_NODATA);
+    return wants && fences_add(&d->fences, renderer, &d->chain, &header);
 }
 
 static void device_execute(struct device *d, struct virtqueue *vring, unsigned queue)
@@ -191,15 +242,23 @@ static void device_execute(struct device *d, struct virtqueue *vring, unsigned q
     device_answer(d, vring, size);
 }
 
+/* The renderer has enough to do with what the guest has asked so far. */
+static bool has_to_wait(const struct device *d, unsigned queue)
+{
+    const struct renderer *renderer = d->commands.drawing.renderer;
+    return queue == QUEUE_CONTROL && renderer && renderer->ops->busy(renderer);
+}
+
 static void device_process(struct device *d, unsigned queue)
 {
     struct virtqueue *vring;
     unsigned n = 0;
+    bool waits = false;
     if (d->processing || !d->frontend || !(vring = vhost_user_running(d->frontend, queue)))
         return;
     d->processing = true;
     do {
-        while (n < BATCH && !vring->broken) {
+        while (n < BATCH && !vring->broken && !(waits = has_to_wait(d, queue))) {
             int r = virtqueue_pop(vring, &d->frontend->ram, &d->chain);
             if (r < 0)
                 vhost_user_queue_broken(d->frontend, queue);
@@ -208,7 +267,7 @@ static void device_process(struct device *d, unsigned queue)
             device_execute(d, vring, queue);
             n++;
         }
-    } while (n < BATCH && virtqueue_listen(vring));
+    } while (n < BATCH && !waits && virtqueue_listen(vring));
     d->processing = false;
     if (n > 0)
         virtqueue_notify(vring);
@@ -289,9 +348,7 @@ static void check_moved(void *user, struct resource *resource)
     struct device *d = move->device;
     if (resource->n_runs == 0)
         return;
-    commands_3d_detach(&d->commands.drawing, resource);
-    if (resource_unmoved(resource, move->before, d->commands.ram) &&
-        commands_3d_attach(&d->commands.drawing, resource, d->commands.ram) == 0)
+    if (resource_unmoved(resource, move->before, d->commands.ram))
         return;
     resource_detach(&d->commands.table, resource);
     d->ops->gone(d->user, resource);
@@ -375,7 +432,7 @@ void device_destroy(struct device *d)
     loop_timer_destroy(d->more);
     commands_finish(&d->commands);
     if (d->commands.drawing.renderer)
-        d->commands.drawing.renderer->finished = NULL;
+        d->commands.drawing.renderer->listener = NULL;
     fences_finish(&d->fences);
     free(d->request);
     free(d);
@@ -386,7 +443,7 @@ int device_draw(struct device *d, struct renderer *renderer)
     int r = fences_init(&d->fences);
     if (r < 0)
         return r;
-    renderer->finished = device_drawn;
+    renderer->listener = &renderer_listener;
     renderer->user = d;
     d->commands.drawing.renderer = renderer;
     return 0;
@@ -432,6 +489,11 @@ void device_poll(struct device *d)
 struct resource *device_find(struct device *d, uint32_t id)
 {
     return resources_find(&d->commands.table, id);
+}
+
+bool device_draws(const struct device *d, const struct resource *resource)
+{
+    return commands_3d_has(&d->commands.drawing, resource);
 }
 
 bool device_is_shared(const struct device *d, const struct resource *resource)

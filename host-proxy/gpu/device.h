@@ -8,6 +8,7 @@
 #include "host-proxy/gpu/commands.h"
 
 struct loop;
+struct render_layout;
 struct renderer;
 struct vhost_user;
 
@@ -24,6 +25,9 @@ struct device_ops {
     void (*changed)(void *user);
     /* All resources are gone; the epoch is another one. */
     void (*reset)(void *user);
+    /* As renderer_listener's, for what has a ticket. */
+    void (*copied)(void *user, uint64_t ticket, int result);
+    void (*exported)(void *user, uint64_t ticket, int fd, const struct render_layout *layout);
 };
 
 struct device;
@@ -46,6 +50,8 @@ int device_connect(struct device *device, int fd, void (*closed)(void *user, int
 void device_poll(struct device *device);
 /* NULL: no such resource. */
 struct resource *device_find(struct device *device, uint32_t id);
+/* It is a picture that the renderer has. */
+bool device_draws(const struct device *device, const struct resource *resource);
 /* The guest let others see it: what its driver does to a buffer that leaves its device. */
 bool device_is_shared(const struct device *device, const struct resource *resource);
 /* An export holds the resource, or has let go of it. */

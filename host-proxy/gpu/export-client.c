@@ -3,7 +3,8 @@
  * while there are any. Each connection has ids, quotas and a binding of its own.
  *
  * The guest's control queue and the road on which its daemon told the id are not ordered, so a
- * request for something that is not there (yet) waits for a bounded time. */
+ * request for something that is not there (yet) waits for a bounded time. What a renderer has to
+ * say comes when it does, and always comes: one that is gone has failed. */
 #include "host-proxy/gpu/export-client.h"
 
 #include <assert.h>
@@ -21,6 +22,16 @@
 #include "host-proxy/gpu/export-table.h"
 #include "host-proxy/gpu/guest-pages.h"
 #include "protocol/export.h"
+
+/* A request that waits for the renderer. */
+struct asked {
+    struct asked *next;
+    uint64_t ticket;
+    uint32_t serial;
+    uint32_t id, resource; /* of an export; id 0: a copy */
+    unsigned left;         /* answers that are to come */
+    enum export_status status;
+};
 
 /* A request that waits for the guest. */
 struct pending {
@@ -43,6 +54,7 @@ struct export_client {
     struct pending *pending;
     unsigned n_pending;
     struct loop_timer *timer; /* of the pending requests */
+    struct asked *asked;
     struct loop_job end_job;
     void (*ended)(void *user, struct export_client *client);
     void *user;
@@ -122,16 +134,100 @@ static void log_outcome(struct export_client *c, uint32_t resource,
                   export_reason_name(b->reason));
 }
 
+static void tell_export(struct export_client *c, uint32_t serial, uint32_t resource,
+                        const struct export_exported *answer, int fd)
+{
+    uint8_t packet[EXPORT_PACKET_MAX];
+    log_outcome(c, resource, answer);
+    packets_send(c->packets, packet, export_exported_encode(packet, serial, answer), fd);
+}
+
 static void answer_export(struct export_client *c, uint32_t serial, uint32_t resource,
                           enum export_status status)
 {
-    uint8_t packet[EXPORT_PACKET_MAX];
     struct export_exported answer = {.status = status};
+    struct asked *asked = NULL;
+    uint64_t ticket = 0;
     int fd = -1;
-    if (status == EXPORT_OK)
-        answer.status = export_table_add(&c->table, resource, &answer.buffer, &fd);
-    log_outcome(c, resource, &answer);
-    packets_send(c->packets, packet, export_exported_encode(packet, serial, &answer), fd);
+    if (status == EXPORT_OK && !(asked = calloc(1, sizeof(*asked))))
+        answer.status = EXPORT_FAILED;
+    if (answer.status == EXPORT_OK)
+        answer.status = export_table_add(&c->table, resource, &answer.buffer, &fd, &ticket);
+    if (ticket == 0) {
+        free(asked);
+        tell_export(c, serial, resource, &answer, fd);
+        return;
+    }
+    *asked = (struct asked){.next = c->asked,
+                            .ticket = ticket,
+                            .serial = serial,
+                            .id = answer.buffer.id,
+                            .resource = resource,
+                            .left = 1};
+    c->asked = asked;
+}
+
+static void answer_copy(struct export_client *c, uint32_t serial, const struct export_copy *copy)
+{
+    struct asked *asked = calloc(1, sizeof(*asked));
+    if (!asked) {
+        send_status(c, serial, EXPORT_FAILED);
+        return;
+    }
+    asked->serial = serial;
+    asked->status = export_table_copy(&c->table, copy, &asked->ticket, &asked->left);
+    if (asked->left == 0) {
+        send_status(c, serial, asked->status);
+        free(asked);
+        return;
+    }
+    asked->next = c->asked;
+    c->asked = asked;
+}
+
+/* One more answer has come. The request if that was the last one (the caller's then), or NULL;
+ * *ret_known: it is a request of this client. */
+static struct asked *take_asked(struct export_client *c, uint64_t ticket, int result,
+                                bool *ret_known)
+{
+    struct asked **at = &c->asked, *a;
+    while (*at && (*at)->ticket != ticket)
+        at = &(*at)->next;
+    a = *at;
+    *ret_known = a != NULL;
+    if (!a)
+        return NULL;
+    if (result < 0 && a->status == EXPORT_OK)
+        a->status = EXPORT_FAILED;
+    if (--a->left > 0)
+        return NULL;
+    *at = a->next;
+    return a;
+}
+
+bool export_client_copied(struct export_client *c, uint64_t ticket, int result)
+{
+    bool known;
+    struct asked *a = take_asked(c, ticket, result, &known);
+    if (a)
+        send_status(c, a->serial, a->status);
+    free(a);
+    return known;
+}
+
+bool export_client_exported(struct export_client *c, uint64_t ticket, int fd,
+                            const struct render_layout *layout)
+{
+    struct export_exported answer = {0};
+    bool known;
+    int ours = -1;
+    struct asked *a = take_asked(c, ticket, 0, &known);
+    if (!a)
+        return false;
+    answer.status = export_table_told(&c->table, a->id, fd, layout, &answer.buffer, &ours);
+    tell_export(c, a->serial, a->resource, &answer, ours);
+    free(a);
+    return true;
 }
 
 static void answer_bind(struct export_client *c, uint32_t serial, const struct export_bound *bound)
@@ -267,7 +363,7 @@ static int export_client_dispatch(struct export_client *c, const struct export_h
     case EXPORT_COPY:
         r = export_copy_decode(payload, h->size, &m.copy);
         if (r == EXPORT_E_OK)
-            send_status(c, h->serial, export_table_copy(&c->table, &m.copy));
+            answer_copy(c, h->serial, &m.copy);
         return r;
     case EXPORT_RELEASE:
         r = export_release_decode(payload, h->size, &m.id);
@@ -375,5 +471,10 @@ void export_client_destroy(struct export_client *c)
     export_table_finish(&c->table);
     while (c->pending)
         drop_pending(c, &c->pending);
+    while (c->asked) {
+        struct asked *a = c->asked;
+        c->asked = a->next;
+        free(a);
+    }
     free(c);
 }

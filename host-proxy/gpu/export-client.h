@@ -2,12 +2,14 @@
 #pragma once
 /* export-client: one connection of the export socket: its requests, and those that wait for the
  * guest. */
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 struct export_client;
 struct export_source;
 struct loop;
+struct render_layout;
 struct resource;
 
 #define EXPORTS_QUEUE_MAX 8192u /* packets that wait for a client to read */
@@ -27,3 +29,8 @@ void export_client_check(struct export_client *client);
 void export_client_gone(struct export_client *client, const struct resource *resource);
 void export_client_forget(struct export_client *client, const struct resource *resource);
 void export_client_reset(struct export_client *client);
+/* False: it is not one of this client's tickets. */
+bool export_client_copied(struct export_client *client, uint64_t ticket, int result);
+/* The same, and it has taken @fd. */
+bool export_client_exported(struct export_client *client, uint64_t ticket, int fd,
+                            const struct render_layout *layout);

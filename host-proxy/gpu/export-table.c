@@ -11,6 +11,7 @@
 #include "host-proxy/gpu/device.h"
 #include "host-proxy/gpu/host-memory.h"
 #include "host-proxy/gpu/mirror.h"
+#include "host-proxy/gpu/renderer.h"
 #include "host-proxy/gpu/guest-pages.h"
 
 struct export_entry {
@@ -18,10 +19,13 @@ struct export_entry {
     uint32_t id;
     struct resource *resource; /* NULL: freed */
     uint64_t generation;
-    bool gone;               /* the client knows */
+    bool gone;               /* the client knows, if it knows of the export */
+    bool untold;             /* it does not yet */
     uint64_t given;          /* bytes that there is a udmabuf of */
     uint32_t offset, stride; /* host memory: as they were told */
-    struct mirror mirror;
+    struct mirror mirror;    /* guest memory */
+    uint32_t memory;         /* host memory: the mirror, as the renderer has it; 0: none */
+    uint64_t memory_size;
 };
 
 void export_table_init(struct export_table *t, struct export_source *source)
@@ -51,6 +55,14 @@ static struct export_entry *add_entry(struct export_table *t, struct resource *r
     return e;
 }
 
+static void drop_memory(struct export_table *t, struct export_entry *e)
+{
+    struct renderer *renderer = device_renderer(t->source->device);
+    if (e->memory)
+        renderer->ops->memory_forget(renderer, e->memory);
+    e->memory = 0;
+}
+
 static void remove_entry(struct export_table *t, struct export_entry **at)
 {
     struct export_entry *e = *at;
@@ -58,6 +70,7 @@ static void remove_entry(struct export_table *t, struct export_entry **at)
     t->n--;
     t->source->given -= e->given;
     mirror_finish(&e->mirror);
+    drop_memory(t, e);
     if (e->resource)
         device_release(t->source->device, e->resource);
     free(e);
@@ -74,7 +87,7 @@ void export_table_finish(struct export_table *t)
 bool export_table_release(struct export_table *t, uint32_t id)
 {
     struct export_entry **at = find_place(t, id);
-    if (!*at)
+    if (!*at || (*at)->untold)
         return false;
     remove_entry(t, at);
     return true;
@@ -86,7 +99,8 @@ enum export_status export_table_check(const struct export_table *t, uint32_t res
     const struct resource *r = device_find(device, resource);
     if (!r)
         return EXPORT_UNKNOWN;
-    if (r->drawn ? !host_memory_is_picture(r) : !device_ram(device) || r->n_runs == 0)
+    if (r->drawn ? !host_memory_is_picture(r) || !device_draws(device, r)
+                 : !device_ram(device) || r->n_runs == 0)
         return EXPORT_EMPTY;
     if (!device_is_shared(device, r))
         return EXPORT_UNMARKED;
@@ -141,21 +155,64 @@ static int describe_pages(struct export_source *s, const struct resource *r, str
 }
 
 enum export_status export_table_add(struct export_table *t, uint32_t resource,
-                                    struct export_buffer *ret_buffer, int *ret_fd)
+                                    struct export_buffer *ret_buffer, int *ret_fd,
+                                    uint64_t *ret_ticket)
 {
     struct device *device = t->source->device;
     struct resource *r = device_find(device, resource);
     struct export_entry *e = add_entry(t, r);
+    *ret_ticket = 0;
     if (!e)
         return EXPORT_FAILED;
     *ret_buffer = (struct export_buffer){.id = e->id, .generation = e->generation};
-    if (r->drawn) {
-        *ret_fd = host_memory_export(device_renderer(device), r, ret_buffer);
-        e->offset = ret_buffer->offset[0];
-        e->stride = ret_buffer->stride[0];
-    } else {
+    if (!r->drawn) {
         *ret_fd = describe_pages(t->source, r, e, ret_buffer);
+        return EXPORT_OK;
     }
+    struct renderer *renderer = device_renderer(device);
+    uint64_t ticket = ++t->source->tickets;
+    if (renderer->ops->export(renderer, r->id, ticket) < 0) {
+        export_table_release(t, e->id);
+        return EXPORT_FAILED;
+    }
+    e->untold = true;
+    *ret_ticket = ticket;
+    return EXPORT_OK;
+}
+
+enum export_status export_table_told(struct export_table *t, uint32_t id, int fd,
+                                     const struct render_layout *layout,
+                                     struct export_buffer *ret_buffer, int *ret_fd)
+{
+    struct export_entry **at = find_place(t, id), *e = *at;
+    e->untold = false;
+    if (e->gone || !e->resource || e->resource->generation != e->generation ||
+        !device_draws(t->source->device, e->resource)) {
+        fd_close(fd);
+        remove_entry(t, at);
+        return EXPORT_UNKNOWN;
+    }
+    *ret_buffer = (struct export_buffer){.id = e->id, .generation = e->generation};
+    *ret_fd = host_memory_describe(e->resource, fd, layout, ret_buffer);
+    e->offset = ret_buffer->offset[0];
+    e->stride = ret_buffer->stride[0];
+    return EXPORT_OK;
+}
+
+/* The renderer writes into the mirror by itself: it is the picture that it has drawn. */
+static enum export_status give_mirror(struct export_table *t, struct export_entry *e, int fd,
+                                      uint64_t size)
+{
+    struct renderer *renderer = device_renderer(t->source->device);
+    _cleanup_(fd_closep) int owned = fd;
+    uint32_t memory;
+    if (mirror_check(owned, size) != EXPORT_OK)
+        return EXPORT_MEMORY;
+    if (renderer->ops->memory_add(renderer, owned, size, &memory) < 0)
+        return EXPORT_FAILED;
+    drop_memory(t, e);
+    e->memory = memory;
+    e->memory_size = size;
     return EXPORT_OK;
 }
 
@@ -163,24 +220,36 @@ enum export_status export_table_mirror(struct export_table *t, const struct expo
                                        int fd)
 {
     struct export_entry *e = *find_place(t, mirror->id);
-    if (!e) {
+    if (!e || e->untold) {
+        fd_close(fd);
+        return EXPORT_STALE;
+    }
+    if (e->resource && e->resource->drawn) {
+        if (device_draws(t->source->device, e->resource))
+            return give_mirror(t, e, fd, mirror->size);
         fd_close(fd);
         return EXPORT_STALE;
     }
     return mirror_set(&e->mirror, fd, mirror->size);
 }
 
-enum export_status export_table_copy(struct export_table *t, const struct export_copy *copy)
+enum export_status export_table_copy(struct export_table *t, const struct export_copy *copy,
+                                     uint64_t *ret_ticket, unsigned *ret_asked)
 {
     struct device *device = t->source->device;
     const struct export_entry *e = *find_place(t, copy->id);
     const struct guest_ram *ram = device_ram(device);
-    if (!e || e->gone || !e->resource || e->generation != copy->generation ||
+    *ret_asked = 0;
+    if (!e || e->untold || e->gone || !e->resource || e->generation != copy->generation ||
         e->resource->generation != copy->generation)
         return EXPORT_STALE;
-    if (e->resource->drawn)
+    if (e->resource->drawn) {
+        if (!e->memory)
+            return EXPORT_MEMORY;
+        *ret_ticket = ++t->source->tickets;
         return host_memory_copy(device_renderer(device), e->resource, e->offset, e->stride,
-                                &e->mirror, copy);
+                                e->memory, e->memory_size, copy, *ret_ticket, ret_asked);
+    }
     if (!ram || e->resource->kind == RESOURCE_3D)
         return EXPORT_STALE;
     return mirror_copy(&e->mirror, e->resource, ram, copy);
@@ -203,7 +272,8 @@ void export_table_gone(struct export_table *t, const struct resource *resource,
             if (e->gone)
                 continue;
             e->gone = true;
-            tell(user, &(struct export_gone){.id = e->id, .generation = e->generation});
+            if (!e->untold)
+                tell(user, &(struct export_gone){.id = e->id, .generation = e->generation});
         }
     }
 }

@@ -59,11 +59,33 @@ static void exports_reset(void *user)
         export_client_reset(x->clients[i]);
 }
 
+static void exports_copied(void *user, uint64_t ticket, int result)
+{
+    struct exports *x = user;
+    for (unsigned i = 0; i < x->n_clients; i++) {
+        if (export_client_copied(x->clients[i], ticket, result))
+            return;
+    }
+}
+
+static void exports_exported(void *user, uint64_t ticket, int fd,
+                             const struct render_layout *layout)
+{
+    struct exports *x = user;
+    for (unsigned i = 0; i < x->n_clients; i++) {
+        if (export_client_exported(x->clients[i], ticket, fd, layout))
+            return;
+    }
+    fd_close(fd); /* who asked is gone */
+}
+
 static const struct device_ops exports_device_ops = {
     .gone = exports_gone,
     .forget = exports_forget,
     .changed = exports_changed,
     .reset = exports_reset,
+    .copied = exports_copied,
+    .exported = exports_exported,
 };
 
 static void client_ended(void *user, struct export_client *client)

@@ -20,9 +20,10 @@
 #include "host-proxy/gpu/commands.h"
 #include "common/vhost-user/guest-ram.h"
 #include "host-proxy/gpu/gpu-options.h"
+#include "host-proxy/gpu/remote-renderer.h"
 #include "host-proxy/gpu/renderer.h"
+#include "host-proxy/gpu/renderer-spawner.h"
 #include "host-proxy/gpu/guest-pages.h"
-#include "host-proxy/gpu/virgl.h"
 
 static bool check_export(const struct gpu_options *options)
 {
@@ -96,11 +97,38 @@ static bool check_render_node(const struct gpu_options *options)
     return fd >= 0;
 }
 
-#if WITH_VIRGL
-/* With a picture like a window's. */
-static void check_dmabuf(struct renderer *renderer)
+struct shown {
+    struct loop *loop;
+    struct render_layout layout;
+    int fd;
+};
+
+static void check_exported(void *user, uint64_t ticket, int fd, const struct render_layout *layout)
 {
-    static const struct renderer_resource picture = {
+    struct shown *shown = user;
+    (void)ticket;
+    shown->fd = fd;
+    if (fd >= 0)
+        shown->layout = *layout;
+    loop_stop(shown->loop);
+}
+
+static void check_lost(void *user)
+{
+    loop_stop(((struct shown *)user)->loop);
+}
+
+static void check_rested(void *user)
+{
+    (void)user;
+}
+
+/* With a picture like a window's. */
+static void check_dmabuf(struct loop *loop, struct renderer *renderer)
+{
+    static const struct renderer_listener listener = {
+        .exported = check_exported, .lost = check_lost, .rested = check_rested};
+    static const struct render_resource picture = {
         .id = 1,
         .target = 2, /* 2D */
         .format = VIRTIO_GPU_FORMAT_B8G8R8A8_UNORM,
@@ -110,48 +138,48 @@ static void check_dmabuf(struct renderer *renderer)
         .depth = 1,
         .array_size = 1,
     };
-    struct renderer_layout layout = {0};
+    struct shown shown = {.loop = loop, .fd = -1};
     char text[100];
-    int fd = -1;
-    if (renderer->ops->resource_create(renderer, &picture) == 0) {
-        fd = renderer->ops->export(renderer, picture.id, &layout);
-        renderer->ops->resource_destroy(renderer, picture.id);
-    }
-    if (fd < 0) {
+    renderer->listener = &listener;
+    renderer->user = &shown;
+    if (renderer->ops->resource_create(renderer, &picture) == 0 &&
+        renderer->ops->export(renderer, picture.id, 1) == 0)
+        loop_run(loop);
+    if (shown.fd < 0) {
         checks_note("EGL gives no dmabufs, pictures are read back for the compositor (in software, "
                     "Mesa has them from 24.1 on, with /dev/udmabuf)");
         return;
     }
     snprintf(text, sizeof(text), "dmabufs of pictures (format %.4s, modifier %#llx)",
-             (const char *)&layout.fourcc, (unsigned long long)layout.modifier);
+             (const char *)&shown.layout.fourcc, (unsigned long long)shown.layout.modifier);
     checks_line(true, text, "");
-    fd_close(fd);
+    fd_close(shown.fd);
 }
-#endif
 
 /* Starts what would draw. */
 static bool check_drawing(const struct gpu_options *options)
 {
-#if WITH_VIRGL
     char text[300], error[512] = "out of memory";
-    struct loop *loop = options->virgl ? loop_create() : NULL;
+    struct renderer_spawner spawner;
     if (!options->virgl)
         return true;
+    struct loop *loop = loop_create();
+    int r =
+        loop ? renderer_spawner_start(&spawner, options->render_node, LOG_LEVEL_ERROR) : -ENOMEM;
     struct renderer *renderer =
-        loop ? virgl_create(loop, options->render_node, error, sizeof(error)) : NULL;
-    snprintf(text, sizeof(text), "3D, drawn %s%s", options->render_node ? "on " : "in software",
+        r == 0 ? remote_renderer_spawn(loop, &spawner, error, sizeof(error)) : NULL;
+    snprintf(text, sizeof(text), "3D, drawn %s%s, by a process that has nothing of the VM",
+             options->render_node ? "on " : "in software",
              options->render_node ? options->render_node : "");
     checks_line(renderer != NULL, text, error);
     if (renderer) {
-        check_dmabuf(renderer);
+        check_dmabuf(loop, renderer);
         renderer->ops->destroy(renderer);
     }
+    if (r == 0)
+        renderer_spawner_finish(&spawner);
     loop_destroy(loop);
     return renderer != NULL;
-#else
-    (void)options;
-    return true;
-#endif
 }
 
 int gpu_check_run(const struct gpu_options *options)

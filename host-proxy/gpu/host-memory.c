@@ -51,7 +51,7 @@ static uint32_t read_as(uint32_t drivers, uint32_t guests)
 }
 
 /* The renderer's word on how its memory lies, against the size that the kernel tells. */
-static bool fits(const struct renderer_layout *layout, const struct resource *r, int fd,
+static bool fits(const struct render_layout *layout, const struct resource *r, int fd,
                  uint64_t *ret_size)
 {
     uint32_t fourcc = picture_fourcc(r->format);
@@ -67,26 +67,23 @@ static bool fits(const struct renderer_layout *layout, const struct resource *r,
                *ret_size;
 }
 
-int host_memory_export(struct renderer *renderer, const struct resource *r,
-                       struct export_buffer *buffer)
+int host_memory_describe(const struct resource *r, int taken, const struct render_layout *layout,
+                         struct export_buffer *buffer)
 {
     uint32_t fourcc = picture_fourcc(r->format);
-    struct renderer_layout layout;
-    _cleanup_(fd_closep) int fd = -1;
+    _cleanup_(fd_closep) int fd = taken;
     buffer->memory = EXPORT_MEMORY_HOST;
     buffer->width = r->width;
     buffer->height = r->height;
     buffer->fourcc = fourcc;
     buffer->n_planes = 1;
-    int made = renderer->ops->export(renderer, r->id, &layout);
-    fd = made < 0 ? -1 : made;
-    if (fd >= 0 && fits(&layout, r, fd, &buffer->size)) {
+    if (fd >= 0 && fits(layout, r, fd, &buffer->size)) {
         buffer->kind = EXPORT_KIND_DMABUF;
         buffer->reason = EXPORT_REASON_NONE;
-        buffer->fourcc = read_as(layout.fourcc, fourcc);
-        buffer->modifier = layout.modifier;
-        buffer->offset[0] = layout.offset[0];
-        buffer->stride[0] = layout.stride[0];
+        buffer->fourcc = read_as(layout->fourcc, fourcc);
+        buffer->modifier = layout->modifier;
+        buffer->offset[0] = layout->offset[0];
+        buffer->stride[0] = layout->stride[0];
         return fd_steal(&fd);
     }
     buffer->kind = EXPORT_KIND_NONE;
@@ -100,7 +97,7 @@ int host_memory_export(struct renderer *renderer, const struct resource *r,
 
 /* The pixels that a rectangle of rows means. False: not whole ones, or not within the picture. */
 static bool pixels(const struct resource *r, uint64_t base, uint32_t offset, uint32_t stride,
-                   const struct export_rect *rect, struct renderer_box *ret_box)
+                   const struct export_rect *rect, struct render_box *ret_box)
 {
     if (base < offset)
         return false;
@@ -109,49 +106,47 @@ static bool pixels(const struct resource *r, uint64_t base, uint32_t offset, uin
     if (x % pixel || rect->width % pixel || x + rect->width > (uint64_t)r->width * pixel ||
         y + rect->height > r->height)
         return false;
-    *ret_box = (struct renderer_box){.x = (uint32_t)(x / pixel),
-                                     .y = (uint32_t)y,
-                                     .width = rect->width / pixel,
-                                     .height = rect->height,
-                                     .depth = 1};
+    *ret_box = (struct render_box){.x = (uint32_t)(x / pixel),
+                                   .y = (uint32_t)y,
+                                   .width = rect->width / pixel,
+                                   .height = rect->height,
+                                   .depth = 1};
     return true;
 }
 
 enum export_status host_memory_copy(struct renderer *renderer, const struct resource *r,
-                                    uint32_t offset, uint32_t stride, const struct mirror *mirror,
-                                    const struct export_copy *copy)
+                                    uint32_t offset, uint32_t stride, uint32_t memory,
+                                    uint64_t size, const struct export_copy *copy, uint64_t ticket,
+                                    unsigned *ret_asked)
 {
     bool into = copy->flags & EXPORT_TO_GUEST;
     uint64_t base = into ? copy->target : copy->source,
              mirror_base = into ? copy->source : copy->target;
     uint32_t mirror_stride = into ? copy->source_stride : copy->target_stride;
-    struct renderer_box box;
-    if (!mirror->bytes)
-        return EXPORT_MEMORY;
+    struct render_box box;
+    *ret_asked = 0;
     if ((into ? copy->target_stride : copy->source_stride) != stride)
         return EXPORT_RANGE;
     for (uint32_t i = 0; i < copy->n_rects; i++) {
         if (!pixels(r, base, offset, stride, &copy->rects[i], &box) ||
-            !mirror_within(&copy->rects[i], mirror_base, mirror_stride, mirror->size))
+            !mirror_within(&copy->rects[i], mirror_base, mirror_stride, size))
             return EXPORT_RANGE;
     }
     for (uint32_t i = 0; i < copy->n_rects; i++) {
         const struct export_rect *rect = &copy->rects[i];
         pixels(r, base, offset, stride, rect, &box);
-        struct iovec rows = {
-            .iov_base = mirror->bytes + mirror_base + (uint64_t)rect->y * mirror_stride + rect->x,
-            .iov_len = (uint64_t)(rect->height - 1) * mirror_stride + rect->width,
-        };
         struct renderer_transfer transfer = {
-            .id = r->id,
-            .stride = mirror_stride,
-            .box = box,
-            .iov = &rows,
-            .n_iov = 1,
-            .to_renderer = into,
+            .what = {.resource = r->id,
+                     .stride = mirror_stride,
+                     .to_renderer = into,
+                     .box = box,
+                     .range = {memory, mirror_base + (uint64_t)rect->y * mirror_stride + rect->x,
+                               (uint64_t)(rect->height - 1) * mirror_stride + rect->width}},
+            .ticket = ticket,
         };
         if (renderer->ops->transfer(renderer, &transfer) < 0)
             return EXPORT_FAILED;
+        ++*ret_asked;
     }
     return EXPORT_OK;
 }

@@ -21,8 +21,10 @@
 #include "host-proxy/gpu/exports.h"
 #include "host-proxy/gpu/gpu-options.h"
 #include "host-proxy/gpu/gpu-sandbox.h"
+#include "host-proxy/gpu/remote-renderer.h"
 #include "host-proxy/gpu/renderer.h"
-#include "host-proxy/gpu/virgl.h"
+#include "host-proxy/gpu/renderer/renderer-process.h"
+#include "host-proxy/gpu/renderer-spawner.h"
 
 struct gpu {
     struct loop *loop;
@@ -83,12 +85,11 @@ static int listen_export(const struct gpu_options *options, char *path, size_t s
     return r < 0 && may_do_without_export(options) ? -ENOTCONN : r;
 }
 
-#if WITH_VIRGL
-static int start_drawing(struct loop *loop, struct device *device, const char *render_node,
-                         struct renderer **ret_renderer)
+static int start_drawing(struct loop *loop, struct device *device, struct renderer_spawner *spawner,
+                         const char *render_node, struct renderer **ret_renderer)
 {
     char error[512];
-    struct renderer *renderer = virgl_create(loop, render_node, error, sizeof(error));
+    struct renderer *renderer = remote_renderer_spawn(loop, spawner, error, sizeof(error));
     if (!renderer) {
         int r = -errno;
         log_error(NULL, "%s", error);
@@ -99,9 +100,8 @@ static int start_drawing(struct loop *loop, struct device *device, const char *r
              render_node ? render_node : "");
     return device_draw(device, renderer);
 }
-#endif
 
-static int run(const struct gpu_options *options)
+static int run(const struct gpu_options *options, struct renderer_spawner *spawner)
 {
     char error[512], export_path[PATH_MAX] = "";
     struct exports *exports = NULL;
@@ -121,13 +121,8 @@ static int run(const struct gpu_options *options)
         exports = exports_create(loop, device, r, options->export_users, options->n_export_users);
         r = exports ? 0 : -errno;
     }
-#if WITH_VIRGL
-    if (r == 0 && options->virgl) { /* a driver of the host, and its threads */
-        r = gpu_sandbox_enter(options, export_path);
-        if (r == 0)
-            r = start_drawing(loop, device, options->render_node, &renderer);
-    }
-#endif
+    if (r == 0 && options->virgl)
+        r = start_drawing(loop, device, spawner, options->render_node, &renderer);
     if (r == 0) {
         frontend = frontend_create(loop, options->socket_path, options->fd, NULL, &gpu_frontend,
                                    &gpu, error, sizeof(error));
@@ -135,10 +130,8 @@ static int run(const struct gpu_options *options)
         if (r < 0)
             log_error(NULL, "%s", error);
     }
-    if (r == 0 && !options->virgl)
-        r = gpu_sandbox_enter(options, export_path);
     if (r == 0)
-        r = gpu_sandbox_filter(options);
+        r = gpu_sandbox_enter(options, export_path);
     if (r == 0)
         r = sd_run(loop);
     frontend_destroy(frontend);
@@ -153,6 +146,11 @@ static int run(const struct gpu_options *options)
 int main(int argc, char **argv)
 {
     struct gpu_options options;
+    struct renderer_spawner spawner = {.fd = -1};
+#if WITH_VIRGL
+    if (argc > 0 && strcmp(argv[0], RENDERER_PROGRAM) == 0)
+        return renderer_process_run(argc, argv);
+#endif
     int r = gpu_options_parse(argc, argv, &options);
     if (r != 0)
         return r == OPTIONS_DONE ? 0 : 2;
@@ -169,5 +167,12 @@ int main(int argc, char **argv)
         log_error(NULL, "cannot look at what was inherited in /proc/self/fd: %s", strerror(-r));
         return 1;
     }
-    return run(&options);
+    if (options.virgl &&
+        (r = renderer_spawner_start(&spawner, options.render_node, options.log_level)) < 0) {
+        log_error(NULL, "cannot start what would start a renderer: %s", strerror(-r));
+        return 1;
+    }
+    r = run(&options, &spawner);
+    renderer_spawner_finish(&spawner);
+    return r;
 }

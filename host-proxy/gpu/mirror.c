@@ -18,14 +18,20 @@ void mirror_finish(struct mirror *mirror)
     mirror->size = 0;
 }
 
+enum export_status mirror_check(int fd, uint64_t size)
+{
+    struct stat st;
+    /* A file that shrinks would end this process with SIGBUS. */
+    int seals = fcntl(fd, F_GET_SEALS);
+    if (seals < 0 || !(seals & F_SEAL_SHRINK) || fstat(fd, &st) < 0 || (uint64_t)st.st_size < size)
+        return EXPORT_MEMORY;
+    return EXPORT_OK;
+}
+
 enum export_status mirror_set(struct mirror *mirror, int fd, uint64_t size)
 {
     _cleanup_(fd_closep) int owned = fd;
-    struct stat st;
-    /* A file that shrinks would end this process with SIGBUS. */
-    int seals = fcntl(owned, F_GET_SEALS);
-    if (seals < 0 || !(seals & F_SEAL_SHRINK) || fstat(owned, &st) < 0 ||
-        (uint64_t)st.st_size < size)
+    if (mirror_check(owned, size) != EXPORT_OK)
         return EXPORT_MEMORY;
     void *bytes = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, owned, 0);
     if (bytes == MAP_FAILED)

@@ -15,6 +15,8 @@ struct mirror {
     uint64_t size;
 };
 
+/* Whether @fd is a memfd of at least @size bytes that cannot shrink. */
+enum export_status mirror_check(int fd, uint64_t size);
 /* Maps @fd (taken): a memfd of at least @size bytes that cannot shrink; replaces what was there. */
 enum export_status mirror_set(struct mirror *mirror, int fd, uint64_t size);
 void mirror_finish(struct mirror *mirror);

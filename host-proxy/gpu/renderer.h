@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
-/* renderer: who draws for the guest (3D): what the commands need of it. Ids, boxes and sizes have
- * been checked when it sees them; what a stream of drawing commands says is its own to check. */
+/* renderer: who draws for the guest (3D), as the device sees it: somebody who is asked, answers
+ * later, and may be gone at any time. Ids, boxes and sizes have been checked when it is asked; what
+ * a stream of drawing commands says is its own to check. */
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/uio.h>
 
-#define RENDERER_PLANES_MAX 4
+#include "protocol/render.h"
 
 struct renderer;
 
@@ -15,35 +15,43 @@ struct renderer_capset {
     uint32_t id, version, size;
 };
 
-/* As in RESOURCE_CREATE_3D. */
-struct renderer_resource {
-    uint32_t id, target, format, bind, width, height, depth, array_size, last_level, nr_samples,
-        flags;
+/* Memory for one transfer, which the renderer has, too. */
+struct renderer_stage {
+    uint8_t *bytes;
+    struct render_range range;
+    bool whole; /* a memory of its own, and not a part of one for many */
 };
 
-struct renderer_box {
-    uint32_t x, y, z, width, height, depth;
-};
-
-/* Between a level of a resource and memory: @iov, or (n_iov 0) what is attached to it. Row 0 begins
- * at @offset there. */
-struct renderer_transfer {
-    uint32_t id, context, level, stride, layer_stride;
-    struct renderer_box box;
+/* Where the rows of a transfer are in the guest's memory of the resource. */
+struct renderer_rows {
+    uint64_t generation, cut; /* of that memory, and since when nobody wants it */
     uint64_t offset;
-    const struct iovec *iov;
-    unsigned n_iov;
-    bool to_renderer;
+    uint32_t stride, layer_stride, height, depth;
+    uint32_t size, end_size; /* bytes of a row; of the last one, which the memory may end in */
 };
 
-/* How pixels lie in a descriptor's memory; the first row is the guest's first. */
-struct renderer_layout {
-    uint32_t fourcc; /* DRM_FORMAT_*, as the driver has it: the guest's may have another order */
-    uint64_t modifier;
-    uint32_t n_planes, offset[RENDERER_PLANES_MAX], stride[RENDERER_PLANES_MAX];
+struct renderer_transfer {
+    struct render_transfer what; /* its range: of @stage, or of a memory that was added */
+    struct renderer_stage stage; /* @bytes NULL: none */
+    struct renderer_rows rows;   /* with a stage */
+    uint64_t ticket;             /* of an export, without one */
 };
 
-/* 0 or -errno where they return an int. */
+/* What a renderer tells; called from the loop. */
+struct renderer_listener {
+    /* Every fence up to @number is done. */
+    void (*finished)(void *user, uint32_t number);
+    /* @result: 0 or -errno. @transfer lives during the call, and its stage. */
+    void (*transferred)(void *user, const struct renderer_transfer *transfer, int result);
+    /* What was asked with @ticket: a descriptor (taken) with its layout, or -errno. */
+    void (*exported)(void *user, uint64_t ticket, int fd, const struct render_layout *layout);
+    /* It is gone with everything that it had, and all that it was asked for has been answered. */
+    void (*lost)(void *user);
+    /* It is not busy any more. */
+    void (*rested)(void *user);
+};
+
+/* 0 or -errno where they return an int; -ENODEV: there is no renderer for a while. */
 struct renderer_ops {
     /* Copies the set of capabilities, capset.size bytes of it. */
     void (*capset)(struct renderer *r, uint32_t id, uint32_t version, void *bytes);
@@ -52,27 +60,33 @@ struct renderer_ops {
     void (*context_destroy)(struct renderer *r, uint32_t id);
     void (*context_attach)(struct renderer *r, uint32_t id, uint32_t resource);
     void (*context_detach)(struct renderer *r, uint32_t id, uint32_t resource);
-    int (*resource_create)(struct renderer *r, const struct renderer_resource *resource);
-    void (*resource_destroy)(struct renderer *r, uint32_t id); /* its memory is detached before */
-    /* The guest's memory of a resource; @iov is borrowed until detach(). */
-    int (*attach)(struct renderer *r, uint32_t id, struct iovec *iov, unsigned n_iov);
-    void (*detach)(struct renderer *r, uint32_t id);
+    int (*resource_create)(struct renderer *r, const struct render_resource *resource);
+    void (*resource_destroy)(struct renderer *r, uint32_t id);
+    /* Memory for the next transfer(), which is to come before anything else is asked. */
+    int (*stage)(struct renderer *r, uint64_t size, struct renderer_stage *ret);
+    /* Takes the stage, on failure, too; transferred() tells of the end unless it fails here. */
     int (*transfer)(struct renderer *r, const struct renderer_transfer *transfer);
-    /* @words of 32 bits; @commands is aligned to 8 bytes. */
-    int (*submit)(struct renderer *r, uint32_t context, void *commands, uint32_t words);
+    int (*submit)(struct renderer *r, uint32_t context, const void *commands, uint32_t words);
     /* Has finished() called with this number once all that was asked before is done. Numbers count
      * up, and wrap. */
     int (*fence)(struct renderer *r, uint32_t context, uint32_t number);
-    /* A descriptor (owned) of the resource's memory, and how it lies there; -ENOTSUP: cannot. */
-    int (*export)(struct renderer *r, uint32_t id, struct renderer_layout *ret_layout);
+    /* exported() tells, unless it fails here. */
+    int (*export)(struct renderer *r, uint32_t id, uint64_t ticket);
+    /* Lets it write into a memfd (borrowed) of at least @size bytes that cannot shrink. */
+    int (*memory_add)(struct renderer *r, int fd, uint64_t size, uint32_t *ret_id);
+    void (*memory_forget)(struct renderer *r, uint32_t id); /* also of a renderer that is gone */
+    /* It has enough to do: whoever can wait asks again after rested(). */
+    bool (*busy)(const struct renderer *r);
     void (*destroy)(struct renderer *r);
 };
 
 struct renderer {
     const struct renderer_ops *ops;
-    const struct renderer_capset *capsets;
+    const struct renderer_capset *capsets; /* always the same */
     unsigned n_capsets;
-    /* Every fence up to @number is done. Set by who asks for fences; called from the loop. */
-    void (*finished)(void *user, uint32_t number);
+    /* Counts up when it is lost. What was made in another life is not there any more, and nothing
+     * may be asked about it. */
+    uint64_t life;
+    const struct renderer_listener *listener; /* set by the device before the loop runs */
     void *user;
 };

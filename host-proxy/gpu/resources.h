@@ -4,7 +4,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/uio.h>
 
 #include "common/vhost-user/guest-ram.h"
 
@@ -22,9 +21,12 @@ struct drawn {
     uint32_t depth; /* layers, or slices of a volume */
     bool is_volume;
     uint32_t last_level;
-    bool is_picture;   /* one layer of width x height */
-    uint64_t bytes;    /* estimated */
-    struct iovec *iov; /* the guest's memory, where the renderer has that, too */
+    bool is_picture;  /* one layer of width x height */
+    uint32_t pixel;   /* bytes, or the most that they can be */
+    bool pixel_known; /* it is as many */
+    bool is_answer;   /* where the renderer writes what a query has counted */
+    uint64_t bytes;   /* estimated */
+    uint64_t life;    /* of the renderer that has it */
 };
 
 /* Contiguous guest-physical memory within one region; @at is where it begins in the buffer that it

@@ -45,6 +45,15 @@ static void check(void *user, struct resource *r)
     sum->runs += r->n_runs;
 }
 
+/* There is no device that would hear of it. */
+static void transferred(void *user, const struct renderer_transfer *transfer, int result)
+{
+    struct commands *c = user;
+    commands_3d_transferred(&c->drawing, &c->table, c->ram, transfer, result);
+}
+
+static const struct renderer_listener listener = {.transferred = transferred};
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static _Alignas(8) uint8_t request[COMMANDS_REQUEST_MAX];
@@ -59,6 +68,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     commands.features = size & 1 ? COMMANDS_FEATURES : 0;
     if (size & 2) {
         commands.drawing.renderer = fake_renderer();
+        fake.renderer.listener = &listener;
+        fake.renderer.user = &commands;
         commands.features |= COMMANDS_3D_FEATURES;
     }
     while (size >= 2) {

@@ -21,8 +21,11 @@ for proxy in ("guest-proxy", "host-proxy"):
     FLOORS[proxy] = [f"{proxy}/pixels", *FLOORS[f"{proxy}/pixels"]]
 # Beside them, the VM's devices, which know nothing of Wayland and are nobody's libraries.
 FLOORS["common/vhost-user"] = ["common/transport", *FLOORS["common/transport"]]
+FLOORS["host-proxy/gpu/renderer"] = ["common/transport", "common/sandbox", *FLOORS["common/transport"]]
 for device in ("gpu", "vsock"):
     FLOORS[f"host-proxy/{device}"] = ["common/vhost-user", "common/sandbox", *FLOORS["common/vhost-user"]]
+# What draws is a process of its own, which knows nothing of the VM.
+FLOORS["host-proxy/gpu"].insert(0, "host-proxy/gpu/renderer")
 
 TOPS = ("common", "guest-proxy", "host-proxy", "protocol")
 

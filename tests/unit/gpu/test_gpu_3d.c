@@ -9,11 +9,22 @@
 #define BGRA 1
 #define RENDER 2 /* a use: drawn on */
 
+/* There is no device that would hear of it. */
+static void transferred(void *user, const struct renderer_transfer *transfer, int result)
+{
+    struct commands *c = user;
+    commands_3d_transferred(&c->drawing, &c->table, c->ram, transfer, result);
+}
+
+static const struct renderer_listener listener = {.transferred = transferred};
+
 static int setup(void **state)
 {
     commands_setup(state);
     struct world *w = *state;
     w->commands.drawing.renderer = fake_renderer();
+    fake.renderer.listener = &listener;
+    fake.renderer.user = &w->commands;
     w->commands.features = COMMANDS_FEATURES | COMMANDS_3D_FEATURES;
     return 0;
 }
@@ -214,23 +225,14 @@ static void test_memory(void **state)
     struct world *w = *state;
     create(w, picture);
     assert_int_equal(attach(w, 5, pages, 2), OK);
-    unsigned i = fake_memory(5);
-    assert_int_equal(fake.memory[i].n, 2);
-    assert_ptr_equal(fake.memory[i].iov[0].iov_base, guest_ram_at(&w->ram, HIGH, PAGE));
-    assert_ptr_equal(fake.memory[i].iov[1].iov_base, guest_ram_at(&w->ram, LOW + 4 * PAGE, PAGE));
     assert_int_equal(attach(w, 5, pages, 2), ERR_UNSPEC); /* it has memory */
     assert_int_equal(detach(w, 5), OK);
-    assert_int_equal(fake_memory(5), FAKE_THINGS);
     assert_int_equal(attach(w, 5, pages, 1), OK);
     assert_int_equal(unref(w, 5), OK);
-    assert_int_equal(fake_memory(5), FAKE_THINGS);
     /* Lists that do not hold: as with any resource. */
     create(w, picture);
     const struct virtio_gpu_mem_entry outside = {.addr = HIGH + REGION, .length = PAGE};
     assert_int_equal(attach(w, 5, &outside, 1), ERR_PARAM);
-    assert_int_equal(fake_memory(5), FAKE_THINGS);
-    fake.refuses = true;
-    assert_int_equal(attach(w, 5, pages, 2), ERR_PARAM);
     assert_int_equal(resources_find(&w->commands.table, 5)->n_runs, 0);
 }
 
@@ -278,6 +280,8 @@ static void test_transfers(void **state)
     assert_memory_equal(guest_ram_at(&w->ram, HIGH + 64, 4), "\x78\x56\x34\x12", 4);
     assert_false(fake.moved.to_renderer);
     assert_int_equal(fake.moved.box.height, 30);
+    /* Rows that the box does not have are not touched. */
+    assert_memory_equal(guest_ram_at(&w->ram, HIGH, 64), (uint8_t[64]){0}, 64);
     t.hdr.type = VIRTIO_GPU_CMD_TRANSFER_TO_HOST_3D;
     assert_int_equal(execute(w, &t, sizeof(t)), OK);
     assert_true(fake.moved.to_renderer);
@@ -285,8 +289,12 @@ static void test_transfers(void **state)
     assert_int_equal(execute(w, &t, sizeof(t)), ERR_CONTEXT);
     t.hdr.ctx_id = 0; /* none is fine */
     assert_int_equal(execute(w, &t, sizeof(t)), OK);
+    /* What the renderer refuses leaves the guest's memory as it is. */
+    t.hdr.type = VIRTIO_GPU_CMD_TRANSFER_FROM_HOST_3D;
+    fake.picture[2][1] = 0x87654321;
     fake.refuses = true;
-    assert_int_equal(execute(w, &t, sizeof(t)), ERR_PARAM);
+    assert_int_equal(execute(w, &t, sizeof(t)), OK);
+    assert_memory_equal(guest_ram_at(&w->ram, HIGH + 64, 4), "\x78\x56\x34\x12", 4);
     fake.refuses = false;
 
     static const uint32_t beyond[][6] = {
@@ -311,13 +319,16 @@ static void test_transfers(void **state)
     t.offset = UINT64_MAX;
     assert_int_equal(execute(w, &t, sizeof(t)), ERR_PARAM);
     t = transfer_of(0, 0, 0, 1, 32, 1);
-    t.offset = 257; /* 31 rows of 256 fit before, and one byte more */
+    t.offset = 253; /* 31 rows of 256 fit before, and three bytes more */
     assert_int_equal(execute(w, &t, sizeof(t)), ERR_PARAM);
     t.stride = UINT32_MAX;
     assert_int_equal(execute(w, &t, sizeof(t)), ERR_PARAM);
+    t = transfer_of(0, 0, 0, 64, 2, 1);
+    t.stride = 255; /* rows upon each other */
+    assert_int_equal(execute(w, &t, sizeof(t)), ERR_PARAM);
     assert_int_equal(fake.transfers, before);
-    t.offset = 255;
-    t.stride = 256;
+    t = transfer_of(0, 0, 0, 1, 32, 1);
+    t.offset = 252;
     assert_int_equal(execute(w, &t, sizeof(t)), OK);
 }
 
@@ -334,9 +345,10 @@ static void test_transfers_of_levels(void **state)
         c.last_level = 6;
         assert_int_equal(create(w, c), OK);
         attach(w, 5, pages, 2);
-        struct virtio_gpu_transfer_host_3d t = transfer_of(0, 0, 0, 32, 16, 4);
+        struct virtio_gpu_transfer_host_3d t = transfer_of(0, 0, 0, 16, 16, 4);
         t.level = 1;
-        t.stride = 16;
+        t.stride = 64;
+        t.layer_stride = 16 * 64;
         assert_int_equal(execute(w, &t, sizeof(t)), OK);
         t.box.d = 5;
         assert_int_equal(execute(w, &t, sizeof(t)), round ? OK : ERR_PARAM);
@@ -375,9 +387,147 @@ static void test_submit(void **state)
     s.c.size = 0; /* nothing but, perhaps, a fence */
     assert_int_equal(execute(w, &s, sizeof(s.c)), OK);
     assert_int_equal(fake.words, 0);
-    s.c.size = 12;
-    fake.refuses = true;
-    assert_int_equal(execute(w, &s, whole), ERR_PARAM);
+}
+
+/* Rows go where the guest has them, and nowhere between; the renderer has them close together. */
+static void test_rows(void **state)
+{
+    struct world *w = *state;
+    uint8_t *guest = guest_ram_at(&w->ram, HIGH, PAGE);
+    context(w, 1, 0);
+    create(w, picture);
+    attach(w, 5, pages, 2);
+    for (uint32_t i = 0; i < FAKE_SIDE * FAKE_SIDE; i++)
+        (&fake.picture[0][0])[i] = 0x01010101 * (i % 200 + 1);
+    memset(guest, 0xee, PAGE);
+    struct virtio_gpu_transfer_host_3d t = transfer_of(3, 2, 0, 2, 3, 1);
+    t.stride = 40;
+    t.offset = 100;
+    assert_int_equal(execute(w, &t, sizeof(t)), OK);
+    assert_int_equal(fake.moved.stride, 8);
+    assert_int_equal(fake.moved.range.size, 24);
+    for (uint32_t i = 0; i < PAGE; i++) {
+        uint32_t y = i < 100 ? 99 : (i - 100) / 40, x = (i - 100) % 40;
+        uint8_t right = y < 3 && x < 8 ? (uint8_t)fake.picture[2 + y][3 + x / 4] : 0xee;
+        if (guest[i] != right)
+            fail_msg("byte %u: 0x%x, not 0x%x", i, guest[i], right);
+    }
+    /* Linux before 5.10 does not tell a stride: rows are as long as the picture's. */
+    t = transfer_of(0, 0, 0, 2, 2, 1);
+    t.stride = 0;
+    memset(guest, 0xee, PAGE);
+    assert_int_equal(execute(w, &t, sizeof(t)), OK);
+    assert_memory_equal(guest, fake.picture[0], 8);
+    assert_int_equal(guest[8], 0xee);
+    assert_memory_equal(guest + 256, fake.picture[1], 8);
+    /* Of a format whose pixels nobody here knows, what lies between them stays, too. */
+    struct virtio_gpu_resource_create_3d c = picture;
+    c.resource_id = 6;
+    c.format = 140;
+    create(w, c);
+    const struct virtio_gpu_mem_entry other = {.addr = LOW, .length = PAGE};
+    attach(w, 6, &other, 1);
+    guest = guest_ram_at(&w->ram, LOW, PAGE);
+    for (uint32_t stride = 0; stride <= 40; stride += 40) {
+        memset(guest, 0xee, PAGE);
+        t.resource_id = 6;
+        t.stride = stride;
+        fake.pixel = 2;
+        assert_int_equal(execute(w, &t, sizeof(t)), OK);
+        /* Without a stride, the fake renderer has each row at the begin. */
+        assert_memory_equal(guest, fake.picture[stride ? 0 : 1], 4);
+        assert_int_equal(guest[4], 0xee);
+        if (stride)
+            assert_memory_equal(guest + 40, fake.picture[1], 4);
+    }
+}
+
+/* Other memory, or none, or an owner who wants nothing more: nothing is written there. */
+static void test_late_answers(void **state)
+{
+    struct world *w = *state;
+    uint8_t *guest = guest_ram_at(&w->ram, HIGH, PAGE), bytes[256];
+    create(w, picture);
+    attach(w, 5, pages, 2);
+    struct renderer_transfer t = {
+        .what = {.resource = 5, .box = {0, 0, 0, 64, 1, 1}},
+        .stage = {.bytes = bytes},
+        .rows = {.generation = resources_find(&w->commands.table, 5)->generation,
+                 .height = 1,
+                 .depth = 1,
+                 .size = 256,
+                 .end_size = 256}};
+    memset(bytes, 0x11, sizeof(bytes));
+    memset(guest, 0, PAGE);
+    commands_3d_transferred(&w->commands.drawing, &w->commands.table, &w->ram, &t, -EINVAL);
+    commands_3d_transferred(&w->commands.drawing, &w->commands.table, NULL, &t, 0);
+    commands_3d_cut(&w->commands.drawing);
+    commands_3d_transferred(&w->commands.drawing, &w->commands.table, &w->ram, &t, 0);
+    assert_int_equal(guest[0], 0);
+    t.rows.cut = 1;
+    detach(w, 5);
+    commands_3d_transferred(&w->commands.drawing, &w->commands.table, &w->ram, &t, 0);
+    attach(w, 5, pages, 2);
+    commands_3d_transferred(&w->commands.drawing, &w->commands.table, &w->ram, &t, 0);
+    assert_int_equal(guest[0], 0);
+    t.rows.generation = resources_find(&w->commands.table, 5)->generation;
+    commands_3d_transferred(&w->commands.drawing, &w->commands.table, &w->ram, &t, 0);
+    assert_int_equal(guest[255], 0x11);
+}
+
+/* What a renderer had that is gone is an error until the guest has destroyed it. */
+static void test_a_renderer_that_is_gone(void **state)
+{
+    struct world *w = *state;
+    struct {
+        struct virtio_gpu_cmd_submit c;
+        uint32_t words[2];
+    } s = {{.hdr = {.type = VIRTIO_GPU_CMD_SUBMIT_3D, .ctx_id = 1}, .size = 8}, {7, 8}};
+    struct virtio_gpu_transfer_host_3d t = transfer_of(0, 0, 0, 1, 1, 1);
+    context(w, 1, 0);
+    create(w, picture);
+    attach(w, 5, pages, 2);
+    const struct virtio_gpu_mem_entry other = {.addr = LOW, .length = PAGE};
+    struct virtio_gpu_resource_create_3d query = {.hdr = picture.hdr,
+                                                  .resource_id = 8,
+                                                  .bind = 1 << 17,
+                                                  .format = 64,
+                                                  .width = 16,
+                                                  .height = 1,
+                                                  .depth = 1,
+                                                  .array_size = 1};
+    create(w, query);
+    attach(w, 8, &other, 1);
+    fake.n_contexts = fake.n_resources = 0; /* with all that it had */
+    fake.renderer.life++;
+    assert_int_equal(execute(w, &s, sizeof(s)), ERR_UNSPEC);
+    assert_int_equal(execute(w, &t, sizeof(t)), ERR_UNSPEC);
+    assert_int_equal(use(w, VIRTIO_GPU_CMD_CTX_ATTACH_RESOURCE, 1, 5), ERR_UNSPEC);
+    /* Mesa waits in a loop for what a query has counted: nothing, then. */
+    uint8_t *counted = guest_ram_at(&w->ram, LOW, PAGE);
+    memset(counted, 0xee, 20);
+    struct virtio_gpu_transfer_host_3d ask = transfer_of(0, 0, 0, 16, 1, 1);
+    ask.resource_id = 8;
+    assert_int_equal(execute(w, &ask, sizeof(ask)), OK);
+    assert_memory_equal(counted, ((uint8_t[20]){1, 0, 0, 0, 8, [16] = 0xee, 0xee, 0xee, 0xee}), 20);
+    assert_int_equal(unref(w, 8), OK);
+    assert_int_equal(context(w, 1, 0), ERR_CONTEXT);
+    assert_int_equal(create(w, picture), ERR_ID);
+    /* The next one knows nothing of these. */
+    assert_int_equal(context(w, 2, 0), OK);
+    assert_int_equal(use(w, VIRTIO_GPU_CMD_CTX_ATTACH_RESOURCE, 2, 5), ERR_UNSPEC);
+    assert_int_equal(end_context(w, 1), OK);
+    assert_int_equal(unref(w, 5), OK);
+    assert_int_equal(context(w, 1, 0), OK);
+    assert_int_equal(create(w, picture), OK);
+    assert_int_equal(use(w, VIRTIO_GPU_CMD_CTX_ATTACH_RESOURCE, 1, 5), OK);
+    assert_int_equal(w->commands.drawing.bytes, 64 * 32 * 4);
+    /* For a while there is none. */
+    fake.is_gone = true;
+    s.c.hdr.ctx_id = 2;
+    assert_int_equal(context(w, 3, 0), ERR_UNSPEC);
+    assert_int_equal(execute(w, &s, sizeof(s)), ERR_UNSPEC);
+    fake.is_gone = false;
 }
 
 static void test_lengths_3d(void **state)
@@ -425,6 +575,9 @@ int main(void)
         TEST(test_transfers),
         TEST(test_transfers_of_levels),
         TEST(test_submit),
+        TEST(test_rows),
+        TEST(test_late_answers),
+        TEST(test_a_renderer_that_is_gone),
         TEST(test_lengths_3d),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -32,7 +32,7 @@ static void on_reset(void *user)
     ((struct world *)user)->resets++;
 }
 
-static const struct device_ops ops = {on_gone, on_forget, on_changed, on_reset};
+static const struct device_ops ops = {on_gone, on_forget, on_changed, on_reset, NULL, NULL};
 static int fds_before;
 
 static int setup(void **state)

@@ -18,6 +18,7 @@ static int setup(void **state)
     w->loop = loop_create();
     w->device = device_create(w->loop, 3600 * 1000);
     assert_int_equal(device_draw(w->device, fake_renderer()), 0);
+    fake_attach_loop(w->loop);
     w->exports = exports_create(w->loop, w->device, -1, NULL, 0);
     gpu_frontend_init(&w->f, w->loop, w->device);
     frontend_negotiate(&w->f, FEATURES_3D);
@@ -29,6 +30,7 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
+    fake_detach_loop();
     peer_teardown(state);
     assert_int_equal(fake.n_contexts, 0);
     assert_int_equal(fake.n_resources, 0);
@@ -89,7 +91,7 @@ static void take(struct world *w, unsigned slot, uint64_t fence)
 
 static void finish(uint32_t number)
 {
-    fake.renderer.finished(fake.renderer.user, number);
+    fake.renderer.listener->finished(fake.renderer.user, number);
 }
 
 static void test_what_is_offered(void **state)
@@ -190,21 +192,100 @@ static void test_memory_moves(void **state)
                                                   {.addr = RAM_LOW_GPA + 0x80000, .length = PAGE}};
     driver_picture(w, 5, 64, 32);
     driver_attach(&w->f, 5, pages, 2);
-    uint8_t *before = fake.memory[fake_memory(5)].iov[0].iov_base;
-    memcpy(gpa(&w->f, RAM_HIGH_GPA), "same", 4);
     frontend_set_memory(&w->f); /* the same memory, mapped anew */
-    const struct iovec *iov = fake.memory[fake_memory(5)].iov;
-    assert_ptr_not_equal(iov[0].iov_base, before);
-    assert_memory_equal(iov[0].iov_base, "same", 4);
+    assert_int_equal(device_find(w->device, 5)->n_runs, 2);
     /* Memory that is gone is nobody's. */
     struct {
         uint64_t padding;
         struct vhost_user_region r;
     } slot = {.r = {RAM_HIGH_GPA, RAM_REGION, RAM_HIGH_UADDR, RAM_REGION}};
     frontend_set(&w->f, VHOST_USER_REM_MEM_REG, &slot, sizeof(slot), NULL, 0);
-    assert_int_equal(fake_memory(5), FAKE_THINGS);
     assert_int_equal(device_find(w->device, 5)->n_runs, 0);
     assert_int_equal(fake.n_resources, 1); /* the picture is the host's */
+}
+
+/* The answer comes when the pixels are there, also where nobody asked for a fence. */
+static void test_reading_waits(void **state)
+{
+    struct world *w = *state;
+    const struct virtio_gpu_mem_entry pages[2] = {{.addr = RAM_HIGH_GPA, .length = PAGE},
+                                                  {.addr = RAM_LOW_GPA + 0x80000, .length = PAGE}};
+    struct virtio_gpu_transfer_host_3d t = {
+        .hdr = {.type = VIRTIO_GPU_CMD_TRANSFER_FROM_HOST_3D, .ctx_id = 1},
+        .box = {0, 0, 0, 1, 1, 1},
+        .resource_id = 5};
+    uint32_t written;
+    driver_context(w, 1);
+    driver_picture(w, 5, 64, 32);
+    driver_attach(&w->f, 5, pages, 2);
+    fake.picture[0][0] = 0x12345678;
+    unsigned slot = frontend_put(&w->f, 0, &t, sizeof(t), 24);
+    frontend_kick(&w->f, 0);
+    turn_times(w->loop, 5);
+    assert_false(frontend_answered(&w->f.q[0]));
+    finish(fake.last_fence);
+    assert_int_equal(frontend_take(&w->f, 0, &written), slot);
+    assert_int_equal(driver_answer(&w->f, 0, slot).flags, 0);
+    assert_memory_equal(gpa(&w->f, RAM_HIGH_GPA), "\x78\x56\x34\x12", 4);
+}
+
+/* It is killed, while fences wait and pictures are exported. */
+static void test_a_renderer_that_is_lost(void **state)
+{
+    struct world *w = *state;
+    introduce(w);
+    driver_context(w, 1);
+    driver_picture(w, 5, FAKE_SIDE, 32);
+    driver_share(w, 5);
+    struct export_exported e = peer_export(&w->p, 5);
+    unsigned a = put_fence(w, VIRTIO_GPU_CMD_SUBMIT_3D, 100);
+    unsigned b = put_fence(w, VIRTIO_GPU_CMD_RESOURCE_DETACH_BACKING, 101);
+    assert_false(frontend_answered(&w->f.q[0]));
+    fake_lose();
+    /* Nobody in the guest waits, and the order is kept. */
+    take(w, a, 100);
+    take(w, b, 101);
+    /* The picture is gone for those who show it, and nobody else gets it. */
+    peer_gone(&w->p, e.buffer.id);
+    struct export_copy copy = {.id = e.buffer.id,
+                               .generation = e.buffer.generation,
+                               .source_stride = ROW,
+                               .target_stride = ROW,
+                               .n_rects = 1,
+                               .rects = {{0, 0, 16, 3}}};
+    assert_int_equal(peer_copy(&w->p, &copy), EXPORT_STALE);
+    assert_int_equal(peer_export(&w->p, 5).status, EXPORT_EMPTY);
+    /* Memory of the guest is what it was, and so is drawing for those who begin now. */
+    assert_int_equal(driver_create(&w->f, 7, 8, 8), OK);
+    assert_int_equal(driver_context(w, 2), OK);
+    assert_int_equal(driver_picture(w, 6, FAKE_SIDE, 32), OK);
+    driver_share(w, 6);
+    assert_int_equal(peer_export(&w->p, 6).status, EXPORT_OK);
+    assert_int_equal(driver_simple(&w->f, VIRTIO_GPU_CMD_RESOURCE_UNREF, 5), OK);
+}
+
+/* It has enough to do: the guest's commands wait where they are, and others do not. */
+static void test_a_renderer_that_is_busy(void **state)
+{
+    struct world *w = *state;
+    struct virtio_gpu_resource_create_2d c = {.hdr = {.type = VIRTIO_GPU_CMD_RESOURCE_CREATE_2D},
+                                              .resource_id = 9,
+                                              .format = 1,
+                                              .width = 8,
+                                              .height = 8};
+    uint32_t written;
+    introduce(w);
+    fake.is_busy = true;
+    unsigned slot = frontend_put(&w->f, 0, &c, sizeof(c), 24);
+    frontend_kick(&w->f, 0);
+    turn_times(w->loop, 5);
+    assert_false(frontend_answered(&w->f.q[0]));
+    assert_null(device_find(w->device, 9));
+    fake.is_busy = false;
+    fake.renderer.listener->rested(fake.renderer.user);
+    turn_times(w->loop, 5);
+    assert_int_equal(frontend_take(&w->f, 0, &written), slot);
+    assert_non_null(device_find(w->device, 9));
 }
 
 static void fill_picture(void)
@@ -410,7 +491,7 @@ static void test_descriptor(void **state)
     driver_picture(w, 5, 60, 32);
     driver_share(w, 5);
     fake.make_fd = make_dmabuf;
-    fake.layout = (struct renderer_layout){
+    fake.layout = (struct render_layout){
         .fourcc = 0x34325241, .modifier = 0, .n_planes = 1, .offset = {128}, .stride = {256}};
     struct export_exported e = peer_export(&w->p, 5);
     assert_int_equal(e.buffer.kind, EXPORT_KIND_DMABUF);
@@ -435,7 +516,7 @@ static void test_descriptor(void **state)
     munmap(mirror, 4 * PAGE);
     close(fd);
     /* Layouts that cannot be: the renderer is not believed. */
-    const struct renderer_layout wrong[] = {
+    const struct render_layout wrong[] = {
         {.fourcc = 0x34325241, .n_planes = 2, .stride = {256, 256}},
         {.fourcc = 0x34325241, .n_planes = 1, .stride = {236}},
         {.fourcc = 0x34325241, .n_planes = 1, .stride = {1024}},
@@ -494,7 +575,7 @@ static void test_orders(void **state)
         assert_int_equal(driver_command(&w->f, &c, sizeof(c)), OK);
         driver_share(w, 50 + i);
         fake.layout =
-            (struct renderer_layout){.fourcc = cases[i].drivers, .n_planes = 1, .stride = {256}};
+            (struct render_layout){.fourcc = cases[i].drivers, .n_planes = 1, .stride = {256}};
         struct export_exported e = peer_export(&w->p, 50 + i);
         assert_int_equal(e.status, EXPORT_OK);
         assert_int_equal(e.buffer.kind, cases[i].told ? EXPORT_KIND_DMABUF : EXPORT_KIND_NONE);
@@ -513,6 +594,9 @@ int main(void)
         TEST(test_fences_when_the_queue_stops),
         TEST(test_resets),
         TEST(test_memory_moves),
+        TEST(test_reading_waits),
+        TEST(test_a_renderer_that_is_lost),
+        TEST(test_a_renderer_that_is_busy),
         TEST(test_export),
         TEST(test_read_back),
         TEST(test_read_back_out_of_range),

@@ -12,8 +12,8 @@
 #include <drm_fourcc.h>
 
 #include "host-proxy/gpu/commands-3d.h"
-#include "host-proxy/gpu/renderer.h"
-#include "host-proxy/gpu/virgl.h"
+#include "host-proxy/gpu/renderer/engine.h"
+#include "host-proxy/gpu/renderer/virgl.h"
 
 #define WIDTH 64u
 #define HEIGHT 32u
@@ -27,7 +27,7 @@ int __lsan_is_turned_off(void)
 
 static struct {
     struct loop *loop;
-    struct renderer *r;
+    struct engine *r;
     uint32_t done;
 } W;
 
@@ -69,7 +69,7 @@ static int teardown(void **state)
             skip();                                                                                \
     } while (0)
 
-static const struct renderer_resource picture = {
+static const struct render_resource picture = {
     .id = 5,
     .target = 2,
     .format = 1,                       /* B8G8R8A8 */
@@ -87,14 +87,44 @@ static void test_capsets(void **state)
     uint8_t bytes[COMMANDS_3D_CAPSET_MAX];
     assert_in_range(W.r->n_capsets, 1, 2);
     for (unsigned i = 0; i < W.r->n_capsets; i++) {
-        const struct renderer_capset *c = &W.r->capsets[i];
+        const struct engine_capset *c = &W.r->capsets[i];
         assert_in_range(c->size, 4, sizeof(bytes));
         memset(bytes, 0xee, sizeof(bytes));
         W.r->ops->capset(W.r, c->id, c->version, bytes);
         assert_in_range(bytes[0], 1, c->version); /* it begins with a version */
         for (uint32_t at = c->size; at < sizeof(bytes); at++)
             assert_int_equal(bytes[at], 0xee);
+        if (c->id != 2)
+            continue;
+        /* Pixels are not moved in the middle of drawing: there are no pages of the guest. */
+        uint32_t bits;
+        memcpy(&bits, bytes + 98 * 4, 4);
+        assert_int_equal(bits & (1u << 17 | 1u << 26), 0);
+        assert_int_not_equal(bits, 0);
+        memcpy(&bits, bytes + 172 * 4, 4);
+        assert_int_equal(bits & (1u << 3 | 1u << 7), 0);
     }
+}
+
+/* A guest may send what it was not offered: a move between a picture and its own pages. */
+static void test_moves_in_commands(void **state)
+{
+    (void)state;
+    NEED_RENDERER();
+    _Alignas(8) uint32_t words[14] = {0};
+    assert_int_equal(W.r->ops->context_create(W.r, 1, 2), 0);
+    assert_int_equal(W.r->ops->resource_create(W.r, &picture), 0);
+    W.r->ops->context_attach(W.r, 1, 5);
+    for (uint32_t command = 40; command < 60; command++) {
+        for (uint32_t direction = 0; direction < 4; direction++) {
+            const uint32_t move[14] = {
+                command | 13u << 16, 5, 0, 0, WIDTH * 4, 0, 0, 0, 0, 8, 8, 1, 0, direction};
+            memcpy(words, move, sizeof(words));
+            W.r->ops->submit(W.r, 1, words, 14);
+        }
+    }
+    W.r->ops->context_destroy(W.r, 1);
+    W.r->ops->resource_destroy(W.r, 5);
 }
 
 static bool is_done(void *user)
@@ -106,33 +136,34 @@ static void test_pictures(void **state)
 {
     (void)state;
     NEED_RENDERER();
-    uint32_t guest[2][WIDTH * HEIGHT / 2], back[HEIGHT][2 * WIDTH];
-    struct iovec iov[2] = {{guest[0], sizeof(guest[0])}, {guest[1], sizeof(guest[1])}};
+    uint32_t guest[WIDTH * HEIGHT], back[HEIGHT][2 * WIDTH];
     assert_int_equal(W.r->ops->resource_create(W.r, &picture), 0);
-    assert_int_equal(W.r->ops->attach(W.r, 5, iov, 2), 0);
     for (uint32_t i = 0; i < WIDTH * HEIGHT; i++)
-        (&guest[0][0])[i] = i * 2654435761u;
-    struct renderer_transfer t = {
-        .id = 5, .stride = WIDTH * 4, .box = {0, 0, 0, WIDTH, HEIGHT, 1}, .to_renderer = true};
-    assert_int_equal(W.r->ops->transfer(W.r, &t), 0);
+        guest[i] = i * 2654435761u;
+    struct render_transfer t = {.resource = 5,
+                                .stride = WIDTH * 4,
+                                .box = {0, 0, 0, WIDTH, HEIGHT, 1},
+                                .range = {.size = sizeof(guest)},
+                                .to_renderer = true};
+    assert_int_equal(W.r->ops->transfer(W.r, &t, guest), 0);
     /* A part of it, to rows that are wider: nothing between them changes. */
     memset(back, 0x77, sizeof(back));
-    struct iovec to = {back, (16 - 1) * sizeof(back[0]) + 40 * 4};
-    t = (struct renderer_transfer){
-        .id = 5, .stride = sizeof(back[0]), .box = {8, 4, 0, 40, 16, 1}, .iov = &to, .n_iov = 1};
-    assert_int_equal(W.r->ops->transfer(W.r, &t), 0);
+    t = (struct render_transfer){.resource = 5,
+                                 .stride = sizeof(back[0]),
+                                 .box = {8, 4, 0, 40, 16, 1},
+                                 .range = {.size = (16 - 1) * sizeof(back[0]) + 40 * 4}};
+    assert_int_equal(W.r->ops->transfer(W.r, &t, back), 0);
     for (uint32_t y = 0; y < HEIGHT; y++) {
         for (uint32_t x = 0; x < 2 * WIDTH; x++)
-            assert_int_equal(back[y][x], y < 16 && x < 40 ? (&guest[0][0])[(y + 4) * WIDTH + x + 8]
-                                                          : 0x77777777);
+            assert_int_equal(back[y][x],
+                             y < 16 && x < 40 ? guest[(y + 4) * WIDTH + x + 8] : 0x77777777);
     }
     /* Memory that is too small is noticed there, too. */
-    to.iov_len -= 1;
-    assert_true(W.r->ops->transfer(W.r, &t) < 0);
-    W.r->ops->detach(W.r, 5);
+    t.range.size -= 1;
+    assert_true(W.r->ops->transfer(W.r, &t, back) < 0);
     W.r->ops->resource_destroy(W.r, 5);
     /* Formats and uses that make no sense. */
-    struct renderer_resource wrong = picture;
+    struct render_resource wrong = picture;
     wrong.format = 4095;
     assert_true(W.r->ops->resource_create(W.r, &wrong) < 0);
     wrong = picture;
@@ -150,24 +181,21 @@ static void test_formats(void **state)
     } formats[] = {{1, 4}, {2, 4}, {67, 4}, {100, 4}, {104, 4}, {7, 2}, {8, 4}, {131, 4}, {94, 8}};
     for (size_t i = 0; i < sizeof(formats) / sizeof(*formats); i++) {
         uint8_t pixels[HEIGHT][WIDTH * 8], back[HEIGHT][WIDTH * 8];
-        struct renderer_resource r = picture;
+        struct render_resource r = picture;
         r.format = formats[i].format;
         for (uint32_t y = 0; y < HEIGHT; y++)
             for (uint32_t x = 0; x < WIDTH * 8; x++) /* no half is NaN; alpha where there is none */
                 pixels[y][x] = formats[i].format == 2 && x % 4 == 3 ? 0xff : (x * 7 + y * 3) & 0x3f;
         memset(back, 0, sizeof(back));
         assert_int_equal(W.r->ops->resource_create(W.r, &r), 0);
-        struct iovec iov = {pixels, sizeof(pixels)};
-        struct renderer_transfer t = {.id = 5,
-                                      .stride = sizeof(pixels[0]),
-                                      .box = {0, 0, 0, WIDTH, HEIGHT, 1},
-                                      .iov = &iov,
-                                      .n_iov = 1,
-                                      .to_renderer = true};
-        assert_int_equal(W.r->ops->transfer(W.r, &t), 0);
-        iov.iov_base = back;
+        struct render_transfer t = {.resource = 5,
+                                    .stride = sizeof(pixels[0]),
+                                    .box = {0, 0, 0, WIDTH, HEIGHT, 1},
+                                    .range = {.size = sizeof(pixels)},
+                                    .to_renderer = true};
+        assert_int_equal(W.r->ops->transfer(W.r, &t, pixels), 0);
         t.to_renderer = false;
-        assert_int_equal(W.r->ops->transfer(W.r, &t), 0);
+        assert_int_equal(W.r->ops->transfer(W.r, &t, back), 0);
         for (uint32_t y = 0; y < HEIGHT; y++) {
             if (memcmp(pixels[y], back[y], (size_t)WIDTH * formats[i].pixel) != 0)
                 fail_msg("format %u, row %u: %02x%02x%02x%02x is %02x%02x%02x%02x",
@@ -218,19 +246,17 @@ static void test_export(void **state)
 {
     (void)state;
     NEED_RENDERER();
-    struct renderer_layout layout;
+    struct render_layout layout;
     uint32_t pixels[WIDTH * HEIGHT];
-    struct iovec iov = {pixels, sizeof(pixels)};
     for (uint32_t i = 0; i < WIDTH * HEIGHT; i++)
         pixels[i] = i * 2654435761u;
     assert_int_equal(W.r->ops->resource_create(W.r, &picture), 0);
-    struct renderer_transfer t = {.id = 5,
-                                  .stride = WIDTH * 4,
-                                  .box = {0, 0, 0, WIDTH, HEIGHT, 1},
-                                  .iov = &iov,
-                                  .n_iov = 1,
-                                  .to_renderer = true};
-    assert_int_equal(W.r->ops->transfer(W.r, &t), 0);
+    struct render_transfer t = {.resource = 5,
+                                .stride = WIDTH * 4,
+                                .box = {0, 0, 0, WIDTH, HEIGHT, 1},
+                                .range = {.size = sizeof(pixels)},
+                                .to_renderer = true};
+    assert_int_equal(W.r->ops->transfer(W.r, &t, pixels), 0);
     uint32_t drawn = 77;
     assert_int_equal(W.r->ops->fence(W.r, 0, drawn), 0);
     turn_until(W.loop, is_done, &drawn);
@@ -265,7 +291,7 @@ static void test_export(void **state)
     }
     W.r->ops->resource_destroy(W.r, 5);
     /* What the host has upside down is not handed out. */
-    struct renderer_resource turned = picture;
+    struct render_resource turned = picture;
     turned.flags = 1;
     assert_int_equal(W.r->ops->resource_create(W.r, &turned), 0);
     assert_int_equal(W.r->ops->export(W.r, 5, &layout), -ENOTSUP);
@@ -288,6 +314,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_capsets),
         TEST(test_pictures),
+        TEST(test_moves_in_commands),
         TEST(test_formats),
         TEST(test_fences),
         TEST(test_nonsense),

@@ -2,7 +2,7 @@
 /* egl: owns nothing; an image lives during one call, with the renderer's context current.
  * virglrenderer can export a texture, too, but its older versions do not tell the modifier, and all
  * of them have room for one plane only, whatever EGL writes. */
-#include "host-proxy/gpu/egl.h"
+#include "host-proxy/gpu/renderer/egl.h"
 
 #include <errno.h>
 #include <stdbool.h>
@@ -12,10 +12,10 @@
 #include <EGL/eglext.h>
 
 #include "common/base/fd.h"
-#include "host-proxy/gpu/renderer.h"
+#include "host-proxy/gpu/renderer/engine.h"
 
 /* EGL writes as many of each as an image has planes; no format of DRM has more. */
-#define PLANES RENDERER_PLANES_MAX
+#define PLANES RENDER_PLANES_MAX
 
 struct functions {
     PFNEGLCREATEIMAGEKHRPROC create_image;
@@ -52,7 +52,7 @@ static bool egl_find_functions(EGLDisplay display, struct functions *ret)
 
 /* A descriptor, or -1. */
 static int egl_export_image(const struct functions *f, EGLDisplay display, EGLImageKHR image,
-                            struct renderer_layout *ret_layout)
+                            struct render_layout *ret_layout)
 {
     int fourcc = 0, planes = 0, fds[PLANES] = {-1, -1, -1, -1};
     EGLuint64KHR modifiers[PLANES] = {0};
@@ -66,15 +66,15 @@ static int egl_export_image(const struct functions *f, EGLDisplay display, EGLIm
             fd_close(fds[i]);
         return -1;
     }
-    *ret_layout = (struct renderer_layout){.fourcc = (uint32_t)fourcc,
-                                           .modifier = modifiers[0],
-                                           .n_planes = 1,
-                                           .offset = {(uint32_t)offsets[0]},
-                                           .stride = {(uint32_t)strides[0]}};
+    *ret_layout = (struct render_layout){.fourcc = (uint32_t)fourcc,
+                                         .modifier = modifiers[0],
+                                         .n_planes = 1,
+                                         .offset = {(uint32_t)offsets[0]},
+                                         .stride = {(uint32_t)strides[0]}};
     return fds[0];
 }
 
-int egl_export(uint32_t texture, struct renderer_layout *ret_layout)
+int egl_export(uint32_t texture, struct render_layout *ret_layout)
 {
     static const EGLint attributes[] = {EGL_IMAGE_PRESERVED_KHR, EGL_TRUE, EGL_NONE};
     EGLDisplay display = eglGetCurrentDisplay();

@@ -2,7 +2,7 @@
 /* virgl: owns the only instance of virglrenderer: everything of the library is global, so is what
  * is here. It works in this thread, except that a thread of its own waits for fences, where it can,
  * and tells by a descriptor. Only what is in all versions from 0.10 to 1.3 is used. */
-#include "host-proxy/gpu/virgl.h"
+#include "host-proxy/gpu/renderer/virgl.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -17,10 +17,11 @@
 
 #include "common/base/log.h"
 #include "common/base/loop.h"
-#include "host-proxy/gpu/egl.h"
-#include "host-proxy/gpu/renderer.h"
+#include "host-proxy/gpu/renderer/egl.h"
+#include "host-proxy/gpu/renderer/engine.h"
 
-#define CAPSETS 2   /* VIRTIO_GPU_CAPSET_VIRGL and VIRGL2, numbered from 1 */
+#define CAPSETS 2 /* VIRTIO_GPU_CAPSET_VIRGL and VIRGL2, numbered from 1 */
+#define VIRGL2 2u
 #define CALLBACKS 2 /* of the library's versions of the structure: both old and new have it */
 #define POLL_MS 2   /* where no thread waits for fences */
 #define UPSIDE_DOWN                                                                                \
@@ -28,8 +29,8 @@
 #define INFO_RESERVE 8 /* words: the structure grew without another name for the library */
 
 struct virgl {
-    struct renderer renderer;
-    struct renderer_capset capsets[CAPSETS];
+    struct engine engine;
+    struct engine_capset capsets[CAPSETS];
     struct loop *loop;
     struct loop_io *fences;   /* NULL: there is no thread */
     struct loop_timer *timer; /* then */
@@ -45,8 +46,8 @@ static void virgl_fence_done(void *user, uint32_t number)
 {
     (void)user;
     virgl.done = number;
-    if (virgl.renderer.finished)
-        virgl.renderer.finished(virgl.renderer.user, number);
+    if (virgl.engine.finished)
+        virgl.engine.finished(virgl.engine.user, number);
 }
 
 static int open_render_node(void *user)
@@ -82,40 +83,61 @@ static void virgl_poll_again(void *user)
         loop_timer_arm(virgl.timer, POLL_MS);
 }
 
-static void virgl_capset(struct renderer *r, uint32_t id, uint32_t version, void *bytes)
+/* Of the set's words, the bits that tell a guest to have the library move pixels between a picture
+ * and its own pages in the middle of drawing commands, or write there what it knows of the host's
+ * memory. There are no pages of the guest here: Mesa asks for transfers of their own then. */
+static const struct {
+    unsigned word;
+    uint32_t bits;
+} hidden[] = {
+    {98, 1u << 17 | 1u << 26}, /* transfers and copies from staging buffers */
+    {172, 1u << 3 | 1u << 7},  /* how much memory there is; copies to staging buffers */
+};
+
+static void virgl_capset(struct engine *engine, uint32_t id, uint32_t version, void *bytes)
 {
-    (void)r;
+    uint32_t size = 0, ignored;
+    (void)engine;
     virgl_renderer_fill_caps(id, version, bytes);
+    virgl_renderer_get_cap_set(id, &ignored, &size);
+    for (size_t i = 0; i < sizeof(hidden) / sizeof(*hidden); i++) {
+        uint32_t value, at = hidden[i].word * (uint32_t)sizeof(value);
+        if (id != VIRGL2 || at + sizeof(value) > size)
+            continue;
+        memcpy(&value, (uint8_t *)bytes + at, sizeof(value));
+        value &= ~hidden[i].bits;
+        memcpy((uint8_t *)bytes + at, &value, sizeof(value));
+    }
 }
 
-static int virgl_context_create(struct renderer *r, uint32_t id, uint32_t capset)
+static int virgl_context_create(struct engine *engine, uint32_t id, uint32_t capset)
 {
     static const char name[] = "guest";
-    (void)r;
+    (void)engine;
     int e = capset ? virgl_renderer_context_create_with_flags(id, capset, sizeof(name) - 1, name)
                    : virgl_renderer_context_create(id, sizeof(name) - 1, name);
     return e ? -ENOMEM : 0;
 }
 
-static void virgl_context_destroy(struct renderer *r, uint32_t id)
+static void virgl_context_destroy(struct engine *engine, uint32_t id)
 {
-    (void)r;
+    (void)engine;
     virgl_renderer_context_destroy(id);
 }
 
-static void virgl_context_attach(struct renderer *r, uint32_t id, uint32_t resource)
+static void virgl_context_attach(struct engine *engine, uint32_t id, uint32_t resource)
 {
-    (void)r;
+    (void)engine;
     virgl_renderer_ctx_attach_resource((int)id, (int)resource);
 }
 
-static void virgl_context_detach(struct renderer *r, uint32_t id, uint32_t resource)
+static void virgl_context_detach(struct engine *engine, uint32_t id, uint32_t resource)
 {
-    (void)r;
+    (void)engine;
     virgl_renderer_ctx_detach_resource((int)id, (int)resource);
 }
 
-static int virgl_resource_create(struct renderer *r, const struct renderer_resource *resource)
+static int virgl_resource_create(struct engine *engine, const struct render_resource *resource)
 {
     struct virgl_renderer_resource_create_args args = {
         .handle = resource->id,
@@ -130,55 +152,40 @@ static int virgl_resource_create(struct renderer *r, const struct renderer_resou
         .nr_samples = resource->nr_samples,
         .flags = resource->flags,
     };
-    (void)r;
+    (void)engine;
     return virgl_renderer_resource_create(&args, NULL, 0) ? -EINVAL : 0;
 }
 
-static void virgl_resource_destroy(struct renderer *r, uint32_t id)
+static void virgl_resource_destroy(struct engine *engine, uint32_t id)
 {
-    (void)r;
+    (void)engine;
     virgl_renderer_resource_unref(id);
 }
 
-static int virgl_attach(struct renderer *r, uint32_t id, struct iovec *iov, unsigned n_iov)
-{
-    (void)r;
-    return virgl_renderer_resource_attach_iov((int)id, iov, (int)n_iov) ? -EINVAL : 0;
-}
-
-static void virgl_detach(struct renderer *r, uint32_t id)
-{
-    struct iovec *iov;
-    int n;
-    (void)r;
-    virgl_renderer_resource_detach_iov((int)id, &iov, &n);
-}
-
-static int virgl_transfer(struct renderer *r, const struct renderer_transfer *t)
+static int virgl_transfer(struct engine *engine, const struct render_transfer *t, void *bytes)
 {
     /* As the library has it: x, y, z, width, height, depth. */
-    struct renderer_box box = t->box;
+    struct render_box box = t->box;
     struct virgl_box *what = (struct virgl_box *)&box;
-    struct iovec *iov = (struct iovec *)t->iov; /* it only reads them */
-    (void)r;
+    struct iovec iov = {.iov_base = bytes, .iov_len = t->range.size};
+    (void)engine;
     int e = t->to_renderer
-                ? virgl_renderer_transfer_write_iov(t->id, t->context, (int)t->level, t->stride,
-                                                    t->layer_stride, what, t->offset, iov, t->n_iov)
-                : virgl_renderer_transfer_read_iov(t->id, t->context, t->level, t->stride,
-                                                   t->layer_stride, what, t->offset, iov,
-                                                   (int)t->n_iov);
+                ? virgl_renderer_transfer_write_iov(t->resource, t->context, (int)t->level,
+                                                    t->stride, t->layer_stride, what, 0, &iov, 1)
+                : virgl_renderer_transfer_read_iov(t->resource, t->context, t->level, t->stride,
+                                                   t->layer_stride, what, 0, &iov, 1);
     return e ? -EINVAL : 0;
 }
 
-static int virgl_submit(struct renderer *r, uint32_t context, void *commands, uint32_t words)
+static int virgl_submit(struct engine *engine, uint32_t context, void *commands, uint32_t words)
 {
-    (void)r;
+    (void)engine;
     return virgl_renderer_submit_cmd(commands, (int)context, (int)words) ? -EINVAL : 0;
 }
 
-static int virgl_fence(struct renderer *r, uint32_t context, uint32_t number)
+static int virgl_fence(struct engine *engine, uint32_t context, uint32_t number)
 {
-    (void)r;
+    (void)engine;
     if (virgl_renderer_create_fence((int)number, context))
         return -ENOMEM;
     virgl.asked = number;
@@ -187,13 +194,13 @@ static int virgl_fence(struct renderer *r, uint32_t context, uint32_t number)
     return 0;
 }
 
-static int virgl_export(struct renderer *r, uint32_t id, struct renderer_layout *ret_layout)
+static int virgl_export(struct engine *engine, uint32_t id, struct render_layout *ret_layout)
 {
     struct {
         struct virgl_renderer_resource_info base;
         uint32_t reserve[INFO_RESERVE];
     } info = {0};
-    (void)r;
+    (void)engine;
     if (virgl_renderer_resource_get_info((int)id, &info.base) || info.base.tex_id == 0 ||
         info.base.flags & UPSIDE_DOWN)
         return -ENOTSUP;
@@ -201,9 +208,9 @@ static int virgl_export(struct renderer *r, uint32_t id, struct renderer_layout 
     return egl_export(info.base.tex_id, ret_layout);
 }
 
-static void virgl_destroy(struct renderer *r)
+static void virgl_destroy(struct engine *engine)
 {
-    (void)r;
+    (void)engine;
     loop_io_destroy(virgl.fences);
     loop_timer_destroy(virgl.timer);
     if (virgl.initialized)
@@ -211,7 +218,7 @@ static void virgl_destroy(struct renderer *r)
     virgl = (struct virgl){.subject = {.name = "virglrenderer"}};
 }
 
-static const struct renderer_ops virgl_ops = {
+static const struct engine_ops virgl_ops = {
     .capset = virgl_capset,
     .context_create = virgl_context_create,
     .context_destroy = virgl_context_destroy,
@@ -219,8 +226,6 @@ static const struct renderer_ops virgl_ops = {
     .context_detach = virgl_context_detach,
     .resource_create = virgl_resource_create,
     .resource_destroy = virgl_resource_destroy,
-    .attach = virgl_attach,
-    .detach = virgl_detach,
     .transfer = virgl_transfer,
     .submit = virgl_submit,
     .fence = virgl_fence,
@@ -274,18 +279,18 @@ static int virgl_start(const char *render_node, char *error, size_t error_size)
     return 0;
 }
 
-struct renderer *virgl_create(struct loop *loop, const char *render_node, char *error,
-                              size_t error_size)
+struct engine *virgl_create(struct loop *loop, const char *render_node, char *error,
+                            size_t error_size)
 {
     virgl.loop = loop;
-    virgl.renderer = (struct renderer){.ops = &virgl_ops, .capsets = virgl.capsets};
+    virgl.engine = (struct engine){.ops = &virgl_ops, .capsets = virgl.capsets};
     int r = virgl_start(render_node, error, error_size), fd = -1;
     if (r == 0) {
         for (uint32_t id = 1; id <= CAPSETS; id++) {
-            struct renderer_capset c = {.id = id};
+            struct engine_capset c = {.id = id};
             virgl_renderer_get_cap_set(id, &c.version, &c.size);
             if (c.size > 0)
-                virgl.capsets[virgl.renderer.n_capsets++] = c;
+                virgl.capsets[virgl.engine.n_capsets++] = c;
         }
         fd = virgl_renderer_get_poll_fd();
         if (fd >= 0)
@@ -298,9 +303,9 @@ struct renderer *virgl_create(struct loop *loop, const char *render_node, char *
         }
     }
     if (r < 0) {
-        virgl_destroy(&virgl.renderer);
+        virgl_destroy(&virgl.engine);
         errno = -r;
         return NULL;
     }
-    return &virgl.renderer;
+    return &virgl.engine;
 }
