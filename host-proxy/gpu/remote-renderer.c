@@ -23,7 +23,7 @@
 #define BACKOFF_TIMES 6 /* doublings */
 
 const struct remote_times remote_times_default = {
-    .stuck_ms = 10000, .silent_ms = 60000, .steady_ms = 10000, .backoff_ms = 1000};
+    .stuck_ms = 10000, .silent_ms = 120000, .steady_ms = 10000, .backoff_ms = 1000};
 
 struct remote {
     struct renderer renderer;
@@ -63,17 +63,16 @@ static void remote_watch(struct remote *w)
     loop_timer_arm(w->look, w->times.stuck_ms < LOOK_MS ? w->times.stuck_ms : LOOK_MS);
 }
 
-/* Drawing may take its time where others need the processors, too. One that works for nothing of
- * that time waits for something that does not come, and one that has had all of it does not come to
- * an end. */
+/* Drawing may take its time, above all where others need the processors, too. One that does nothing
+ * at all waits for something that does not come (or is stopped), and one that has had that much
+ * does not come to an end. */
 static bool is_stuck(const struct remote *w)
 {
     int64_t time = loop_now_ms() - w->since_ms, now = w->source.used_ms(w->source.user);
     int64_t used = now - (w->used_since_ms < 0 ? 0 : w->used_since_ms);
     if (now < 0 || time < w->times.stuck_ms)
         return time >= w->times.silent_ms;
-    return time >= w->times.silent_ms || used <= w->times.stuck_ms / 100 ||
-           used >= w->times.stuck_ms;
+    return time >= w->times.silent_ms || used == 0 || used >= w->times.stuck_ms;
 }
 
 static void remote_lose(struct remote *w)

@@ -22,7 +22,7 @@ struct remote_source {
 };
 
 struct remote_times {
-    unsigned stuck_ms;   /* without any answer, if it works for none of it, or for all of it */
+    unsigned stuck_ms;   /* without any answer, if it has done nothing, or worked for as long */
     unsigned silent_ms;  /* without any answer */
     unsigned steady_ms;  /* who lived for so long is started anew at once */
     unsigned backoff_ms; /* who did not, after that; twice of it each time, up to 64 times */
