@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -133,11 +134,11 @@ static void renderer_spawner_run(char *const *arguments)
         struct pollfd wait = {.fd = CONTROL_FD, .events = POLLIN};
         char what = 0;
         int connection;
-        int n = ppoll(&wait, 1, NULL, &before);
+        bool asked = ppoll(&wait, 1, NULL, &before) > 0; /* or a child has ended */
         reap(&child);
-        if (n < 0 && errno == EINTR)
+        if (!asked)
             continue;
-        if (n < 0 || receive(&connection, &what) <= 0)
+        if (receive(&connection, &what) <= 0)
             break;
         end_child(&child);
         if (what != RENEW) {
