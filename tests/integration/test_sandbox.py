@@ -3,6 +3,7 @@
 """What the programs take from themselves once they have started, and that a command keeps what the daemon gave up."""
 
 import os
+import signal
 import subprocess
 
 from harness import Skip, main, test
@@ -72,6 +73,44 @@ def gpu(t):
     t.eq([p for p in ("vhost", "vhost.lock", "export", "export.lock") if os.path.exists(t.path(p))], [], "what is left")
 
 
+def children(pid):
+    """The processes that it has started, by what they are called."""
+    found = {}
+    for entry in os.listdir("/proc"):
+        if not entry.isdigit():
+            continue
+        try:
+            with open(f"/proc/{entry}/stat", encoding="utf-8", errors="replace") as f:
+                state, parent = f.read().rpartition(")")[2].split()[:2]
+            with open(f"/proc/{entry}/cmdline", "rb") as f:
+                name = f.read().split(b"\0")[0].decode()
+        except OSError:
+            continue
+        if int(parent) == pid and state != "Z":
+            found[os.path.basename(name)] = int(entry)
+    return found
+
+
+class Process:
+    """One that a test has not started itself."""
+
+    def __init__(self, pid, name):
+        self.pid, self.name = pid, name
+
+    def fds(self):
+        base = f"/proc/{self.pid}/fd"
+        return [os.readlink(f"{base}/{fd}") for fd in os.listdir(base)]
+
+
+def renderer_of(t, proc):
+    """The process that draws for a device, once it has limited itself."""
+    def found():
+        spawner = children(proc.pid).get("wayvsock-gpu")
+        return spawner and children(spawner).get("wayvsock-gpu-renderer")
+    t.wait(found, "there is a renderer")
+    return Process(found(), "renderer")
+
+
 @test(direct=False)
 def vsock(t):
     if not VSOCK:
@@ -85,14 +124,31 @@ def vsock(t):
 
 @test(direct=False)
 def gpu_that_draws(t):
-    """Its driver's threads, too, and what it leaves behind is nothing."""
+    """What draws is another process, which has nothing of the device; with its driver's threads, too. What they leave
+    behind is nothing."""
     if not GPU:
         raise Skip("WAYVSOCK_GPU must name wayvsock-gpu")
     proc = device(t, "--virgl")
     if not proc.alive:
         raise Skip(f"3D does not start here: {proc.log().strip()[-200:]}")
     limits(t, proc)
+    renderer = renderer_of(t, proc)
+    limits(t, renderer)
+    fds = renderer.fds()
+    t.eq(len([name for name in fds if name.startswith("socket:")]), 1, f"sockets of what draws: {fds}")
+    t.eq([name for name in fds if "memfd" in name or "udmabuf" in name], [], "memory that it has by a descriptor")
+    if not SANITIZED:
+        with open(f"/proc/{renderer.pid}/limits") as f:
+            data = next(line.split()[3:5] for line in f if line.startswith("Max data size"))
+        t.ok("unlimited" not in data, f"its memory: {data}")
+    # It may be killed: the device is not, and has another one.
+    os.kill(renderer.pid, signal.SIGKILL)
+    t.wait(lambda: "there is a renderer again" in proc.log() or not proc.alive, "another one draws")
+    t.ok(proc.alive, "the device lives")
+    limits(t, renderer_of(t, proc))
+    last = renderer_of(t, proc)
     proc.stop()
+    t.wait(lambda: not os.path.exists(f"/proc/{last.pid}"), "with the device, it ends")
     t.eq([p for p in ("vhost", "vhost.lock", "export", "export.lock") if os.path.exists(t.path(p))], [], "what is left")
 
 
