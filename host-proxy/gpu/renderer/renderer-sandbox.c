@@ -143,7 +143,7 @@ int renderer_sandbox_enter(const char *render_node)
     struct landlock paths;
     setenv("MESA_SHADER_CACHE_DISABLE", "true", 0);
     setenv("MESA_GLSL_CACHE_DISABLE", "true", 0);
-    if (setpriority(PRIO_PROCESS, 0, NICE) < 0)
+    if (setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + NICE) < 0)
         log_info(NULL, "drawing is no less urgent than other work: %s", strerror(errno));
     int r = sandbox_limit_memory(MEMORY_MAX);
     if (r == 0)
