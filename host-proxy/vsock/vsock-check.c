@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <limits.h>
 #include <poll.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -21,13 +22,15 @@
 #include "common/transport/socket-check.h"
 #include "host-proxy/vsock/vsock-options.h"
 
-#define HOST_MS 300 /* in which wayvsock-host turns away whom it does not know */
+#define HOST_MS 5000 /* for an answer */
 
-/* Whoever is at the other end says nothing before we do, unless it turns us away. */
+/* Who is let in and says nothing gets no word either; whoever is turned away is told why. */
 static bool is_turned_away(int fd)
 {
     struct pollfd p = {.fd = fd, .events = POLLIN};
-    return poll(&p, 1, HOST_MS) > 0;
+    uint8_t byte;
+    return shutdown(fd, SHUT_WR) == 0 && poll(&p, 1, HOST_MS) == 1 &&
+           recv(fd, &byte, 1, MSG_DONTWAIT) == 1;
 }
 
 static bool check_port(const struct hybrid_port *port, uint32_t cid)
