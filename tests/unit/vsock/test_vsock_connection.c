@@ -355,6 +355,32 @@ static void test_config(void **state)
     assert_int_equal(m.cid[1], 0);
 }
 
+/* Whether the log says that there is no memory. */
+static bool misses_memory(void *user)
+{
+    char text[4096];
+    ssize_t n = pread(*(int *)user, text, sizeof(text) - 1, 0);
+    text[n > 0 ? n : 0] = '\0';
+    return strstr(text, "shares no memory") != NULL;
+}
+
+/* A driver that starts while the hypervisor shares no memory: the log says what to do. */
+static void test_no_memory(void **state)
+{
+    struct guest *g = *state;
+    int log = fd_memfd("log", 0), before = dup(STDERR_FILENO);
+    assert_true(log >= 0 && before >= 0);
+    dup2(log, STDERR_FILENO);
+    frontend_negotiate(&g->f, FRONTEND_FEATURES);
+    turn_until(g->loop, misses_memory, &log);
+    frontend_start(&g->f); /* now it does */
+    dup2(before, STDERR_FILENO);
+    close(before);
+    close(log);
+    guest_post(g, GUEST_BUFFERS);
+    close(guest_connect(g, 5000, STREAM));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, guest_setup, guest_teardown)
 
 int main(void)
@@ -376,6 +402,7 @@ int main(void)
         TEST(test_hypervisor_gone),
         TEST(test_too_many),
         TEST(test_config),
+        TEST(test_no_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
