@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+/* helper: what a service's protocol needs known of it: where its messages end, which of them may
+ * pass, what its descriptors are. A helper runs on the host, one for each connection, and sees
+ * both directions there. */
+#include <stddef.h>
+#include <stdint.h>
+
+struct log_subject;
+struct service_helper;
+struct service_helper_ops;
+struct service_settings;
+
+#define SERVICE_LOOK_MAX (64u << 10) /* bytes of a message that message() may want at once */
+#define SERVICE_HEAD_MAX 64u         /* bytes that frame() may need before it can tell */
+
+/* Who speaks: the program that connected to the service, or the service. */
+enum service_way { SERVICE_FROM_CLIENT, SERVICE_FROM_SERVER, _SERVICE_WAY_N };
+
+struct service_frame {
+    uint64_t size; /* bytes of the whole message, its header included; at least 1 */
+    size_t look;   /* how many of its first bytes message() is to see at once, at most
+                      SERVICE_LOOK_MAX and @size; 0: the message passes as it comes */
+    unsigned fds;  /* descriptors that belong to it, where its header says so; else 0 */
+};
+
+/* What becomes of a message. */
+enum service_verdict {
+    SERVICE_PASS,
+    SERVICE_DROP, /* all of it, with its descriptors, which are closed */
+};
+
+/* Which way an eventfd's signals go. */
+enum service_signals { SERVICE_SIGNALS_UNKNOWN, SERVICE_SIGNALS_TO_HOST, SERVICE_SIGNALS_TO_GUEST };
+
+/* What is known of a descriptor besides what it is. */
+struct service_descriptor {
+    enum service_signals signals;            /* an eventfd */
+    const struct service_helper_ops *speaks; /* a connected socket: its protocol; NULL: unknown */
+};
+
+/* What a helper may ask of the connection that it serves. */
+struct service_sink {
+    /* @bytes go out as if @way's speaker had said them, after the message of that way that is on
+     * its way now. They are not shown to the helper. 0, or negative: the connection ends. */
+    int (*say)(void *user, enum service_way way, const void *bytes, size_t size);
+    /* The connection ends for this reason (a whole text for people). Returns -EPROTO, to be handed
+     * on by frame() or message(). */
+    int (*fail)(void *user, const char *text);
+    void *user;
+};
+
+struct service_helper_ops {
+    const char *name; /* of the protocol, as the configuration says it: "pulse" */
+    /* One for each connection, on the host; what it is given outlives it. NULL: out of memory. */
+    struct service_helper *(*create)(const struct service_settings *settings,
+                                     const struct service_sink *sink, struct log_subject *subject);
+    void (*destroy)(struct service_helper *helper); /* accepts NULL */
+    /* What begins at @bytes. 1 and *ret; 0: more bytes are needed to say, never when there are
+     * SERVICE_HEAD_MAX or more; negative: the connection ends, after sink->fail() for that reason,
+     * or as one that is no such protocol. */
+    int (*frame)(struct service_helper *helper, enum service_way way, const uint8_t *bytes,
+                 size_t size, struct service_frame *ret);
+    /* The first `look` bytes of a message (*size). May change them in place, and *size, up to
+     * @room. enum service_verdict, or negative as frame(). NULL: all messages pass. A message that
+     * grows or shrinks must be one that was seen whole, or say so in its own header. */
+    int (*message)(struct service_helper *helper, enum service_way way, uint8_t *bytes,
+                   size_t *size, size_t room);
+    /* Descriptor @i of the message that message() saw last of @way (of frame(), without a
+     * message()). *ret is zeroed. NULL: nothing is known of any. */
+    void (*descriptor)(struct service_helper *helper, enum service_way way, unsigned i,
+                       struct service_descriptor *ret);
+};
