@@ -25,6 +25,7 @@
 #include "common/sandbox/sandbox.h"
 #include "common/transport/socket-check.h"
 #include "common/wayland/wl-message.h"
+#include "guest-proxy/approach.h"
 #include "guest-proxy/cures.h"
 #include "guest-proxy/display.h"
 #include "guest-proxy/guest-client.h"
@@ -36,6 +37,7 @@
 struct probe {
     struct loop *loop;
     struct uplink *uplink;
+    struct approaches approaches;
     struct clients clients;
     int fd;
     struct loop_io *io;
@@ -348,8 +350,9 @@ int check_run(const struct guest_options *options, const struct uplink_config *c
     p->uplink = uplink_create(p->loop, &trial, &uplink_ops, p);
     int result = 1;
     if (p->timer && p->uplink) {
-        p->clients =
-            (struct clients){.loop = p->loop, .uplink = p->uplink, .subject = {.name = "display"}};
+        p->approaches = (struct approaches){.loop = p->loop, .uplink = p->uplink};
+        p->clients = (struct clients){
+            .loop = p->loop, .approaches = &p->approaches, .subject = {.name = "display"}};
         loop_timer_arm(p->timer, CHECK_MS);
         loop_run(p->loop);
         result = check_report(p) || !proof || !local;

@@ -17,7 +17,7 @@
 #include "common/base/pages.h"
 #include "common/base/waiters.h"
 #include "common/wayland/relay-life.h"
-#include "guest-proxy/dial.h"
+#include "guest-proxy/approach.h"
 #include "guest-proxy/pixels/linux-dmabuf.h"
 #include "guest-proxy/pixels/pixels.h"
 #include "guest-proxy/pixels/pools.h"
@@ -25,7 +25,6 @@
 #include "guest-proxy/times.h"
 #include "guest-proxy/uplink.h"
 
-#define WAIT_MS 10000 /* for a host that is not there (yet) */
 #define CLIENTS_MAX 1024
 #define QUEUE_MAX (16u << 20)
 #define CLOSING_MAX 64 /* of a process: descriptors that no thread could be had for */
@@ -38,8 +37,7 @@ struct client {
     struct log_subject subject;
     char name[48];
     int fd; /* until the relay has it */
-    struct dial *dial;
-    struct loop_timer *wait;
+    struct approach approach;
     struct carrier_party party;
     struct relay *relay;
     struct pixels pixels;
@@ -53,8 +51,7 @@ static void guest_client_destroy(struct client *c)
     owner->n--;
     relay_destroy(c->relay);
     pixels_finish(&c->pixels);
-    dial_cancel(c->dial);
-    loop_timer_destroy(c->wait);
+    approach_cancel(&c->approach);
     fd_close(c->fd);
     budget_unref(c->party.budget);
     free(c);
@@ -67,7 +64,7 @@ static void guest_client_destroy(struct client *c)
 static const struct times *times_of(const struct relay *r)
 {
     const struct client *c = r->user;
-    return uplink_times(c->owner->uplink);
+    return uplink_times(c->owner->approaches->uplink);
 }
 
 static enum relay_verdict clock_id(struct relay *r, struct wl_message *m)
@@ -150,7 +147,6 @@ static const struct relay_ops relay_ops = {.hooks = guest_hooks,
                                            .ended = guest_client_ended,
                                            .gpu = &gpu_ops,
                                            .place = pools_place};
-static const struct link_ops no_ops; /* until the relay adopts the link, in the same call */
 
 /* Tells an application that has no relay (yet) why it is disconnected. */
 static void guest_client_turn_away(int fd, const char *reason)
@@ -172,22 +168,17 @@ static void client_fail(struct client *c, const char *reason)
     guest_client_destroy(c);
 }
 
-static void guest_client_dialled(void *user, int fd, const void *bytes, size_t n, const char *error)
+static void guest_client_arrived(void *user, struct link *link, const void *bytes, size_t n,
+                                 const char *error)
 {
     struct client *c = user;
     struct clients *owner = c->owner;
-    c->dial = NULL;
-    if (fd < 0) {
+    if (!link) {
         client_fail(c, error);
         return;
     }
-    bool splice = uplink_address(owner->uplink)->kind != ADDRESS_VSOCK;
-    struct link *link = link_create(owner->loop, fd, splice, &no_ops, NULL);
-    if (!link) {
-        client_fail(c, "out of memory");
-        return;
-    }
-    uplink_client_hello(owner->uplink, link, c->name);
+    log_debug(&c->subject, "connected");
+    uplink_client_hello(owner->approaches->uplink, link, LINK_ROLE_CLIENT, c->name);
     c->relay = relay_create(owner->loop, CARRIER_GUEST, fd_steal(&c->fd), link, &c->party,
                             &relay_ops, c, &c->pixels, &c->subject);
     if (!c->relay) {
@@ -197,23 +188,6 @@ static void guest_client_dialled(void *user, int fd, const void *bytes, size_t n
     relay_start(c->relay);
     if (n)
         link_feed(link, bytes, n);
-}
-
-static void client_connect(struct client *c)
-{
-    loop_timer_destroy(c->wait);
-    c->wait = NULL;
-    log_debug(&c->subject, "connected");
-    struct dial *dial = dial_start(c->owner->loop, uplink_address(c->owner->uplink), false,
-                                   guest_client_dialled, c);
-    if (dial)
-        c->dial = dial;
-}
-
-static void guest_client_waited(void *user)
-{
-    client_fail(user,
-                "the host cannot be reached: is wayvsock-host running, and does it know this VM?");
 }
 
 /* "foot[1234]", for both sides' logs. */
@@ -279,31 +253,13 @@ void clients_accept(struct clients *owner, int fd)
     c->clock = CLOCK_MONOTONIC;
     c->party = (struct carrier_party){
         .deliveries = &owner->deliveries, .budget = budget, .queue = QUEUE_MAX};
-    pixels_init(&c->pixels, uplink_gpu(owner->uplink));
+    pixels_init(&c->pixels, uplink_gpu(owner->approaches->uplink));
     LIST_INSERT_HEAD(&owner->all, c, entry);
     owner->n++;
     describe(c, pid);
     if (owner->changed)
         owner->changed(owner->user);
-    if (uplink_ready(owner->uplink)) {
-        client_connect(c);
-        return;
-    }
-    uplink_hurry(owner->uplink);
-    c->wait = loop_timer_create(owner->loop, guest_client_waited, c);
-    if (c->wait)
-        loop_timer_arm(c->wait, WAIT_MS);
-    else
-        client_fail(c, "out of memory");
-}
-
-void clients_connect(struct clients *owner)
-{
-    struct client *c, *after;
-    LIST_FOREACH_SAFE (c, &owner->all, entry, after) {
-        if (c->wait)
-            client_connect(c);
-    }
+    approach_start(&c->approach, owner->approaches, guest_client_arrived, c);
 }
 
 void clients_disconnect(struct clients *owner, const char *reason)
@@ -313,7 +269,7 @@ void clients_disconnect(struct clients *owner, const char *reason)
         if (c->relay)
             relay_fail(c->relay, LINK_ERROR_INTERNAL, 0, WL_DISPLAY_IMPLEMENTATION,
                        "the connection to the host was lost: %s", reason);
-        else if (!c->wait)
+        else if (!approach_waits(&c->approach))
             client_fail(c, reason);
     }
 }
@@ -325,10 +281,14 @@ static void delivered(void *user)
         owner->changed(owner->user);
 }
 
-int clients_init(struct clients *owner, struct loop *loop, void (*changed)(void *user), void *user)
+int clients_init(struct clients *owner, struct loop *loop, struct approaches *approaches,
+                 void (*changed)(void *user), void *user)
 {
-    *owner = (struct clients){
-        .loop = loop, .subject = {.name = "display"}, .changed = changed, .user = user};
+    *owner = (struct clients){.loop = loop,
+                              .approaches = approaches,
+                              .subject = {.name = "display"},
+                              .changed = changed,
+                              .user = user};
     deliveries_init(&owner->deliveries, delivered, owner);
     owner->whole = budget_create(NULL);
     if (!owner->whole)

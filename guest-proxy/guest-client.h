@@ -6,14 +6,13 @@
 #include "common/carrier/deliveries.h"
 #include "common/wayland/relay.h"
 
-struct address;
+struct approaches;
 struct loop;
-struct uplink;
 
 struct clients {
     struct loop *loop;
-    struct uplink *uplink; /* set by the owner before there is a client */
-    struct budget *whole;  /* what all of them share */
+    struct approaches *approaches;
+    struct budget *whole; /* what all of them share */
     struct deliveries deliveries;
     LIST_HEAD(, client) all;
     unsigned n;
@@ -24,14 +23,12 @@ struct clients {
 };
 
 /* 0 or -ENOMEM. */
-int clients_init(struct clients *clients, struct loop *loop, void (*changed)(void *user),
-                 void *user);
+int clients_init(struct clients *clients, struct loop *loop, struct approaches *approaches,
+                 void (*changed)(void *user), void *user);
 /* Nobody is connected, and nothing is left to be delivered. */
 bool clients_are_done(const struct clients *clients);
 /* A connection that was accepted (takes @fd): waits for the host if need be. */
 void clients_accept(struct clients *clients, int fd);
-/* The host can be talked to: those who waited go on. */
-void clients_connect(struct clients *clients);
 /* Every client that depends on the host is told that it is gone. */
 void clients_disconnect(struct clients *clients, const char *reason);
 void clients_finish(struct clients *clients);

@@ -17,6 +17,7 @@
 #include "common/base/sd.h"
 #include "common/sandbox/sandbox.h"
 #include "common/transport/token.h"
+#include "guest-proxy/approach.h"
 #include "guest-proxy/guest-check.h"
 #include "guest-proxy/guest-client.h"
 #include "guest-proxy/display.h"
@@ -29,6 +30,7 @@ struct daemon {
     struct loop *loop;
     struct guest_options options;
     struct display *display;
+    struct approaches approaches;
     struct clients clients;
     const struct gpu *gpu;
     pid_t command; /* 0: none, or it ended */
@@ -40,7 +42,7 @@ static void uplink_is_ready(void *user)
 {
     struct daemon *d = user;
     sd_notify_status("connected to the host");
-    clients_connect(&d->clients);
+    approaches_go(&d->approaches);
 }
 
 static void uplink_is_lost(void *user, const char *reason)
@@ -235,15 +237,16 @@ int main(int argc, char **argv)
         log_error(NULL, "cannot make an event loop: %s", strerror(errno));
         return 1;
     }
-    r = clients_init(&d.clients, d.loop, leave_when_alone, &d);
+    d.approaches.loop = d.loop;
+    r = clients_init(&d.clients, d.loop, &d.approaches, leave_when_alone, &d);
     if (r == 0)
-        d.clients.uplink = uplink_create(d.loop, &config, &uplink_ops, &d);
-    r = d.clients.uplink ? main_start(&d) : -ENOMEM;
+        d.approaches.uplink = uplink_create(d.loop, &config, &uplink_ops, &d);
+    r = d.approaches.uplink ? main_start(&d) : -ENOMEM;
     if (r == 0)
         loop_run(d.loop);
     sd_notify_stopping();
     clients_finish(&d.clients);
-    uplink_destroy(d.clients.uplink);
+    uplink_destroy(d.approaches.uplink);
     gpu_finish(&gpu);
     display_destroy(d.display);
     loop_destroy(d.loop);

@@ -277,9 +277,10 @@ static void uplink_queue_hello(const struct uplink *u, struct link *link, struct
     link_queue(link, link_hello_encode, hello);
 }
 
-void uplink_client_hello(const struct uplink *u, struct link *link, const char *label)
+void uplink_client_hello(const struct uplink *u, struct link *link, enum link_role role,
+                         const char *label)
 {
-    struct link_hello hello = {.role = LINK_ROLE_CLIENT,
+    struct link_hello hello = {.role = (uint16_t)role,
                                .proof_kind = LINK_PROOF_KEY,
                                .proof = u->key,
                                .proof_size = LINK_KEY_SIZE};

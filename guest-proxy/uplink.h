@@ -49,5 +49,7 @@ const char *uplink_vm_name(const struct uplink *uplink);
 const struct address *uplink_address(const struct uplink *uplink);
 /* NULL: none. */
 struct gpu *uplink_gpu(const struct uplink *uplink);
-/* Queues the HELLO of a client's connection. @label: the client, for the host's log. */
-void uplink_client_hello(const struct uplink *uplink, struct link *link, const char *label);
+/* Queues the HELLO of a client's or service's connection. @label: the client, for the host's log.
+ */
+void uplink_client_hello(const struct uplink *uplink, struct link *link, enum link_role role,
+                         const char *label);

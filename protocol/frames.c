@@ -32,6 +32,12 @@ union value {
     struct link_import import;
     struct link_mem_copy copy;
     struct link_mem_import mem_import;
+    struct link_open open;
+    struct link_opened opened;
+    struct link_incoming incoming;
+    struct link_rejected rejected;
+    struct link_vfd_form form;
+    struct link_data data;
     uint64_t serial;
     uint32_t id;
     uint8_t nonce[LINK_NONCE_SIZE];
@@ -66,6 +72,12 @@ static bool vfd_rule(const void *value)
     }
 }
 
+static bool open_rule(const void *value)
+{
+    const struct link_open *o = value;
+    return o->how == LINK_OPEN_CONNECT ? o->name_size && !o->ticket : !o->name_size && o->ticket;
+}
+
 static bool mem_write_rule(const void *value)
 {
     const struct link_mem_write *w = value;
@@ -94,7 +106,7 @@ static const struct frame frames[_LINK_TYPE_N] = {
         FIELD_IN(struct link_hello, version_min, 1, UINT16_MAX),
         FIELD(struct link_hello, version_max),
         FIELD(struct link_hello, features),
-        FIELD_IN(struct link_hello, role, LINK_ROLE_CONTROL, LINK_ROLE_CLIENT),
+        FIELD_IN(struct link_hello, role, LINK_ROLE_CONTROL, LINK_ROLE_SERVICE),
         FIELD_IN(struct link_hello, proof_kind, 0, _LINK_PROOF_N - 1),
         FIELD_IN(struct link_hello, proof_size, 0, LINK_PROOF_MAX),
         FIELD_IN(struct link_hello, label_size, 0, LINK_LABEL_MAX)),
@@ -165,6 +177,33 @@ static const struct frame frames[_LINK_TYPE_N] = {
         FIELD(struct link_mem_import, id),
         FIELD_IN(struct link_mem_import, import, 1, UINT32_MAX),
         FIELD_IN(struct link_mem_import, size, 1, LINK_MEMORY_MAX)),
+    [LINK_OPEN] = FRAME_DATA("OPEN", 16, 0, LINK_NAME_MAX, struct link_open, open_rule,
+        FIELD_IN(struct link_open, type, 0, _LINK_SOCKET_TYPE_N - 1),
+        FIELD_IN(struct link_open, how, LINK_OPEN_CONNECT, _LINK_OPEN_N - 1),
+        FIELD_IN(struct link_open, name_size, 0, LINK_NAME_MAX),
+        FIELD_ZERO(2),
+        FIELD(struct link_open, ticket)),
+    [LINK_OPENED] = FRAME("OPENED", 8, struct link_opened, NULL,
+        FIELD_IN(struct link_opened, files, 0, 1),
+        FIELD_IN(struct link_opened, memory, 0, _LINK_MEMORY_N - 1),
+        FIELD_IN(struct link_opened, eventfds, 0, _LINK_SIGNALS_N - 1),
+        FIELD(struct link_opened, depth)),
+    [LINK_INCOMING] = FRAME_DATA("INCOMING", 12, 1, LINK_NAME_MAX, struct link_incoming, NULL,
+        FIELD_IN(struct link_incoming, ticket, 1, UINT64_MAX),
+        FIELD_IN(struct link_incoming, type, 0, _LINK_SOCKET_TYPE_N - 1),
+        FIELD_IN(struct link_incoming, name_size, 1, LINK_NAME_MAX)),
+    [LINK_REJECTED] = FRAME_DATA("REJECTED", 12, 0, LINK_TEXT_MAX, struct link_rejected, NULL,
+        FIELD_IN(struct link_rejected, ticket, 1, UINT64_MAX),
+        FIELD_IN(struct link_rejected, text_size, 0, LINK_TEXT_MAX),
+        FIELD_ZERO(2)),
+    [LINK_VFD_FORM] = FRAME("VFD_FORM", 16, struct link_vfd_form, NULL,
+        FIELD_IN(struct link_vfd_form, id, 1, UINT32_MAX),
+        FIELD_IN(struct link_vfd_form, seals, 0, LINK_SEALS_ALL),
+        FIELD_IN(struct link_vfd_form, access, LINK_ACCESS_READ, LINK_ACCESS_BOTH),
+        FIELD_IN(struct link_vfd_form, offset, 0, INT64_MAX)),
+    [LINK_DATA] = FRAME_DATA("DATA", LINK_DATA_SIZE, 0, LINK_DATA_MAX, struct link_data, NULL,
+        FIELD_IN(struct link_data, vfds, 0, LINK_DATA_VFDS_MAX),
+        FIELD_IN(struct link_data, flags, 0, LINK_DATA_END)),
 };
 /* clang-format on */
 
@@ -335,6 +374,90 @@ size_t link_bound_encode(uint8_t buffer[LINK_FRAME_SMALL_MAX], bool bound, const
 }
 static_assert(LINK_FRAME_SMALL_MAX >= LINK_HEADER_SIZE + 12 + LINK_TEXT_MAX, "any text fits");
 
+/* What a service may be called: it stands in logs and configurations. */
+static bool is_name(const char *text, size_t size)
+{
+    static const char marks[] = "._-";
+    for (size_t i = 0; i < size; i++) {
+        char c = text[i];
+        bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+        if (!letter && !memchr(marks, c, sizeof(marks) - 1))
+            return false;
+    }
+    return true;
+}
+
+int link_open_decode(const void *payload, size_t size, struct link_open *ret)
+{
+    struct link_open o = {0};
+    int e = decode_text(LINK_OPEN, payload, size, &o, &o.name_size, &o.name);
+    if (e == LINK_OK && !is_name(o.name, o.name_size))
+        e = LINK_E_VALUE;
+    if (e == LINK_OK)
+        *ret = o;
+    return e;
+}
+
+size_t link_open_encode(uint8_t buffer[LINK_FRAME_SMALL_MAX], const struct link_open *open)
+{
+    size_t n = encode(buffer, LINK_OPEN, open, open->name_size);
+    return n + put_bytes(buffer + n, open->name, open->name_size);
+}
+
+int link_incoming_decode(const void *payload, size_t size, struct link_incoming *ret)
+{
+    struct link_incoming i = {0};
+    int e = decode_text(LINK_INCOMING, payload, size, &i, &i.name_size, &i.name);
+    if (e == LINK_OK && !is_name(i.name, i.name_size))
+        e = LINK_E_VALUE;
+    if (e == LINK_OK)
+        *ret = i;
+    return e;
+}
+
+size_t link_incoming_encode(uint8_t buffer[LINK_FRAME_SMALL_MAX],
+                            const struct link_incoming *incoming)
+{
+    size_t n = encode(buffer, LINK_INCOMING, incoming, incoming->name_size);
+    return n + put_bytes(buffer + n, incoming->name, incoming->name_size);
+}
+
+int link_rejected_decode(const void *payload, size_t size, struct link_rejected *ret)
+{
+    struct link_rejected r = {0};
+    int e = decode_text(LINK_REJECTED, payload, size, &r, &r.text_size, &r.text);
+    if (e == LINK_OK)
+        *ret = r;
+    return e;
+}
+
+size_t link_rejected_encode(uint8_t buffer[LINK_FRAME_SMALL_MAX], uint64_t ticket, const char *text)
+{
+    struct link_rejected r = {.ticket = ticket,
+                              .text_size = (uint16_t)strnlen(text, LINK_TEXT_MAX)};
+    size_t n = encode(buffer, LINK_REJECTED, &r, r.text_size);
+    return n + put_text(buffer + n, text, r.text_size);
+}
+
+int link_data_decode(const void *payload, size_t size, struct link_data *ret)
+{
+    struct link_data d;
+    if (size < LINK_DATA_SIZE)
+        return LINK_E_SIZE;
+    int e = frame_read(&frames[LINK_DATA], payload, &d);
+    if (e != LINK_OK)
+        return e;
+    if (size == LINK_DATA_SIZE && !(d.flags & LINK_DATA_END))
+        return LINK_E_SIZE;
+    *ret = d;
+    return LINK_OK;
+}
+
+size_t link_data_encode(uint8_t *buffer, const struct link_data *data, size_t data_size)
+{
+    return encode(buffer, LINK_DATA, data, data_size);
+}
+
 int link_mem_write_decode(const void *payload, size_t size, struct link_mem_write *ret)
 {
     struct link_mem_write w;
@@ -422,3 +545,7 @@ DECODER(link_mem_copy_decode, LINK_MEM_COPY, struct link_mem_copy)
 ENCODER(link_mem_copy_encode, LINK_MEM_COPY, struct link_mem_copy)
 DECODER(link_mem_import_decode, LINK_MEM_IMPORT, struct link_mem_import)
 ENCODER(link_mem_import_encode, LINK_MEM_IMPORT, struct link_mem_import)
+DECODER(link_opened_decode, LINK_OPENED, struct link_opened)
+ENCODER(link_opened_encode, LINK_OPENED, struct link_opened)
+DECODER(link_vfd_form_decode, LINK_VFD_FORM, struct link_vfd_form)
+ENCODER(link_vfd_form_encode, LINK_VFD_FORM, struct link_vfd_form)

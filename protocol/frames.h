@@ -15,12 +15,15 @@
 #define LINK_VERSION_MAX 1
 
 #define LINK_HEADER_SIZE 8
-#define LINK_KEY_SIZE 32              /* the session key */
-#define LINK_PROOF_MAX 1024           /* a token or a session key */
-#define LINK_LABEL_MAX 64             /* a name for the log */
-#define LINK_TEXT_MAX 1024            /* an ERROR's text */
-#define LINK_WAYLAND_MAX (256u << 10) /* Wayland bytes in one frame */
-#define LINK_STREAM_MAX (256u << 10)  /* stream bytes in one frame */
+#define LINK_KEY_SIZE 32                 /* the session key */
+#define LINK_PROOF_MAX 1024              /* a token or a session key */
+#define LINK_LABEL_MAX 64                /* a name for the log */
+#define LINK_TEXT_MAX 1024               /* an ERROR's text */
+#define LINK_WAYLAND_MAX (256u << 10)    /* Wayland bytes in one frame */
+#define LINK_STREAM_MAX (256u << 10)     /* stream bytes in one frame */
+#define LINK_DATA_MAX ((256u << 10) - 4) /* bytes of a service in one frame */
+#define LINK_DATA_VFDS_MAX 253           /* descriptors with them: as the kernel's SCM_MAX_FD */
+#define LINK_NAME_MAX 32                 /* a service's name */
 #define LINK_STREAM_WINDOW                                                                         \
     (512u << 10)                     /* bytes that may be sent on a new stream before any credit */
 #define LINK_MEMORY_MAX (1ull << 31) /* a wl_shm pool's size is an int32 */
@@ -39,6 +42,8 @@ enum { /* bits of HELLO and WELCOME; unknown ones are ignored */
        LINK_FEATURE_HANDLES = 1,
        /* HELLO: this is a trial, which does not end the session that the VM may have. */
        LINK_FEATURE_TRIAL = 2,
+       /* HELLO: the guest may ask for services. WELCOME: it may. */
+       LINK_FEATURE_SERVICES = 4,
 };
 
 enum link_type {
@@ -65,6 +70,12 @@ enum link_type {
     LINK_IMPORT_RELEASED, /* client, host → guest: nobody looks into it any more */
     LINK_MEM_COPY,   /* client, either: rows of memory are (to be) copied from or to a resource */
     LINK_MEM_IMPORT, /* client, guest → host: memory that is a resource of the guest's GPU */
+    LINK_OPEN,       /* service, guest → host, after HELLO: what the connection is to be */
+    LINK_OPENED,     /* service, host → guest: it is open, and what it may carry */
+    LINK_INCOMING,   /* control, host → guest: somebody connected to a service of the guest's */
+    LINK_REJECTED,   /* control, guest → host: nobody serves that, or not now */
+    LINK_VFD_FORM,   /* service, either: how a FILE is to look besides its content */
+    LINK_DATA,       /* service, either: bytes of the connection, and who of its VFDs begin there */
     _LINK_TYPE_N,
 };
 
@@ -73,13 +84,13 @@ struct link_header {
     uint16_t type;
 };
 
-enum link_role { LINK_ROLE_CONTROL = 1, LINK_ROLE_CLIENT = 2 };
+enum link_role { LINK_ROLE_CONTROL = 1, LINK_ROLE_CLIENT = 2, LINK_ROLE_SERVICE = 3 };
 
 enum link_proof {
     LINK_PROOF_NONE,       /* the transport says it all (privileged source port) */
     LINK_PROOF_TOKEN,      /* control: the VM's token */
     LINK_PROOF_DESCRIPTOR, /* control, Unix sockets: a descriptor came along */
-    LINK_PROOF_KEY,        /* client: the session key from WELCOME */
+    LINK_PROOF_KEY,        /* client, service: the session key from WELCOME */
     _LINK_PROOF_N,
 };
 
@@ -210,6 +221,86 @@ struct link_mem_import {
 
 /* IMPORT_RELEASE, IMPORT_RELEASED {u32 id} */
 
+enum link_socket_type {
+    LINK_SOCKET_STREAM,
+    LINK_SOCKET_SEQPACKET,
+    LINK_SOCKET_DGRAM,
+    _LINK_SOCKET_TYPE_N
+};
+
+enum link_open_how {
+    LINK_OPEN_CONNECT = 1, /* to the service of this name; no ticket */
+    LINK_OPEN_ACCEPT,      /* the answer to the INCOMING with this ticket; no name */
+    _LINK_OPEN_N
+};
+
+/* OPEN {u16 type, how, name_size, zero; u64 ticket; name}. A name has letters, digits and "._-". */
+struct link_open {
+    uint16_t type, how, name_size;
+    uint64_t ticket;
+    const char *name; /* into the frame, not terminated */
+};
+
+enum link_memory { LINK_MEMORY_REFUSED, LINK_MEMORY_ONCE, LINK_MEMORY_MIRROR, _LINK_MEMORY_N };
+enum link_signals {
+    LINK_SIGNALS_NONE,
+    LINK_SIGNALS_TO_HOST,
+    LINK_SIGNALS_TO_GUEST,
+    _LINK_SIGNALS_N
+};
+
+/* OPENED {u16 files, memory, eventfds, depth}. What the host's configuration says of descriptors;
+ * until it is there the guest's daemon sends none. */
+struct link_opened {
+    uint16_t files;    /* 1: by content */
+    uint16_t memory;   /* enum link_memory: what is not sealed against writing */
+    uint16_t eventfds; /* enum link_signals: which way all of them go */
+    uint16_t depth;    /* how deep sockets in sockets may go from here; 0: none may come */
+};
+
+/* INCOMING {u64 ticket; u16 type, name_size; name}   REJECTED {u64 ticket; u16 text_size, zero;
+ * text} */
+struct link_incoming {
+    uint64_t ticket;
+    uint16_t type, name_size;
+    const char *name; /* into the frame, not terminated */
+};
+struct link_rejected {
+    uint64_t ticket;
+    uint16_t text_size;
+    const char *text; /* into the frame, not terminated */
+};
+
+enum { /* as F_SEAL_… and O_ACCMODE, which other kernels may number otherwise */
+       LINK_SEAL_SEAL = 1,
+       LINK_SEAL_SHRINK = 2,
+       LINK_SEAL_GROW = 4,
+       LINK_SEAL_WRITE = 8,
+       LINK_SEAL_FUTURE_WRITE = 16,
+       LINK_SEAL_EXEC = 32,
+       LINK_SEALS_ALL = 63,
+};
+enum link_access { LINK_ACCESS_READ = 1, LINK_ACCESS_WRITE = 2, LINK_ACCESS_BOTH = 3 };
+
+/* VFD_FORM {u32 id; u16 seals, access; u64 offset}: of a FILE that nobody has taken. */
+struct link_vfd_form {
+    uint32_t id;
+    uint16_t seals, access;
+    uint64_t offset; /* that reading begins at */
+};
+
+enum {
+    LINK_DATA_END = 1, /* the packet ends with these bytes; never on streams */
+};
+
+/* DATA {u16 vfds, flags; bytes}. @vfds of the VFDs that came belong to the first of these bytes (of
+ * a packet: to its first frame). Bytes count against the credit of stream 0, whose STREAM_END is
+ * that the writer is done. Without bytes only as a packet's end. */
+struct link_data {
+    uint16_t vfds, flags;
+};
+#define LINK_DATA_SIZE 4
+
 enum { /* what decoding may answer */
        LINK_OK,
        LINK_E_TYPE,     /* unknown frame type */
@@ -239,10 +330,17 @@ int link_bound_decode(const void *payload, size_t size, struct link_bound *ret);
 int link_import_decode(const void *payload, size_t size, struct link_import *ret);
 int link_mem_copy_decode(const void *payload, size_t size, struct link_mem_copy *ret);
 int link_mem_import_decode(const void *payload, size_t size, struct link_mem_import *ret);
+int link_open_decode(const void *payload, size_t size, struct link_open *ret);
+int link_opened_decode(const void *payload, size_t size, struct link_opened *ret);
+int link_incoming_decode(const void *payload, size_t size, struct link_incoming *ret);
+int link_rejected_decode(const void *payload, size_t size, struct link_rejected *ret);
+int link_vfd_form_decode(const void *payload, size_t size, struct link_vfd_form *ret);
+/* The bytes are what is behind the first LINK_DATA_SIZE of the payload. */
+int link_data_decode(const void *payload, size_t size, struct link_data *ret);
 
 /* Encoders write header and payload into @buffer and return the number of bytes; sizes beyond the
- * caps are cut (texts) or the caller's mistake (asserted). MEM_WRITE and STREAM_DATA write what
- * comes before the data, and count it in. */
+ * caps are cut (texts) or the caller's mistake (asserted). MEM_WRITE, STREAM_DATA and DATA write
+ * what comes before the data, and count it in. */
 #define LINK_FRAME_SMALL_MAX (LINK_HEADER_SIZE + 20 + LINK_PROOF_MAX + LINK_LABEL_MAX)
 size_t link_header_encode(uint8_t *buffer, enum link_type type, size_t payload_size);
 size_t link_hello_encode(uint8_t buffer[LINK_FRAME_SMALL_MAX], const struct link_hello *hello);
@@ -265,6 +363,14 @@ size_t link_bound_encode(uint8_t buffer[LINK_FRAME_SMALL_MAX], bool bound, const
 size_t link_import_encode(uint8_t *buffer, const struct link_import *import);
 size_t link_mem_copy_encode(uint8_t *buffer, const struct link_mem_copy *copy);
 size_t link_mem_import_encode(uint8_t *buffer, const struct link_mem_import *import);
+size_t link_open_encode(uint8_t buffer[LINK_FRAME_SMALL_MAX], const struct link_open *open);
+size_t link_opened_encode(uint8_t *buffer, const struct link_opened *opened);
+size_t link_incoming_encode(uint8_t buffer[LINK_FRAME_SMALL_MAX],
+                            const struct link_incoming *incoming);
+size_t link_rejected_encode(uint8_t buffer[LINK_FRAME_SMALL_MAX], uint64_t ticket,
+                            const char *text);
+size_t link_vfd_form_encode(uint8_t *buffer, const struct link_vfd_form *form);
+size_t link_data_encode(uint8_t *buffer, const struct link_data *data, size_t data_size);
 
 const char *link_type_name(unsigned type);
 const char *link_decode_error_name(int error);

@@ -53,6 +53,8 @@ static int carrier_dispatch(struct carrier *c, enum link_type type, const uint8_
         vfds_forget(&c->vfds);
         return 0;
     }
+    if (c->ops->frame && (e = c->ops->frame(c->user, type, payload, size)) != -ENOTSUP)
+        return e;
     if (gpu_memory_has(type))
         return gpu_memory_frame(&c->gpu, type, payload, size);
     switch (type) {
@@ -125,7 +127,7 @@ static void carrier_link_batch_end(void *user)
     struct carrier *c = user;
     if (c->state == CARRIER_FINISHED)
         return;
-    if (ends_has_local(&c->ends) && sendq_size(&c->ends.local.out))
+    if (ends_has_local(&c->ends) && local_socket_waiting(&c->ends.local))
         carrier_flush_local(c);
     if (sendq_size(&c->ends.link->out))
         carrier_flush_link(c);
@@ -136,11 +138,11 @@ static void carrier_link_drained(void *user)
     struct carrier *c = user;
     struct ends *e = &c->ends;
     vfd_streams_resume(&c->vfds);
-    if (e->hold == CARRIER_HOLD_QUEUE)
+    if (e->hold == CARRIER_HOLD_QUEUE || c->ops->flowed)
         loop_later(e->loop, &c->resume_job);
     if (e->side == CARRIER_GUEST && ends_has_local(e) && !carrier_is_over(c) &&
         e->hold != CARRIER_HOLD_FILE && e->hold != CARRIER_HOLD_USER &&
-        e->hold != CARRIER_HOLD_TURN)
+        e->hold != CARRIER_HOLD_TURN && !e->dry)
         local_socket_pause(&e->local, false);
     if (carrier_has_failed(c) || !ends_has_local(e))
         carrier_settle_later(c);

@@ -28,7 +28,7 @@ static void carrier_local_batch(struct carrier *c, const uint8_t *bytes, size_t 
         size = local_socket_kept(&e->local, &bytes);
         carrier_local_part(c, bytes, size);
     }
-    if (ends_has_local(e) && sendq_size(&e->local.out))
+    if (ends_has_local(e) && local_socket_waiting(&e->local))
         carrier_flush_local(c);
 }
 
@@ -36,13 +36,21 @@ void carrier_local_ready(void *user, unsigned events)
 {
     struct carrier *c = user;
     struct ends *e = &c->ends;
-    if (events & LOOP_WRITE && sendq_size(&e->local.out)) {
+    if (events & LOOP_WRITE && local_socket_waiting(&e->local)) {
         carrier_flush_local(c);
+        if (ends_has_local(e) && c->ops->flowed && sendq_size(&e->link->out))
+            carrier_flush_link(c); /* credit */
         if (!ends_has_local(e))
             return;
     }
     if (!(events & LOOP_READ) || e->local.paused || carrier_is_over(c))
         return;
+    if (c->ops->readable) {
+        c->ops->readable(c->user);
+        if (ends_has_local(e) && local_socket_waiting(&e->local))
+            carrier_flush_local(c); /* an answer of the user's own */
+        return;
+    }
     const uint8_t *bytes;
     ssize_t n = local_socket_receive(&e->local, &bytes);
     if (n > 0) {
@@ -73,6 +81,10 @@ void carrier_resume_local(struct carrier *c)
 void carrier_resume_crowded(void *user)
 {
     struct carrier *c = user;
+    if (c->ops->flowed && !carrier_is_over(c) && ends_has_local(&c->ends)) {
+        c->ops->flowed(c->user);
+        carrier_flush_link(c);
+    }
     if (c->ends.hold == CARRIER_HOLD_QUEUE)
         carrier_resume_local(c);
 }

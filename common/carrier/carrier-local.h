@@ -7,5 +7,6 @@
 void carrier_local_ready(void *user, unsigned events);
 /* What the first message waited for is there. */
 void carrier_resume_local(struct carrier *carrier);
-/* The same if that was room in the link's queue; @user is the carrier. */
+/* The link's queue has room again: the same if that was it, and what a user that reads by itself
+ * has waiting; @user is the carrier. */
 void carrier_resume_crowded(void *user);

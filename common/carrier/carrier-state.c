@@ -133,7 +133,7 @@ static void carrier_settle_failure(struct carrier *c)
 {
     link_flush(c->ends.link);
     if (ends_has_local(&c->ends) &&
-        (local_socket_flush(&c->ends.local) < 0 || !sendq_size(&c->ends.local.out)))
+        (local_socket_flush(&c->ends.local) < 0 || !local_socket_waiting(&c->ends.local)))
         carrier_close_local(c);
     if (sendq_size(&c->ends.link->out))
         return;
@@ -161,7 +161,7 @@ void carrier_settle(void *user)
         return;
     }
     if ((c->state == CARRIER_PEER_ENDED || c->state == CARRIER_LAST_WORDS) &&
-        (local_socket_flush(&c->ends.local) < 0 || !sendq_size(&c->ends.local.out)))
+        (local_socket_flush(&c->ends.local) < 0 || !local_socket_waiting(&c->ends.local)))
         carrier_close_local(c);
     if (!ends_has_local(&c->ends))
         link_flush(c->ends.link);
@@ -284,10 +284,12 @@ void carrier_flush_local(struct carrier *c)
         carrier_settle_later(c);
         return;
     }
-    uint64_t size = sendq_size(&e->local.out);
+    uint64_t size = local_socket_waiting(&e->local);
     size_t fds = e->local.out.fds_n;
     bool full = size > LINK_HIGH_WATER || fds > CARRIER_FDS_HIGH || e->local.out.over;
-    if (e->side == CARRIER_HOST)
+    if (c->ops->flowed)
+        c->ops->flowed(c->user);
+    else if (e->side == CARRIER_HOST)
         link_pause(e->link, full || (e->link->paused &&
                                      (size > LINK_LOW_WATER || fds > CARRIER_FDS_HIGH / 2)));
     else if (e->local.out.over)
@@ -314,7 +316,7 @@ static bool too_much(const struct ends *e)
 static bool local_has_to_wait(const struct ends *e)
 {
     return e->hold == CARRIER_HOLD_FILE || e->hold == CARRIER_HOLD_USER ||
-           e->hold == CARRIER_HOLD_TURN ||
+           e->hold == CARRIER_HOLD_TURN || e->dry ||
            (e->side == CARRIER_GUEST && (e->link->high || e->link->out.over));
 }
 
@@ -338,6 +340,12 @@ void carrier_flush_link(struct carrier *c)
             e->side == CARRIER_HOST ? "guest" : "host", (unsigned long long)e->party->queue);
     else if (e->side == CARRIER_HOST && e->link->out.over)
         ends_scarce(e, "what waits for the guest", -EDQUOT);
+}
+
+void carrier_end_local(struct carrier *c)
+{
+    carrier_close_local(c);
+    carrier_settle_later(c);
 }
 
 bool carrier_has_room(struct carrier *c)

@@ -45,6 +45,16 @@ struct carrier_ops {
     /* Everything is over: carrier_finish(), from here. Called from the loop, once. */
     void (*ended)(void *user);
 
+    /* A user that reads its local side itself, and gives credit for what goes there, has these
+     * three; the others' local side is read for them, and queues that get long end a connection or
+     * hold the link. */
+    /* The local side can be read. */
+    void (*readable)(void *user);
+    /* Any other frame. 0, negative after ends_fail(), or -ENOTSUP: it is not the user's. */
+    int (*frame)(void *user, enum link_type type, const uint8_t *payload, size_t size);
+    /* What waited for the local side, or for the link, may have gone out. */
+    void (*flowed)(void *user);
+
     const char *name;               /* of the user's protocol, for the log */
     const char *local[2];           /* what is at the local end, by side */
     enum link_type type;            /* of the user's frames */
@@ -66,6 +76,11 @@ struct carrier {
 
 /* Nothing is read any more; last words may still be on their way. */
 bool carrier_is_over(const struct carrier *carrier);
+/* For a user that reads its local side itself: it is at its end, both ways. */
+void carrier_end_local(struct carrier *carrier);
+/* The same: what was queued for the link goes out, and the local side is read or not, as ends.dry
+ * says now. */
+void carrier_flush_link(struct carrier *carrier);
 /* guest: false: the link has too much to send, or others have been waiting for this application;
  * from_local() leaves the message that it is at. */
 bool carrier_has_room(struct carrier *carrier);
@@ -94,6 +109,5 @@ void carrier_out_of_memory(struct carrier *carrier);
 void carrier_ended_by_peer(struct carrier *carrier, const struct link_error_frame *error);
 /* guest: the local side is told in our own name. */
 void carrier_tell_of_ours(struct carrier *carrier, const struct carrier_error *error);
-/* Send what goes, and look what follows from it. */
+/* Sends what goes, and looks what follows from it. */
 void carrier_flush_local(struct carrier *carrier);
-void carrier_flush_link(struct carrier *carrier);

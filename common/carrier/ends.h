@@ -56,6 +56,7 @@ struct carrier_party {
 struct ends {
     enum carrier_side side;
     enum carrier_hold hold;
+    bool dry; /* a user that reads by itself wants nothing of the local side now */
     struct loop *loop;
     struct link *link;         /* owned */
     struct local_socket local; /* until it is closed */

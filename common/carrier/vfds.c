@@ -38,6 +38,11 @@ uint32_t vfds_new_id(struct vfds *v)
     return side_bit(v) | v->next_id++;
 }
 
+uint32_t vfds_last_id(const struct vfds *v)
+{
+    return side_bit(v) | (v->next_id - 1);
+}
+
 int vfds_peer_id(struct vfds *v, uint32_t id)
 {
     if ((id & ~LINK_HOST_ID) != v->peer_next_id || vfds_is_ours(v, id))

@@ -21,9 +21,11 @@ struct waiters;
 struct vfd {
     uint16_t kind; /* enum link_vfd_kind */
     uint32_t id;
-    struct memory *memory; /* memory, file: a reference */
-    uint64_t filled;       /* file: bytes that came, from its start */
-    int fd;                /* stream: the local end; -1 */
+    struct memory *memory;     /* memory, file: a reference */
+    uint64_t filled;           /* file: bytes that came, from its start */
+    int fd;                    /* stream: the local end; -1 */
+    struct link_vfd_form form; /* file, of a service: what it is to be like; no access: nobody said
+                                */
 };
 
 struct vfds {
@@ -51,6 +53,8 @@ void vfds_init(struct vfds *vfds, struct ends *ends);
 void vfds_finish(struct vfds *vfds);
 
 uint32_t vfds_new_id(struct vfds *vfds);
+/* The one that vfds_new_id() made last. */
+uint32_t vfds_last_id(const struct vfds *vfds);
 /* A VFD frame with an id that is new: whether the peer may have made it. 0, or negative after
  * ends_fail(). */
 int vfds_peer_id(struct vfds *vfds, uint32_t id);

@@ -5,29 +5,35 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "protocol/frames.h"
+
 struct service_helper_ops;
 
-#define SERVICE_NAME_MAX 32 /* letters, digits, '-', '_' and '.' */
-
 enum service_direction { SERVICE_TO_HOST, SERVICE_TO_GUEST };
-enum service_type { SERVICE_STREAM, SERVICE_SEQPACKET, SERVICE_DGRAM, _SERVICE_TYPE_N };
-enum service_memory { SERVICE_MEMORY_ONCE, SERVICE_MEMORY_MIRROR, SERVICE_MEMORY_REFUSE };
-enum service_eventfds {
-    SERVICE_EVENTFDS_REFUSE,
-    SERVICE_EVENTFDS_TO_HOST,
-    SERVICE_EVENTFDS_TO_GUEST
-};
 
 struct service_settings {
-    char name[SERVICE_NAME_MAX + 1];
+    char name[LINK_NAME_MAX + 1]; /* letters, digits, '-', '_' and '.' */
     enum service_direction direction;
-    enum service_type type;
+    enum link_socket_type type;
     const struct service_helper_ops *helper; /* protocol =; NULL: none */
-    char *path;   /* to-host: the socket that is connected to */
+    char *path;                              /* to-host: the socket that is connected to; or NULL */
     char **exec;  /* to-host: the command that serves one connection; NULL-terminated; or NULL */
-    char *listen; /* to-guest: where the host's programs connect to */
-    enum service_memory memory;
-    enum service_eventfds eventfds;
+    char *listen; /* to-guest: where the host's programs connect to, %t and %v in it */
+    enum link_memory memory;    /* what becomes of memory that is not sealed against writing */
+    enum link_signals eventfds; /* which way their signals go, where the helper does not say it */
     bool files, sockets, record;
     unsigned max_depth, max_connections;
 };
+
+#define SERVICE_DEPTH_DEFAULT 4
+#define SERVICE_CONNECTIONS_DEFAULT 64
+
+/* What holds where nothing else is said, for the service called @name (at most LINK_NAME_MAX). */
+void service_settings_init(struct service_settings *settings, const char *name);
+/* Frees what they hold. */
+void service_settings_finish(struct service_settings *settings);
+/* Whether that can be a service's name. */
+bool service_name_is_valid(const char *name, size_t size);
+/* "stream", "seqpacket", "dgram"; the socket(2) type. */
+const char *service_type_name(enum link_socket_type type);
+int service_type_socket(enum link_socket_type type);

@@ -25,14 +25,29 @@ static uint8_t rx[KEPT_MAX + READ_SIZE];
 int local_socket_init(struct local_socket *ws, struct loop *loop, int fd,
                       void (*ready)(void *user, unsigned events), void *user)
 {
-    *ws = (struct local_socket){.fd = fd};
+    *ws = (struct local_socket){.fd = fd, .type = SOCK_STREAM};
     sendq_init(&ws->out, NULL, NULL);
+    packetq_init(&ws->packets, NULL);
     ws->io = loop_io_create(loop, fd, LOOP_READ, ready, user);
     if (!ws->io) {
         fd_close(fd);
         ws->fd = -1;
         return -ENOMEM;
     }
+    return 0;
+}
+
+int local_socket_keep_packets(struct local_socket *ws, int type, struct budget *budget)
+{
+    static const int yes = 1, room = 2 * PACKET_MAX;
+    ws->type = type;
+    packetq_init(&ws->packets, budget);
+    /* As far as the kernel lets us: larger packets than that are refused. */
+    setsockopt(ws->fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
+    /* What comes with each packet tells an empty one from the end. */
+    if (type == SOCK_SEQPACKET &&
+        setsockopt(ws->fd, SOL_SOCKET, SO_PASSCRED, &yes, sizeof(yes)) < 0)
+        return -errno;
     return 0;
 }
 
@@ -43,6 +58,7 @@ void local_socket_finish(struct local_socket *ws)
     loop_io_destroy(ws->io);
     ws->io = NULL;
     sendq_finish(&ws->out);
+    packetq_finish(&ws->packets);
     for (size_t i = 0; i < ws->fds_n; i++)
         fd_close(ws->fds[ws->fds_first + i]);
     free(ws->fds);
@@ -158,7 +174,7 @@ static void local_socket_watch(struct local_socket *ws)
     if (!ws->io)
         return;
     loop_io_set(ws->io, (ws->paused || ws->ended ? 0 : LOOP_READ) |
-                            (sendq_size(&ws->out) ? LOOP_WRITE : 0));
+                            (local_socket_waiting(ws) ? LOOP_WRITE : 0));
 }
 
 void local_socket_pause(struct local_socket *ws, bool paused)
@@ -173,12 +189,14 @@ int local_socket_flush(struct local_socket *ws)
 {
     if (ws->broken)
         return 0;
-    int r = sendq_flush(&ws->out, ws->fd);
+    int r = ws->type == SOCK_STREAM ? sendq_flush(&ws->out, ws->fd)
+                                    : packetq_flush(&ws->packets, ws->fd);
     if (r < 0 && r != -EAGAIN && !ws->out.failed) {
         /* What the peer said before it left is still to be read: a compositor's error, an
          * application's last requests. */
         ws->broken = true;
         sendq_finish(&ws->out);
+        packetq_finish(&ws->packets);
         r = 0;
     }
     local_socket_watch(ws);

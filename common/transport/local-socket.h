@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "common/transport/packetq.h"
 #include "common/transport/sendq.h"
 
 struct loop;
@@ -19,7 +20,9 @@ struct local_socket {
     int fd; /* owned */
     struct loop_io *io;
     struct sendq out;
-    int *fds; /* received, in order */
+    struct packetq packets; /* what goes out instead, if it keeps packets apart */
+    int type;               /* SOCK_STREAM, SOCK_SEQPACKET or SOCK_DGRAM */
+    int *fds;               /* received, in order */
     size_t fds_first, fds_n, fds_room;
     uint8_t *pending; /* bytes received and not consumed */
     size_t pending_n;
@@ -30,6 +33,14 @@ struct local_socket {
 /* Takes @fd (non-blocking). @ready is called from the loop. 0 or -errno. */
 int local_socket_init(struct local_socket *ws, struct loop *loop, int fd,
                       void (*ready)(void *user, unsigned events), void *user);
+/* Before anything is sent or received: it keeps packets apart (SOCK_SEQPACKET, SOCK_DGRAM), which
+ * go through @packets. Its budget is @budget. 0 or -errno. */
+int local_socket_keep_packets(struct local_socket *ws, int type, struct budget *budget);
+/* How much waits to be sent: bytes, and for a packet one more. */
+static inline uint64_t local_socket_waiting(const struct local_socket *ws)
+{
+    return sendq_size(&ws->out) + ws->packets.waiting;
+}
 void local_socket_finish(
     struct local_socket *ws); /* closes what was not claimed; safe on a zeroed struct */
 

@@ -393,27 +393,37 @@ static int sendq_flush_pipe(struct sendq *q, int socket)
     return pipe_to_heap(q, s);
 }
 
+/* How many bytes may go with the next descriptors. */
+static uint64_t fds_limit(const struct sendq *q)
+{
+    const struct sendq_fd *fds = q->fds + q->fds_first;
+    if (q->exact) {
+        for (size_t i = 0; i < q->fds_n; i++)
+            if (fds[i].position > q->sent)
+                return fds[i].position - q->sent;
+        return UINT64_MAX;
+    }
+    if (q->fds_n <= SENDQ_FDS_PER_MESSAGE)
+        return UINT64_MAX;
+    uint64_t limit = fds[SENDQ_FDS_PER_MESSAGE].position - q->sent;
+    return limit ? limit : 1;
+}
+
 static int sendq_flush_once(struct sendq *q, int socket)
 {
     static struct iovec iov[IOV_N];
     union {
         struct cmsghdr header;
-        char space[CMSG_SPACE(SENDQ_FDS_PER_MESSAGE * sizeof(int))];
+        char space[CMSG_SPACE(SENDQ_FDS_EXACT * sizeof(int))];
     } control;
-    uint64_t limit = UINT64_MAX;
-    if (q->fds_n > SENDQ_FDS_PER_MESSAGE) {
-        limit = q->fds[q->fds_first + SENDQ_FDS_PER_MESSAGE].position - q->sent;
-        if (!limit)
-            limit = 1;
-    }
+    uint64_t limit = fds_limit(q);
     bool more;
     struct msghdr message = {.msg_iov = iov, .msg_iovlen = sendq_gather(q, iov, limit, &more)};
     uint64_t total = 0;
     for (size_t i = 0; i < message.msg_iovlen; i++)
         total += iov[i].iov_len;
-    size_t fds = 0;
-    while (fds < q->fds_n && fds < SENDQ_FDS_PER_MESSAGE &&
-           q->fds[q->fds_first + fds].position < q->sent + total)
+    size_t fds = 0, most = q->exact ? SENDQ_FDS_EXACT : SENDQ_FDS_PER_MESSAGE;
+    while (fds < q->fds_n && fds < most && q->fds[q->fds_first + fds].position < q->sent + total)
         fds++;
     if (fds) {
         message.msg_control = &control;

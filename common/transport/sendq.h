@@ -11,6 +11,7 @@ struct memory;
 
 #define SENDQ_FDS_PER_MESSAGE 28 /* libwayland's receive buffer holds no more */
 #define SENDQ_OWN (16u << 10)    /* bytes that may wait without being charged for */
+#define SENDQ_FDS_EXACT 253      /* the kernel's SCM_MAX_FD */
 
 struct sendq_segment;
 struct sendq_fd;
@@ -28,6 +29,8 @@ struct sendq {
     uint64_t queued; /* position after the last byte queued */
     bool failed;     /* out of memory: the queue is incomplete, the connection must end */
     bool over;       /* @budget does not have what it costs: no more should be queued */
+    bool exact;      /* descriptors begin a message of their own with the byte after them: for those
+                        who count messages. At most SENDQ_FDS_EXACT before one byte */
     /* A client's file shrank under rows that were to be sent: zeros went instead. */
     void (*fault)(void *user, uint32_t tag);
     void *user;

@@ -23,6 +23,10 @@ static size_t again(unsigned type, const uint8_t *payload, size_t size, uint8_t 
     struct link_import import;
     struct link_mem_copy copy;
     struct link_mem_import mem_import;
+    struct link_open open;
+    struct link_opened opened;
+    struct link_incoming incoming;
+    struct link_vfd_form form;
     uint64_t serial;
     uint32_t id;
     char text[LINK_TEXT_MAX + 1];
@@ -81,6 +85,21 @@ static size_t again(unsigned type, const uint8_t *payload, size_t size, uint8_t 
     case LINK_MEM_IMPORT:
         return link_mem_import_decode(payload, size, &mem_import) == LINK_OK
                    ? link_mem_import_encode(frame, &mem_import)
+                   : 0;
+    case LINK_OPEN:
+        return link_open_decode(payload, size, &open) == LINK_OK ? link_open_encode(frame, &open)
+                                                                 : 0;
+    case LINK_OPENED:
+        return link_opened_decode(payload, size, &opened) == LINK_OK
+                   ? link_opened_encode(frame, &opened)
+                   : 0;
+    case LINK_INCOMING:
+        return link_incoming_decode(payload, size, &incoming) == LINK_OK
+                   ? link_incoming_encode(frame, &incoming)
+                   : 0;
+    case LINK_VFD_FORM:
+        return link_vfd_form_decode(payload, size, &form) == LINK_OK
+                   ? link_vfd_form_encode(frame, &form)
                    : 0;
     default:
         return 0;

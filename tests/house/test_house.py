@@ -15,10 +15,11 @@ FLOORS["common/base"] = ["protocol"]
 FLOORS["common/sandbox"] = ["common/base", *FLOORS["common/base"]]
 FLOORS["common/transport"] = ["common/base", *FLOORS["common/base"]]
 FLOORS["common/carrier"] = ["common/transport", *FLOORS["common/transport"]]
+FLOORS["common/services"] = ["common/carrier", *FLOORS["common/carrier"]]
 FLOORS["common/wayland"] = ["common/carrier", *FLOORS["common/carrier"]]
 for proxy in ("guest-proxy", "host-proxy"):
     FLOORS[f"{proxy}/pixels"] = ["common/wayland", "common/sandbox", *FLOORS["common/wayland"]]
-    FLOORS[proxy] = [f"{proxy}/pixels", *FLOORS[f"{proxy}/pixels"]]
+    FLOORS[proxy] = [f"{proxy}/pixels", "common/services", *FLOORS[f"{proxy}/pixels"]]
 # Beside them, the VM's devices, which know nothing of Wayland and are nobody's libraries.
 FLOORS["common/vhost-user"] = ["common/transport", *FLOORS["common/transport"]]
 FLOORS["host-proxy/gpu/renderer"] = ["common/transport", "common/sandbox", *FLOORS["common/transport"]]

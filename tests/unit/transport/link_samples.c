@@ -127,6 +127,39 @@ static size_t encode_mem_import(uint8_t *buffer)
     return link_mem_import_encode(buffer, &import);
 }
 
+static size_t encode_open(uint8_t *buffer)
+{
+    struct link_open open = {
+        .type = LINK_SOCKET_SEQPACKET, .how = LINK_OPEN_CONNECT, .name_size = 5, .name = "sound"};
+    return link_open_encode(buffer, &open);
+}
+
+static size_t encode_opened(uint8_t *buffer)
+{
+    struct link_opened opened = {1, LINK_MEMORY_MIRROR, LINK_SIGNALS_TO_GUEST, 4};
+    return link_opened_encode(buffer, &opened);
+}
+
+static size_t encode_incoming(uint8_t *buffer)
+{
+    struct link_incoming incoming = {.ticket = 0x0123456789abcdefull,
+                                     .type = LINK_SOCKET_DGRAM,
+                                     .name_size = 5,
+                                     .name = "agent"};
+    return link_incoming_encode(buffer, &incoming);
+}
+
+static size_t encode_rejected(uint8_t *buffer)
+{
+    return link_rejected_encode(buffer, 0x0123456789abcdefull, "nobody is there");
+}
+
+static size_t encode_form(uint8_t *buffer)
+{
+    struct link_vfd_form form = {0xfffffffeu, LINK_SEALS_ALL, LINK_ACCESS_BOTH, INT64_MAX};
+    return link_vfd_form_encode(buffer, &form);
+}
+
 static int decode_hello(const void *p, size_t n)
 {
     struct link_hello h;
@@ -229,6 +262,18 @@ static int decode_mem_import(const void *p, size_t n)
     return link_mem_import_decode(p, n, &import);
 }
 
+#define DECODE(name)                                                                               \
+    static int decode_##name(const void *p, size_t n)                                              \
+    {                                                                                              \
+        struct link_##name value;                                                                  \
+        return link_##name##_decode(p, n, &value);                                                 \
+    }
+DECODE(open)
+DECODE(opened)
+DECODE(incoming)
+DECODE(rejected)
+DECODE(vfd_form)
+
 const struct codec codecs[CODECS_N] = {
     {LINK_HELLO, encode_hello, decode_hello},
     {LINK_WELCOME, encode_welcome, decode_welcome},
@@ -250,6 +295,11 @@ const struct codec codecs[CODECS_N] = {
     {LINK_IMPORT_RELEASED, encode_released, decode_id},
     {LINK_MEM_COPY, encode_copy, decode_copy},
     {LINK_MEM_IMPORT, encode_mem_import, decode_mem_import},
+    {LINK_OPEN, encode_open, decode_open},
+    {LINK_OPENED, encode_opened, decode_opened},
+    {LINK_INCOMING, encode_incoming, decode_incoming},
+    {LINK_REJECTED, encode_rejected, decode_rejected},
+    {LINK_VFD_FORM, encode_form, decode_vfd_form},
 };
 
 const struct codec *codec_of(enum link_type type)

@@ -15,7 +15,7 @@ static const struct rule {
     {"one version", LINK_HELLO, 4, 2, 3, LINK_OK},
     {"unknown features", LINK_HELLO, 8, 4, UINT32_MAX, LINK_OK},
     {"role 0", LINK_HELLO, 12, 2, 0, LINK_E_VALUE},
-    {"role 3", LINK_HELLO, 12, 2, 3, LINK_E_VALUE},
+    {"role 4", LINK_HELLO, 12, 2, 4, LINK_E_VALUE},
     {"unknown kind of proof", LINK_HELLO, 14, 2, _LINK_PROOF_N, LINK_E_VALUE},
     {"a proof where none belongs", LINK_HELLO, 14, 2, LINK_PROOF_NONE, LINK_E_VALUE},
     {"bytes beside a descriptor", LINK_HELLO, 14, 2, LINK_PROOF_DESCRIPTOR, LINK_E_VALUE},
@@ -81,6 +81,33 @@ static const struct rule {
     {"no import", LINK_MEM_IMPORT, 4, 4, 0, LINK_E_VALUE},
     {"size 0", LINK_MEM_IMPORT, 8, 8, 0, LINK_E_VALUE},
     {"size beyond its cap", LINK_MEM_IMPORT, 8, 8, LINK_MEMORY_MAX + 1, LINK_E_VALUE},
+
+    {"unknown socket type", LINK_OPEN, 0, 2, _LINK_SOCKET_TYPE_N, LINK_E_VALUE},
+    {"how 0", LINK_OPEN, 2, 2, 0, LINK_E_VALUE},
+    {"unknown how", LINK_OPEN, 2, 2, _LINK_OPEN_N, LINK_E_VALUE},
+    {"a name with a ticket's how", LINK_OPEN, 2, 2, LINK_OPEN_ACCEPT, LINK_E_VALUE},
+    {"a name and a ticket", LINK_OPEN, 8, 8, 7, LINK_E_VALUE},
+    {"no name", LINK_OPEN, 4, 2, 0, LINK_E_SIZE},
+    {"name longer than the frame", LINK_OPEN, 4, 2, 6, LINK_E_SIZE},
+    {"reserved word", LINK_OPEN, 6, 2, 1, LINK_E_RESERVED},
+    {"a slash in the name", LINK_OPEN, 17, 1, '/', LINK_E_VALUE},
+    {"a space in the name", LINK_OPEN, 17, 1, ' ', LINK_E_VALUE},
+    {"files that are neither", LINK_OPENED, 0, 2, 2, LINK_E_VALUE},
+    {"unknown memory", LINK_OPENED, 2, 2, _LINK_MEMORY_N, LINK_E_VALUE},
+    {"unknown signals", LINK_OPENED, 4, 2, _LINK_SIGNALS_N, LINK_E_VALUE},
+    {"no ticket", LINK_INCOMING, 0, 8, 0, LINK_E_VALUE},
+    {"unknown socket type", LINK_INCOMING, 8, 2, _LINK_SOCKET_TYPE_N, LINK_E_VALUE},
+    {"name shorter than the frame", LINK_INCOMING, 10, 2, 4, LINK_E_SIZE},
+    {"a newline in the name", LINK_INCOMING, 12, 1, '\n', LINK_E_VALUE},
+    {"no ticket", LINK_REJECTED, 0, 8, 0, LINK_E_VALUE},
+    {"text longer than the frame", LINK_REJECTED, 8, 2, 16, LINK_E_SIZE},
+    {"reserved word", LINK_REJECTED, 10, 2, 1, LINK_E_RESERVED},
+    {"a newline in the text", LINK_REJECTED, 12, 1, '\n', LINK_E_VALUE},
+    {"id 0", LINK_VFD_FORM, 0, 4, 0, LINK_E_VALUE},
+    {"unknown seal", LINK_VFD_FORM, 4, 2, LINK_SEALS_ALL + 1, LINK_E_VALUE},
+    {"no access", LINK_VFD_FORM, 6, 2, 0, LINK_E_VALUE},
+    {"unknown access", LINK_VFD_FORM, 6, 2, 4, LINK_E_VALUE},
+    {"offset beyond any", LINK_VFD_FORM, 8, 8, UINT64_MAX, LINK_E_VALUE},
 };
 
 static void test_each_rule(void **state)
@@ -98,6 +125,35 @@ static void test_each_rule(void **state)
             fail_msg("%s, %s: %s", link_type_name(rule->type), rule->name,
                      link_decode_error_name(result));
     }
+}
+
+/* Any bytes may follow its fields, so it is the one whose size says nothing. */
+static void test_data(void **state)
+{
+    (void)state;
+    static const struct {
+        uint16_t vfds, flags;
+        size_t size;
+        int expected;
+    } cases[] = {
+        {0, 0, 1, LINK_OK},
+        {0, 0, 0, LINK_E_SIZE},
+        {0, LINK_DATA_END, 0, LINK_OK},
+        {LINK_DATA_VFDS_MAX, LINK_DATA_END, 6, LINK_OK},
+        {LINK_DATA_VFDS_MAX + 1, 0, 6, LINK_E_VALUE},
+        {0, LINK_DATA_END + 1, 6, LINK_E_VALUE},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        uint8_t frame[LINK_HEADER_SIZE + LINK_DATA_SIZE + 6] = {0};
+        struct link_data data = {cases[i].vfds, cases[i].flags}, got = {0};
+        assert_int_equal(link_data_encode(frame, &data, 6), LINK_HEADER_SIZE + LINK_DATA_SIZE);
+        assert_int_equal(
+            link_data_decode(frame + LINK_HEADER_SIZE, LINK_DATA_SIZE + cases[i].size, &got),
+            cases[i].expected);
+        if (cases[i].expected == LINK_OK)
+            assert_true(got.vfds == data.vfds && got.flags == data.flags);
+    }
+    assert_int_equal(link_data_decode("", 3, &(struct link_data){0}), LINK_E_SIZE);
 }
 
 static void test_vfd_kinds(void **state)
@@ -200,6 +256,12 @@ static void test_header_bounds_of_each_type(void **state)
         {LINK_IMPORT_RELEASED, 4, 4},
         {LINK_MEM_COPY, 40, 40},
         {LINK_MEM_IMPORT, 16, 16},
+        {LINK_OPEN, 16, 16 + 32},
+        {LINK_OPENED, 8, 8},
+        {LINK_INCOMING, 13, 12 + 32},
+        {LINK_REJECTED, 12, 12 + 1024},
+        {LINK_VFD_FORM, 16, 16},
+        {LINK_DATA, 4, 256 << 10},
     };
     assert_int_equal(sizeof(bounds) / sizeof(*bounds), _LINK_TYPE_N - 1);
     for (size_t i = 0; i < sizeof(bounds) / sizeof(*bounds); i++) {
@@ -247,11 +309,9 @@ static void test_header_rules(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_each_rule),
-        cmocka_unit_test(test_vfd_kinds),
-        cmocka_unit_test(test_import_rules),
-        cmocka_unit_test(test_mem_copy_rules),
-        cmocka_unit_test(test_header_bounds_of_each_type),
+        cmocka_unit_test(test_each_rule),      cmocka_unit_test(test_data),
+        cmocka_unit_test(test_vfd_kinds),      cmocka_unit_test(test_import_rules),
+        cmocka_unit_test(test_mem_copy_rules), cmocka_unit_test(test_header_bounds_of_each_type),
         cmocka_unit_test(test_header_rules),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

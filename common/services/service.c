@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: MIT */
+/* service: joins the two directions of a connection to its carrier. Each may end by itself; when
+ * both have, or the local side is gone, the carrier ends the connection. */
+#include "common/services/service.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "common/base/fd.h"
+
+static void end_if_done(struct service *s)
+{
+    if (s->in.ended && outflow_is_done(&s->out) && ends_has_local(&s->carrier.ends) &&
+        !carrier_is_over(&s->carrier))
+        carrier_end_local(&s->carrier);
+}
+
+static void service_readable(void *user)
+{
+    struct service *s = user;
+    outflow_read(&s->out);
+    end_if_done(s);
+}
+
+/* What a descriptor's content was waited for. */
+static size_t service_from_local(void *user, const uint8_t *bytes, size_t size)
+{
+    struct service *s = user;
+    (void)bytes;
+    outflow_go_on(&s->out);
+    end_if_done(s);
+    return size;
+}
+
+static int service_from_link(void *user, const uint8_t *payload, size_t size)
+{
+    struct service *s = user;
+    return inflow_data(&s->in, payload, size);
+}
+
+static int service_opened(struct service *s, const uint8_t *payload, size_t size)
+{
+    struct ends *e = &s->carrier.ends;
+    int r = link_opened_decode(payload, size, &s->out.rules.allowed);
+    if (r != LINK_OK)
+        return ends_malformed(e, LINK_OPENED, r);
+    if (e->side == CARRIER_HOST || s->out.opened)
+        return ends_broken(e, "OPENED twice, or from the guest", 0);
+    s->out.opened = true;
+    outflow_go_on(&s->out);
+    carrier_flush_link(&s->carrier);
+    return 0;
+}
+
+static int service_frame(void *user, enum link_type type, const uint8_t *payload, size_t size)
+{
+    struct service *s = user;
+    struct link_stream_credit credit;
+    uint32_t id;
+    int r = 0;
+    if (type == LINK_OPENED)
+        return service_opened(s, payload, size);
+    if (type == LINK_VFD_FORM)
+        return descriptor_form(&s->carrier.vfds, payload, size);
+    if (type == LINK_STREAM_CREDIT &&
+        link_stream_credit_decode(payload, size, &credit) == LINK_OK && credit.id == 0)
+        r = ends_has_local(&s->carrier.ends) ? outflow_credit(&s->out, credit.bytes) : 0;
+    else if (type == LINK_STREAM_END && link_id_decode(payload, size, &id) == LINK_OK && id == 0)
+        r = ends_has_local(&s->carrier.ends) ? inflow_end(&s->in) : 0;
+    else
+        return -ENOTSUP;
+    if (r == 0)
+        end_if_done(s);
+    return r;
+}
+
+static void service_flowed(void *user)
+{
+    struct service *s = user;
+    inflow_flowed(&s->in);
+    outflow_go_on(&s->out);
+    end_if_done(s);
+}
+
+static void service_ended(void *user)
+{
+    struct service *s = user;
+    s->ops->ended(s);
+}
+
+#define OPS(guest, host)                                                                           \
+    {                                                                                              \
+        .from_local = service_from_local, .from_link = service_from_link, .ended = service_ended,  \
+        .readable = service_readable, .frame = service_frame, .flowed = service_flowed,            \
+        .name = "service", .local = {[CARRIER_GUEST] = (guest), [CARRIER_HOST] = (host)},          \
+        .type = LINK_DATA,                                                                         \
+        .truncated = {.kind = LINK_ERROR_LIMIT, .text = "a file has been truncated"},              \
+    }
+static const struct carrier_ops carrier_ops[] = {
+    [SERVICE_TO_HOST] = OPS("client", "service"),
+    [SERVICE_TO_GUEST] = OPS("service", "client"),
+};
+
+static void service_fail(void *user, const char *text)
+{
+    struct service *s = user;
+    ends_failf(&s->carrier.ends, LINK_ERROR_REFUSED, "service %s: %s", s->settings->name, text);
+}
+
+static void service_said(void *user, enum service_way way)
+{
+    struct service *s = user;
+    if (way == s->in.way)
+        inflow_say(&s->in);
+    else
+        outflow_go_on(&s->out);
+}
+
+static void rules_of(const struct service_settings *settings, struct link_opened *ret)
+{
+    *ret = (struct link_opened){
+        .files = settings->files,
+        .memory = (uint16_t)settings->memory,
+        .eventfds = (uint16_t)settings->eventfds,
+        .depth = (uint16_t)(settings->sockets ? settings->max_depth : 0),
+    };
+}
+
+struct service *service_create(struct loop *loop, enum carrier_side side, int local_fd,
+                               struct link *link, const struct carrier_party *party,
+                               const struct service_settings *settings,
+                               const struct service_ops *ops, void *user,
+                               struct log_subject *subject)
+{
+    struct service *s = calloc(1, sizeof(*s));
+    bool packets = settings->type != LINK_SOCKET_STREAM;
+    bool host = side == CARRIER_HOST, to_host = settings->direction == SERVICE_TO_HOST;
+    enum service_way way = host == to_host ? SERVICE_FROM_SERVER : SERVICE_FROM_CLIENT;
+    int e = s ? messages_init(&s->messages, host ? settings->helper : NULL, settings, subject,
+                              service_fail, service_said, s)
+              : -ENOMEM;
+    if (e < 0) {
+        free(s);
+        fd_close(local_fd);
+        link_stop(link); /* we may be in one of its callbacks */
+        link_destroy_later(link);
+        errno = -e;
+        return NULL;
+    }
+    s->settings = settings;
+    s->ops = ops;
+    s->user = user;
+    outflow_init(&s->out, &s->carrier, &s->messages, way, packets);
+    inflow_init(&s->in, &s->carrier, &s->messages,
+                way == SERVICE_FROM_CLIENT ? SERVICE_FROM_SERVER : SERVICE_FROM_CLIENT, packets);
+    s->out.rules.service = settings->name;
+    if (host) {
+        rules_of(settings, &s->out.rules.allowed);
+        s->out.opened = true;
+    }
+    e = carrier_init(&s->carrier, loop, side, local_fd, link, party,
+                     &carrier_ops[settings->direction], s, subject);
+    if (e < 0) {
+        messages_finish(&s->messages);
+        free(s);
+        errno = -e;
+        return NULL;
+    }
+    s->carrier.ends.local.out.exact = true;
+    if (packets &&
+        local_socket_keep_packets(&s->carrier.ends.local, service_type_socket(settings->type),
+                                  party->budget) < 0)
+        ends_failf(&s->carrier.ends, LINK_ERROR_INTERNAL, "a socket cannot keep packets apart");
+    return s;
+}
+
+void service_start(struct service *s)
+{
+    if (s->carrier.ends.side == CARRIER_HOST)
+        link_queue(s->carrier.ends.link, link_opened_encode, &s->out.rules.allowed);
+    carrier_start(&s->carrier);
+}
+
+void service_destroy(struct service *s)
+{
+    if (!s)
+        return;
+    carrier_stop(&s->carrier);
+    outflow_finish(&s->out);
+    messages_finish(&s->messages);
+    carrier_finish(&s->carrier);
+    free(s);
+}

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: MIT */
+#include "tests/unit/services/pair.h"
+
+#include <errno.h>
+#include <poll.h>
+
+#include "common/base/budget.h"
+#include "common/base/fd.h"
+
+struct pairs P;
+
+static const struct link_ops no_ops;
+
+int pairs_setup(void **state)
+{
+    (void)state;
+    memset(&P, 0, sizeof(P));
+    signal(SIGPIPE, SIG_IGN);
+    log_init("test", getenv("TEST_LOG") ? LOG_LEVEL_DEBUG : LOG_LEVEL_ERROR);
+    P.before = count_fds();
+    P.loop = loop_create();
+    deliveries_init(&P.deliveries, NULL, NULL);
+    for (int i = 0; i < 2; i++)
+        P.party[i] = (struct carrier_party){
+            .deliveries = &P.deliveries, .budget = budget_create(NULL), .queue = 16 << 20};
+    return 0;
+}
+
+int pairs_teardown(void **state)
+{
+    (void)state;
+    deliveries_finish(&P.deliveries);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(P.party[i].budget->used[BUDGET_FDS], 0);
+        assert_int_equal(P.party[i].budget->used[BUDGET_MEMORY], 0);
+        budget_unref(P.party[i].budget);
+    }
+    loop_destroy(P.loop);
+    assert_int_equal(count_fds(), P.before);
+    return 0;
+}
+
+static void pair_ended(struct service *s)
+{
+    struct pair *p = s->user;
+    if (p->guest == s)
+        p->guest = NULL;
+    else
+        p->host = NULL;
+    service_destroy(s);
+}
+
+static const struct service_ops ops = {.ended = pair_ended};
+
+static struct service *half(struct pair *p, enum carrier_side side, int link_fd, int *ret_program)
+{
+    int local[2];
+    assert_int_equal(
+        socketpair(AF_UNIX, service_type_socket(p->settings.type) | SOCK_NONBLOCK | SOCK_CLOEXEC, 0,
+                   local),
+        0);
+    *ret_program = local[0];
+    p->subjects[side].name = side == CARRIER_GUEST ? "guest" : "host";
+    struct link *link = link_create(P.loop, link_fd, true, &no_ops, NULL);
+    assert_non_null(link);
+    struct service *s = service_create(P.loop, side, local[1], link, &P.party[side], &p->settings,
+                                       &ops, p, &p->subjects[side]);
+    assert_non_null(s);
+    return s;
+}
+
+void pair_open(struct pair *p, const struct service_settings *settings)
+{
+    int link[2];
+    *p = (struct pair){.settings = *settings};
+    make_sockets(link, 0);
+    p->guest = half(p, CARRIER_GUEST, link[0], &p->client);
+    p->host = half(p, CARRIER_HOST, link[1], &p->server);
+    service_start(p->guest);
+    service_start(p->host);
+}
+
+void pair_close(struct pair *p)
+{
+    service_destroy(p->guest);
+    service_destroy(p->host);
+    p->guest = p->host = NULL;
+    p->client = fd_close(p->client);
+    p->server = fd_close(p->server);
+    service_settings_finish(&p->settings);
+}
+
+void pair_write(int fd, const void *bytes, size_t n)
+{
+    const uint8_t *at = bytes;
+    for (int idle = 0; n && idle < 100000;) {
+        ssize_t w = send(fd, at, n, MSG_DONTWAIT | MSG_NOSIGNAL);
+        if (w > 0) {
+            at += w;
+            n -= (size_t)w;
+            idle = 0;
+        } else {
+            assert_int_equal(errno, EAGAIN);
+            idle++;
+            turn_times(P.loop, 1);
+        }
+    }
+    assert_int_equal(n, 0);
+}
+
+void pair_read(int fd, void *bytes, size_t n)
+{
+    uint8_t *at = bytes;
+    for (int idle = 0; n && idle < 100000;) {
+        ssize_t r = recv(fd, at, n, MSG_DONTWAIT);
+        if (r > 0) {
+            at += r;
+            n -= (size_t)r;
+            idle = 0;
+        } else {
+            assert_true(r < 0 && errno == EAGAIN);
+            idle++;
+            turn_times(P.loop, 1);
+        }
+    }
+    assert_int_equal(n, 0);
+}
+
+static bool is_readable(void *user)
+{
+    struct pollfd p = {.fd = *(int *)user, .events = POLLIN};
+    return poll(&p, 1, 0) > 0;
+}
+
+ssize_t pair_receive(int fd, void *bytes, size_t n, int *fds, size_t *ret_fds_n)
+{
+    union {
+        struct cmsghdr header;
+        char space[CMSG_SPACE(SEND_FDS_MAX * sizeof(int))];
+    } control;
+    struct iovec iov = {bytes, n};
+    struct msghdr message = {.msg_iov = &iov,
+                             .msg_iovlen = 1,
+                             .msg_control = &control,
+                             .msg_controllen = sizeof(control)};
+    turn_until(P.loop, is_readable, &fd);
+    ssize_t r = recvmsg(fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    *ret_fds_n = 0;
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(&message); c && r >= 0; c = CMSG_NXTHDR(&message, c)) {
+        if (c->cmsg_type != SCM_RIGHTS)
+            continue;
+        *ret_fds_n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+        memcpy(fds, CMSG_DATA(c), *ret_fds_n * sizeof(int));
+    }
+    return r;
+}
+
+static bool is_closed(void *user)
+{
+    struct pollfd p = {.fd = *(int *)user};
+    return poll(&p, 1, 0) > 0 && p.revents & POLLHUP;
+}
+
+void pair_until_end(int fd)
+{
+    turn_until(P.loop, is_closed, &fd);
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+/* pair: both halves of services' connections in one process, joined by links. */
+#include "tests/support/send_fds.h"
+#include "tests/unit/turn.h"
+
+#include "common/carrier/deliveries.h"
+#include "common/services/service.h"
+
+/* One connection: a program at either end, and both daemons' halves between them. */
+struct pair {
+    struct service *guest, *host; /* NULL: ended */
+    int client, server;           /* the programs' ends; -1: closed */
+    struct service_settings settings;
+    struct log_subject subjects[2];
+};
+
+struct pairs {
+    struct loop *loop;
+    struct carrier_party party[2];
+    struct deliveries deliveries;
+    int before; /* descriptors */
+};
+
+extern struct pairs P;
+
+int pairs_setup(void **state);
+int pairs_teardown(void **state); /* nothing may be left open */
+/* Takes @settings. */
+void pair_open(struct pair *pair, const struct service_settings *settings);
+void pair_close(struct pair *pair);
+
+/* All of @n bytes, turning the loop meanwhile. */
+void pair_write(int fd, const void *bytes, size_t n);
+void pair_read(int fd, void *bytes, size_t n);
+/* One recvmsg() of up to @n bytes, turning until there is one; *ret_fds_n: descriptors that came,
+ * up to 253. Returns as recvmsg(). */
+ssize_t pair_receive(int fd, void *bytes, size_t n, int *fds, size_t *ret_fds_n);
+/* Turns until @fd's other end is closed. */
+void pair_until_end(int fd);
