@@ -3,7 +3,6 @@
 #include "guest-proxy/guest-client.h"
 
 #include <assert.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +17,7 @@
 #include "common/base/waiters.h"
 #include "common/wayland/relay-life.h"
 #include "guest-proxy/approach.h"
+#include "guest-proxy/peer-name.h"
 #include "guest-proxy/pixels/linux-dmabuf.h"
 #include "guest-proxy/pixels/pixels.h"
 #include "guest-proxy/pixels/pools.h"
@@ -190,18 +190,11 @@ static void guest_client_arrived(void *user, struct link *link, const void *byte
         link_feed(link, bytes, n);
 }
 
-/* "foot[1234]", for both sides' logs. */
 static void describe(struct client *c, pid_t pid)
 {
-    char path[32], comm[17] = "?";
-    snprintf(path, sizeof(path), "/proc/%d/comm", (int)pid);
-    _cleanup_(fd_closep) int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t n = fd < 0 ? -1 : read(fd, comm, sizeof(comm) - 1);
-    if (n > 0) {
-        comm[n] = 0;
-        comm[strcspn(comm, "\n")] = 0;
-    }
-    snprintf(c->name, sizeof(c->name), "client %lu (%s[%d])", ++c->owner->serial, comm, (int)pid);
+    char peer[32];
+    peer_name(pid, peer, sizeof(peer));
+    snprintf(c->name, sizeof(c->name), "client %lu (%s)", ++c->owner->serial, peer);
     c->subject = (struct log_subject){.name = c->name, .parent = &c->owner->subject};
 }
 

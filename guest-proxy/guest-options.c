@@ -10,11 +10,14 @@
 #include <sys/socket.h>
 #include <linux/vm_sockets.h>
 
+#include "common/services/settings-text.h"
+
 #define PROGRAM "wayvsock-guest"
 
 enum {
     OPTION_CONNECT = OPTIONS_FIRST,
     OPTION_DISPLAY,
+    OPTION_FORWARD,
     OPTION_TOKEN,
     OPTION_GPU,
     OPTION_NO_AUTH,
@@ -24,6 +27,7 @@ enum {
 static const struct option options[] = {
     {"connect", required_argument, NULL, OPTION_CONNECT},
     {"display", required_argument, NULL, OPTION_DISPLAY},
+    {"forward", required_argument, NULL, OPTION_FORWARD},
     {"token", required_argument, NULL, OPTION_TOKEN},
     {"gpu", required_argument, NULL, OPTION_GPU},
     {"no-auth", no_argument, NULL, OPTION_NO_AUTH},
@@ -40,7 +44,10 @@ static const char help[] =
     "                          vsock-mux:PATH:PORT; the host's CID is 2, and vsock:2:1100 is\n"
     "                          the default (or WAYVSOCK_CONNECT)\n"
     "  --display NAME-OR-PATH  the display to offer (wayland-0; a display of its own for a\n"
-    "                          COMMAND)\n"
+    "                          COMMAND); none: there is no display, only services\n"
+    "  --forward NAME[:TYPE][=PATH]\n"
+    "                          offer the host's service NAME to the VM's programs, at PATH or\n"
+    "                          XDG_RUNTIME_DIR/wayvsock/NAME; TYPE is stream or seqpacket\n"
     "  --token FILE            prove with this file's content that this is the VM's daemon\n"
     "  --gpu DEVICE            let the host take pixels from this virtio-gpu: auto, off, or\n"
     "                          /dev/dri/renderD128 (auto: the one that it knows)\n"
@@ -59,6 +66,8 @@ int guest_options_parse(int argc, char **argv, struct guest_options *ret_options
     const char *connect = getenv("WAYVSOCK_CONNECT"), *source = "WAYVSOCK_CONNECT: ";
     char error[512];
     int option;
+    struct service_settings service;
+    const char *path;
     if (!connect || !*connect)
         connect = "vsock:2:1100";
     optind = 0; /* glibc: start anew */
@@ -74,6 +83,14 @@ int guest_options_parse(int argc, char **argv, struct guest_options *ret_options
                 return options_error(PROGRAM, "--display: give a name such as wayland-1, or a "
                                               "path");
             o.display = optarg;
+            break;
+        case OPTION_FORWARD:
+            if (o.forward_n == GUEST_OPTION_LIST_MAX)
+                return options_error(PROGRAM, "--forward: more than %d services",
+                                     GUEST_OPTION_LIST_MAX);
+            if (service_parse(optarg, &service, &path, error, sizeof(error)) < 0)
+                return options_error(PROGRAM, "--forward: %s", error);
+            o.forward[o.forward_n++] = optarg;
             break;
         case OPTION_TOKEN:
             o.token_file = optarg;

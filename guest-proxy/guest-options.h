@@ -7,14 +7,18 @@
 #include "common/base/log.h"
 #include "common/base/options.h"
 
+#define GUEST_OPTION_LIST_MAX 32
+
 /* Strings are borrowed from argv and the environment. */
 struct guest_options {
     struct address connect; /* --connect, WAYVSOCK_CONNECT, or vsock:2:1100 */
-    const char *display;    /* NULL: none was named */
+    const char *display;    /* NULL: none was named; "none": there is to be none */
     const char *token_file; /* NULL: see token_default() */
     const char *gpu;        /* "auto", "off", or a render node */
     bool no_auth, check;
     enum log_level log_level;
+    const char *forward[GUEST_OPTION_LIST_MAX]; /* as they are written */
+    unsigned forward_n;
     char **command; /* NULL-terminated; NULL: none */
 };
 

@@ -17,6 +17,7 @@
 #include "common/sandbox/filter-rules.h"
 #include "common/sandbox/sandbox.h"
 #include "guest-proxy/display.h"
+#include "guest-proxy/guest-services.h"
 #include "guest-proxy/pixels/gpu.h"
 
 static const struct filter_rule gpu_calls[] = {
@@ -36,9 +37,19 @@ static const struct filter_rule command_calls[] = {
     FILTER_END,
 };
 
-static int allow_paths(struct landlock *paths, const struct display *display, const struct gpu *gpu)
+static int allow_services(struct landlock *paths, const struct services *services)
 {
-    const char *folder = display_folder(display);
+    int r = 0;
+    for (unsigned i = 0; i < services->n && r == 0; i++)
+        if (services->at[i].ours)
+            r = landlock_allow_folder_of(paths, services->at[i].path, LANDLOCK_REMOVE_FILE);
+    return r;
+}
+
+static int allow_paths(struct landlock *paths, const struct display *display,
+                       const struct services *services, const struct gpu *gpu)
+{
+    const char *folder = display ? display_folder(display) : "";
     int r = landlock_allow(paths, "/proc", LANDLOCK_READ);
     if (r == 0)
         r = landlock_allow(paths, "/dev/null", LANDLOCK_READ);
@@ -48,14 +59,15 @@ static int allow_paths(struct landlock *paths, const struct display *display, co
     if (r == 0 && gpu->n > 0)
         r = landlock_allow(paths, "/dev",
                            LANDLOCK_READ | LANDLOCK_WRITE | LANDLOCK_LIST | LANDLOCK_DEVICE);
-    if (r == 0)
+    if (r == 0 && display)
         r = landlock_allow_folder_of(paths, display_path(display), LANDLOCK_REMOVE_FILE);
     if (r == 0 && *folder)
         r = landlock_allow_folder_of(paths, folder, LANDLOCK_REMOVE_FOLDER);
-    return r;
+    return r == 0 ? allow_services(paths, services) : r;
 }
 
-int guest_sandbox_enter(const struct display *display, const struct gpu *gpu, pid_t command)
+int guest_sandbox_enter(const struct display *display, const struct services *services,
+                        const struct gpu *gpu, pid_t command)
 {
     const struct filter_rule *const tables[] = {filter_rules_base,
                                                 filter_rules_sockets,
@@ -72,7 +84,7 @@ int guest_sandbox_enter(const struct display *display, const struct gpu *gpu, pi
     struct landlock paths;
     int r = landlock_begin(&paths, sandbox_wishes() | (command > 0 ? LANDLOCK_KEEP_SIGNALS : 0));
     if (r == 0)
-        r = allow_paths(&paths, display, gpu);
+        r = allow_paths(&paths, display, services, gpu);
     if (r == 0)
         r = sandbox_close_inherited(-1);
     if (r < 0) {

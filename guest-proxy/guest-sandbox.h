@@ -5,7 +5,9 @@
 
 struct display;
 struct gpu;
+struct services;
 
 /* When everything is open, and the command has begun, which may be signalled (0: none). 0 or
  * -errno, with a line in the log. */
-int guest_sandbox_enter(const struct display *display, const struct gpu *gpu, pid_t command);
+int guest_sandbox_enter(const struct display *display, const struct services *services,
+                        const struct gpu *gpu, pid_t command);

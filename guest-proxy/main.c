@@ -24,6 +24,7 @@
 #include "guest-proxy/pixels/gpu.h"
 #include "guest-proxy/guest-options.h"
 #include "guest-proxy/guest-sandbox.h"
+#include "guest-proxy/guest-services.h"
 #include "guest-proxy/uplink.h"
 
 struct daemon {
@@ -32,6 +33,7 @@ struct daemon {
     struct display *display;
     struct approaches approaches;
     struct clients clients;
+    struct services services;
     const struct gpu *gpu;
     pid_t command; /* 0: none, or it ended */
     bool ran;
@@ -50,6 +52,7 @@ static void uplink_is_lost(void *user, const char *reason)
     struct daemon *d = user;
     sd_notify_status("the host is gone, trying to reach it");
     clients_disconnect(&d->clients, reason);
+    services_disconnect(&d->services, reason);
 }
 
 static void uplink_failed(void *user, const char *reason)
@@ -72,7 +75,7 @@ static void main_accepted(void *user, int fd)
 static void leave_when_alone(void *user)
 {
     struct daemon *d = user;
-    if (d->ran && !d->command && clients_are_done(&d->clients))
+    if (d->ran && !d->command && clients_are_done(&d->clients) && services_are_done(&d->services))
         loop_stop(d->loop);
 }
 
@@ -136,7 +139,11 @@ static int run_command(struct daemon *d)
         for (size_t i = 0; i < sizeof(ours) / sizeof(*ours); i++)
             signal(ours[i], SIG_DFL);
         sigprocmask(SIG_SETMASK, &none, NULL);
-        setenv("WAYLAND_DISPLAY", display_path(d->display), 1);
+        if (d->display)
+            setenv("WAYLAND_DISPLAY", display_path(d->display), 1);
+        else
+            unsetenv("WAYLAND_DISPLAY");
+        services_export(&d->services);
         unsetenv("WAYLAND_SOCKET");
         unsetenv("NOTIFY_SOCKET");
         execvp(d->options.command[0], d->options.command);
@@ -147,6 +154,11 @@ static int run_command(struct daemon *d)
     d->command = pid;
     d->ran = true;
     return 0;
+}
+
+static bool has_no_display(const struct daemon *d)
+{
+    return d->options.display && strcmp(d->options.display, "none") == 0;
 }
 
 static int main_start(struct daemon *d)
@@ -162,19 +174,29 @@ static int main_start(struct daemon *d)
         log_error(NULL, "cannot catch signals: %s", strerror(-r));
         return r;
     }
-    d->display = display_create(d->loop, d->options.display, d->options.command != NULL,
-                                main_accepted, d, error, sizeof(error));
-    if (!d->display) {
-        log_error(NULL, "%s", error);
-        return -EADDRINUSE;
+    if (!has_no_display(d)) {
+        d->display = display_create(d->loop, d->options.display, d->options.command != NULL,
+                                    main_accepted, d, error, sizeof(error));
+        if (!d->display) {
+            log_error(NULL, "%s", error);
+            return -EADDRINUSE;
+        }
     }
+    for (unsigned i = 0; i < d->options.forward_n && r == 0; i++) {
+        r = services_forward(&d->services, d->options.forward[i], error, sizeof(error));
+        if (r < 0)
+            log_error(NULL, "--forward: %s", error);
+    }
+    if (r < 0)
+        return r;
     if (d->options.command)
         r = run_command(d);
     if (r == 0) /* the command is not limited */
-        r = guest_sandbox_enter(d->display, d->gpu, d->command);
+        r = guest_sandbox_enter(d->display, &d->services, d->gpu, d->command);
     if (r < 0)
         return r;
-    log_info(NULL, "serving %s", display_path(d->display));
+    if (d->display)
+        log_info(NULL, "serving %s", display_path(d->display));
     sd_notify_ready();
     return 0;
 }
@@ -240,11 +262,15 @@ int main(int argc, char **argv)
     d.approaches.loop = d.loop;
     r = clients_init(&d.clients, d.loop, &d.approaches, leave_when_alone, &d);
     if (r == 0)
+        services_init(&d.services, d.loop, &d.approaches, d.clients.whole, leave_when_alone, &d);
+    config.services = d.options.forward_n > 0;
+    if (r == 0)
         d.approaches.uplink = uplink_create(d.loop, &config, &uplink_ops, &d);
     r = d.approaches.uplink ? main_start(&d) : -ENOMEM;
     if (r == 0)
         loop_run(d.loop);
     sd_notify_stopping();
+    services_finish(&d.services);
     clients_finish(&d.clients);
     uplink_destroy(d.approaches.uplink);
     gpu_finish(&gpu);

@@ -42,6 +42,7 @@ struct uplink {
     uint64_t backoff_ms, serial;
     unsigned missed;
     bool heard, unprivileged, busy;
+    bool services;           /* the host has some */
     bool measured;           /* the first PONG came */
     unsigned binding;        /* ticks for which we still wait to be bound; 0: not */
     struct loop_timer *away; /* the GPU's driver has not returned, and the host asked for it */
@@ -214,6 +215,7 @@ static int uplink_frame(void *user, enum link_type type, const uint8_t *payload,
         snprintf(u->name, sizeof(u->name), "%.*s", (int)welcome.name_size, welcome.name);
         u->state = UPLINK_MEASURING;
         u->measured = false;
+        u->services = welcome.features & LINK_FEATURE_SERVICES;
         u->binding = u->config.gpu && u->config.gpu->n && welcome.features & LINK_FEATURE_HANDLES
                          ? BINDING_MAX
                          : 0;
@@ -271,6 +273,7 @@ static void uplink_queue_hello(const struct uplink *u, struct link *link, struct
     hello->version_min = LINK_VERSION_MIN;
     hello->version_max = LINK_VERSION_MAX;
     hello->features = (u->config.gpu && u->config.gpu->n ? LINK_FEATURE_HANDLES : 0) |
+                      (u->config.services ? LINK_FEATURE_SERVICES : 0) |
                       (u->config.trial ? LINK_FEATURE_TRIAL : 0);
     hello->label = clean;
     hello->label_size = (uint16_t)n;
@@ -397,6 +400,11 @@ void uplink_hurry(struct uplink *u)
 {
     if (u->state == UPLINK_IDLE && u->backoff_ms < BACKOFF_MAX_MS)
         loop_timer_arm(u->timer, 0);
+}
+
+bool uplink_has_services(const struct uplink *u)
+{
+    return u->services;
 }
 
 const struct times *uplink_times(const struct uplink *u)

@@ -20,6 +20,7 @@ struct uplink_config {
     const struct token *token;     /* NULL: none */
     bool no_auth;                  /* do not try to prove anything */
     bool trial;                    /* not to end the session of a daemon that is connected */
+    bool services;                 /* some are wanted */
     struct gpu *gpu;               /* borrowed; NULL: none */
 };
 
@@ -43,6 +44,8 @@ bool uplink_ready(const struct uplink *uplink);
 bool uplink_busy(const struct uplink *uplink);
 /* Somebody waits: do not sit out the back-off. */
 void uplink_hurry(struct uplink *uplink);
+/* After ready: this host knows of services. */
+bool uplink_has_services(const struct uplink *uplink);
 const struct times *uplink_times(const struct uplink *uplink);
 /* What the host calls this VM; after ready. */
 const char *uplink_vm_name(const struct uplink *uplink);

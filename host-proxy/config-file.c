@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* config-file: [host] and [vm NAME] sections of "key = value" lines. One table of keys per kind of
- * section; whatever is in none of them is an error, so that a mistyped restriction does not go
- * unnoticed. */
+/* config-file: [host], [vm NAME] and [forward NAME] sections of "key = value" lines. One table of
+ * keys per kind of section; whatever is in none of them is an error, so that a mistyped restriction
+ * does not go unnoticed. */
 #include "host-proxy/config.h"
 
 #include <errno.h>
@@ -17,6 +17,7 @@
 #include "common/base/error.h"
 #include "common/base/fd.h"
 #include "common/base/number.h"
+#include "common/services/settings-text.h"
 
 #define FILE_MAX_BYTES (1 << 20)
 #define LINE_MAX_BYTES 4096
@@ -27,9 +28,10 @@ struct reader {
     struct host_config *config;
     const char *name; /* the file's */
     unsigned line;
-    struct vm_config *vm;   /* whose section it is; NULL in [host] and before any */
-    const struct key *keys; /* of this kind of section; NULL before any */
-    uint32_t seen;          /* of @keys, in this section */
+    struct vm_config *vm;             /* whose section it is; NULL in [host] and before any */
+    const struct key *keys;           /* of this kind of section; NULL before any */
+    struct service_settings *service; /* whose section it is, instead */
+    uint32_t seen;                    /* of @keys, in this section */
     char *error;
     size_t error_size;
 };
@@ -282,6 +284,23 @@ static int vm_max_queue(struct reader *reader, const char *value)
                         &reader->vm->limits.queue);
 }
 
+static int vm_forward(struct reader *reader, const char *value)
+{
+    char words[LINE_MAX_BYTES], error[256], *rest = words, *word;
+    bool any = false;
+    snprintf(words, sizeof(words), "%s", value);
+    while ((word = strsep(&rest, " \t"))) {
+        if (!*word)
+            continue;
+        if (!service_name_is_valid(word, strlen(word)))
+            return refuse(reader, "\"%.64s\" is no name of a service", word);
+        if (host_config_add_forward(reader->vm, word, error, sizeof(error)) < 0)
+            return refuse_text(reader, error);
+        any = true;
+    }
+    return any ? 0 : refuse(reader, "write names of services, with spaces between them");
+}
+
 static const struct key host_keys[] = {
     {"listen", host_listen, true},
     {"compositor", host_compositor, false},
@@ -306,40 +325,61 @@ static const struct key vm_keys[] = {
     {"max-memory", vm_max_memory, false},
     {"max-fds", vm_max_fds, false},
     {"max-queue", vm_max_queue, false},
+    {"forward", vm_forward, true},
     {0},
 };
 
 static int refuse_key(struct reader *reader, const char *name)
 {
-    char known[300];
+    char known[400] = "";
     size_t n = 0;
-    for (const struct key *key = reader->keys; key->name; key++)
+    for (const struct key *key = reader->keys; key && key->name; key++)
         n += (size_t)snprintf(known + n, sizeof(known) - n, " %s", key->name);
+    for (const char *const *key = service_keys; !reader->keys && *key; key++)
+        n += (size_t)snprintf(known + n, sizeof(known) - n, " %s", *key);
     return refuse(reader, "unknown key \"%.64s\"; this section has:%s", name, known);
 }
 
-/* @line: "[host]" or "[vm NAME]", without spaces around. */
+/* The NAME of "[KIND NAME]", in @line; or NULL. */
+static char *section_name(char *line, const char *kind)
+{
+    size_t n = strlen(line), k = strlen(kind);
+    if (strncmp(line + 1, kind, k) != 0 || !line[1 + k] || !strchr(SPACE, line[1 + k]) ||
+        line[n - 1] != ']')
+        return NULL;
+    line[n - 1] = '\0';
+    char *name = line + 1 + k + strspn(line + 1 + k, SPACE);
+    for (n = strlen(name); n > 0 && strchr(SPACE, name[n - 1]); n--)
+        name[n - 1] = '\0';
+    return name;
+}
+
+/* @line: "[host]", "[vm NAME]" or "[forward NAME]", without spaces around. */
 static int read_section(struct reader *reader, char *line)
 {
     char error[256];
-    size_t n = strlen(line);
+    reader->seen = 0;
+    reader->vm = NULL;
+    reader->service = NULL;
+    reader->keys = NULL;
     if (strcmp(line, "[host]") == 0) {
-        reader->vm = NULL;
         reader->keys = host_keys;
-        reader->seen = 0;
         return 0;
     }
-    if (strncmp(line, "[vm", 3) != 0 || !line[3] || !strchr(SPACE, line[3]) || line[n - 1] != ']')
-        return refuse(reader, "unknown section \"%.80s\"; there are [host] and [vm NAME]", line);
-    line[n - 1] = '\0';
-    char *name = line + 3 + strspn(line + 3, SPACE);
-    for (n = strlen(name); n > 0 && strchr(SPACE, name[n - 1]); n--)
-        name[n - 1] = '\0';
+    char *name = section_name(line, "forward");
+    if (name) {
+        reader->service = host_config_add_service(reader->config, name, error, sizeof(error));
+        return reader->service ? 0 : refuse_text(reader, error);
+    }
+    name = section_name(line, "vm");
+    if (!name)
+        return refuse(reader,
+                      "unknown section \"%.80s\"; there are [host], [vm NAME] and [forward NAME]",
+                      line);
     reader->vm = host_config_add_vm(reader->config, name, error, sizeof(error));
     if (!reader->vm)
         return refuse_text(reader, error);
     reader->keys = vm_keys;
-    reader->seen = 0;
     return 0;
 }
 
@@ -349,6 +389,20 @@ static char *trim(char *text)
     for (size_t n = strlen(text); n > 0 && strchr(SPACE, text[n - 1]); n--)
         text[n - 1] = '\0';
     return text;
+}
+
+static int read_service_key(struct reader *reader, const char *name, const char *value)
+{
+    char error[400];
+    for (unsigned i = 0; service_keys[i]; i++) {
+        if (strcmp(service_keys[i], name) != 0)
+            continue;
+        if (reader->seen & UINT32_C(1) << i)
+            return refuse(reader, "\"%s\" is set twice in this section", name);
+        reader->seen |= UINT32_C(1) << i;
+    }
+    int r = service_set(reader->service, name, value, error, sizeof(error));
+    return r == -ENOENT ? refuse_key(reader, name) : r < 0 ? refuse_text(reader, error) : 0;
 }
 
 static int read_line(struct reader *reader, char *line)
@@ -361,7 +415,7 @@ static int read_line(struct reader *reader, char *line)
     char *equals = strchr(line, '=');
     if (!equals)
         return refuse(reader, "\"%.80s\" is no setting: write \"key = value\"", line);
-    if (!reader->keys)
+    if (!reader->keys && !reader->service)
         return refuse(reader, "a setting before any section: write [host] or [vm NAME] first");
     *equals = '\0';
     char *name = trim(line), *value = trim(equals + 1);
@@ -370,6 +424,8 @@ static int read_line(struct reader *reader, char *line)
         value[n - 1] = '\0';
         value++;
     }
+    if (reader->service)
+        return read_service_key(reader, name, value);
     for (const struct key *key = reader->keys; key->name; key++) {
         if (strcmp(key->name, name) != 0)
             continue;

@@ -13,6 +13,8 @@
 #include "common/base/error.h"
 #include "common/base/list.h"
 #include "common/base/number.h"
+#include "common/services/presets.h"
+#include "common/services/settings-text.h"
 
 #define NAME_MAX_BYTES 64
 #define GLOB_MAX_BYTES 128
@@ -49,9 +51,13 @@ void host_config_finish(struct host_config *config)
         free(vm->token_file);
         config_free_strings(vm->allow);
         config_free_strings(vm->deny);
+        config_free_strings(vm->forward);
         free(vm->title_prefix);
         free(vm->app_id_prefix);
     }
+    for (size_t i = 0; i < config->n_services; i++)
+        service_settings_finish(&config->services[i]);
+    free(config->services);
     free(config->vms);
     free(config->listen);
     free(config->compositor);
@@ -121,24 +127,94 @@ int host_config_add_listen(struct address **list, size_t *n, size_t *room, const
     return 0;
 }
 
-int host_config_add_glob(char ***list, const char *glob, char *error, size_t error_size)
+static int config_add_string(char ***list, const char *string, char *error, size_t error_size)
 {
-    size_t n = 0, length = strlen(glob);
-    if (length == 0 || length > GLOB_MAX_BYTES || strspn(glob, GLOB_CHARACTERS) != length)
-        return error_set(
-            -EINVAL, error, error_size,
-            "\"%.80s\" matches no interface: write a name such as zwlr_layer_shell_v1, "
-            "with * for any characters",
-            glob);
+    size_t n = 0;
     while (*list && (*list)[n])
         n++;
     char **grown = reallocarray(*list, n + 2, sizeof(*grown));
     if (grown) {
         *list = grown;
         grown[n + 1] = NULL;
-        grown[n] = strdup(glob);
+        grown[n] = strdup(string);
     }
     return grown && grown[n] ? 0 : error_set(-EINVAL, error, error_size, "out of memory");
+}
+
+int host_config_add_glob(char ***list, const char *glob, char *error, size_t error_size)
+{
+    size_t length = strlen(glob);
+    if (length == 0 || length > GLOB_MAX_BYTES || strspn(glob, GLOB_CHARACTERS) != length)
+        return error_set(
+            -EINVAL, error, error_size,
+            "\"%.80s\" matches no interface: write a name such as zwlr_layer_shell_v1, "
+            "with * for any characters",
+            glob);
+    return config_add_string(list, glob, error, error_size);
+}
+
+struct service_settings *host_config_service(const struct host_config *config, const char *name)
+{
+    for (size_t i = 0; i < config->n_services; i++)
+        if (strcmp(config->services[i].name, name) == 0)
+            return &config->services[i];
+    return NULL;
+}
+
+struct service_settings *host_config_add_service(struct host_config *config, const char *name,
+                                                 char *error, size_t error_size)
+{
+    const struct preset *preset = preset_find(name);
+    if (!service_name_is_valid(name, strlen(name))) {
+        error_set(
+            -EINVAL, error, error_size,
+            "\"%.80s\" is no name for a service: write 1 to %d letters, digits, dots, hyphens "
+            "or underscores",
+            name, LINK_NAME_MAX);
+        return NULL;
+    }
+    if (host_config_service(config, name)) {
+        error_set(-EINVAL, error, error_size, "the service \"%s\" is there already", name);
+        return NULL;
+    }
+    if (array_room(&config->services, &config->services_room, config->n_services + 1, SIZE_MAX) <
+        0) {
+        error_set(-EINVAL, error, error_size, "out of memory");
+        return NULL;
+    }
+    struct service_settings *s = &config->services[config->n_services];
+    service_settings_init(s, name);
+    config->n_services++;
+    return !preset || service_set_lines(s, preset->lines, error, error_size) == 0 ? s : NULL;
+}
+
+int host_config_add_forward(struct vm_config *vm, const char *name, char *error, size_t error_size)
+{
+    for (char **has = vm->forward; has && *has; has++)
+        if (strcmp(*has, name) == 0)
+            return 0;
+    return config_add_string(&vm->forward, name, error, error_size);
+}
+
+int host_config_check_services(struct host_config *config, char *error, size_t error_size)
+{
+    for (size_t i = 0; i < config->n_vms; i++) {
+        for (char **name = config->vms[i].forward; name && *name; name++) {
+            if (host_config_service(config, *name))
+                continue;
+            if (!preset_find(*name))
+                return error_set(-EINVAL, error, error_size,
+                                 "nothing says what the service \"%.32s\" is: add a [forward "
+                                 "%.32s] section, or --forward %.32s=SOCKET",
+                                 *name, *name, *name);
+            if (!host_config_add_service(config, *name, error, error_size))
+                return -EINVAL;
+        }
+    }
+    int r = 0;
+    for (size_t i = 0; i < config->n_services && r == 0; i++)
+        r = service_settings_check(&config->services[i], error, error_size);
+    return r;
 }
 
 int host_config_parse_timeout(const char *text, uint32_t *ret_seconds, char *error,

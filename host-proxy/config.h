@@ -8,6 +8,7 @@
 
 #include "common/transport/address.h"
 #include "common/base/log.h"
+#include "common/services/settings.h"
 
 /* Which way clipboard, primary selection and drag-and-drop carry data. Bits. */
 enum clipboard_policy {
@@ -47,6 +48,8 @@ struct vm_config {
     bool output_names; /* the VM is told which screens they are */
     enum dmabuf_policy dmabuf;
     struct limits limits;
+    char **forward; /* names of the services that it may have, NULL-terminated; NULL if none */
+    bool on_command_line; /* --vm named it */
 };
 
 struct host_config {
@@ -55,6 +58,8 @@ struct host_config {
     char *compositor; /* a display's name or path; NULL: the environment's */
     struct vm_config *vms;
     size_t n_vms, vms_room;
+    struct service_settings *services;
+    size_t n_services, services_room;
     uint32_t peer_timeout_s; /* default 600 */
     bool no_auth, check;
     bool faulty; /* with check: something was wrong with it, and was said */
@@ -84,6 +89,15 @@ int host_config_set_cid(struct host_config *config, struct vm_config *vm, const 
 int host_config_add_listen(struct address **list, size_t *n, size_t *room, const char *text,
                            char *error, size_t error_size); /* 0 or -EINVAL with a message */
 int host_config_add_glob(char ***list, const char *glob, char *error, size_t error_size); /* same */
+/* A service with default settings, or what the preset of that name says. Returns it (valid until
+ * the next one is added), or NULL with a message: no name, or it is there already. */
+struct service_settings *host_config_add_service(struct host_config *config, const char *name,
+                                                 char *error, size_t error_size);
+/* NULL: there is none of that name. */
+struct service_settings *host_config_service(const struct host_config *config, const char *name);
+/* The VM may have the service of that name, which is to be there when all is read. 0, or -EINVAL
+ * with a message. */
+int host_config_add_forward(struct vm_config *vm, const char *name, char *error, size_t error_size);
 int host_config_parse_timeout(const char *text, uint32_t *ret_seconds, char *error,
                               size_t error_size);
 
@@ -93,6 +107,10 @@ int host_config_parse_timeout(const char *text, uint32_t *ret_seconds, char *err
 int host_config_complete(struct host_config *config, char *error, size_t error_size);
 /* The same, and goes on after what is wrong: @complain is called for each. 0 or -EINVAL. */
 int host_config_complete_all(struct host_config *config, void (*complain)(const char *text));
+
+/* After that, when it is known what each VM may have: every service of theirs is there, and leads
+ * somewhere. 0, or -EINVAL with a message. */
+int host_config_check_services(struct host_config *config, char *error, size_t error_size);
 
 /* The VM that owns the listener at @address (as address_of_listener() tells it, too): nobody else
  * comes in there, and over vsock its CID must still be the right one. NULL: every VM may come in,

@@ -10,10 +10,12 @@
 
 #include "common/base/checks.h"
 #include "common/transport/export-folder.h"
+#include "common/services/settings-text.h"
 #include "common/transport/token.h"
 
 #define PROGRAM "wayvsock-host"
 #define GLOBS_MAX 64
+#define FORWARD_MAX 32
 
 enum {
     OPTION_LISTEN = OPTIONS_FIRST,
@@ -22,6 +24,7 @@ enum {
     OPTION_VM,
     OPTION_TOKEN,
     OPTION_GPU,
+    OPTION_FORWARD,
     OPTION_ALLOW,
     OPTION_PEER_TIMEOUT,
     OPTION_NO_AUTH,
@@ -35,6 +38,7 @@ static const struct option options[] = {
     {"vm", required_argument, NULL, OPTION_VM},
     {"token", required_argument, NULL, OPTION_TOKEN},
     {"gpu", required_argument, NULL, OPTION_GPU},
+    {"forward", required_argument, NULL, OPTION_FORWARD},
     {"allow", required_argument, NULL, OPTION_ALLOW},
     {"peer-timeout", required_argument, NULL, OPTION_PEER_TIMEOUT},
     {"no-auth", no_argument, NULL, OPTION_NO_AUTH},
@@ -59,6 +63,9 @@ static const char help[] =
     "  --gpu PATH              the export socket of the VM's wayvsock-gpu, or the folder where it\n"
     "                          is, or \"auto\": pixels are taken from there instead of sent over\n"
     "                          the link (a PATH is for a single VM)\n"
+    "  --forward NAME[=SOCKET] let the VMs of --vm (or all) use this service: a preset, one of "
+    "the\n"
+    "                          configuration, or what listens on this SOCKET\n"
     "  --allow GLOB...         let VMs bind these globals too ('*': all that can be carried)\n"
     "  --peer-timeout SECONDS  drop a VM that has been silent for so long (600)\n"
     "  --no-auth               serve whoever connects; for development\n"
@@ -73,6 +80,9 @@ struct for_all {
     const char *token_file, *gpu;
     const char *globs[GLOBS_MAX];
     size_t n_globs;
+    const char *forward[FORWARD_MAX];
+    size_t n_forward;
+    bool any_vm; /* --vm named one */
 };
 
 static int options_bad(const char *option, const char *error)
@@ -99,6 +109,8 @@ static int add_vm(struct host_config *config, const char *text)
     }
     if (!vm)
         vm = host_config_add_vm(config, name, error, sizeof(error));
+    if (vm)
+        vm->on_command_line = true;
     if (!vm || (colon && host_config_set_cid(config, vm, colon + 1, error, sizeof(error)) < 0))
         return options_bad("--vm", error);
     return 0;
@@ -110,6 +122,51 @@ static int add_glob(struct for_all *all, const char *glob)
         return options_error(PROGRAM, "--allow: more than %d globs; put them in a file (--config)",
                              GLOBS_MAX);
     all->globs[all->n_globs++] = glob;
+    return 0;
+}
+
+/* What it is, now; to whom it is allowed, when all VMs are known. */
+static int add_forward(struct host_config *config, struct for_all *all, const char *text)
+{
+    struct service_settings parsed, *s;
+    const char *path;
+    char error[512];
+    if (all->n_forward == FORWARD_MAX)
+        return options_error(PROGRAM,
+                             "--forward: more than %d services; put them in a file "
+                             "(--config)",
+                             FORWARD_MAX);
+    if (service_parse(text, &parsed, &path, error, sizeof(error)) < 0)
+        return options_bad("--forward", error);
+    all->forward[all->n_forward++] = text;
+    s = host_config_service(config, parsed.name);
+    if (!s && path)
+        s = host_config_add_service(config, parsed.name, error, sizeof(error));
+    if (!path)
+        return 0;
+    if (!s || service_set(s, "path", path, error, sizeof(error)) < 0)
+        return options_bad("--forward", error);
+    if (strchr(text, ':') && strchr(text, ':') < path)
+        s->type = parsed.type;
+    return 0;
+}
+
+/* Those that --forward names are for the VMs that --vm names, or for all. */
+static int finish_forward(struct host_config *config, const struct for_all *all)
+{
+    struct service_settings parsed;
+    const char *path;
+    char error[512];
+    for (size_t f = 0; f < all->n_forward; f++) {
+        for (size_t i = 0; i < config->n_vms; i++) {
+            struct vm_config *vm = &config->vms[i];
+            if (all->any_vm && !vm->on_command_line)
+                continue;
+            if (service_parse(all->forward[f], &parsed, &path, error, sizeof(error)) < 0 ||
+                host_config_add_forward(vm, parsed.name, error, sizeof(error)) < 0)
+                return options_bad("--forward", error);
+        }
+    }
     return 0;
 }
 
@@ -131,7 +188,10 @@ static int options_apply(int option, char **argv, struct host_config *config, st
     case OPTION_CONFIG: /* read already */
         return 0;
     case OPTION_VM:
+        all->any_vm = true;
         return add_vm(config, optarg);
+    case OPTION_FORWARD:
+        return add_forward(config, all, optarg);
     case OPTION_TOKEN:
         all->token_file = optarg;
         return 0;
@@ -274,6 +334,10 @@ int host_options_parse(int argc, char **argv, struct host_config *config)
     if (result == 0 && config->check) /* which lists all that is wrong */
         config->faulty = host_config_complete_all(config, options_complain) < 0;
     else if (result == 0 && host_config_complete(config, error, sizeof(error)) < 0)
+        result = options_error(PROGRAM, "%s", error);
+    if (result == 0)
+        result = finish_forward(config, &all);
+    if (result == 0 && host_config_check_services(config, error, sizeof(error)) < 0)
         result = options_error(PROGRAM, "%s", error);
     if (result == 0 && !config->check && !listens(config))
         result = options_error(PROGRAM, "nothing to listen on: give --listen ADDR, as in --listen "

@@ -27,6 +27,11 @@ void refuse(struct link *link, struct log_subject *subject, enum link_error code
             const char *why)
 {
     log_warn(subject, "refused a connection: %s", why ? why : told);
+    refuse_again(link, code, told);
+}
+
+void refuse_again(struct link *link, enum link_error code, const char *told)
+{
     link_queue(link, link_error_encode, code, 0, WL_DISPLAY_IMPLEMENTATION, told);
     link_stop(link);
     link_flush(link);

@@ -13,3 +13,5 @@ void refuse(struct link *link, struct log_subject *subject, enum link_error code
             const char *why);
 /* The same for a connection that has no link: closes @fd (taken). */
 void refuse_socket(int fd, struct log_subject *subject, enum link_error code, const char *told);
+/* The same without a line in the log, which has one already. */
+void refuse_again(struct link *link, enum link_error code, const char *told);

@@ -21,6 +21,7 @@
 #include "host-proxy/context-folder.h"
 #include "host-proxy/host-client.h"
 #include "host-proxy/host-sandbox.h"
+#include "host-proxy/host-services.h"
 #include "host-proxy/refuse.h"
 #include "host-proxy/vm.h"
 
@@ -103,7 +104,8 @@ static void main_arrival(struct vm_main *m, const struct channel_packet *arrival
     m->taken++;
     main_changed(m);
     struct link *link = link_create(m->loop, fd, arrival->unix_socket, &nobody, NULL);
-    const char *refusal = hello->role == LINK_ROLE_CLIENT ? vm_refuses_client(&m->vm, hello) : NULL;
+    const char *refusal =
+        hello->role == LINK_ROLE_CONTROL ? NULL : vm_refuses_client(&m->vm, hello);
     if (!link)
         return;
     if (refusal) {
@@ -112,7 +114,10 @@ static void main_arrival(struct vm_main *m, const struct channel_packet *arrival
         vm_begin(&m->vm, link, hello);
     } else {
         snprintf(label, sizeof(label), "%.*s", (int)hello->label_size, hello->label);
-        client_begin(&m->vm, link, label);
+        if (hello->role == LINK_ROLE_SERVICE)
+            service_begin(&m->vm, link, label);
+        else
+            client_begin(&m->vm, link, label);
     }
 }
 

@@ -155,6 +155,7 @@ void vm_begin(struct vm *vm, struct link *link, const struct link_hello *hello)
     link_adopt(link, &link_ops, vm);
     vm->control = link;
     vm->version = hello->version_max < LINK_VERSION_MAX ? hello->version_max : LINK_VERSION_MAX;
+    vm->features = hello->features;
     vm->missed = 0;
     vm->heard = true;
     vm->silent = false;
@@ -166,6 +167,7 @@ void vm_begin(struct vm *vm, struct link *link, const struct link_hello *hello)
                                    .name = vm->config->name,
                                    .name_size = (uint16_t)strlen(vm->config->name)};
     memcpy(welcome.key, vm->key, sizeof(vm->key));
+    welcome.features = hello->features & LINK_FEATURE_SERVICES;
     if (vm->handles && hello->features & LINK_FEATURE_HANDLES)
         welcome.features |= handles_begin(vm->handles) ? LINK_FEATURE_HANDLES : 0;
     else if (vm->handles)
@@ -206,13 +208,13 @@ bool vm_is_idle(const struct vm *vm)
 void vm_join(struct vm *vm, struct vm_client *c)
 {
     LIST_INSERT_HEAD(&vm->clients, c, in_vm);
-    vm->clients_n++;
+    vm->clients_n += !c->uncounted;
 }
 
 void vm_leave(struct vm *vm, struct vm_client *c)
 {
     LIST_REMOVE(c, in_vm);
-    vm->clients_n--;
+    vm->clients_n -= !c->uncounted;
     vm->ops->changed(vm->user);
 }
 
@@ -251,6 +253,9 @@ int vm_init(struct vm *vm, struct loop *loop, const struct host_config *config,
     if (vm->handles && vm_config->dmabuf != DMABUF_NO &&
         !(vm->trials = trials_create(loop, connect_trial, vm, subject)))
         return -ENOMEM;
+    int e = vm_services_init(&vm->services, config, vm_config, vm);
+    if (e < 0)
+        return e;
     return 0;
 }
 
@@ -260,6 +265,7 @@ void vm_finish(struct vm *vm)
         link_destroy(vm->control);
     while (!LIST_EMPTY(&vm->clients))
         LIST_FIRST(&vm->clients)->ops->destroy(LIST_FIRST(&vm->clients));
+    vm_services_finish(&vm->services);
     deliveries_finish(&vm->deliveries);
     budget_unref(vm->party.budget);
     trials_destroy(vm->trials);

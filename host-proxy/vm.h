@@ -11,6 +11,7 @@
 #include "host-proxy/compositor.h"
 #include "host-proxy/config.h"
 #include "host-proxy/pixels/handles.h"
+#include "host-proxy/vm-services.h"
 #include "protocol/frames.h"
 
 struct link;
@@ -25,6 +26,7 @@ struct vm_client {
         void (*destroy)(struct vm_client *client);
     } * ops;
     LIST_ENTRY(vm_client) in_vm;
+    bool uncounted; /* no application's */
 };
 
 struct vm_ops {
@@ -43,6 +45,7 @@ struct vm {
     struct link *control;       /* its guest daemon; NULL: not there */
     uint8_t key[LINK_KEY_SIZE]; /* the session's */
     uint32_t version;           /* of the link protocol, as agreed */
+    uint32_t features;          /* of its guest daemon */
     struct loop_timer *tick;
     unsigned missed; /* ticks without a word */
     bool heard, silent;
@@ -51,6 +54,7 @@ struct vm {
     struct deliveries deliveries;
     LIST_HEAD(, vm_client) clients;
     unsigned clients_n;
+    struct vm_services services;
     unsigned long serial;
     struct compositor_context context;
     struct handles *handles; /* its GPU device; NULL: none is configured */

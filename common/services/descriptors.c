@@ -18,7 +18,7 @@
 static int refuse(struct vfds *v, const struct descriptor_rules *rules, int fd, const char *kind,
                   const char *advice)
 {
-    fd_close(fd);
+    vfds_discard(v, fd);
     return ends_failf(v->ends, LINK_ERROR_REFUSED,
                       "service %s: a descriptor is not carried: %s (%s)", rules->service, kind,
                       advice);
@@ -105,8 +105,8 @@ int descriptor_form(struct vfds *v, const uint8_t *payload, size_t size)
     int e = link_vfd_form_decode(payload, size, &form);
     if (e != LINK_OK)
         return ends_malformed(v->ends, LINK_VFD_FORM, e);
-    struct vfd *vfd = vfds_arrived(v, LINK_VFD_FILE, form.id);
-    if (!vfd || vfd->form.access)
+    struct vfd *vfd = vfds_last(v); /* it follows the content at once */
+    if (!vfd || vfd->kind != LINK_VFD_FILE || vfd->id != form.id || vfd->form.access)
         return ends_broken(v->ends, "VFD_FORM of no file, or twice", form.id);
     vfd->form = form;
     return 0;

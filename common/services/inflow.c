@@ -38,7 +38,7 @@ static int put(struct inflow *i, struct service_piece *p, bool stays)
     }
     int e = 0;
     for (unsigned n = 0; n < p->fds_n; n++) {
-        int put = e == 0 ? sendq_fd(out, p->fds[n]) : (fd_close(p->fds[n]), 0);
+        int put = e == 0 ? sendq_fd(out, p->fds[n], NULL) : (fd_close(p->fds[n]), 0);
         e = e == 0 ? put : e;
     }
     p->fds_n = 0;

@@ -28,10 +28,10 @@ void outflow_init(struct outflow *o, struct carrier *carrier, struct messages *m
                           .credit = LINK_STREAM_WINDOW};
 }
 
-static void close_fds(struct service_piece *p, unsigned from)
+static void close_fds(struct outflow *o, struct service_piece *p, unsigned from)
 {
     for (unsigned i = from; i < p->fds_n; i++)
-        fd_close(p->fds[i]);
+        vfds_discard(&o->carrier->vfds, p->fds[i]);
     p->fds_n = 0;
 }
 
@@ -46,10 +46,10 @@ static void drop_copies(struct outflow *o)
 void outflow_finish(struct outflow *o)
 {
     if (o->busy)
-        close_fds(&o->now, o->fds_i);
+        close_fds(o, &o->now, o->fds_i);
     o->busy = false;
-    close_fds(&o->in[0], 0);
-    close_fds(&o->in[1], 0);
+    close_fds(o, &o->in[0], 0);
+    close_fds(o, &o->in[1], 0);
     drop_copies(o);
 }
 

@@ -205,7 +205,8 @@ static void test_refuse_structure(void **state)
     (void)state;
     refuse_line("listen = vsock:1\n", 1, "write [host] or [vm NAME] first");
     refuse_line("[host]\nlisten\n", 2, "\"listen\" is no setting: write \"key = value\"");
-    refuse_line("[guest]\n", 1, "unknown section \"[guest]\"; there are [host] and [vm NAME]");
+    refuse_line("[guest]\n", 1,
+                "unknown section \"[guest]\"; there are [host], [vm NAME] and [forward NAME]");
     refuse_line("[host\n", 1, "unknown section");
     refuse_line("[vmwork]\n", 1, "unknown section");
     refuse_line("[vm work\n", 1, "unknown section");

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT */
+/* presets: owns the table, which wayvsock-host.conf(5) has in words. */
+#include "common/services/presets.h"
+
+#include <stddef.h>
+#include <string.h>
+
+static const struct preset presets[] = {
+    {"agent", "path = $SSH_AUTH_SOCK\n", "SSH_AUTH_SOCK", ""},
+};
+
+const struct preset *preset_find(const char *name)
+{
+    for (size_t i = 0; i < sizeof(presets) / sizeof(*presets); i++)
+        if (strcmp(presets[i].name, name) == 0)
+            return &presets[i];
+    return NULL;
+}

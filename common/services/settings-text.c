@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: MIT */
+/* settings-text: one table of keys. Nothing is kept here. */
+#include "common/services/settings-text.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/error.h"
+#include "common/base/number.h"
+#include "common/services/protocols.h"
+
+#define LINE_MAX_BYTES 256
+
+/* The number of @value among @names, or negative with a message that lists them. */
+static int choose(const char *value, const char *const *names, int n, char *error,
+                  size_t error_size)
+{
+    char list[200] = "";
+    for (int i = 0; i < n; i++) {
+        if (strcmp(value, names[i]) == 0)
+            return i;
+        size_t have = strlen(list);
+        snprintf(list + have, sizeof(list) - have, "%s%s",
+                 !i           ? ""
+                 : i == n - 1 ? " or "
+                              : ", ",
+                 names[i]);
+    }
+    return error_set(-EINVAL, error, error_size, "\"%.32s\" is none of %s", value, list);
+}
+
+static const char *const directions[] = {"to-host", "to-guest"};
+static const char *const types[] = {"stream", "seqpacket"};
+static const char *const memories[] = {"refuse", "once"};
+static const char *const files[] = {"refuse", "once"};
+
+static int set_string(char **string, const char *value, char *error, size_t error_size)
+{
+    if (!*value)
+        return error_set(-EINVAL, error, error_size, "write a path");
+    char *copy = strdup(value);
+    if (!copy)
+        return error_set(-EINVAL, error, error_size, "out of memory");
+    free(*string);
+    *string = copy;
+    return 0;
+}
+
+static int set_path(struct service_settings *s, const char *value, char *error, size_t error_size)
+{
+    return set_string(&s->path, value, error, error_size);
+}
+
+static int set_listen(struct service_settings *s, const char *value, char *error, size_t error_size)
+{
+    return set_string(&s->listen, value, error, error_size);
+}
+
+static int set_direction(struct service_settings *s, const char *value, char *error,
+                         size_t error_size)
+{
+    int i = choose(value, directions, 2, error, error_size);
+    if (i >= 0)
+        s->direction = (enum service_direction)i;
+    return i < 0 ? i : 0;
+}
+
+static int set_protocol(struct service_settings *s, const char *value, char *error,
+                        size_t error_size)
+{
+    char list[200] = "";
+    if (protocol_find(value, &s->helper))
+        return 0;
+    for (const char *name = NULL; (name = protocol_next(name));) {
+        size_t n = strlen(list);
+        snprintf(list + n, sizeof(list) - n, " %s", name);
+    }
+    return error_set(-EINVAL, error, error_size, "the protocol \"%.32s\" is none of:%s", value,
+                     list);
+}
+
+static int set_type(struct service_settings *s, const char *value, char *error, size_t error_size)
+{
+    int i = choose(value, types, 2, error, error_size);
+    if (i >= 0)
+        s->type = (enum link_socket_type)i;
+    return i < 0 ? i : 0;
+}
+
+static int set_memory(struct service_settings *s, const char *value, char *error, size_t error_size)
+{
+    int i = choose(value, memories, 2, error, error_size);
+    if (i >= 0)
+        s->memory = (enum link_memory)i;
+    return i < 0 ? i : 0;
+}
+
+static int set_files(struct service_settings *s, const char *value, char *error, size_t error_size)
+{
+    int i = choose(value, files, 2, error, error_size);
+    if (i >= 0)
+        s->files = i == 1;
+    return i < 0 ? i : 0;
+}
+
+static int set_connections(struct service_settings *s, const char *value, char *error,
+                           size_t error_size)
+{
+    uint64_t n;
+    if (!number_parse(value, strlen(value), 4096, &n) || n == 0)
+        return error_set(-EINVAL, error, error_size,
+                         "\"%.32s\" is no count: write a number from 1 to 4096", value);
+    s->max_connections = (unsigned)n;
+    return 0;
+}
+
+static const struct {
+    const char *name;
+    int (*set)(struct service_settings *s, const char *value, char *error, size_t error_size);
+} keys[] = {
+    {"path", set_path},           {"listen", set_listen},
+    {"direction", set_direction}, {"protocol", set_protocol},
+    {"type", set_type},           {"memory", set_memory},
+    {"files", set_files},         {"max-connections", set_connections},
+};
+const char *const service_keys[] = {"path",   "listen", "direction",       "protocol", "type",
+                                    "memory", "files",  "max-connections", NULL};
+
+int service_set(struct service_settings *s, const char *key, const char *value, char *error,
+                size_t error_size)
+{
+    for (size_t i = 0; i < sizeof(keys) / sizeof(*keys); i++)
+        if (strcmp(keys[i].name, key) == 0)
+            return keys[i].set(s, value, error, error_size);
+    return -ENOENT;
+}
+
+int service_set_lines(struct service_settings *s, const char *lines, char *error, size_t error_size)
+{
+    while (*lines) {
+        char line[LINE_MAX_BYTES];
+        size_t n = strcspn(lines, "\n");
+        snprintf(line, sizeof(line), "%.*s", (int)n, lines);
+        char *equals = strstr(line, " = ");
+        if (!equals)
+            return error_set(-EINVAL, error, error_size, "\"%.80s\" is no setting", line);
+        *equals = 0;
+        int r = service_set(s, line, equals + 3, error, error_size);
+        if (r < 0)
+            return r;
+        lines += n + (lines[n] != 0);
+    }
+    return 0;
+}
+
+int service_settings_check(const struct service_settings *s, char *error, size_t error_size)
+{
+    if (s->direction == SERVICE_TO_HOST && !s->path)
+        return error_set(-EINVAL, error, error_size,
+                         "the service \"%s\" leads nowhere: add \"path = SOCKET\" below [forward "
+                         "%s]",
+                         s->name, s->name);
+    if (s->direction == SERVICE_TO_GUEST && !s->listen)
+        return error_set(-EINVAL, error, error_size,
+                         "nobody on the host can reach the guest's service \"%s\": add \"listen = "
+                         "SOCKET\" below [forward %s]",
+                         s->name, s->name);
+    if (s->direction == SERVICE_TO_GUEST ? s->path != NULL : s->listen != NULL)
+        return error_set(-EINVAL, error, error_size,
+                         "the service \"%s\" has \"%s\", which does not go with direction = %s",
+                         s->name, s->path ? "path" : "listen", directions[s->direction]);
+    if (s->helper && s->type != LINK_SOCKET_STREAM)
+        return error_set(-EINVAL, error, error_size,
+                         "the service \"%s\": a protocol is known of streams only", s->name);
+    return 0;
+}
+
+static int path_put(char *path, size_t size, size_t *n, const char *text)
+{
+    int wrote = snprintf(path + *n, size - *n, "%s", text);
+    if (wrote < 0 || (size_t)wrote >= size - *n)
+        return -ENAMETOOLONG;
+    *n += (size_t)wrote;
+    return 0;
+}
+
+int service_path(const char *written, const char *vm, char *path, size_t size, char *error,
+                 size_t error_size)
+{
+    size_t n = 0;
+    int r = 0;
+    if (*written == '$') {
+        const char *value = getenv(written + 1);
+        if (!value || !*value)
+            return error_set(-ENOENT, error, error_size, "%s is not set", written + 1);
+        r = path_put(path, size, &n, value);
+    } else {
+        for (const char *c = written; *c && r == 0; c++) {
+            const char *runtime = getenv("XDG_RUNTIME_DIR");
+            if (*c == '%' && c[1] == 't' && (!runtime || !*runtime))
+                return error_set(-ENOENT, error, error_size, "XDG_RUNTIME_DIR is not set");
+            if (*c != '%' || !c[1]) {
+                r = path_put(path, size, &n, (char[]){*c, 0});
+                continue;
+            }
+            c++;
+            if (!strchr("tv%", *c))
+                return error_set(-EINVAL, error, error_size,
+                                 "\"%%%c\" stands for nothing: there are %%t, %%v and %%%%", *c);
+            r = path_put(path, size, &n, *c == 't' ? runtime : *c == 'v' ? vm : "%");
+        }
+    }
+    if (r < 0)
+        return error_set(r, error, error_size, "the path is too long for a socket");
+    if (*path != '/')
+        return error_set(-EINVAL, error, error_size, "\"%.80s\" is no absolute path", path);
+    return 0;
+}
+
+int service_parse(const char *text, struct service_settings *s, const char **ret_path, char *error,
+                  size_t error_size)
+{
+    const char *equals = strchr(text, '=');
+    size_t n = equals ? (size_t)(equals - text) : strlen(text);
+    const char *colon = memchr(text, ':', n);
+    size_t name = colon ? (size_t)(colon - text) : n;
+    char copy[LINK_NAME_MAX + 1], type[16];
+    if (!service_name_is_valid(text, name))
+        return error_set(-EINVAL, error, error_size,
+                         "\"%.*s\" is no name for a service: write 1 to %d letters, digits, dots, "
+                         "hyphens or underscores",
+                         (int)(name < 80 ? name : 80), text, LINK_NAME_MAX);
+    if (equals && !equals[1])
+        return error_set(-EINVAL, error, error_size, "\"%.80s\" lacks a path behind the =", text);
+    snprintf(copy, sizeof(copy), "%.*s", (int)name, text);
+    service_settings_init(s, copy);
+    *ret_path = equals ? equals + 1 : NULL;
+    if (!colon)
+        return 0;
+    snprintf(type, sizeof(type), "%.*s", (int)(n - name - 1), colon + 1);
+    return set_type(s, type, error, error_size);
+}

@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: MIT */
+/* guest-services: owns the listeners, and each connection from its accept to its end: it waits for
+ * the host, dials it, and then is a service's. */
+#include "guest-proxy/guest-services.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "common/base/budget.h"
+#include "common/base/error.h"
+#include "common/base/fd.h"
+#include "common/services/presets.h"
+#include "common/services/service.h"
+#include "common/services/settings-text.h"
+#include "common/transport/address.h"
+#include "common/transport/listener.h"
+#include "guest-proxy/approach.h"
+#include "guest-proxy/peer-name.h"
+#include "guest-proxy/uplink.h"
+
+#define CONNECTIONS_MAX 1024
+#define QUEUE_MAX (16u << 20)
+
+struct service_connection {
+    struct services *owner;
+    LIST_ENTRY(service_connection) entry;
+    const struct service_settings *settings;
+    struct log_subject subject;
+    char name[LINK_NAME_MAX + 64];
+    int fd; /* until the service has it */
+    struct approach approach;
+    struct carrier_party party;
+    struct service *service;
+};
+
+static void connection_destroy(struct service_connection *c)
+{
+    struct services *owner = c->owner;
+    LIST_REMOVE(c, entry);
+    owner->connections--;
+    service_destroy(c->service);
+    approach_cancel(&c->approach);
+    fd_close(c->fd);
+    budget_unref(c->party.budget);
+    free(c);
+    if (owner->changed)
+        owner->changed(owner->user);
+}
+
+static void connection_ended(struct service *service)
+{
+    connection_destroy(service->user);
+}
+
+static const struct service_ops service_ops = {.ended = connection_ended};
+
+static void connection_fail(struct service_connection *c, const char *reason)
+{
+    log_warn(&c->subject, "%s", reason);
+    connection_destroy(c);
+}
+
+static void connection_arrived(void *user, struct link *link, const void *bytes, size_t n,
+                               const char *error)
+{
+    struct service_connection *c = user;
+    struct services *owner = c->owner;
+    if (!link) {
+        connection_fail(c, error);
+        return;
+    }
+    if (!uplink_has_services(owner->approaches->uplink)) {
+        link_destroy_later(link);
+        if (!owner->told)
+            log_warn(&owner->subject, "this host's wayvsock is older than services: none of them "
+                                      "can be reached");
+        owner->told = true;
+        connection_destroy(c);
+        return;
+    }
+    const struct service_settings *s = c->settings;
+    struct link_open open = {.type = (uint16_t)s->type,
+                             .how = LINK_OPEN_CONNECT,
+                             .name = s->name,
+                             .name_size = (uint16_t)strlen(s->name)};
+    uplink_client_hello(owner->approaches->uplink, link, LINK_ROLE_SERVICE, c->name);
+    link_queue(link, link_open_encode, &open);
+    c->service = service_create(owner->loop, CARRIER_GUEST, fd_steal(&c->fd), link, &c->party, s,
+                                &service_ops, c, &c->subject);
+    if (!c->service) {
+        connection_destroy(c);
+        return;
+    }
+    service_start(c->service);
+    if (n)
+        link_feed(link, bytes, n);
+}
+
+/* Takes @fd. */
+static void connection_begin(struct services *owner, const struct service_settings *settings,
+                             int fd)
+{
+    struct service_connection *c = NULL;
+    struct budget *budget = NULL;
+    if (owner->connections >= CONNECTIONS_MAX)
+        log_warn(&owner->subject, "refused a connection: %u are there", owner->connections);
+    else
+        c = calloc(1, sizeof(*c));
+    if (c)
+        budget = budget_create(owner->whole);
+    if (!budget) {
+        free(c);
+        fd_close(fd);
+        return;
+    }
+    char peer[32];
+    peer_name_of(fd, peer, sizeof(peer));
+    *c = (struct service_connection){.owner = owner, .settings = settings, .fd = fd};
+    c->party = (struct carrier_party){
+        .deliveries = &owner->deliveries, .budget = budget, .queue = QUEUE_MAX};
+    snprintf(c->name, sizeof(c->name), "%s %lu (%s)", settings->name, ++owner->serial, peer);
+    c->subject = (struct log_subject){.name = c->name, .parent = &owner->subject};
+    LIST_INSERT_HEAD(&owner->all, c, entry);
+    owner->connections++;
+    if (owner->changed)
+        owner->changed(owner->user);
+    approach_start(&c->approach, owner->approaches, connection_arrived, c);
+}
+
+static void forward_accepted(void *user, int fd)
+{
+    struct guest_service *g = user;
+    connection_begin(g->owner, &g->settings, fd);
+}
+
+int services_default_path(const struct service_settings *settings, char *path, size_t size,
+                          char *error, size_t error_size)
+{
+    const char *runtime = getenv("XDG_RUNTIME_DIR");
+    if (!runtime || *runtime != '/')
+        return error_set(-ENOENT, error, error_size,
+                         "XDG_RUNTIME_DIR is not set: say where the socket is to be, as in %s=PATH",
+                         settings->name);
+    if ((size_t)snprintf(path, size, "%s/wayvsock/%s", runtime, settings->name) >= size)
+        return error_set(-ENAMETOOLONG, error, error_size,
+                         "XDG_RUNTIME_DIR is too long for a socket's path");
+    return 0;
+}
+
+/* The folder of sockets that nobody gave a place. */
+static int make_folder(const char *path, char *error, size_t error_size)
+{
+    char folder[sizeof(((struct guest_service *)0)->path)];
+    snprintf(folder, sizeof(folder), "%s", path);
+    *strrchr(folder, '/') = 0;
+    if (mkdir(folder, 0700) < 0 && errno != EEXIST)
+        return error_set(-errno, error, error_size, "cannot make %s: %s", folder, strerror(errno));
+    return 0;
+}
+
+int services_forward(struct services *owner, const char *text, char *error, size_t error_size)
+{
+    const char *path;
+    if (owner->n == GUEST_SERVICES_MAX)
+        return error_set(-E2BIG, error, error_size, "more than %d services", GUEST_SERVICES_MAX);
+    struct guest_service *g = &owner->at[owner->n];
+    *g = (struct guest_service){.owner = owner};
+    int r = service_parse(text, &g->settings, &path, error, error_size);
+    if (r < 0)
+        return r;
+    for (unsigned i = 0; i < owner->n; i++)
+        if (strcmp(owner->at[i].settings.name, g->settings.name) == 0)
+            return error_set(-EEXIST, error, error_size, "%s is there twice", g->settings.name);
+    if (path && (size_t)snprintf(g->path, sizeof(g->path), "%s", path) >= sizeof(g->path))
+        return error_set(-ENAMETOOLONG, error, error_size, "%s is too long for a socket", path);
+    if (!path) {
+        r = services_default_path(&g->settings, g->path, sizeof(g->path), error, error_size);
+        if (r == 0)
+            r = make_folder(g->path, error, error_size);
+        if (r < 0)
+            return r;
+    }
+    int fd = address_listen_path(g->path, service_type_socket(g->settings.type), 0600, error,
+                                 error_size);
+    if (fd < 0)
+        return fd;
+    g->ours = true;
+    g->listener = listener_create(owner->loop, fd, &owner->subject, forward_accepted, g);
+    if (!g->listener)
+        return error_set(-ENOMEM, error, error_size, "out of memory");
+    owner->n++;
+    log_info(NULL, "serving %s, the host's %s", g->path, g->settings.name);
+    return 0;
+}
+
+void services_export(const struct services *owner)
+{
+    for (unsigned i = 0; i < owner->n; i++) {
+        const struct guest_service *g = &owner->at[i];
+        const struct preset *preset = preset_find(g->settings.name);
+        char value[160];
+        if (!preset || !preset->variable)
+            continue;
+        snprintf(value, sizeof(value), "%s%s", preset->prefix, g->path);
+        setenv(preset->variable, value, 1);
+    }
+}
+
+static void delivered(void *user)
+{
+    struct services *owner = user;
+    if (owner->changed)
+        owner->changed(owner->user);
+}
+
+void services_init(struct services *owner, struct loop *loop, struct approaches *approaches,
+                   struct budget *whole, void (*changed)(void *user), void *user)
+{
+    *owner = (struct services){.loop = loop,
+                               .approaches = approaches,
+                               .whole = budget_ref(whole),
+                               .subject = {.name = "services"},
+                               .changed = changed,
+                               .user = user};
+    deliveries_init(&owner->deliveries, delivered, owner);
+}
+
+bool services_are_done(const struct services *owner)
+{
+    return !owner->connections && deliveries_are_done(&owner->deliveries);
+}
+
+void services_disconnect(struct services *owner, const char *reason)
+{
+    struct service_connection *c, *after;
+    owner->told = false; /* the next host may be another */
+    LIST_FOREACH_SAFE (c, &owner->all, entry, after) {
+        if (c->service)
+            ends_failf(&c->service->carrier.ends, LINK_ERROR_INTERNAL,
+                       "the connection to the host was lost: %s", reason);
+        else if (!approach_waits(&c->approach))
+            connection_fail(c, reason);
+    }
+}
+
+void services_finish(struct services *owner)
+{
+    if (!owner->loop)
+        return;
+    owner->changed = NULL;
+    while (!LIST_EMPTY(&owner->all))
+        connection_destroy(LIST_FIRST(&owner->all));
+    for (unsigned i = 0; i < owner->n; i++)
+        listener_destroy(owner->at[i].listener);
+    deliveries_finish(&owner->deliveries);
+    budget_unref(owner->whole);
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+/* guest-services: the sockets in the VM that lead to services of the host, and the connections to
+ * them. */
+#include "common/base/list.h"
+#include "common/base/log.h"
+#include "common/carrier/deliveries.h"
+#include "common/services/settings.h"
+
+struct approaches;
+struct budget;
+struct loop;
+struct services;
+
+#define GUEST_SERVICES_MAX 32
+
+/* One that is offered here (--forward). */
+struct guest_service {
+    struct services *owner;
+    struct service_settings settings;
+    struct listener *listener;
+    char path[108]; /* of its socket */
+    bool ours;      /* we made it, and remove it */
+};
+
+struct services {
+    struct loop *loop;
+    struct approaches *approaches;
+    struct budget *whole; /* what all programs of the VM share; a reference */
+    struct deliveries deliveries;
+    struct guest_service at[GUEST_SERVICES_MAX];
+    unsigned n;
+    LIST_HEAD(, service_connection) all;
+    unsigned connections;
+    unsigned long serial;
+    bool told; /* the log says that this host has no services */
+    struct log_subject subject;
+    void (*changed)(void *user); /* one connection more or less, or a delivery less */
+    void *user;
+};
+
+void services_init(struct services *services, struct loop *loop, struct approaches *approaches,
+                   struct budget *whole, void (*changed)(void *user), void *user);
+/* Offers "NAME[:TYPE][=PATH]". 0 or -errno with a message. */
+int services_forward(struct services *services, const char *text, char *error, size_t error_size);
+/* Sets the variables by which programs find the services, for a command. */
+void services_export(const struct services *services);
+bool services_are_done(const struct services *services);
+/* Every connection that depends on the host ends. */
+void services_disconnect(struct services *services, const char *reason);
+void services_finish(struct services *services);
+
+/* Where the socket of @settings is to be, if nobody says: XDG_RUNTIME_DIR/wayvsock/NAME. 0 or
+ * -errno with a message. */
+int services_default_path(const struct service_settings *settings, char *path, size_t size,
+                          char *error, size_t error_size);

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: MIT */
+/* host-services: owns a VM's connections to services, from their HELLO on. What is not allowed does
+ * not exist for the guest; the log says once which name it asked for. */
+#include "host-proxy/host-services.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/budget.h"
+#include "common/base/fd.h"
+#include "common/base/loop.h"
+#include "common/services/service.h"
+#include "common/services/settings-text.h"
+#include "host-proxy/refuse.h"
+#include "host-proxy/vm.h"
+
+#define OPEN_MS 5000 /* for a connection to say what it is for */
+
+struct connection {
+    struct vm_client of_vm;
+    struct vm *vm;
+    struct log_subject subject;
+    char name[LINK_NAME_MAX + LINK_LABEL_MAX + 48], label[LINK_LABEL_MAX + 1];
+    struct link *link;        /* until the service has it */
+    struct loop_timer *timer; /* until OPEN came */
+    struct vm_service *of;
+    struct service *service;
+};
+
+static void connection_destroy(struct connection *c)
+{
+    vm_leave(c->vm, &c->of_vm);
+    loop_timer_destroy(c->timer);
+    if (c->link) {
+        link_stop(c->link);
+        link_destroy_later(c->link);
+    }
+    service_destroy(c->service);
+    if (c->of)
+        c->of->n--;
+    free(c);
+}
+
+static void connection_disconnect(struct vm_client *client, const char *reason)
+{
+    struct connection *c = (struct connection *)client;
+    if (c->service)
+        ends_failf(&c->service->carrier.ends, LINK_ERROR_REFUSED, "the VM's session ended: %s",
+                   reason);
+    else
+        connection_destroy(c);
+}
+
+static void connection_end(struct vm_client *client)
+{
+    connection_destroy((struct connection *)client);
+}
+
+static const struct vm_client_ops vm_client_ops = {.disconnect = connection_disconnect,
+                                                   .destroy = connection_end};
+
+static void connection_ended(struct service *service)
+{
+    connection_destroy(service->user);
+}
+
+static const struct service_ops service_ops = {.ended = connection_ended};
+
+/* Refuses the connection, and gives it up. @why: for the log; NULL: as told. */
+static void connection_refuse(struct connection *c, enum link_error code, const char *told,
+                              const char *why)
+{
+    struct link *link = c->link;
+    c->link = NULL;
+    refuse(link, c->vm->subject, code, told, why);
+    connection_destroy(c);
+}
+
+/* To where the host's service listens. Owned, or negative after it was refused. */
+static int connect_service(struct connection *c, const struct service_settings *s)
+{
+    char path[sizeof(((struct address *)0)->path)], error[512], text[700];
+    int fd = service_path(s->path, c->vm->config->name, path, sizeof(path), error, sizeof(error));
+    if (fd == 0 && s->type == LINK_SOCKET_STREAM) {
+        fd = address_connect_path(path, 0);
+        if (fd < 0)
+            snprintf(error, sizeof(error), "%s: %s", path, strerror(-fd));
+    } else if (fd == 0) {
+        fd = address_connect_packets(path, error, sizeof(error));
+    }
+    if (fd < 0) {
+        snprintf(text, sizeof(text), "the service %s cannot be reached: %s", s->name, error);
+        connection_refuse(c, LINK_ERROR_COMPOSITOR,
+                          "the service cannot be reached: the host's log says why", text);
+    }
+    return fd;
+}
+
+/* The local end is there: from now on it is a connection like any other. */
+static void connection_begin(struct connection *c, int fd, struct vm_service *of)
+{
+    struct link *link = c->link;
+    c->link = NULL;
+    loop_timer_destroy(c->timer);
+    c->timer = NULL;
+    c->of = of;
+    of->n++;
+    int n = snprintf(c->name, sizeof(c->name), "service %lu %s \"", ++c->vm->serial,
+                     of->settings->name);
+    for (const char *label = c->label; *label && n + 2 < (int)sizeof(c->name); label++)
+        c->name[n++] = *label == '"' ? '\'' : *label;
+    c->name[n] = '"';
+    c->subject = (struct log_subject){.name = c->name, .parent = c->vm->subject};
+    c->service = service_create(c->vm->loop, CARRIER_HOST, fd, link, &c->vm->party, of->settings,
+                                &service_ops, c, &c->subject);
+    if (!c->service) {
+        connection_destroy(c);
+        return;
+    }
+    log_debug(&c->subject, "connected");
+    service_start(c->service);
+}
+
+static void connection_open(struct connection *c, const struct link_open *open)
+{
+    char name[LINK_NAME_MAX + 1], text[160];
+    snprintf(name, sizeof(name), "%.*s", (int)open->name_size, open->name);
+    struct vm_service *of = vm_services_find(&c->vm->services, name, SERVICE_TO_HOST);
+    if (!of) {
+        struct link *link = c->link;
+        c->link = NULL;
+        if (vm_services_first_refusal(&c->vm->services, name))
+            log_warn(c->vm->subject,
+                     "it asked for the service \"%s\", which it may not have (\"forward = %s\" in "
+                     "its section would allow it)",
+                     name, name);
+        refuse_again(link, LINK_ERROR_REFUSED, "there is no such service");
+        connection_destroy(c);
+        return;
+    }
+    if (of->settings->type != open->type) {
+        snprintf(text, sizeof(text), "the service %s has another type: %s, not %s", name,
+                 service_type_name(of->settings->type), service_type_name(open->type));
+        connection_refuse(c, LINK_ERROR_REFUSED, text, NULL);
+        return;
+    }
+    if (of->n >= of->settings->max_connections) {
+        snprintf(text, sizeof(text),
+                 "service limit: %s has %u connections already (max-connections)", name, of->n);
+        connection_refuse(c, LINK_ERROR_LIMIT, text, NULL);
+        return;
+    }
+    if (!budget_has(c->vm->party.budget, BUDGET_FDS, CARRIER_FDS)) {
+        connection_refuse(c, LINK_ERROR_LIMIT,
+                          "descriptor limit: nothing is left for one more service (max-fds)", NULL);
+        return;
+    }
+    int fd = connect_service(c, of->settings);
+    if (fd >= 0)
+        connection_begin(c, fd, of);
+}
+
+static int connection_frame(void *user, enum link_type type, const uint8_t *payload, size_t size)
+{
+    struct connection *c = user;
+    struct link *link = c->link;
+    struct link_open open;
+    if (type == LINK_OPEN && link_open_decode(payload, size, &open) == LINK_OK &&
+        open.how == LINK_OPEN_CONNECT)
+        connection_open(c, &open);
+    else
+        connection_refuse(c, LINK_ERROR_PROTOCOL, "a service's connection does not begin with OPEN",
+                          NULL);
+    return link->state != LINK_READING ? -ECONNREFUSED : 0;
+}
+
+static void connection_closed(void *user, int reason, unsigned type)
+{
+    struct connection *c = user;
+    log_debug(c->vm->subject, "a service's connection ended before it said which (%d, %s)", reason,
+              link_type_name(type));
+    connection_destroy(c);
+}
+
+static void connection_expired(void *user)
+{
+    connection_refuse(user, LINK_ERROR_REFUSED, "no OPEN came", NULL);
+}
+
+static const struct link_ops link_ops = {.frame = connection_frame, .closed = connection_closed};
+
+void service_begin(struct vm *vm, struct link *link, const char *label)
+{
+    struct connection *c = calloc(1, sizeof(*c));
+    struct loop_timer *timer = c ? loop_timer_create(vm->loop, connection_expired, c) : NULL;
+    if (!timer) {
+        free(c);
+        refuse(link, vm->subject, LINK_ERROR_INTERNAL, "out of memory", NULL);
+        return;
+    }
+    *c = (struct connection){.of_vm = {.ops = &vm_client_ops, .uncounted = true},
+                             .vm = vm,
+                             .link = link,
+                             .timer = timer};
+    snprintf(c->label, sizeof(c->label), "%s", label);
+    loop_timer_arm(timer, OPEN_MS);
+    vm_join(vm, &c->of_vm);
+    link_adopt(link, &link_ops, c);
+}

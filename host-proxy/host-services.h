@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+/* host-services: a VM's connections to the services that it may have. */
+struct link;
+struct vm;
+
+/* A connection that proved itself, and is to say next what it is for (@link is taken). @label: what
+ * the guest calls the program. */
+void service_begin(struct vm *vm, struct link *link, const char *label);

@@ -1,0 +1,253 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""Services: programs of the VM reach sockets of the host, through both daemons."""
+
+import os
+import socket
+import subprocess
+import threading
+
+from harness import main, test
+
+BIG = bytes(range(256)) * (32 << 10)  # 8 MiB
+
+
+class Echo:
+    """A service of the host: says back what it hears, and closes when it has heard all."""
+
+    def __init__(self, context, path, kind=socket.SOCK_STREAM, answer=lambda data: data):
+        self.path, self.answer, self.connections = path, answer, 0
+        self.socket = socket.socket(socket.AF_UNIX, kind)
+        self.socket.bind(path)
+        self.socket.listen(16)
+        self.threads = []
+        context.closers.append(self.close)
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def _run(self):
+        while True:
+            try:
+                peer, _ = self.socket.accept()
+            except OSError:
+                return
+            self.connections += 1
+            threading.Thread(target=self._serve, args=(peer,), daemon=True).start()
+
+    def _serve(self, peer):
+        with peer:
+            while True:
+                data, fds, _, _ = socket.recv_fds(peer, 1 << 16, 253)
+                if not data and not fds:
+                    break
+                for fd in fds:      # what is in a pipe is said in its place
+                    with open(fd, "rb") as f:
+                        data += f.read()
+                try:
+                    peer.sendall(self.answer(data))
+                except OSError:
+                    break
+
+    def close(self):
+        self.socket.close()
+
+
+def stack_of(t, host_args=(), guest_args=(), **options):
+    return t.stack(t.fake(), start=False, host_args=host_args, guest_args=guest_args, **options)
+
+
+def connect(path, kind=socket.SOCK_STREAM):
+    s = socket.socket(socket.AF_UNIX, kind)
+    s.settimeout(30)
+    s.connect(path)
+    return s
+
+
+def read_all(s):
+    data = b""
+    while True:
+        part = s.recv(1 << 16)
+        if not part:
+            return data
+        data += part
+
+
+def echo_stack(t, **options):
+    service = Echo(t, t.path("echo"))
+    stack = stack_of(t, ["--forward", f"echo={service.path}"], ["--forward", f"echo={t.path('guest-echo')}"],
+                     **options)
+    stack.start_before_clients()
+    return service, stack, t.path("guest-echo")
+
+
+@test(direct=False)
+def bytes_and_half_close(t):
+    _, _, path = echo_stack(t)
+    t.eq(os.stat(path).st_mode & 0o777, 0o600, "the socket's mode")
+    with connect(path) as s:
+        s.sendall(b"question")
+        t.eq(s.recv(100), b"question", "the answer")
+        s.sendall(b"last")
+        s.shutdown(socket.SHUT_WR)
+        t.eq(read_all(s), b"last", "what comes after our end")
+
+
+@test(direct=False)
+def much_data_both_ways(t):
+    """More than all queues hold, while nobody reads at first."""
+    _, _, path = echo_stack(t)
+    with connect(path) as s:
+        def send():
+            s.sendall(BIG)
+            s.shutdown(socket.SHUT_WR)
+        threading.Thread(target=send, daemon=True).start()
+        t.ok(read_all(s) == BIG, "all comes back as it was")
+
+
+@test(direct=False)
+def a_slow_one_does_not_hold_up_others(t):
+    _, _, path = echo_stack(t)
+    with connect(path) as slow, connect(path) as quick:
+        slow.setblocking(False)
+        sent, idle = 0, 0
+        while idle < 3:     # it is full when nothing goes for a while, whatever its queues are
+            try:
+                sent += slow.send(BIG[:1 << 16])
+                idle = 0
+            except BlockingIOError:
+                idle += 1
+                quick.sendall(b"meanwhile")
+                t.eq(quick.recv(100), b"meanwhile", "the other's answer")
+        t.ok(sent < len(BIG), "there is back-pressure")
+
+
+@test(direct=False)
+def either_side_may_end(t):
+    service, stack, path = echo_stack(t)
+    service.answer = lambda data: 1 / 0 if data == b"leave" else data
+    threading.excepthook = lambda args: None
+    with connect(path) as s:
+        s.sendall(b"leave")
+        t.eq(s.recv(100), b"", "the service's end is seen")
+    for _ in range(3):
+        with connect(path) as s:
+            s.sendall(b"x")
+            t.eq(s.recv(1), b"x", "an answer")
+    t.wait(lambda: stack.host.log().count("ended: sent service=") == 4, "the host has no connection left")
+
+
+@test(direct=False)
+def descriptors_come_with_their_bytes(t):
+    _, _, path = echo_stack(t)
+    with connect(path) as s:
+        for i in range(20):
+            r, w = os.pipe()
+            os.write(w, b"%03d" % i)
+            os.close(w)
+            socket.send_fds(s, [b"<"], [r])
+            os.close(r)
+            answer = b""
+            while len(answer) < 4:
+                answer += s.recv(100)
+            t.eq(answer, b"<%03d" % i, "the pipe's content in its place")
+
+
+@test(direct=False)
+def what_cannot_be_carried_is_refused(t):
+    _, stack, path = echo_stack(t)
+    with connect(path) as s, open("/dev/null", "r+b") as null:
+        socket.send_fds(s, [b"x"], [null.fileno()])
+        t.eq(s.recv(100), b"", "the connection ends")
+    t.has("service echo: a descriptor is not carried", stack.guest.log(), "the log of who refused")
+    with connect(path) as s:
+        s.sendall(b"again")
+        t.eq(s.recv(100), b"again", "others go on")
+
+
+@test(direct=False)
+def only_what_is_allowed(t):
+    service = Echo(t, t.path("echo"))
+    conf = t.write("services.conf", f"[forward echo]\npath = {service.path}\n"
+                                    f"[forward other]\npath = {service.path}\n")
+    stack = stack_of(t, ["--config", conf, "--forward", "echo"],
+                     ["--forward", f"echo={t.path('g-echo')}", "--forward", f"other={t.path('g-other')}"])
+    stack.start_before_clients()
+    for _ in range(3):
+        with connect(t.path("g-other")) as s:
+            t.eq(s.recv(100), b"", "a service that is not allowed")
+    t.eq(service.connections, 0, "connections of the host's service")
+    t.eq(stack.host.log().count('"forward = other" in its section would allow it'), 1, "lines in the host's log")
+    with connect(t.path("g-echo")) as s:
+        s.sendall(b"allowed")
+        t.eq(s.recv(100), b"allowed", "the one that is")
+
+
+@test(direct=False)
+def a_service_that_is_not_there(t):
+    stack = stack_of(t, ["--forward", f"gone={t.path('gone')}"], ["--forward", f"gone={t.path('g-gone')}"])
+    stack.start_before_clients()
+    with connect(t.path("g-gone")) as s:
+        t.eq(s.recv(100), b"", "the connection ends")
+    t.has("the service gone cannot be reached", stack.host.log(), "the host's log")
+    t.lacks(t.path("gone"), stack.guest.log(), "paths of the host in the guest's log")
+    Echo(t, t.path("gone"))
+    with connect(t.path("g-gone")) as s:
+        s.sendall(b"now")
+        t.eq(s.recv(100), b"now", "the answer of one that came later")
+
+
+@test(direct=False)
+def seqpacket(t):
+    """Packets stay apart, empty ones as well."""
+    service = Echo(t, t.path("packets"), socket.SOCK_SEQPACKET, lambda data: b"<%s>" % data)
+    conf = t.write("services.conf", f"[forward packets]\npath = {service.path}\ntype = seqpacket\n")
+    stack = stack_of(t, ["--config", conf, "--forward", "packets"],
+                     ["--forward", f"packets:seqpacket={t.path('g-packets')}"])
+    stack.start_before_clients()
+    with connect(t.path("g-packets"), socket.SOCK_SEQPACKET) as s:
+        for packet in (b"one", b"two", b"x" * 60000):
+            s.send(packet)
+        for packet in (b"one", b"two", b"x" * 60000):
+            t.eq(s.recv(1 << 17), b"<%s>" % packet, "a packet")
+
+
+@test(direct=False)
+def ssh_agent(t):
+    """The host's agent, for a command in the VM that needs no display."""
+    t.need("ssh-agent", "ssh-add", "ssh-keygen")
+    agent = t.spawn(["ssh-agent", "-D", "-a", t.path("agent")], name="ssh-agent")
+    t.wait(lambda: os.path.exists(t.path("agent")), "the agent is there")
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "of the host", "-f", t.path("key")], check=True)
+    subprocess.run(["ssh-add", "-q", t.path("key")], check=True, capture_output=True,
+                   env=t.env(SSH_AUTH_SOCK=t.path("agent")))
+    stack = stack_of(t, ["--forward", "agent"], ["--forward", "agent"],
+                     host_env={"SSH_AUTH_SOCK": t.path("agent")}, guest_env={"XDG_RUNTIME_DIR": t.mkdir("run")})
+    stack.display = "none"
+    stack.start_host()
+    out = t.path("out")
+    stack.start_guest(wait=False, command=["sh", "-c", f"ssh-add -l >{out}; echo \"$WAYLAND_DISPLAY.\" >>{out}"])
+    t.eq(stack.guest.wait(60), 0, "the command's status")
+    with open(out) as f:
+        text = f.read()
+    t.has("of the host", text, "the keys that the command saw")
+    t.ok(text.endswith("\n.\n"), "there is no display")
+    t.ok(not os.path.exists(t.path("run", "wayvsock", "agent")), "its socket is gone")
+    agent.expected_exit = agent.any_status = True
+
+
+@test(direct=False)
+def the_session_ends(t):
+    """When the host's daemon goes, so do the connections; the sockets wait for the next one."""
+    _, stack, path = echo_stack(t)
+    with connect(path) as s:
+        s.sendall(b"x")
+        t.eq(s.recv(1), b"x", "an answer")
+        stack.host.stop()
+        t.eq(s.recv(1), b"", "the end")
+    stack.start_host()
+    with connect(path) as s:
+        s.sendall(b"y")
+        t.eq(s.recv(1), b"y", "an answer of the next")
+
+
+if __name__ == "__main__":
+    main()
