@@ -28,7 +28,8 @@
 struct service_connection {
     struct services *owner;
     LIST_ENTRY(service_connection) entry;
-    const struct service_settings *settings;
+    struct service_spec spec;
+    struct link_open open; /* what it asks the host for */
     struct log_subject subject;
     char name[LINK_NAME_MAX + 64];
     int fd; /* until the service has it */
@@ -56,7 +57,30 @@ static void connection_ended(struct service *service)
     connection_destroy(service->user);
 }
 
-static const struct service_ops service_ops = {.ended = connection_ended};
+static void connection_begin(struct services *owner, const struct service_spec *spec,
+                             const struct link_open *open, int fd);
+
+static uint64_t connection_ticket(struct service *service)
+{
+    struct service_connection *c = service->user;
+    return ++c->owner->ticket;
+}
+
+/* The other side knows it by its ticket, or will in a moment. */
+static int connection_socket(struct service *service, uint64_t ticket, int fd,
+                             const struct service_spec *spec)
+{
+    struct service_connection *c = service->user;
+    link_flush(service->carrier.ends.link); /* the VFD, before somebody comes for it */
+    connection_begin(c->owner, spec,
+                     &(struct link_open){
+                         .type = (uint16_t)spec->type, .how = LINK_OPEN_ATTACH, .ticket = ticket},
+                     fd);
+    return 0;
+}
+
+static const struct service_ops service_ops = {
+    .ended = connection_ended, .ticket = connection_ticket, .socket = connection_socket};
 
 static void connection_fail(struct service_connection *c, const char *reason)
 {
@@ -82,15 +106,10 @@ static void connection_arrived(void *user, struct link *link, const void *bytes,
         connection_destroy(c);
         return;
     }
-    const struct service_settings *s = c->settings;
-    struct link_open open = {.type = (uint16_t)s->type,
-                             .how = LINK_OPEN_CONNECT,
-                             .name = s->name,
-                             .name_size = (uint16_t)strlen(s->name)};
     uplink_client_hello(owner->approaches->uplink, link, LINK_ROLE_SERVICE, c->name);
-    link_queue(link, link_open_encode, &open);
-    c->service = service_create(owner->loop, CARRIER_GUEST, fd_steal(&c->fd), link, &c->party, s,
-                                &service_ops, c, &c->subject);
+    link_queue(link, link_open_encode, &c->open);
+    c->service = service_create(owner->loop, CARRIER_GUEST, fd_steal(&c->fd), link, &c->party,
+                                &c->spec, &service_ops, c, &c->subject);
     if (!c->service) {
         connection_destroy(c);
         return;
@@ -101,9 +120,10 @@ static void connection_arrived(void *user, struct link *link, const void *bytes,
 }
 
 /* Takes @fd. */
-static void connection_begin(struct services *owner, const struct service_settings *settings,
-                             int fd)
+static void connection_begin(struct services *owner, const struct service_spec *spec,
+                             const struct link_open *open, int fd)
 {
+    const struct service_settings *settings = spec->settings;
     struct service_connection *c = NULL;
     struct budget *budget = NULL;
     if (owner->connections >= CONNECTIONS_MAX)
@@ -119,7 +139,7 @@ static void connection_begin(struct services *owner, const struct service_settin
     }
     char peer[32];
     peer_name_of(fd, peer, sizeof(peer));
-    *c = (struct service_connection){.owner = owner, .settings = settings, .fd = fd};
+    *c = (struct service_connection){.owner = owner, .spec = *spec, .open = *open, .fd = fd};
     c->party = (struct carrier_party){
         .deliveries = &owner->deliveries, .budget = budget, .queue = QUEUE_MAX};
     snprintf(c->name, sizeof(c->name), "%s %lu (%s)", settings->name, ++owner->serial, peer);
@@ -134,7 +154,12 @@ static void connection_begin(struct services *owner, const struct service_settin
 static void forward_accepted(void *user, int fd)
 {
     struct guest_service *g = user;
-    connection_begin(g->owner, &g->settings, fd);
+    struct service_spec spec = service_spec_of(&g->settings);
+    struct link_open open = {.type = (uint16_t)spec.type,
+                             .how = LINK_OPEN_CONNECT,
+                             .name = g->settings.name,
+                             .name_size = (uint16_t)strlen(g->settings.name)};
+    connection_begin(g->owner, &spec, &open, fd);
 }
 
 int services_default_path(const struct service_settings *settings, char *path, size_t size,

@@ -33,7 +33,8 @@ struct services {
     LIST_HEAD(, service_connection) all;
     unsigned connections;
     unsigned long serial;
-    bool told; /* the log says that this host has no services */
+    uint64_t ticket; /* the last that we made */
+    bool told;       /* the log says that this host has no services */
     struct log_subject subject;
     void (*changed)(void *user); /* one connection more or less, or a delivery less */
     void *user;

@@ -25,6 +25,7 @@ struct connection {
     char name[LINK_NAME_MAX + LINK_LABEL_MAX + 48], label[LINK_LABEL_MAX + 1];
     struct link *link;        /* until the service has it */
     struct loop_timer *timer; /* until OPEN came */
+    uint64_t ticket;          /* that it came for, while nothing is known of that yet */
     struct vm_service *of;
     struct service *service;
 };
@@ -66,7 +67,48 @@ static void connection_ended(struct service *service)
     connection_destroy(service->user);
 }
 
-static const struct service_ops service_ops = {.ended = connection_ended};
+static uint64_t connection_ticket(struct service *service)
+{
+    const struct connection *c = service->user;
+    return vm_tickets_new(&c->vm->tickets);
+}
+
+static void connection_attach(struct connection *c, struct vm_ticket *ticket);
+static const struct vm_client_ops vm_client_ops;
+
+/* Who came for that ticket before we knew of it. */
+static struct connection *waiting_for(struct vm *vm, uint64_t ticket)
+{
+    struct vm_client *client;
+    LIST_FOREACH (client, &vm->clients, in_vm) {
+        struct connection *c = (struct connection *)client;
+        if (client->ops == &vm_client_ops && c->ticket == ticket)
+            return c;
+    }
+    return NULL;
+}
+
+static int connection_socket(struct service *service, uint64_t ticket, int fd,
+                             const struct service_spec *spec)
+{
+    struct connection *parent = service->user;
+    struct ends *ends = &service->carrier.ends;
+    bool ours = ticket & LINK_HOST_TICKET;
+    int e = vm_tickets_add(&parent->vm->tickets, ticket, fd, spec, parent->of);
+    if (e == -EAGAIN)
+        return ends_failf(ends, LINK_ERROR_LIMIT, "too many sockets wait to be opened");
+    if (e == -EEXIST)
+        return ends_broken(ends, "a socket's ticket that is there already", 0);
+    if (e < 0)
+        return ends_failf(ends, LINK_ERROR_INTERNAL, "out of memory");
+    struct connection *c = ours ? NULL : waiting_for(parent->vm, ticket);
+    if (c)
+        connection_attach(c, vm_tickets_find(&parent->vm->tickets, ticket));
+    return 0;
+}
+
+static const struct service_ops service_ops = {
+    .ended = connection_ended, .ticket = connection_ticket, .socket = connection_socket};
 
 /* Refuses the connection, and gives it up. @why: for the log; NULL: as told. */
 static void connection_refuse(struct connection *c, enum link_error code, const char *told,
@@ -99,9 +141,11 @@ static int connect_service(struct connection *c, const struct service_settings *
 }
 
 /* The local end is there: from now on it is a connection like any other. */
-static void connection_begin(struct connection *c, int fd, struct vm_service *of)
+static void connection_begin(struct connection *c, int fd, struct vm_service *of,
+                             const struct service_spec *spec)
 {
     struct link *link = c->link;
+    bool held = link->held; /* what came behind an OPEN that had to wait */
     c->link = NULL;
     loop_timer_destroy(c->timer);
     c->timer = NULL;
@@ -113,7 +157,7 @@ static void connection_begin(struct connection *c, int fd, struct vm_service *of
         c->name[n++] = *label == '"' ? '\'' : *label;
     c->name[n] = '"';
     c->subject = (struct log_subject){.name = c->name, .parent = c->vm->subject};
-    c->service = service_create(c->vm->loop, CARRIER_HOST, fd, link, &c->vm->party, of->settings,
+    c->service = service_create(c->vm->loop, CARRIER_HOST, fd, link, &c->vm->party, spec,
                                 &service_ops, c, &c->subject);
     if (!c->service) {
         connection_destroy(c);
@@ -121,6 +165,57 @@ static void connection_begin(struct connection *c, int fd, struct vm_service *of
     }
     log_debug(&c->subject, "connected");
     service_start(c->service);
+    if (held)
+        link_resume(link);
+}
+
+/* Whether there is room for one more. If not, it is refused. */
+static bool has_room(struct connection *c, const struct vm_service *of)
+{
+    char text[160];
+    if (of->n >= of->settings->max_connections) {
+        snprintf(text, sizeof(text),
+                 "service limit: %s has %u connections already (max-connections)",
+                 of->settings->name, of->n);
+        connection_refuse(c, LINK_ERROR_LIMIT, text, NULL);
+        return false;
+    }
+    if (!budget_has(c->vm->party.budget, BUDGET_FDS, CARRIER_FDS)) {
+        connection_refuse(c, LINK_ERROR_LIMIT,
+                          "descriptor limit: nothing is left for one more service (max-fds)", NULL);
+        return false;
+    }
+    return true;
+}
+
+static void connection_attach(struct connection *c, struct vm_ticket *ticket)
+{
+    struct service_spec spec = ticket->spec;
+    struct vm_service *of = ticket->of;
+    c->ticket = 0;
+    int fd = has_room(c, of) ? fd_steal(&ticket->fd) : -1;
+    vm_ticket_destroy(ticket);
+    if (fd >= 0)
+        connection_begin(c, fd, of, &spec);
+}
+
+/* ACCEPT or ATTACH. A socket that the guest passes may come before its VFD, on another link. */
+static void connection_come_for(struct connection *c, uint64_t number)
+{
+    struct vm_ticket *ticket = vm_tickets_find(&c->vm->tickets, number);
+    if (ticket)
+        connection_attach(c, ticket);
+    else if (number & LINK_HOST_TICKET || waiting_for(c->vm, number))
+        connection_refuse(c, LINK_ERROR_REFUSED, "nobody waits for that connection", NULL);
+    else
+        c->ticket = number;
+}
+
+static bool connection_may_go_on(void *user, enum link_type type)
+{
+    const struct connection *c = user;
+    (void)type;
+    return !c->ticket;
 }
 
 static void connection_open(struct connection *c, const struct link_open *open)
@@ -146,20 +241,12 @@ static void connection_open(struct connection *c, const struct link_open *open)
         connection_refuse(c, LINK_ERROR_REFUSED, text, NULL);
         return;
     }
-    if (of->n >= of->settings->max_connections) {
-        snprintf(text, sizeof(text),
-                 "service limit: %s has %u connections already (max-connections)", name, of->n);
-        connection_refuse(c, LINK_ERROR_LIMIT, text, NULL);
+    if (!has_room(c, of))
         return;
-    }
-    if (!budget_has(c->vm->party.budget, BUDGET_FDS, CARRIER_FDS)) {
-        connection_refuse(c, LINK_ERROR_LIMIT,
-                          "descriptor limit: nothing is left for one more service (max-fds)", NULL);
-        return;
-    }
     int fd = connect_service(c, of->settings);
+    struct service_spec spec = service_spec_of(of->settings);
     if (fd >= 0)
-        connection_begin(c, fd, of);
+        connection_begin(c, fd, of, &spec);
 }
 
 static int connection_frame(void *user, enum link_type type, const uint8_t *payload, size_t size)
@@ -167,9 +254,11 @@ static int connection_frame(void *user, enum link_type type, const uint8_t *payl
     struct connection *c = user;
     struct link *link = c->link;
     struct link_open open;
-    if (type == LINK_OPEN && link_open_decode(payload, size, &open) == LINK_OK &&
-        open.how == LINK_OPEN_CONNECT)
+    bool good = type == LINK_OPEN && link_open_decode(payload, size, &open) == LINK_OK;
+    if (good && open.how == LINK_OPEN_CONNECT)
         connection_open(c, &open);
+    else if (good)
+        connection_come_for(c, open.ticket);
     else
         connection_refuse(c, LINK_ERROR_PROTOCOL, "a service's connection does not begin with OPEN",
                           NULL);
@@ -189,7 +278,8 @@ static void connection_expired(void *user)
     connection_refuse(user, LINK_ERROR_REFUSED, "no OPEN came", NULL);
 }
 
-static const struct link_ops link_ops = {.frame = connection_frame, .closed = connection_closed};
+static const struct link_ops link_ops = {
+    .frame = connection_frame, .closed = connection_closed, .may_go_on = connection_may_go_on};
 
 void service_begin(struct vm *vm, struct link *link, const char *label)
 {

@@ -44,6 +44,7 @@ static void vm_end(struct vm *vm, const char *reason)
     LIST_FOREACH_SAFE (c, &vm->clients, in_vm, after) {
         c->ops->disconnect(c, reason);
     }
+    vm_tickets_clear(&vm->tickets);
     if (vm->handles)
         handles_end(vm->handles);
     vm->ops->changed(vm->user);
@@ -253,6 +254,7 @@ int vm_init(struct vm *vm, struct loop *loop, const struct host_config *config,
     if (vm->handles && vm_config->dmabuf != DMABUF_NO &&
         !(vm->trials = trials_create(loop, connect_trial, vm, subject)))
         return -ENOMEM;
+    vm->tickets = (struct vm_tickets){.loop = loop, .subject = subject};
     int e = vm_services_init(&vm->services, config, vm_config, vm);
     if (e < 0)
         return e;
@@ -265,6 +267,7 @@ void vm_finish(struct vm *vm)
         link_destroy(vm->control);
     while (!LIST_EMPTY(&vm->clients))
         LIST_FIRST(&vm->clients)->ops->destroy(LIST_FIRST(&vm->clients));
+    vm_tickets_clear(&vm->tickets);
     vm_services_finish(&vm->services);
     deliveries_finish(&vm->deliveries);
     budget_unref(vm->party.budget);

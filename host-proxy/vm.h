@@ -12,6 +12,7 @@
 #include "host-proxy/config.h"
 #include "host-proxy/pixels/handles.h"
 #include "host-proxy/vm-services.h"
+#include "host-proxy/vm-tickets.h"
 #include "protocol/frames.h"
 
 struct link;
@@ -55,6 +56,7 @@ struct vm {
     LIST_HEAD(, vm_client) clients;
     unsigned clients_n;
     struct vm_services services;
+    struct vm_tickets tickets;
     unsigned long serial;
     struct compositor_context context;
     struct handles *handles; /* its GPU device; NULL: none is configured */

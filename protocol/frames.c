@@ -67,6 +67,8 @@ static bool vfd_rule(const void *value)
         return !v->flags && v->size <= LINK_FILE_MAX;
     case LINK_VFD_STREAM:
         return v->size == 0 && (v->flags == LINK_VFD_SINK || v->flags == LINK_VFD_SOURCE);
+    case LINK_VFD_SOCKET:
+        return v->size != 0 && v->flags < _LINK_SOCKET_TYPE_N;
     default:
         return false;
     }

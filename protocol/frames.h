@@ -149,7 +149,13 @@ struct link_pong {
     int64_t ns[_LINK_CLOCK_N];
 };
 
-enum link_vfd_kind { LINK_VFD_MEMORY = 1, LINK_VFD_FILE, LINK_VFD_STREAM, _LINK_VFD_KIND_N };
+enum link_vfd_kind {
+    LINK_VFD_MEMORY = 1,
+    LINK_VFD_FILE,
+    LINK_VFD_STREAM,
+    LINK_VFD_SOCKET, /* services: @flags is its type, @size the ticket of its connection */
+    _LINK_VFD_KIND_N
+};
 enum {
     LINK_VFD_SINK = 1,   /* stream: data flows to the sender of the VFD (it holds the reading
                             application's descriptor) */
@@ -231,10 +237,12 @@ enum link_socket_type {
 enum link_open_how {
     LINK_OPEN_CONNECT = 1, /* to the service of this name; no ticket */
     LINK_OPEN_ACCEPT,      /* the answer to the INCOMING with this ticket; no name */
+    LINK_OPEN_ATTACH,      /* the socket that a VFD with this ticket stands for; no name */
     _LINK_OPEN_N
 };
 
 /* OPEN {u16 type, how, name_size, zero; u64 ticket; name}. A name has letters, digits and "._-". */
+#define LINK_HOST_TICKET (1ull << 63) /* set in tickets that the host makes */
 struct link_open {
     uint16_t type, how, name_size;
     uint64_t ticket;

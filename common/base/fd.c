@@ -26,6 +26,7 @@ static const char *const kind_names[] = {
     [FD_KIND_FILE] = "file",
     [FD_KIND_PIPE] = "pipe",
     [FD_KIND_SOCKET] = "socket",
+    [FD_KIND_PACKETS] = "packet socket",
     [FD_KIND_OTHER] = "something else",
 };
 static_assert(sizeof(kind_names) / sizeof(kind_names[0]) == _FD_KIND_N, "a name per kind");
@@ -83,8 +84,8 @@ int fd_inspect(int fd, struct fd_info *ret_info)
         } else if (S_ISSOCK(stx.stx_mode)) {
             int type = 0;
             socklen_t n = sizeof(type);
-            if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &n) == 0 && type == SOCK_STREAM)
-                info.kind = FD_KIND_SOCKET; /* others do not carry a stream of bytes */
+            bool known = getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &n) == 0;
+            info.kind = known && type == SOCK_STREAM ? FD_KIND_SOCKET : FD_KIND_PACKETS;
         }
     }
     *ret_info = info;

@@ -26,12 +26,13 @@ static inline int fd_steal(int *fd)
 }
 
 /* SHMEM: a regular file on tmpfs (memfd included); FILE: any other regular file; SOCKET: a stream
- * socket. */
+ * socket; PACKETS: any other socket. */
 enum fd_kind {
     FD_KIND_SHMEM,
     FD_KIND_FILE,
     FD_KIND_PIPE,
     FD_KIND_SOCKET,
+    FD_KIND_PACKETS,
     FD_KIND_OTHER,
     _FD_KIND_N
 };

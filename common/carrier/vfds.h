@@ -15,6 +15,7 @@ struct file_job;
 struct memory;
 struct stream;
 struct vfd_memory;
+struct vfd_sockets;
 struct waiters;
 
 /* One that came over the link. */
@@ -45,6 +46,7 @@ struct vfds {
         uint8_t *bytes;
         size_t size;
     } file;
+    const struct vfd_sockets *sockets; /* vfd-socket: who connects them; NULL: nobody */
     struct waiters *waiters; /* threads for files that make their reader wait; NULL: none yet */
 };
 

@@ -13,6 +13,7 @@
 #include "common/carrier/ends.h"
 #include "common/carrier/vfd-file.h"
 #include "common/carrier/vfd-kinds.h"
+#include "common/carrier/vfd-socket.h"
 #include "common/services/file-form.h"
 
 static int refuse(struct vfds *v, const struct descriptor_rules *rules, int fd, const char *kind,
@@ -67,6 +68,17 @@ static int send_file(struct vfds *v, struct descriptor_rules *rules, struct vfd_
     return send_form(v, rules, send_kind(v, rules, LINK_VFD_FILE, o));
 }
 
+static int send_socket(struct vfds *v, struct descriptor_rules *rules, struct vfd_offer *o)
+{
+    const char *why;
+    if (vfd_socket_type(o->fd, &why) < 0)
+        return refuse(v, rules, o->fd, why, "only connected ones are carried");
+    if (!v->sockets->depth)
+        return refuse(v, rules, o->fd, "a connected socket",
+                      "sockets = yes, or a larger max-depth, would allow it");
+    return send_kind(v, rules, LINK_VFD_SOCKET, o);
+}
+
 static bool is_sealed(int fd)
 {
     int seals = fcntl(fd, F_GET_SEALS);
@@ -77,7 +89,6 @@ int descriptor_send(struct vfds *v, struct descriptor_rules *rules, int fd,
                     const struct service_descriptor *known)
 {
     struct vfd_offer o = {.fd = fd};
-    (void)known;
     if (v->file.state == VFD_FILE_READ)
         return send_form(v, rules, unfit(v, rules, vfd_file_send_content(v, &o), &o));
     int e = fd_inspect(fd, &o.info);
@@ -88,6 +99,10 @@ int descriptor_send(struct vfds *v, struct descriptor_rules *rules, int fd,
         if (o.info.readable && o.info.writable)
             return refuse(v, rules, fd, "a pipe that is open both ways", "nobody can tell its end");
         return send_kind(v, rules, LINK_VFD_STREAM, &o);
+    case FD_KIND_SOCKET:
+    case FD_KIND_PACKETS:
+        rules->speaks = known->speaks;
+        return send_socket(v, rules, &o);
     case FD_KIND_SHMEM:
         if (o.info.writable && !is_sealed(fd) && rules->allowed.memory == LINK_MEMORY_REFUSED)
             return refuse(v, rules, fd, "shared memory", "memory = once or mirror would allow it");

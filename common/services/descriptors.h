@@ -11,7 +11,8 @@
 struct descriptor_rules {
     const char *service; /* its name */
     struct link_opened allowed;
-    struct link_vfd_form form; /* of the file that is being read */
+    struct link_vfd_form form;               /* of the file that is being read */
+    const struct service_helper_ops *speaks; /* of the socket that is being sent */
 };
 
 /* Takes @fd, and queues what the other side needs of it. 0, VFD_WAIT: its content is being read,

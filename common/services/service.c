@@ -47,6 +47,7 @@ static int service_opened(struct service *s, const uint8_t *payload, size_t size
     if (e->side == CARRIER_HOST || s->out.opened)
         return ends_broken(e, "OPENED twice, or from the guest", 0);
     s->out.opened = true;
+    s->sockets.depth = s->out.rules.allowed.depth;
     outflow_go_on(&s->out);
     carrier_flush_link(&s->carrier);
     return 0;
@@ -104,7 +105,8 @@ static const struct carrier_ops carrier_ops[] = {
 static void service_fail(void *user, const char *text)
 {
     struct service *s = user;
-    ends_failf(&s->carrier.ends, LINK_ERROR_REFUSED, "service %s: %s", s->settings->name, text);
+    ends_failf(&s->carrier.ends, LINK_ERROR_REFUSED, "service %s: %s", s->spec.settings->name,
+               text);
 }
 
 static void service_said(void *user, enum service_way way)
@@ -116,27 +118,53 @@ static void service_said(void *user, enum service_way way)
         outflow_go_on(&s->out);
 }
 
-static void rules_of(const struct service_settings *settings, struct link_opened *ret)
+static uint64_t service_ticket(void *user)
 {
+    struct service *s = user;
+    return s->ops->ticket(s);
+}
+
+static int service_connect(void *user, uint64_t ticket, int fd, enum link_socket_type type)
+{
+    struct service *s = user;
+    struct service_spec spec = {.settings = s->spec.settings,
+                                .type = type,
+                                .helper = s->out.rules.speaks,
+                                .depth = s->sockets.depth - 1};
+    s->out.rules.speaks = NULL;
+    return s->ops->socket(s, ticket, fd, &spec);
+}
+
+struct service_spec service_spec_of(const struct service_settings *settings)
+{
+    return (struct service_spec){.settings = settings,
+                                 .type = settings->type,
+                                 .helper = settings->helper,
+                                 .depth = settings->sockets ? settings->max_depth : 0};
+}
+
+static void rules_of(const struct service_spec *spec, struct link_opened *ret)
+{
+    const struct service_settings *settings = spec->settings;
     *ret = (struct link_opened){
         .files = settings->files,
         .memory = (uint16_t)settings->memory,
         .eventfds = (uint16_t)settings->eventfds,
-        .depth = (uint16_t)(settings->sockets ? settings->max_depth : 0),
+        .depth = (uint16_t)spec->depth,
     };
 }
 
 struct service *service_create(struct loop *loop, enum carrier_side side, int local_fd,
                                struct link *link, const struct carrier_party *party,
-                               const struct service_settings *settings,
-                               const struct service_ops *ops, void *user,
-                               struct log_subject *subject)
+                               const struct service_spec *spec, const struct service_ops *ops,
+                               void *user, struct log_subject *subject)
 {
+    const struct service_settings *settings = spec->settings;
     struct service *s = calloc(1, sizeof(*s));
-    bool packets = settings->type != LINK_SOCKET_STREAM;
+    bool packets = spec->type != LINK_SOCKET_STREAM;
     bool host = side == CARRIER_HOST, to_host = settings->direction == SERVICE_TO_HOST;
     enum service_way way = host == to_host ? SERVICE_FROM_SERVER : SERVICE_FROM_CLIENT;
-    int e = s ? messages_init(&s->messages, host ? settings->helper : NULL, settings, subject,
+    int e = s ? messages_init(&s->messages, host ? spec->helper : NULL, settings, subject,
                               service_fail, service_said, s)
               : -ENOMEM;
     if (e < 0) {
@@ -147,7 +175,9 @@ struct service *service_create(struct loop *loop, enum carrier_side side, int lo
         errno = -e;
         return NULL;
     }
-    s->settings = settings;
+    s->spec = *spec;
+    s->sockets = (struct vfd_sockets){
+        .ticket = service_ticket, .connect = service_connect, .user = s, .depth = spec->depth};
     s->ops = ops;
     s->user = user;
     outflow_init(&s->out, &s->carrier, &s->messages, way, packets);
@@ -155,7 +185,7 @@ struct service *service_create(struct loop *loop, enum carrier_side side, int lo
                 way == SERVICE_FROM_CLIENT ? SERVICE_FROM_SERVER : SERVICE_FROM_CLIENT, packets);
     s->out.rules.service = settings->name;
     if (host) {
-        rules_of(settings, &s->out.rules.allowed);
+        rules_of(spec, &s->out.rules.allowed);
         s->out.opened = true;
     }
     e = carrier_init(&s->carrier, loop, side, local_fd, link, party,
@@ -167,9 +197,9 @@ struct service *service_create(struct loop *loop, enum carrier_side side, int lo
         return NULL;
     }
     s->carrier.ends.local.out.exact = true;
-    if (packets &&
-        local_socket_keep_packets(&s->carrier.ends.local, service_type_socket(settings->type),
-                                  party->budget) < 0)
+    s->carrier.vfds.sockets = &s->sockets;
+    if (packets && local_socket_keep_packets(&s->carrier.ends.local,
+                                             service_type_socket(spec->type), party->budget) < 0)
         ends_failf(&s->carrier.ends, LINK_ERROR_INTERNAL, "a socket cannot keep packets apart");
     return s;
 }

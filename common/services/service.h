@@ -4,35 +4,53 @@
  * ways.
  */
 #include "common/carrier/carrier.h"
+#include "common/carrier/vfd-socket.h"
 #include "common/services/inflow.h"
 #include "common/services/service-messages.h"
 #include "common/services/outflow.h"
 #include "common/services/settings.h"
 
 struct service;
+struct service_spec;
 
 struct service_ops {
     void (*ended)(struct service *service); /* everything is over: service_destroy() */
+    /* A new ticket, as vfd_sockets.ticket. */
+    uint64_t (*ticket)(struct service *service);
+    /* A socket was passed: @fd (taken) is the local side of a connection of its own, which @spec
+     * (@settings outlive it) describes. 0, or negative after ends_fail() of this one. */
+    int (*socket)(struct service *service, uint64_t ticket, int fd,
+                  const struct service_spec *spec);
 };
+
+/* One connection of a service. */
+struct service_spec {
+    const struct service_settings *settings;
+    enum link_socket_type type;
+    const struct service_helper_ops
+        *helper;    /* host: of what is spoken there; NULL: nothing is known */
+    unsigned depth; /* how many sockets deep one may go from here */
+};
+/* The connection to the service itself. */
+struct service_spec service_spec_of(const struct service_settings *settings);
 
 struct service {
     struct carrier carrier;
     struct messages messages;
     struct outflow out;
     struct inflow in;
-    const struct service_settings *settings;
+    struct service_spec spec;
+    struct vfd_sockets sockets;
     const struct service_ops *ops;
     void *user;
 };
 
-/* Takes @local_fd and @link. @settings (borrowed) as the host's configuration has them; on the
- * guest's side only name, direction and type are looked at, and the host says the rest. NULL:
- * errno. */
+/* Takes @local_fd and @link. On the guest's side, of the settings only name and direction are
+ * looked at, and the host says the rest. NULL: errno. */
 struct service *service_create(struct loop *loop, enum carrier_side side, int local_fd,
                                struct link *link, const struct carrier_party *party,
-                               const struct service_settings *settings,
-                               const struct service_ops *ops, void *user,
-                               struct log_subject *subject);
+                               const struct service_spec *spec, const struct service_ops *ops,
+                               void *user, struct log_subject *subject);
 /* Reads what came already. On the host, says first what may be carried. */
 void service_start(struct service *service);
 void service_destroy(struct service *service); /* accepts NULL */

@@ -105,6 +105,26 @@ static int set_files(struct service_settings *s, const char *value, char *error,
     return i < 0 ? i : 0;
 }
 
+static int set_sockets(struct service_settings *s, const char *value, char *error,
+                       size_t error_size)
+{
+    static const char *const answers[] = {"no", "yes"};
+    int i = choose(value, answers, 2, error, error_size);
+    if (i >= 0)
+        s->sockets = i == 1;
+    return i < 0 ? i : 0;
+}
+
+static int set_depth(struct service_settings *s, const char *value, char *error, size_t error_size)
+{
+    uint64_t n;
+    if (!number_parse(value, strlen(value), 16, &n))
+        return error_set(-EINVAL, error, error_size,
+                         "\"%.32s\" is no depth: write a number from 0 to 16", value);
+    s->max_depth = (unsigned)n;
+    return 0;
+}
+
 static int set_connections(struct service_settings *s, const char *value, char *error,
                            size_t error_size)
 {
@@ -123,10 +143,12 @@ static const struct {
     {"path", set_path},           {"listen", set_listen},
     {"direction", set_direction}, {"protocol", set_protocol},
     {"type", set_type},           {"memory", set_memory},
-    {"files", set_files},         {"max-connections", set_connections},
+    {"files", set_files},         {"sockets", set_sockets},
+    {"max-depth", set_depth},     {"max-connections", set_connections},
 };
-const char *const service_keys[] = {"path",   "listen", "direction",       "protocol", "type",
-                                    "memory", "files",  "max-connections", NULL};
+const char *const service_keys[] = {"path",      "listen",          "direction", "protocol",
+                                    "type",      "memory",          "files",     "sockets",
+                                    "max-depth", "max-connections", NULL};
 
 int service_set(struct service_settings *s, const char *key, const char *value, char *error,
                 size_t error_size)

@@ -152,6 +152,50 @@ def descriptors_come_with_their_bytes(t):
 
 
 @test(direct=False)
+def sockets_in_sockets(t):
+    """A socket that is passed goes on as one, and another in it; 30 at a time."""
+    path, got = t.path("sockets"), []
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(path)
+    listener.listen()
+    t.closers.append(listener.close)
+    stack = stack_of(t, ["--forward", f"sockets={path}"], ["--forward", f"sockets={t.path('g-sockets')}"])
+    stack.start_before_clients()
+    with connect(t.path("g-sockets")) as s:
+        server, _ = listener.accept()
+        server.settimeout(30)
+        t.closers.append(server.close)
+
+        def passed(sender, receiver):
+            ours, theirs = socket.socketpair()
+            socket.send_fds(sender, [b"s"], [theirs.fileno()])
+            theirs.close()
+            _, fds, _, _ = socket.recv_fds(receiver, 1, 1)
+            t.eq(len(fds), 1, "descriptors")
+            other = socket.socket(fileno=fds[0])
+            other.settimeout(30)
+            ours.settimeout(30)
+            return ours, other
+
+        for _ in range(30):
+            got += [passed(s, server), passed(server, s)]
+        a, b = got[0]
+        for depth in range(3):
+            a.sendall(b"down %d" % depth)
+            t.eq(b.recv(100), b"down %d" % depth, "what was said")
+            b.sendall(b"up")
+            t.eq(a.recv(100), b"up", "and back")
+            a, b = passed(b, a)
+    server.close()
+    for a, b in got[1:]:        # they live on without the connection that they came on
+        a.sendall(b"still")
+        t.eq(b.recv(100), b"still", "what was said")
+        a.close()
+        t.eq(b.recv(100), b"", "its end")
+        b.close()
+
+
+@test(direct=False)
 def what_cannot_be_carried_is_refused(t):
     _, stack, path = echo_stack(t)
     with connect(path) as s, open("/dev/null", "r+b") as null:

@@ -29,6 +29,17 @@ int pairs_setup(void **state)
 int pairs_teardown(void **state)
 {
     (void)state;
+    for (int i = 0; i < 1000 && !LIST_EMPTY(&P.children); i++)
+        turn_times(P.loop, 1);
+    while (!LIST_EMPTY(&P.children)) {
+        struct pair *p = LIST_FIRST(&P.children);
+        service_destroy(p->guest);
+        service_destroy(p->host);
+        LIST_REMOVE(p, entry);
+        free(p);
+    }
+    for (unsigned i = 0; i < P.waiting_n; i++)
+        fd_close(P.waiting[i].fd);
     deliveries_finish(&P.deliveries);
     for (int i = 0; i < 2; i++) {
         assert_int_equal(P.party[i].budget->used[BUDGET_FDS], 0);
@@ -40,6 +51,14 @@ int pairs_teardown(void **state)
     return 0;
 }
 
+static void child_gone(struct pair *p)
+{
+    if (!p->ticket || p->guest || p->host)
+        return;
+    LIST_REMOVE(p, entry);
+    free(p);
+}
+
 static void pair_ended(struct service *s)
 {
     struct pair *p = s->user;
@@ -48,9 +67,65 @@ static void pair_ended(struct service *s)
     else
         p->host = NULL;
     service_destroy(s);
+    child_gone(p);
 }
 
-static const struct service_ops ops = {.ended = pair_ended};
+static uint64_t pair_ticket(struct service *s)
+{
+    (void)s;
+    return ++P.last_ticket;
+}
+
+static int pair_socket(struct service *s, uint64_t ticket, int fd, const struct service_spec *spec);
+
+static const struct service_ops ops = {
+    .ended = pair_ended, .ticket = pair_ticket, .socket = pair_socket};
+
+static struct service *half_of(struct pair *p, enum carrier_side side, int link_fd, int local,
+                               const struct service_spec *spec)
+{
+    p->subjects[side].name = side == CARRIER_GUEST ? "guest" : "host";
+    struct link *link = link_create(P.loop, link_fd, true, &no_ops, NULL);
+    assert_non_null(link);
+    struct service *s = service_create(P.loop, side, local, link, &P.party[side], spec, &ops, p,
+                                       &p->subjects[side]);
+    assert_non_null(s);
+    return s;
+}
+
+/* The second half of a passed socket has come: they are joined, as the daemons would. */
+static void join(const struct pair_waiting *a, const struct pair_waiting *b)
+{
+    int link[2];
+    struct pair *p = calloc(1, sizeof(*p));
+    p->client = p->server = -1;
+    p->ticket = a->ticket;
+    LIST_INSERT_HEAD(&P.children, p, entry);
+    make_sockets(link, 0);
+    const struct pair_waiting *guest = a->side == CARRIER_GUEST ? a : b;
+    const struct pair_waiting *host = guest == a ? b : a;
+    p->guest = half_of(p, CARRIER_GUEST, link[0], guest->fd, &guest->spec);
+    p->host = half_of(p, CARRIER_HOST, link[1], host->fd, &host->spec);
+    service_start(p->guest);
+    service_start(p->host);
+}
+
+static int pair_socket(struct service *s, uint64_t ticket, int fd, const struct service_spec *spec)
+{
+    struct pair_waiting new = {ticket, fd, s->carrier.ends.side, *spec};
+    for (unsigned i = 0; i < P.waiting_n; i++) {
+        if (P.waiting[i].ticket != ticket)
+            continue;
+        struct pair_waiting old = P.waiting[i];
+        P.waiting[i] = P.waiting[--P.waiting_n];
+        assert_int_not_equal(old.side, new.side);
+        join(&old, &new);
+        return 0;
+    }
+    assert_true(P.waiting_n < 256);
+    P.waiting[P.waiting_n++] = new;
+    return 0;
+}
 
 static struct service *half(struct pair *p, enum carrier_side side, int link_fd, int *ret_program)
 {
@@ -60,13 +135,8 @@ static struct service *half(struct pair *p, enum carrier_side side, int link_fd,
                    local),
         0);
     *ret_program = local[0];
-    p->subjects[side].name = side == CARRIER_GUEST ? "guest" : "host";
-    struct link *link = link_create(P.loop, link_fd, true, &no_ops, NULL);
-    assert_non_null(link);
-    struct service *s = service_create(P.loop, side, local[1], link, &P.party[side], &p->settings,
-                                       &ops, p, &p->subjects[side]);
-    assert_non_null(s);
-    return s;
+    struct service_spec spec = service_spec_of(&p->settings);
+    return half_of(p, side, link_fd, local[1], &spec);
 }
 
 void pair_open(struct pair *p, const struct service_settings *settings)

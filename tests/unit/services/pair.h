@@ -13,6 +13,8 @@ struct pair {
     int client, server;           /* the programs' ends; -1: closed */
     struct service_settings settings;
     struct log_subject subjects[2];
+    LIST_ENTRY(pair) entry; /* a socket that was passed: of P.children, until both halves ended */
+    uint64_t ticket;
 };
 
 struct pairs {
@@ -20,6 +22,16 @@ struct pairs {
     struct carrier_party party[2];
     struct deliveries deliveries;
     int before; /* descriptors */
+    /* Halves of passed sockets that the other half has not come for. */
+    struct pair_waiting {
+        uint64_t ticket;
+        int fd;
+        enum carrier_side side;
+        struct service_spec spec;
+    } waiting[256];
+    unsigned waiting_n;
+    uint64_t last_ticket;
+    LIST_HEAD(, pair) children;
 };
 
 extern struct pairs P;

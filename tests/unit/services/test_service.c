@@ -224,6 +224,75 @@ static void test_refused(void **state)
     close_and_end();
 }
 
+/* @from's socket pairs arrive at @to as sockets that speak with each other, @deep more inside. */
+static void sockets(int from, int to, int type, unsigned deep)
+{
+    int pair[2], got[SEND_FDS_MAX];
+    size_t n;
+    char text[16];
+    assert_int_equal(socketpair(AF_UNIX, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair), 0);
+    assert_int_equal(send_fds(from, "s", 1, &pair[1], 1), 1);
+    fd_close(pair[1]);
+    assert_int_equal(pair_receive(to, text, 1, got, &n), 1);
+    assert_int_equal(n, 1);
+    int there = got[0], kind = 0;
+    fcntl(there, F_SETFL, O_NONBLOCK);
+    socklen_t size = sizeof(kind);
+    assert_int_equal(getsockopt(there, SOL_SOCKET, SO_TYPE, &kind, &size), 0);
+    assert_int_equal(kind, type);
+    assert_int_equal(send(pair[0], "down", 4, 0), 4);
+    assert_int_equal(pair_receive(there, text, sizeof(text), got, &n), 4);
+    assert_int_equal(send(there, "up", 2, 0), 2);
+    assert_int_equal(pair_receive(pair[0], text, sizeof(text), got, &n), 2);
+    if (deep)
+        sockets(there, pair[0], type, deep - 1);
+    fd_close(there);
+    if (type != SOCK_DGRAM)
+        pair_until_end(pair[0]);
+    fd_close(pair[0]);
+}
+
+static void test_sockets(void **state)
+{
+    (void)state;
+    open_type(LINK_SOCKET_STREAM);
+    for (int i = 0; i < 2; i++) {
+        sockets(A.client, A.server, SOCK_STREAM, 3);
+        sockets(A.server, A.client, SOCK_SEQPACKET, 3);
+        sockets(A.server, A.client, SOCK_DGRAM, 3);
+    }
+    close_and_end();
+}
+
+/* One too deep ends the connection that it is passed on, and no other. */
+static void test_too_deep(void **state)
+{
+    int pair[2], inner[2], got[SEND_FDS_MAX];
+    size_t n;
+    char text[16];
+    (void)state;
+    struct service_settings settings;
+    service_settings_init(&settings, "echo");
+    settings.max_depth = 1;
+    pair_open(&A, &settings);
+    make_sockets(pair, 0);
+    make_sockets(inner, 0);
+    assert_int_equal(send_fds(A.client, "s", 1, &pair[1], 1), 1);
+    pair[1] = fd_close(pair[1]);
+    assert_int_equal(pair_receive(A.server, text, 1, got, &n), 1);
+    assert_int_equal(send_fds(got[0], "x", 1, &inner[1], 1), 1);
+    pair_until_end(pair[0]);
+    pair_until_end(got[0]);
+    pair_write(A.client, "still", 5);
+    pair_read(A.server, text, 5);
+    fd_close(got[0]);
+    for (int i = 0; i < 2; i++) {
+        fd_close(pair[i]);
+        fd_close(inner[i]);
+    }
+    close_and_end();
+}
+
 static void packets(enum link_socket_type type)
 {
     int got[SEND_FDS_MAX];
@@ -274,9 +343,17 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, pairs_setup, pairs_teardown)
     const struct CMUnitTest tests[] = {
-        TEST(test_bytes),     TEST(test_half_close),       TEST(test_back_pressure),
-        TEST(test_alignment), TEST(test_many_descriptors), TEST(test_file),
-        TEST(test_refused),   TEST(test_seqpacket),        TEST(test_dgram),
+        TEST(test_bytes),
+        TEST(test_half_close),
+        TEST(test_back_pressure),
+        TEST(test_alignment),
+        TEST(test_many_descriptors),
+        TEST(test_file),
+        TEST(test_refused),
+        TEST(test_sockets),
+        TEST(test_too_deep),
+        TEST(test_seqpacket),
+        TEST(test_dgram),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
