@@ -18,6 +18,7 @@ enum {
     OPTION_CONNECT = OPTIONS_FIRST,
     OPTION_DISPLAY,
     OPTION_FORWARD,
+    OPTION_SERVE,
     OPTION_TOKEN,
     OPTION_GPU,
     OPTION_NO_AUTH,
@@ -28,6 +29,7 @@ static const struct option options[] = {
     {"connect", required_argument, NULL, OPTION_CONNECT},
     {"display", required_argument, NULL, OPTION_DISPLAY},
     {"forward", required_argument, NULL, OPTION_FORWARD},
+    {"serve", required_argument, NULL, OPTION_SERVE},
     {"token", required_argument, NULL, OPTION_TOKEN},
     {"gpu", required_argument, NULL, OPTION_GPU},
     {"no-auth", no_argument, NULL, OPTION_NO_AUTH},
@@ -48,6 +50,9 @@ static const char help[] =
     "  --forward NAME[:TYPE][=PATH]\n"
     "                          offer the host's service NAME to the VM's programs, at PATH or\n"
     "                          XDG_RUNTIME_DIR/wayvsock/NAME; TYPE is stream or seqpacket\n"
+    "  --serve NAME[:TYPE]=PATH\n"
+    "                          let the host's programs reach what listens on PATH in the VM, as\n"
+    "                          its service NAME\n"
     "  --token FILE            prove with this file's content that this is the VM's daemon\n"
     "  --gpu DEVICE            let the host take pixels from this virtio-gpu: auto, off, or\n"
     "                          /dev/dri/renderD128 (auto: the one that it knows)\n"
@@ -91,6 +96,16 @@ int guest_options_parse(int argc, char **argv, struct guest_options *ret_options
             if (service_parse(optarg, &service, &path, error, sizeof(error)) < 0)
                 return options_error(PROGRAM, "--forward: %s", error);
             o.forward[o.forward_n++] = optarg;
+            break;
+        case OPTION_SERVE:
+            if (o.serve_n == GUEST_OPTION_LIST_MAX)
+                return options_error(PROGRAM, "--serve: more than %d services",
+                                     GUEST_OPTION_LIST_MAX);
+            if (service_parse(optarg, &service, &path, error, sizeof(error)) < 0)
+                return options_error(PROGRAM, "--serve: %s", error);
+            if (!path)
+                return options_error(PROGRAM, "--serve: say what serves it, as in %s=PATH", optarg);
+            o.serve[o.serve_n++] = optarg;
             break;
         case OPTION_TOKEN:
             o.token_file = optarg;

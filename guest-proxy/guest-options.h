@@ -19,6 +19,8 @@ struct guest_options {
     enum log_level log_level;
     const char *forward[GUEST_OPTION_LIST_MAX]; /* as they are written */
     unsigned forward_n;
+    const char *serve[GUEST_OPTION_LIST_MAX];
+    unsigned serve_n;
     char **command; /* NULL-terminated; NULL: none */
 };
 

@@ -187,7 +187,20 @@ static int make_folder(const char *path, char *error, size_t error_size)
     return 0;
 }
 
-int services_forward(struct services *owner, const char *text, char *error, size_t error_size)
+static struct guest_service *services_find(struct services *owner, const char *name,
+                                           enum service_direction direction)
+{
+    for (unsigned i = 0; i < owner->n; i++)
+        if (strcmp(owner->at[i].settings.name, name) == 0 &&
+            owner->at[i].settings.direction == direction)
+            return &owner->at[i];
+    return NULL;
+}
+
+/* The next of the list, for "NAME[:TYPE][=PATH]", which is not in it yet: owner->n counts it when
+ * all is well. 0 or -errno with a message. */
+static int services_new(struct services *owner, const char *text, enum service_direction direction,
+                        struct guest_service **ret, char *error, size_t error_size)
 {
     const char *path;
     if (owner->n == GUEST_SERVICES_MAX)
@@ -197,12 +210,54 @@ int services_forward(struct services *owner, const char *text, char *error, size
     int r = service_parse(text, &g->settings, &path, error, error_size);
     if (r < 0)
         return r;
-    for (unsigned i = 0; i < owner->n; i++)
-        if (strcmp(owner->at[i].settings.name, g->settings.name) == 0)
-            return error_set(-EEXIST, error, error_size, "%s is there twice", g->settings.name);
+    g->settings.direction = direction;
+    if (services_find(owner, g->settings.name, direction))
+        return error_set(-EEXIST, error, error_size, "%s is there twice", g->settings.name);
     if (path && (size_t)snprintf(g->path, sizeof(g->path), "%s", path) >= sizeof(g->path))
         return error_set(-ENAMETOOLONG, error, error_size, "%s is too long for a socket", path);
-    if (!path) {
+    *ret = g;
+    return 0;
+}
+
+int services_serve(struct services *owner, const char *text, char *error, size_t error_size)
+{
+    struct guest_service *g;
+    int r = services_new(owner, text, SERVICE_TO_GUEST, &g, error, error_size);
+    if (r == 0)
+        owner->n++;
+    return r;
+}
+
+void services_incoming(struct services *owner, const struct link_incoming *incoming)
+{
+    char name[LINK_NAME_MAX + 1], error[256] = "there is no such service";
+    snprintf(name, sizeof(name), "%.*s", (int)incoming->name_size, incoming->name);
+    struct guest_service *g = services_find(owner, name, SERVICE_TO_GUEST);
+    int fd = -ENOENT;
+    if (g && g->settings.type != incoming->type)
+        snprintf(error, sizeof(error), "it is a %s service", service_type_name(g->settings.type));
+    else if (g && g->settings.type == LINK_SOCKET_SEQPACKET)
+        fd = address_connect_packets(g->path, error, sizeof(error));
+    else if (g && (fd = address_connect_path(g->path, 0)) < 0)
+        snprintf(error, sizeof(error), "%s: %s", g->path, strerror(-fd));
+    if (fd < 0) {
+        log_warn(&owner->subject, "the host's programs cannot reach %s: %s", name, error);
+        uplink_reject(owner->approaches->uplink, incoming->ticket, error);
+        return;
+    }
+    struct service_spec spec = service_spec_of(&g->settings);
+    struct link_open open = {
+        .type = incoming->type, .how = LINK_OPEN_ACCEPT, .ticket = incoming->ticket};
+    connection_begin(owner, &spec, &open, fd);
+}
+
+int services_forward(struct services *owner, const char *text, char *error, size_t error_size)
+{
+    struct guest_service *g;
+    int r = services_new(owner, text, SERVICE_TO_HOST, &g, error, error_size);
+    if (r < 0)
+        return r;
+    if (!*g->path) {
         r = services_default_path(&g->settings, g->path, sizeof(g->path), error, error_size);
         if (r == 0)
             r = make_folder(g->path, error, error_size);
@@ -228,7 +283,7 @@ void services_export(const struct services *owner)
         const struct guest_service *g = &owner->at[i];
         const struct preset *preset = preset_find(g->settings.name);
         char value[160];
-        if (!preset || !preset->variable)
+        if (!preset || !preset->variable || g->settings.direction != SERVICE_TO_HOST)
             continue;
         snprintf(value, sizeof(value), "%s%s", preset->prefix, g->path);
         setenv(preset->variable, value, 1);

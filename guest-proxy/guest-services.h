@@ -14,13 +14,13 @@ struct services;
 
 #define GUEST_SERVICES_MAX 32
 
-/* One that is offered here (--forward). */
+/* One that is offered here (--forward), or that the host's programs may reach (--serve). */
 struct guest_service {
     struct services *owner;
     struct service_settings settings;
     struct listener *listener;
     char path[108]; /* of its socket */
-    bool ours;      /* we made it, and remove it */
+    bool ours;      /* we made it, and remove it; no: (to-guest) somebody serves it there */
 };
 
 struct services {
@@ -44,6 +44,10 @@ void services_init(struct services *services, struct loop *loop, struct approach
                    struct budget *whole, void (*changed)(void *user), void *user);
 /* Offers "NAME[:TYPE][=PATH]". 0 or -errno with a message. */
 int services_forward(struct services *services, const char *text, char *error, size_t error_size);
+/* Lets the host's programs reach "NAME[:TYPE]=PATH". 0 or -errno with a message. */
+int services_serve(struct services *services, const char *text, char *error, size_t error_size);
+/* Somebody there wants one of them. */
+void services_incoming(struct services *services, const struct link_incoming *incoming);
 /* Sets the variables by which programs find the services, for a command. */
 void services_export(const struct services *services);
 bool services_are_done(const struct services *services);

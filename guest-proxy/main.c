@@ -61,8 +61,16 @@ static void uplink_failed(void *user, const char *reason)
     sd_notify_status(reason);
 }
 
-static const struct uplink_ops uplink_ops = {
-    .ready = uplink_is_ready, .lost = uplink_is_lost, .failed = uplink_failed};
+static void uplink_incoming(void *user, const struct link_incoming *incoming)
+{
+    struct daemon *d = user;
+    services_incoming(&d->services, incoming);
+}
+
+static const struct uplink_ops uplink_ops = {.ready = uplink_is_ready,
+                                             .lost = uplink_is_lost,
+                                             .incoming = uplink_incoming,
+                                             .failed = uplink_failed};
 
 static void main_accepted(void *user, int fd)
 {
@@ -187,6 +195,11 @@ static int main_start(struct daemon *d)
         if (r < 0)
             log_error(NULL, "--forward: %s", error);
     }
+    for (unsigned i = 0; i < d->options.serve_n && r == 0; i++) {
+        r = services_serve(&d->services, d->options.serve[i], error, sizeof(error));
+        if (r < 0)
+            log_error(NULL, "--serve: %s", error);
+    }
     if (r < 0)
         return r;
     if (d->options.command)
@@ -263,7 +276,7 @@ int main(int argc, char **argv)
     r = clients_init(&d.clients, d.loop, &d.approaches, leave_when_alone, &d);
     if (r == 0)
         services_init(&d.services, d.loop, &d.approaches, d.clients.whole, leave_when_alone, &d);
-    config.services = d.options.forward_n > 0;
+    config.services = d.options.forward_n + d.options.serve_n > 0;
     if (r == 0)
         d.approaches.uplink = uplink_create(d.loop, &config, &uplink_ops, &d);
     r = d.approaches.uplink ? main_start(&d) : -ENOMEM;

@@ -237,6 +237,12 @@ static int uplink_frame(void *user, enum link_type type, const uint8_t *payload,
         uplink_settle(u);
         return 0;
     }
+    struct link_incoming incoming;
+    if (type == LINK_INCOMING && u->ops->incoming && u->state >= UPLINK_MEASURING &&
+        link_incoming_decode(payload, size, &incoming) == LINK_OK) {
+        u->ops->incoming(u->user, &incoming);
+        return 0;
+    }
     if (u->config.gpu && u->config.gpu->n && u->state >= UPLINK_MEASURING &&
         uplink_gpu_frame(u, type, payload, size) == 0)
         return 0;
@@ -400,6 +406,14 @@ void uplink_hurry(struct uplink *u)
 {
     if (u->state == UPLINK_IDLE && u->backoff_ms < BACKOFF_MAX_MS)
         loop_timer_arm(u->timer, 0);
+}
+
+void uplink_reject(struct uplink *u, uint64_t ticket, const char *why)
+{
+    if (!u->link)
+        return;
+    link_queue(u->link, link_rejected_encode, ticket, why);
+    link_flush(u->link);
 }
 
 bool uplink_has_services(const struct uplink *u)

@@ -28,6 +28,8 @@ struct uplink_ops {
     void (*ready)(void *user); /* clients may connect */
     void (*lost)(void *user,
                  const char *reason); /* after ready: every client's connection is void */
+    /* Somebody on the host connected to a service of ours; NULL: nobody may. */
+    void (*incoming)(void *user, const struct link_incoming *incoming);
     void (*failed)(
         void *user,
         const char *reason); /* an attempt to connect failed; the next one is scheduled */
@@ -46,6 +48,8 @@ bool uplink_busy(const struct uplink *uplink);
 void uplink_hurry(struct uplink *uplink);
 /* After ready: this host knows of services. */
 bool uplink_has_services(const struct uplink *uplink);
+/* The answer to an incoming(): nobody serves that, for this reason. */
+void uplink_reject(struct uplink *uplink, uint64_t ticket, const char *why);
 const struct times *uplink_times(const struct uplink *uplink);
 /* What the host calls this VM; after ready. */
 const char *uplink_vm_name(const struct uplink *uplink);

@@ -13,6 +13,7 @@
 #include "common/base/number.h"
 #include "common/sandbox/filter-rules.h"
 #include "common/sandbox/sandbox.h"
+#include "common/services/settings-text.h"
 #include "common/transport/address.h"
 #include "host-proxy/config.h"
 #include "host-proxy/context-folder.h"
@@ -39,6 +40,17 @@ static int allow_contexts(struct landlock *paths)
     return r < 0 ? r : landlock_allow_folder_of(paths, folder, LANDLOCK_REMOVE_FOLDER);
 }
 
+/* The socket of what the guest serves is removed in the end. */
+static int allow_service(struct landlock *paths, const struct service_settings *service,
+                         const struct vm_config *vm)
+{
+    char path[sizeof(((struct address *)0)->path)], error[256];
+    if (!service || service->direction != SERVICE_TO_GUEST ||
+        service_path(service->listen, vm->name, path, sizeof(path), error, sizeof(error)) < 0)
+        return 0;
+    return landlock_allow_folder_of(paths, path, LANDLOCK_REMOVE_FILE);
+}
+
 static int allow_gate(struct landlock *paths, const struct host_config *config)
 {
     bool contexts = false;
@@ -50,10 +62,13 @@ static int allow_gate(struct landlock *paths, const struct host_config *config)
     return r == 0 && contexts ? allow_contexts(paths) : r;
 }
 
-static int allow_vm(struct landlock *paths, const struct vm_config *vm)
+static int allow_vm(struct landlock *paths, const struct host_config *config,
+                    const struct vm_config *vm)
 {
     const char *folder = vm->security_context ? context_folder() : NULL;
     int r = folder ? landlock_allow(paths, folder, LANDLOCK_MAKE_SOCKET | LANDLOCK_REMOVE_FILE) : 0;
+    for (char **name = vm->forward; name && *name && r == 0; name++)
+        r = allow_service(paths, host_config_service(config, *name), vm);
     /* A folder of devices may come later, or again. */
     return r == 0 && vm->gpu ? landlock_allow_folder_of(paths, vm->gpu, LANDLOCK_LIST) : r;
 }
@@ -94,7 +109,7 @@ int host_sandbox_gate(const struct host_config *config)
     return host_sandbox_enter(r < 0 ? r : allow_gate(&paths, config), &paths, -1, tables);
 }
 
-int host_sandbox_vm(const struct vm_config *vm)
+int host_sandbox_vm(const struct host_config *config, const struct vm_config *vm)
 {
     static const struct filter_rule *const tables[] = {filter_rules_base,
                                                        filter_rules_sockets,
@@ -105,6 +120,6 @@ int host_sandbox_vm(const struct vm_config *vm)
                                                        NULL};
     struct landlock paths;
     int r = landlock_begin(&paths, sandbox_wishes());
-    return host_sandbox_enter(r < 0 ? r : allow_vm(&paths, vm), &paths,
+    return host_sandbox_enter(r < 0 ? r : allow_vm(&paths, config, vm), &paths,
                               host_sandbox_wayland_socket(), tables);
 }

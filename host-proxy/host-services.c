@@ -13,6 +13,7 @@
 #include "common/base/loop.h"
 #include "common/services/service.h"
 #include "common/services/settings-text.h"
+#include "common/transport/listener.h"
 #include "host-proxy/refuse.h"
 #include "host-proxy/vm.h"
 
@@ -298,4 +299,64 @@ void service_begin(struct vm *vm, struct link *link, const char *label)
     loop_timer_arm(timer, OPEN_MS);
     vm_join(vm, &c->of_vm);
     link_adopt(link, &link_ops, c);
+}
+
+/* --- what the guest serves --- */
+
+static void incoming_accepted(void *user, int fd)
+{
+    struct vm_service *of = user;
+    struct vm *vm = of->vm;
+    struct service_spec spec = service_spec_of(of->settings);
+    uint64_t ticket = vm_tickets_new(&vm->tickets);
+    const char *name = of->settings->name;
+    if (!vm->control || !(vm->features & LINK_FEATURE_SERVICES) ||
+        of->n >= of->settings->max_connections) {
+        log_warn(vm->subject, "service %s: refused a connection: %s", name,
+                 !vm->control ? "the VM is not there"
+                 : vm->features & LINK_FEATURE_SERVICES
+                     ? "as many are there already (max-connections)"
+                     : "its daemon serves nothing");
+        fd_close(fd);
+        return;
+    }
+    int e = vm_tickets_add(&vm->tickets, ticket, fd, &spec, of);
+    if (e < 0) {
+        log_warn(vm->subject, "service %s: refused a connection: %s", name,
+                 e == -EAGAIN ? "too many wait for the VM" : strerror(-e));
+        return;
+    }
+    struct link_incoming incoming = {.ticket = ticket,
+                                     .type = (uint16_t)spec.type,
+                                     .name = name,
+                                     .name_size = (uint16_t)strlen(name)};
+    link_queue(vm->control, link_incoming_encode, &incoming);
+    link_flush(vm->control);
+}
+
+static int listen_for(struct vm_service *of, char *error, size_t error_size)
+{
+    char path[sizeof(((struct address *)0)->path)];
+    struct vm *vm = of->vm;
+    int fd =
+        service_path(of->settings->listen, vm->config->name, path, sizeof(path), error, error_size);
+    if (fd == 0)
+        fd = address_listen_path(path, service_type_socket(of->settings->type), 0600, error,
+                                 error_size);
+    if (fd < 0)
+        return fd;
+    of->listener = listener_create(vm->loop, fd, NULL, incoming_accepted, of);
+    if (of->listener)
+        log_info(vm->subject, "serving %s, its %s", path, of->settings->name);
+    return of->listener ? 0 : -ENOMEM;
+}
+
+void services_listen(struct vm *vm)
+{
+    for (size_t i = 0; i < vm->services.n; i++) {
+        char error[512] = "out of memory";
+        struct vm_service *of = &vm->services.at[i];
+        if (of->settings->direction == SERVICE_TO_GUEST && listen_for(of, error, sizeof(error)) < 0)
+            log_error(vm->subject, "service %s: %s", of->settings->name, error);
+    }
 }

@@ -176,9 +176,10 @@ static int main_serve(struct vm_main *m, const struct host_config *config, uint3
         context_folder_enter(number);
     r = vm_init(&m->vm, m->loop, config, vm, subject, &vm_ops, m);
     if (r == 0) {
+        services_listen(&m->vm);
         m->channel = packets_create(m->loop, fd_steal(&owned), CHANNEL_PACKET_MAX, REPORTS_MAX,
                                     &channel_ops, m);
-        r = m->channel ? host_sandbox_vm(vm) : -ENOMEM;
+        r = m->channel ? host_sandbox_vm(config, vm) : -ENOMEM;
     }
     if (r == 0)
         r = loop_run(m->loop);

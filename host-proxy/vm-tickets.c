@@ -61,6 +61,16 @@ struct vm_ticket *vm_tickets_find(const struct vm_tickets *t, uint64_t number)
     return NULL;
 }
 
+void vm_tickets_reject(struct vm_tickets *t, const struct link_rejected *rejected)
+{
+    struct vm_ticket *ticket = vm_tickets_find(t, rejected->ticket);
+    if (!ticket)
+        return;
+    log_info(t->subject, "service %s: the guest says: %.*s", ticket->spec.settings->name,
+             (int)rejected->text_size, rejected->text);
+    vm_ticket_destroy(ticket);
+}
+
 void vm_tickets_clear(struct vm_tickets *t)
 {
     while (!LIST_EMPTY(&t->all))

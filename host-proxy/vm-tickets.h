@@ -35,6 +35,8 @@ int vm_tickets_add(struct vm_tickets *tickets, uint64_t ticket, int fd,
                    const struct service_spec *spec, struct vm_service *of);
 /* NULL: there is none. */
 struct vm_ticket *vm_tickets_find(const struct vm_tickets *tickets, uint64_t ticket);
+/* The guest says that nobody serves it. What is not there any more is no error. */
+void vm_tickets_reject(struct vm_tickets *tickets, const struct link_rejected *rejected);
 /* Closes what it still has. */
 void vm_ticket_destroy(struct vm_ticket *ticket);
 void vm_tickets_clear(struct vm_tickets *tickets);

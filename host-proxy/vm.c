@@ -107,6 +107,11 @@ static int vm_frame(void *user, enum link_type type, const uint8_t *payload, siz
         link_probed_decode(payload, size, &resource) == LINK_OK &&
         handles_probed(vm->handles, resource) == 0)
         return 0;
+    struct link_rejected rejected;
+    if (type == LINK_REJECTED && link_rejected_decode(payload, size, &rejected) == LINK_OK) {
+        vm_tickets_reject(&vm->tickets, &rejected);
+        return 0;
+    }
     if (type == LINK_ERROR && link_error_decode(payload, size, &error) == LINK_OK)
         snprintf(reason, sizeof(reason), "it said: %.*s", (int)error.text_size, error.text);
     else

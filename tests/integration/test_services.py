@@ -278,6 +278,58 @@ def ssh_agent(t):
     agent.expected_exit = agent.any_status = True
 
 
+def serving(t, guest_args, **options):
+    """A stack whose host listens for a service of the guest's."""
+    conf = t.write("services.conf", f"[forward back]\ndirection = to-guest\nlisten = {t.path('%v-back')}\n")
+    stack = stack_of(t, ["--config", conf, "--forward", "back"], guest_args, **options)
+    return stack, t.path("test-back")
+
+
+@test(direct=False)
+def the_host_reaches_the_guest(t):
+    """The other way round: a program of the host uses what a program of the VM serves."""
+    service = Echo(t, t.path("in-the-guest"))
+    stack, path = serving(t, ["--serve", f"back={service.path}"])
+    stack.start_before_clients()
+    t.eq(os.stat(path).st_mode & 0o777, 0o600, "the socket's mode")
+    for _ in range(3):
+        with connect(path) as s:
+            r, w = os.pipe()
+            os.write(w, b"of a pipe")
+            os.close(w)
+            socket.send_fds(s, [b"question "], [r])
+            os.close(r)
+            answer = b""
+            while len(answer) < 18:
+                answer += s.recv(100)
+            t.eq(answer, b"question of a pipe", "the answer")
+            s.sendall(BIG[:1 << 20])
+            s.shutdown(socket.SHUT_WR)
+            t.ok(read_all(s) == BIG[:1 << 20], "much data")
+    t.eq(service.connections, 3, "connections")
+
+
+@test(direct=False)
+def the_guest_serves_nothing(t):
+    stack, path = serving(t, ["--serve", f"other={t.path('nobody')}"])
+    stack.start_before_clients()
+    with connect(path) as s:
+        t.eq(s.recv(1), b"", "the end")
+    t.has("the guest says: there is no such service", stack.host.log(), "the host's log")
+
+
+@test(direct=False)
+def the_guest_s_service_is_not_there(t):
+    stack, path = serving(t, ["--serve", f"back={t.path('later')}"])
+    stack.start_before_clients()
+    with connect(path) as s:
+        t.eq(s.recv(1), b"", "the end")
+    Echo(t, t.path("later"))
+    with connect(path) as s:
+        s.sendall(b"now")
+        t.eq(s.recv(100), b"now", "the answer of one that came later")
+
+
 @test(direct=False)
 def the_session_ends(t):
     """When the host's daemon goes, so do the connections; the sockets wait for the next one."""
