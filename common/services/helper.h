@@ -50,6 +50,12 @@ struct service_sink {
     void *user;
 };
 
+/* For a helper: return helper_fail(sink, "…"). */
+static inline int helper_fail(const struct service_sink *sink, const char *text)
+{
+    return (sink->fail)(sink->user, text); /* cmocka has a macro of that name */
+}
+
 struct service_helper_ops {
     const char *name; /* of the protocol, as the configuration says it: "pulse" */
     /* One for each connection, on the host; what it is given outlives it. NULL: out of memory. */

@@ -23,6 +23,8 @@ struct service_settings {
     enum link_signals eventfds; /* which way their signals go, where the helper does not say it */
     bool files, sockets, record;
     unsigned max_depth, max_connections;
+    const char *prefix; /* of the VM's, for what people read; NULL: none */
+    uint8_t *cookie;    /* pulse: what the host's programs know; NULL: none */
 };
 
 #define SERVICE_DEPTH_DEFAULT 4
