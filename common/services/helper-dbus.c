@@ -3,8 +3,10 @@
  *
  * A client says with EXTERNAL which user it is, and the bus compares that with the owner of the
  * socket's other end: with us. So the guest's user becomes ours, whoever that was; no other way of
- * authentication passes. Each of the client's lines gets one line, so the bus may still have some
- * to say when the client has begun with messages; no line begins as a message does. */
+ * authentication passes. Who asks for a guest's bus becomes whoever the guest's daemon is, which
+ * only the bus knows: it is told nothing, and looks. Each of the client's lines gets one line, so
+ * the bus may still have some to say when the client has begun with messages; no line begins as a
+ * message does. */
 #include "common/services/helper-dbus.h"
 
 #include <errno.h>
@@ -15,6 +17,7 @@
 #include <unistd.h>
 
 #include "common/base/log.h"
+#include "common/services/settings.h"
 
 #define LINE_MAX_CLIENT 64u /* with its end; EXTERNAL and a user take 40 */
 #define LINE_MAX_SERVER (16u << 10)
@@ -30,7 +33,9 @@ struct service_helper {
     const struct service_sink *sink;
     struct log_subject *subject;
     enum phase client, server;
+    bool unknown;       /* which user the bus expects */
     bool external;      /* what the client was asked for is a user */
+    unsigned asked;     /* times that the bus will ask for a user which the client has told */
     size_t server_line; /* bytes of a line of the server's that are on their way already */
     bool told;
 };
@@ -40,9 +45,9 @@ static struct service_helper *dbus_create(const struct service_settings *setting
                                           struct log_subject *subject)
 {
     struct service_helper *h = calloc(1, sizeof(*h));
-    (void)settings;
     if (!h)
         return NULL;
+    h->unknown = settings->direction == SERVICE_TO_GUEST;
     h->sink = sink;
     h->subject = subject;
     h->server = PHASE_LINES;
@@ -170,14 +175,23 @@ static int dbus_answer(struct service_helper *h, const char *text)
     return error < 0 ? error : SERVICE_DROP;
 }
 
-/* @command, and the user that we are, in the digits of its digits. */
-static int dbus_as_us(const char *command, uint8_t *bytes, size_t *size, size_t room)
+/* The same with the user that we are, in the digits of its digits; or with none where that is not
+ * known: then the bus asks, and nothing is an answer that has it look. */
+static int dbus_as_us(struct service_helper *h, bool data, uint8_t *bytes, size_t *size,
+                      size_t room)
 {
     char user[16], line[LINE_MAX_CLIENT + 1];
-    snprintf(user, sizeof(user), "%u", (unsigned)geteuid());
-    int n = snprintf(line, sizeof(line), "%s ", command);
-    for (const char *digit = user; *digit; digit++)
-        n += snprintf(line + n, sizeof(line) - (size_t)n, "%02x", (unsigned)*digit);
+    const char *command = data ? "DATA" : "AUTH EXTERNAL";
+    int n = snprintf(line, sizeof(line), "%s", command);
+    if (!h->unknown) {
+        snprintf(user, sizeof(user), "%u", (unsigned)geteuid());
+        line[n++] = ' ';
+        for (const char *digit = user; *digit; digit++)
+            n += snprintf(line + n, sizeof(line) - (size_t)n, "%02x", (unsigned)*digit);
+    } else if (!data) {
+        n += snprintf(line + n, sizeof(line) - (size_t)n, "\r\nDATA");
+        h->asked++;
+    }
     n += snprintf(line + n, sizeof(line) - (size_t)n, "\r\n");
     if ((size_t)n > room)
         return -ENOBUFS;
@@ -203,10 +217,10 @@ static int client_line(struct service_helper *h, uint8_t *bytes, size_t *size, s
             h->told = true;
             return dbus_answer(h, "REJECTED EXTERNAL\r\n");
         }
-        return *line.at ? dbus_as_us("AUTH EXTERNAL", bytes, size, room) : SERVICE_PASS;
+        return *line.at ? dbus_as_us(h, false, bytes, size, room) : SERVICE_PASS;
     }
     if (strcmp(command, "DATA") == 0)
-        return *word && h->external ? dbus_as_us("DATA", bytes, size, room) : SERVICE_PASS;
+        return *word && h->external ? dbus_as_us(h, true, bytes, size, room) : SERVICE_PASS;
     if (strcmp(command, "BEGIN") == 0)
         h->client = PHASE_MESSAGES;
     else if (strcmp(command, "CANCEL") != 0 && strcmp(command, "ERROR") != 0 &&
@@ -219,8 +233,12 @@ static int dbus_message(struct service_helper *h, enum service_way way, uint8_t 
                         size_t *size, size_t room)
 {
     if (way == SERVICE_FROM_SERVER) {
+        bool whole = !h->server_line && bytes[*size - 1] == '\n';
         h->server_line = bytes[*size - 1] == '\n' ? 0 : h->server_line + *size;
-        return SERVICE_PASS;
+        bool asks = h->asked && whole && *size >= 4 && memcmp(bytes, "DATA", 4) == 0;
+        if (whole)
+            h->asked -= h->asked > 0;
+        return asks ? SERVICE_DROP : SERVICE_PASS;
     }
     if (h->client == PHASE_ZERO) {
         h->client = PHASE_LINES;

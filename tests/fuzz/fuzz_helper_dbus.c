@@ -12,7 +12,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void run(struct feed *feed, const uint8_t *data, size_t size, size_t step)
 {
-    static const struct service_settings settings;
+    static struct service_settings settings;
+    settings.direction = size && data[0] & 2 ? SERVICE_TO_GUEST : SERVICE_TO_HOST;
     feed_init(feed, &helper_dbus, &settings);
     while (size > 3) {
         size_t n = data[1] | (size_t)data[2] << 8;

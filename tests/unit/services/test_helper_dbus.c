@@ -7,7 +7,7 @@
 #include "common/services/helper-dbus.h"
 #include "tests/support/helper_feed.h"
 
-static const struct service_settings settings;
+static struct service_settings settings;
 static struct feed feed;
 
 static int begin(void **state)
@@ -262,6 +262,38 @@ static void test_bad_messages(void **state)
     }
 }
 
+/* A guest's bus is asked by whoever the guest's daemon is, which nobody here knows. */
+static void test_guests_bus(void **state)
+{
+    (void)state;
+    settings.direction = SERVICE_TO_GUEST;
+    again();
+    settings.direction = SERVICE_TO_HOST;
+    zero();
+    client("AUTH EXTERNAL 31303030\r\nBEGIN\r\n");
+    assert_said(SERVICE_FROM_CLIENT, "AUTH EXTERNAL\r\nDATA\r\nBEGIN\r\n");
+    server("DATA\r\n"); /* it was not the client who has to answer that */
+    assert_said(SERVICE_FROM_SERVER, "");
+    server("OK 0123456789abcdef0123456789abcdef\r\n");
+    assert_said(SERVICE_FROM_SERVER, "OK 0123456789abcdef0123456789abcdef\r\n");
+    server("DATA\r\n");
+    assert_said(SERVICE_FROM_SERVER, "DATA\r\n");
+    settings.direction = SERVICE_TO_GUEST;
+    again();
+    settings.direction = SERVICE_TO_HOST;
+    zero();
+    client("AUTH EXTERNAL\r\n");
+    assert_said(SERVICE_FROM_CLIENT, "AUTH EXTERNAL\r\n");
+    server("DATA\r\n");
+    assert_said(SERVICE_FROM_SERVER, "DATA\r\n");
+    client("DATA 31303030\r\n");
+    assert_said(SERVICE_FROM_CLIENT, "DATA\r\n");
+    client("AUTH EXTERNAL 31\r\n");
+    assert_said(SERVICE_FROM_CLIENT, "AUTH EXTERNAL\r\nDATA\r\n");
+    server("REJECTED EXTERNAL\r\n");
+    assert_said(SERVICE_FROM_SERVER, "REJECTED EXTERNAL\r\n");
+}
+
 /* Lines of the bus that come after the client has begun. */
 static void test_late_lines(void **state)
 {
@@ -292,6 +324,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_server_lines, begin, end),
         cmocka_unit_test_setup_teardown(test_messages, begin, end),
         cmocka_unit_test_setup_teardown(test_bad_messages, begin, end),
+        cmocka_unit_test_setup_teardown(test_guests_bus, begin, end),
         cmocka_unit_test_setup_teardown(test_late_lines, begin, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
