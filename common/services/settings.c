@@ -26,8 +26,10 @@ void service_settings_finish(struct service_settings *s)
     free(s->exec);
     free(s->path);
     free(s->listen);
+    free(s->cookie);
     s->exec = NULL;
     s->path = s->listen = NULL;
+    s->cookie = NULL;
 }
 
 bool service_name_is_valid(const char *name, size_t size)
