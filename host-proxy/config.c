@@ -13,6 +13,7 @@
 #include "common/base/error.h"
 #include "common/base/list.h"
 #include "common/base/number.h"
+#include "common/services/helper.h"
 #include "common/services/presets.h"
 #include "common/services/settings-text.h"
 
@@ -214,6 +215,17 @@ int host_config_check_services(struct host_config *config, char *error, size_t e
     int r = 0;
     for (size_t i = 0; i < config->n_services && r == 0; i++)
         r = service_settings_check(&config->services[i], error, error_size);
+    return r;
+}
+
+int host_config_prepare_services(struct host_config *config, char *error, size_t error_size)
+{
+    int r = 0;
+    for (size_t i = 0; i < config->n_services && r == 0; i++) {
+        struct service_settings *s = &config->services[i];
+        if (s->helper && s->helper->prepare)
+            r = s->helper->prepare(s, error, error_size);
+    }
     return r;
 }
 

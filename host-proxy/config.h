@@ -111,6 +111,9 @@ int host_config_complete_all(struct host_config *config, void (*complain)(const 
 /* After that, when it is known what each VM may have: every service of theirs is there, and leads
  * somewhere. 0, or -EINVAL with a message. */
 int host_config_check_services(struct host_config *config, char *error, size_t error_size);
+/* Then, while files may still be read: what the services' protocols need of them. 0, or -errno with
+ * a message. */
+int host_config_prepare_services(struct host_config *config, char *error, size_t error_size);
 
 /* The VM that owns the listener at @address (as address_of_listener() tells it, too): nobody else
  * comes in there, and over vsock its CID must still be the right one. NULL: every VM may come in,

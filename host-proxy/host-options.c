@@ -337,7 +337,8 @@ int host_options_parse(int argc, char **argv, struct host_config *config)
         result = options_error(PROGRAM, "%s", error);
     if (result == 0)
         result = finish_forward(config, &all);
-    if (result == 0 && host_config_check_services(config, error, sizeof(error)) < 0)
+    if (result == 0 && (host_config_check_services(config, error, sizeof(error)) < 0 ||
+                        host_config_prepare_services(config, error, sizeof(error)) < 0))
         result = options_error(PROGRAM, "%s", error);
     if (result == 0 && !config->check && !listens(config))
         result = options_error(PROGRAM, "nothing to listen on: give --listen ADDR, as in --listen "

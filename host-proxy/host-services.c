@@ -152,8 +152,8 @@ static void connection_begin(struct connection *c, int fd, struct vm_service *of
     c->timer = NULL;
     c->of = of;
     of->n++;
-    int n = snprintf(c->name, sizeof(c->name), "service %lu %s \"", ++c->vm->serial,
-                     of->settings->name);
+    int n =
+        snprintf(c->name, sizeof(c->name), "service %lu %s \"", ++c->vm->serial, of->settings.name);
     for (const char *label = c->label; *label && n + 2 < (int)sizeof(c->name); label++)
         c->name[n++] = *label == '"' ? '\'' : *label;
     c->name[n] = '"';
@@ -174,10 +174,10 @@ static void connection_begin(struct connection *c, int fd, struct vm_service *of
 static bool has_room(struct connection *c, const struct vm_service *of)
 {
     char text[160];
-    if (of->n >= of->settings->max_connections) {
+    if (of->n >= of->settings.max_connections) {
         snprintf(text, sizeof(text),
                  "service limit: %s has %u connections already (max-connections)",
-                 of->settings->name, of->n);
+                 of->settings.name, of->n);
         connection_refuse(c, LINK_ERROR_LIMIT, text, NULL);
         return false;
     }
@@ -236,16 +236,16 @@ static void connection_open(struct connection *c, const struct link_open *open)
         connection_destroy(c);
         return;
     }
-    if (of->settings->type != open->type) {
+    if (of->settings.type != open->type) {
         snprintf(text, sizeof(text), "the service %s has another type: %s, not %s", name,
-                 service_type_name(of->settings->type), service_type_name(open->type));
+                 service_type_name(of->settings.type), service_type_name(open->type));
         connection_refuse(c, LINK_ERROR_REFUSED, text, NULL);
         return;
     }
     if (!has_room(c, of))
         return;
-    int fd = connect_service(c, of->settings);
-    struct service_spec spec = service_spec_of(of->settings);
+    int fd = connect_service(c, &of->settings);
+    struct service_spec spec = service_spec_of(&of->settings);
     if (fd >= 0)
         connection_begin(c, fd, of, &spec);
 }
@@ -307,11 +307,11 @@ static void incoming_accepted(void *user, int fd)
 {
     struct vm_service *of = user;
     struct vm *vm = of->vm;
-    struct service_spec spec = service_spec_of(of->settings);
+    struct service_spec spec = service_spec_of(&of->settings);
     uint64_t ticket = vm_tickets_new(&vm->tickets);
-    const char *name = of->settings->name;
+    const char *name = of->settings.name;
     if (!vm->control || !(vm->features & LINK_FEATURE_SERVICES) ||
-        of->n >= of->settings->max_connections) {
+        of->n >= of->settings.max_connections) {
         log_warn(vm->subject, "service %s: refused a connection: %s", name,
                  !vm->control ? "the VM is not there"
                  : vm->features & LINK_FEATURE_SERVICES
@@ -339,15 +339,15 @@ static int listen_for(struct vm_service *of, char *error, size_t error_size)
     char path[sizeof(((struct address *)0)->path)];
     struct vm *vm = of->vm;
     int fd =
-        service_path(of->settings->listen, vm->config->name, path, sizeof(path), error, error_size);
+        service_path(of->settings.listen, vm->config->name, path, sizeof(path), error, error_size);
     if (fd == 0)
-        fd = address_listen_path(path, service_type_socket(of->settings->type), 0600, error,
+        fd = address_listen_path(path, service_type_socket(of->settings.type), 0600, error,
                                  error_size);
     if (fd < 0)
         return fd;
     of->listener = listener_create(vm->loop, fd, NULL, incoming_accepted, of);
     if (of->listener)
-        log_info(vm->subject, "serving %s, its %s", path, of->settings->name);
+        log_info(vm->subject, "serving %s, its %s", path, of->settings.name);
     return of->listener ? 0 : -ENOMEM;
 }
 
@@ -356,7 +356,7 @@ void services_listen(struct vm *vm)
     for (size_t i = 0; i < vm->services.n; i++) {
         char error[512] = "out of memory";
         struct vm_service *of = &vm->services.at[i];
-        if (of->settings->direction == SERVICE_TO_GUEST && listen_for(of, error, sizeof(error)) < 0)
-            log_error(vm->subject, "service %s: %s", of->settings->name, error);
+        if (of->settings.direction == SERVICE_TO_GUEST && listen_for(of, error, sizeof(error)) < 0)
+            log_error(vm->subject, "service %s: %s", of->settings.name, error);
     }
 }

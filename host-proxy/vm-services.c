@@ -22,9 +22,11 @@ int vm_services_init(struct vm_services *s, const struct host_config *config,
     s->at = calloc(n ? n : 1, sizeof(*s->at));
     if (!s->at)
         return -ENOMEM;
-    for (; s->n < n; s->n++)
+    for (; s->n < n; s->n++) {
         s->at[s->n] = (struct vm_service){
-            .settings = host_config_service(config, vm_config->forward[s->n]), .vm = vm};
+            .settings = *host_config_service(config, vm_config->forward[s->n]), .vm = vm};
+        s->at[s->n].settings.prefix = vm_config->title_prefix;
+    }
     return 0;
 }
 
@@ -41,7 +43,7 @@ struct vm_service *vm_services_find(const struct vm_services *s, const char *nam
                                     enum service_direction direction)
 {
     for (size_t i = 0; i < s->n; i++)
-        if (strcmp(s->at[i].settings->name, name) == 0 && s->at[i].settings->direction == direction)
+        if (strcmp(s->at[i].settings.name, name) == 0 && s->at[i].settings.direction == direction)
             return &s->at[i];
     return NULL;
 }

@@ -13,7 +13,8 @@ struct vm;
 struct vm_config;
 
 struct vm_service {
-    const struct service_settings *settings;
+    struct service_settings
+        settings; /* the configuration's, whose strings they are; and the VM's */
     struct vm *vm;
     unsigned n;                /* connections */
     struct listener *listener; /* to-guest: for the host's programs; NULL: none */

@@ -85,6 +85,13 @@ static int malformed(struct service_helper *h)
     return helper_fail(h->sink, "pulse: a malformed command");
 }
 
+static int pulse_prepare(struct service_settings *settings, char *error, size_t error_size)
+{
+    free(settings->cookie);
+    settings->cookie = NULL;
+    return pulse_cookie_read(settings->cookie_file, &settings->cookie, error, error_size);
+}
+
 static struct service_helper *pulse_create(const struct service_settings *settings,
                                            const struct service_sink *sink,
                                            struct log_subject *subject)
@@ -410,6 +417,7 @@ static int pulse_message(struct service_helper *h, enum service_way way, uint8_t
 
 const struct service_helper_ops helper_pulse = {
     .name = "pulse",
+    .prepare = pulse_prepare,
     .create = pulse_create,
     .destroy = pulse_destroy,
     .frame = pulse_frame,

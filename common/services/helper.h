@@ -58,6 +58,9 @@ static inline int helper_fail(const struct service_sink *sink, const char *text)
 
 struct service_helper_ops {
     const char *name; /* of the protocol, as the configuration says it: "pulse" */
+    /* Once for each service, at the start, while files may still be read: what is the same for all
+     * connections. 0, or -errno with a message. NULL: nothing. */
+    int (*prepare)(struct service_settings *settings, char *error, size_t error_size);
     /* One for each connection, on the host; what it is given outlives it. NULL: out of memory. */
     struct service_helper *(*create)(const struct service_settings *settings,
                                      const struct service_sink *sink, struct log_subject *subject);

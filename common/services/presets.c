@@ -7,6 +7,7 @@
 
 static const struct preset presets[] = {
     {"agent", "path = $SSH_AUTH_SOCK\n", "SSH_AUTH_SOCK", ""},
+    {"sound", "path = %t/pulse/native\nprotocol = pulse\n", "PULSE_SERVER", "unix:"},
 };
 
 const struct preset *preset_find(const char *name)

@@ -4,11 +4,16 @@
 
 #include <string.h>
 
+#include "common/services/helper-dbus.h"
+#include "common/services/helper-pulse.h"
+
 static const struct {
     const char *name;
     const struct service_helper_ops *ops;
 } protocols[] = {
     {"none", NULL},
+    {"dbus", &helper_dbus},
+    {"pulse", &helper_pulse},
 };
 #define PROTOCOLS_N (sizeof(protocols) / sizeof(*protocols))
 

@@ -35,6 +35,7 @@ static const char *const directions[] = {"to-host", "to-guest"};
 static const char *const types[] = {"stream", "seqpacket"};
 static const char *const memories[] = {"refuse", "once"};
 static const char *const files[] = {"refuse", "once"};
+static const char *const no_or_yes[] = {"no", "yes"};
 
 static int set_string(char **string, const char *value, char *error, size_t error_size)
 {
@@ -108,8 +109,7 @@ static int set_files(struct service_settings *s, const char *value, char *error,
 static int set_sockets(struct service_settings *s, const char *value, char *error,
                        size_t error_size)
 {
-    static const char *const answers[] = {"no", "yes"};
-    int i = choose(value, answers, 2, error, error_size);
+    int i = choose(value, no_or_yes, 2, error, error_size);
     if (i >= 0)
         s->sockets = i == 1;
     return i < 0 ? i : 0;
@@ -123,6 +123,19 @@ static int set_depth(struct service_settings *s, const char *value, char *error,
                          "\"%.32s\" is no depth: write a number from 0 to 16", value);
     s->max_depth = (unsigned)n;
     return 0;
+}
+
+static int set_record(struct service_settings *s, const char *value, char *error, size_t error_size)
+{
+    int i = choose(value, no_or_yes, 2, error, error_size);
+    if (i >= 0)
+        s->record = i == 1;
+    return i < 0 ? i : 0;
+}
+
+static int set_cookie(struct service_settings *s, const char *value, char *error, size_t error_size)
+{
+    return set_string(&s->cookie_file, value, error, error_size);
 }
 
 static int set_connections(struct service_settings *s, const char *value, char *error,
@@ -145,10 +158,11 @@ static const struct {
     {"type", set_type},           {"memory", set_memory},
     {"files", set_files},         {"sockets", set_sockets},
     {"max-depth", set_depth},     {"max-connections", set_connections},
+    {"record", set_record},       {"cookie", set_cookie},
 };
-const char *const service_keys[] = {"path",      "listen",          "direction", "protocol",
-                                    "type",      "memory",          "files",     "sockets",
-                                    "max-depth", "max-connections", NULL};
+const char *const service_keys[] = {"path",   "listen", "direction", "protocol",  "type",
+                                    "memory", "files",  "sockets",   "max-depth", "max-connections",
+                                    "record", "cookie", NULL};
 
 int service_set(struct service_settings *s, const char *key, const char *value, char *error,
                 size_t error_size)

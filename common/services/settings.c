@@ -26,9 +26,10 @@ void service_settings_finish(struct service_settings *s)
     free(s->exec);
     free(s->path);
     free(s->listen);
+    free(s->cookie_file);
     free(s->cookie);
     s->exec = NULL;
-    s->path = s->listen = NULL;
+    s->path = s->listen = s->cookie_file = NULL;
     s->cookie = NULL;
 }
 

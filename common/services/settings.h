@@ -23,8 +23,9 @@ struct service_settings {
     enum link_signals eventfds; /* which way their signals go, where the helper does not say it */
     bool files, sockets, record;
     unsigned max_depth, max_connections;
-    const char *prefix; /* of the VM's, for what people read; NULL: none */
-    uint8_t *cookie;    /* pulse: what the host's programs know; NULL: none */
+    const char *prefix; /* of the VM's, for what people read; borrowed; NULL: none */
+    char *cookie_file;  /* pulse: where the cookie is; NULL: where PulseAudio's programs look */
+    uint8_t *cookie;    /* what was in it at the start; NULL: none */
 };
 
 #define SERVICE_DEPTH_DEFAULT 4

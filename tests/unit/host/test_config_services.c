@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "common/services/helper.h"
 #include "common/services/settings-text.h"
 #include "host-proxy/config.h"
 
@@ -65,6 +66,29 @@ static void test_defaults_and_keys(void **state)
     assert_true(!s->files && s->memory == LINK_MEMORY_REFUSED);
     assert_int_equal(s->type, LINK_SOCKET_SEQPACKET);
     assert_int_equal(s->max_connections, 3);
+}
+
+static void test_protocols(void **state)
+{
+    (void)state;
+    const struct service_settings *s = service("[vm a]\ncid = 5\nforward = sound\n", "sound");
+    assert_string_equal(s->helper->name, "pulse");
+    assert_string_equal(s->path, "%t/pulse/native");
+    assert_true(!s->record && !s->cookie_file);
+    s = service("[forward sound]\nrecord = yes\ncookie = /etc/passwd\n", "sound");
+    assert_true(s->record && s->helper);
+    assert_int_equal(host_config_prepare_services(&config, error, sizeof(error)), 0);
+    assert_int_equal(s->cookie[0], 'r');
+    s = service("[forward bus]\npath = /x\nprotocol = dbus\n", "bus");
+    assert_string_equal(s->helper->name, "dbus");
+    assert_int_equal(host_config_prepare_services(&config, error, sizeof(error)), 0);
+    service("[forward sound]\ncookie = /nowhere\n", "sound");
+    assert_int_equal(host_config_prepare_services(&config, error, sizeof(error)), -ENOENT);
+    assert_string_equal(error, "/nowhere: No such file or directory");
+    refuse("[forward x]\npath = /x\nrecord = maybe\n", "\"maybe\" is none of no or yes");
+    refuse("[forward x]\npath = /x\ncookie =\n", "write a path");
+    refuse("[forward x]\npath = /x\nprotocol = pulse\ntype = seqpacket\n",
+           "a protocol is known of streams only");
 }
 
 static void test_what_a_vm_may_have(void **state)
@@ -145,11 +169,8 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(test_defaults_and_keys),
-        TEST(test_what_a_vm_may_have),
-        TEST(test_presets_may_be_changed),
-        TEST(test_mistakes),
-        TEST(test_paths),
+        TEST(test_defaults_and_keys),      TEST(test_protocols), TEST(test_what_a_vm_may_have),
+        TEST(test_presets_may_be_changed), TEST(test_mistakes),  TEST(test_paths),
         TEST(test_command_line),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
