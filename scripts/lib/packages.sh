@@ -29,6 +29,7 @@ packages_desktop=(
 packages_demo=(
     "${packages_build[@]}" "${packages_guest[@]}" "${packages_desktop[@]}"
     sway grim jq weston foot gtk-4-examples procps
+    pulseaudio pulseaudio-utils python3
 )
 
 packages_tests=(
@@ -36,6 +37,8 @@ packages_tests=(
     clang llvm libclang-rt-14-dev python3 shellcheck strace valgrind
     dbus libpam-systemd passwd systemd
     imagemagick waypipe wayland-utils wl-clipboard wtype xwayland
+    pipewire pipewire-pulse wireplumber
+    libglib2.0-bin libnotify-bin python3-gi xdg-dbus-proxy
     libgl1-mesa-dri libegl1 libgbm1 libgles2 libwayland-egl1
 )
 

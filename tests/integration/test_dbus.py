@@ -1,0 +1,160 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""D-Bus: programs in the guest on the host's session bus, by GDBus, libdbus and sd-bus, and with xdg-dbus-proxy as the policy."""
+
+import json
+import os
+import socket
+import subprocess
+
+from harness import Skip, main, test
+from harness.services import Services
+
+PEER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "harness/dbus_peer.py")
+
+
+def peer(*args, **more):
+    return subprocess.run(["/usr/bin/python3", PEER, *args], capture_output=True, text=True, timeout=90, **more)
+
+
+def need(t):
+    t.need("dbus-daemon")
+    if subprocess.run(["/usr/bin/python3", "-c", "import gi"], capture_output=True).returncode:
+        raise Skip("GLib's bindings for python3 are not installed")
+
+
+class Bus:
+    """A session bus with somebody who can be called on it."""
+
+    def __init__(self, t, name="bus"):
+        self.t = t
+        self.socket = t.path(name)
+        self.address = f"unix:path={self.socket}"
+        t.spawn(["dbus-daemon", "--session", "--nofork", f"--address={self.address}"])
+        t.wait(lambda: os.path.exists(self.socket), "the bus has its socket")
+        self.peer = t.spawn(["/usr/bin/python3", "-u", PEER, "serve", self.address], name="peer")
+        t.wait(lambda: self.peer.log().count("owns ") == 2, "somebody can be called")
+
+
+def call(t, address, what, *args):
+    """What a caller saw."""
+    done = peer(what, address, *args)
+    t.eq(done.returncode, 0, f"{what}: {done.stderr}")
+    return json.loads(done.stdout)
+
+
+def rig(t, more="", **options):
+    need(t)
+    bus = Bus(t)
+    services = Services(t, {"bus": f"path = {bus.socket}\nprotocol = dbus\n{more}"}, **options)
+    return bus, services, f"unix:path={services.socket('bus')}"
+
+
+def all_calls(t, address):
+    file = t.write("a-file", "of a file")
+    t.eq(call(t, address, "echo", "300000"), True, "300,000 bytes and back")
+    t.eq(call(t, address, "pipes"), ["read this", "a secret", "given"], "pipes: read, written (as a portal does), given")
+    t.eq(call(t, address, "files", file), ["of a file", "in memory"], "a file and a memory")
+    t.eq(call(t, address, "ticks", "20", "20"), [20, True], "20 signals and then a descriptor, 20 times")
+
+
+@test(timeout=240, direct=False)
+def calls(t):
+    """With descriptors, both ways."""
+    bus, _, address = rig(t)
+    all_calls(t, bus.address)
+    all_calls(t, address)
+
+
+@test(timeout=120, direct=False)
+def notification(t):
+    t.need("notify-send", "gdbus")
+    bus, _, address = rig(t)
+    t.eq(t.run(["notify-send", "hello", "from the guest"], t.env(DBUS_SESSION_BUS_ADDRESS=address)).popen.returncode, 0, "notify-send")
+    t.wait(lambda: '["notify-send", "hello", "from the guest"]' in bus.peer.log(), "it appears on the host's bus")
+
+
+@test(timeout=120, direct=False)
+def other_libraries(t):
+    """libdbus and sd-bus, which says all of its authentication at once."""
+    t.need("dbus-send", "busctl")
+    _, _, address = rig(t)
+    for argv in (["dbus-send", f"--bus={address}", "--print-reply", "--dest=org.freedesktop.DBus", "/", "org.freedesktop.DBus.ListNames"],
+                 ["busctl", f"--address={address}", "call", "org.freedesktop.DBus", "/", "org.freedesktop.DBus", "ListNames"]):
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=60)
+        t.eq(done.returncode, 0, f"{argv[0]}: {done.stderr}")
+        t.has("org.example.Peer", done.stdout, argv[0])
+
+
+def say(address, *lines):
+    """What a bus says to these lines, each in turn."""
+    with socket.socket(socket.AF_UNIX) as s:
+        s.settimeout(30)
+        s.connect(address.removeprefix("unix:path="))
+        s.sendall(b"\0")
+        heard = []
+        for line in lines:
+            s.sendall(line)
+            data = b""
+            while not data.endswith(b"\r\n"):
+                more = s.recv(1000)
+                if not more:
+                    return [*heard, "ended"]
+                data += more
+            heard.append(data.split(b" ")[0].strip().decode())
+        return heard
+
+
+@test(timeout=120, direct=False)
+def users(t):
+    """Whoever the guest's program is, to the bus it is the host's user; no other authentication passes."""
+    bus, _, address = rig(t)
+    other = str(os.getuid() + 12345).encode().hex().encode()
+    t.eq(say(bus.address, b"AUTH EXTERNAL " + other + b"\r\n"), ["REJECTED"], "without us another user is refused")
+    t.eq(say(address, b"AUTH EXTERNAL " + other + b"\r\n"), ["OK"], "at once")
+    t.eq(say(address, b"AUTH EXTERNAL\r\n", b"DATA " + other + b"\r\n"), ["DATA", "OK"], "in two")
+    t.eq(say(address, b"AUTH DBUS_COOKIE_SHA1 30\r\n", b"AUTH EXTERNAL " + other + b"\r\n"), ["REJECTED", "OK"], "after another way")
+    t.eq(say(address, b"AUTH ANONYMOUS\r\n"), ["REJECTED"], "anonymous")
+
+
+@test(timeout=120, direct=False)
+def hostile_bytes(t):
+    _, services, address = rig(t)
+    hello = b"\0AUTH EXTERNAL 30\r\nBEGIN\r\n"
+    for data, text in ((b"AUTH", "a client that does not begin with a zero"), (b"\0" + b"A" * 80, "a line that is too long"),
+                       (b"\0AUTH\0", "a line with bytes that are no text"), (hello + b"x", "what begins as no message does"),
+                       (hello + b"l\1\0\1" + b"\xff" * 12, "a message that is longer than D-Bus lets it be"),
+                       (hello + b"l\1\0\7" + bytes(12), "a message of a type or version that there is not")):
+        with socket.socket(socket.AF_UNIX) as s:
+            s.connect(services.socket("bus"))
+            s.sendall(data)
+            while True:
+                try:
+                    if not s.recv(4096):
+                        break
+                except ConnectionResetError:
+                    break
+        t.wait(lambda want=text: want in services.host.log(), f"the log says: {text}")
+    t.eq(call(t, address, "echo", "10"), True, "another connection goes on")
+
+
+@test(timeout=120, direct=False)
+def filtered(t):
+    """xdg-dbus-proxy decides what may be said: here, notifications."""
+    t.need("xdg-dbus-proxy", "notify-send", "gdbus")
+    need(t)
+    bus = Bus(t)
+    filtered_socket = t.path("filtered")
+    t.spawn(["xdg-dbus-proxy", bus.address, filtered_socket, "--filter", "--talk=org.freedesktop.Notifications"])
+    t.wait(lambda: os.path.exists(filtered_socket), "the proxy has its socket")
+    services = Services(t, {"notify": f"path = {filtered_socket}\nprotocol = dbus"})
+    address = f"unix:path={services.socket('notify')}"
+    t.eq(t.run(["notify-send", "hello", "from the guest"], t.env(DBUS_SESSION_BUS_ADDRESS=address)).popen.returncode, 0, "notify-send")
+    t.wait(lambda: '["notify-send", "hello", "from the guest"]' in bus.peer.log(), "it appears on the host's bus")
+    done = peer("echo", address, "10")
+    t.ok(done.returncode != 0, "other names cannot be called")
+    t.has("ServiceUnknown", done.stderr, "to the guest there is no such name")
+
+
+if __name__ == "__main__":
+    main()
