@@ -8,6 +8,10 @@ packages_build=(
     scdoc libvirglrenderer-dev libegl-dev libcmocka-dev
 )
 
+# Debian packages, see package; and to try them in roots of their own, see root.
+packages_package=("${packages_build[@]}" debhelper dpkg-dev fakeroot)
+packages_roots=(lintian mmdebstrap)
+
 # Unpacking packages of another suite: see fetch.sh.
 packages_fetch=(apt ca-certificates debian-archive-keyring dpkg util-linux)
 
@@ -35,7 +39,7 @@ packages_demo=(
 packages_tests=(
     "${packages_demo[@]}" "${packages_guest_kernel[@]}"
     clang llvm libclang-rt-14-dev python3 shellcheck strace valgrind
-    dbus libpam-systemd passwd systemd
+    dbus fish libpam-systemd openssh-client openssh-server openssl passwd systemd zsh
     imagemagick waypipe wayland-utils wl-clipboard wtype xwayland
     pipewire pipewire-pulse wireplumber
     libglib2.0-bin libnotify-bin python3-gi xdg-dbus-proxy

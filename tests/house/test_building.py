@@ -33,6 +33,10 @@ class Packages(unittest.TestCase):
         """scripts/lib/packages.sh is where they are known."""
         known = re.search(r"^packages_build=\((.*?)\)", read("scripts/lib/packages.sh"), re.M | re.S)[1].split()
         readme = re.search(r"^Debian's packages for that: (.*?)\n\n", read("README.md"), re.M | re.S)[1]
+        control = re.search(r"^Build-Depends:\n(.*?)^\S", read("packaging/debian/control"), re.M | re.S)[1]
+        packaged = set(re.findall(r"^ ([a-z0-9.+-]+)", control, re.M)) - {"debhelper-compat"}
+        # A compiler and its library are there wherever packages are built.
+        self.assertEqual(packaged, set(known) - {"gcc", "libc6-dev"}, "packaging/debian/control")
         self.assertEqual(sorted(known), sorted(re.findall(r"`([a-z][a-z0-9.+-]*)`", readme)), "README.md")
 
 

@@ -5,6 +5,7 @@
 import os
 import re
 import select
+import shutil
 import signal
 import socket
 import subprocess
@@ -21,6 +22,8 @@ DAEMONS = ((GUEST, "wayvsock-guest"), (HOST, "wayvsock-host"))
 VSOCK = os.environ.get("WAYVSOCK_VSOCK", "")
 PROGRAMS = (*DAEMONS, *([(GPU, "wayvsock-gpu")] if GPU else []), *([(VSOCK, "wayvsock-vsock")] if VSOCK else []))
 MAN = os.environ.get("WAYVSOCK_MAN", os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../man"))
+
+COMPLETIONS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../completions")
 
 
 # -- command lines
@@ -59,6 +62,56 @@ def man_pages_agree_with_help(t):
         shown = {(m.group(1), (m.group(2) or "").split("[")[0]) for m in
                  re.finditer(r"^\s+(--[a-z-]+)(?:[ =]([A-Z][A-Z\[\]:|-]*))?", call(binary, "--help").stdout, re.M)}
         t.eq(documented, shown, f"{name}: options of the page and of --help")
+
+
+def completions(shell, program):
+    with open(os.path.join(COMPLETIONS, "options.def")) as table:
+        return subprocess.run([sys.executable, os.path.join(COMPLETIONS, "generate.py"), shell, program], stdin=table,
+                              capture_output=True, text=True, check=True).stdout
+
+
+def options_of_help(binary):
+    return set(re.findall(r"^\s+(--[a-z-]+)", call(binary, "--help").stdout, re.M))
+
+
+@test(direct=False)
+def completions_agree_with_help(t):
+    """Each shell offers each option, and no other."""
+    for binary, name in PROGRAMS:
+        shown = options_of_help(binary)
+        for shell, option in (("bash", r"(--[a-z-]+[a-z])"), ("zsh", r"^    '\*(--[a-z-]+)\["), ("fish", r" -l ([a-z-]+)")):
+            offered = {o if o.startswith("--") else f"--{o}" for o in re.findall(option, completions(shell, name), re.M)}
+            t.eq(offered, shown, f"{name}: what {shell} offers")
+
+
+@test(direct=False)
+def completions_work(t):
+    """What bash and fish offer for the beginning of a word; zsh takes the file."""
+    guest = t.write("bash-guest", completions("bash", "wayvsock-guest"))
+
+    def bash(*words):
+        script = f'source {guest}; COMP_WORDS=(wayvsock-guest "$@"); COMP_CWORD=$#\n' \
+                 '_wayvsock_guest wayvsock-guest "${@: -1}" "${@: -2:1}"; printf "%s\\n" "${COMPREPLY[@]}"'
+        r = call("bash", "-c", script, "bash", *words, env=t.env())
+        t.eq((r.returncode, r.stderr), (0, ""), f"bash: {words}")
+        return r.stdout.split()
+    t.eq(bash("--lo"), ["--log-level"], "bash: an option")
+    t.eq(bash("--log-level", "d"), ["debug"], "bash: a value")
+    t.eq(bash("--no-auth", "--gpu", "o"), ["off"], "bash: a value of the second option")
+    t.eq(bash("--token", t.dir + "/bash-g"), [guest], "bash: a file")
+    if shutil.which("fish"):
+        fish = t.write("guest.fish", completions("fish", "wayvsock-guest"))
+
+        def offers(line):
+            r = call("fish", "--no-config", "-c", f"source {fish}; complete -C '{line}'", env=t.env())
+            t.eq((r.returncode, r.stderr), (0, ""), f"fish: {line}")
+            return [row.split("\t")[0] for row in r.stdout.splitlines()]
+        t.eq(offers("wayvsock-guest --lo"), ["--log-level"], "fish: an option")
+        t.eq(offers("wayvsock-guest --log-level d"), ["debug"], "fish: a value")
+    if shutil.which("zsh"):
+        for _, name in PROGRAMS:
+            r = call("zsh", "-n", t.write(f"_{name}", completions("zsh", name)))
+            t.eq((r.returncode, r.stderr), (0, ""), f"zsh: {name}")
 
 
 @test(direct=False)
