@@ -81,8 +81,13 @@ fetch_root() {
     echo "$cache/$1/$2"
 }
 
-fetch_loader() { find "$1/usr/" -maxdepth 2 -name 'ld-linux*' -path '*/lib*' | head -n 1; }
-fetch_libraries() { dirname "$(find "$1/usr/lib" -name libc.so.6 | head -n 1)"; }
+# Up to Debian 12, packages have some of it outside of /usr.
+fetch_loader() { find "$1"/usr "$1"/lib* -maxdepth 2 -name 'ld-linux*' -path '*/lib*' 2>/dev/null | head -n 1; }
+fetch_libraries() {
+    local libc
+    libc=$(find "$1/usr/lib" "$1/lib" -name libc.so.6 2>/dev/null | head -n 1)
+    echo "$1/usr/lib/$(basename "$(dirname "$libc")")"
+}
 
 # fetch_gl_environment ROOT: lines of a shell that have EGL look for its drivers there.
 fetch_gl_environment() {
@@ -94,12 +99,14 @@ fetch_gl_environment() {
 # fetch_command ROOT PROGRAM: makes a command of a program there, with its own libraries, and prints its
 # path.
 fetch_command() {
-    local root=$1 command=$1/$2
+    local root=$1 command=$1/$2 libraries
     if [[ ! -x $command ]]; then
+        libraries=$(fetch_libraries "$root")
+        libraries+=:$root${libraries#"$root/usr"}
         # Its keyboard layouts may be newer than the system's, too.
         printf '#!/bin/sh\n%s\nexec %q --library-path %q %q "$@"\n' \
             "XKB_CONFIG_ROOT=$root/usr/share/X11/xkb; export XKB_CONFIG_ROOT" \
-            "$(fetch_loader "$root")" "$(fetch_libraries "$root")" "$root/usr/bin/$2" >"$command.new"
+            "$(fetch_loader "$root")" "$libraries" "$root/usr/bin/$2" >"$command.new"
         chmod 755 "$command.new"
         mv "$command.new" "$command"
     fi
