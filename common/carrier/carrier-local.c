@@ -32,14 +32,20 @@ static void carrier_local_batch(struct carrier *c, const uint8_t *bytes, size_t 
         carrier_flush_local(c);
 }
 
+/* Credit may follow from it, which nobody else would send. */
+static void flush_local(struct carrier *c)
+{
+    carrier_flush_local(c);
+    if (ends_has_local(&c->ends) && c->ops->flowed && sendq_size(&c->ends.link->out))
+        carrier_flush_link(c);
+}
+
 void carrier_local_ready(void *user, unsigned events)
 {
     struct carrier *c = user;
     struct ends *e = &c->ends;
     if (events & LOOP_WRITE && local_socket_waiting(&e->local)) {
-        carrier_flush_local(c);
-        if (ends_has_local(e) && c->ops->flowed && sendq_size(&e->link->out))
-            carrier_flush_link(c); /* credit */
+        flush_local(c);
         if (!ends_has_local(e))
             return;
     }
@@ -48,7 +54,7 @@ void carrier_local_ready(void *user, unsigned events)
     if (c->ops->readable) {
         c->ops->readable(c->user);
         if (ends_has_local(e) && local_socket_waiting(&e->local))
-            carrier_flush_local(c); /* an answer of the user's own */
+            flush_local(c); /* an answer of the user's own */
         return;
     }
     const uint8_t *bytes;
