@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""D-Bus: programs in the guest on the host's session bus, by GDBus, libdbus and sd-bus, and with xdg-dbus-proxy as the policy."""
+"""D-Bus: programs in the guest on the host's session bus, by GDBus, libdbus and sd-bus, and with xdg-dbus-proxy as the policy; and a
+program of the host's on the guest's bus."""
 
 import json
 import os
@@ -55,6 +56,7 @@ def all_calls(t, address):
     t.eq(call(t, address, "echo", "300000"), True, "300,000 bytes and back")
     t.eq(call(t, address, "pipes"), ["read this", "a secret", "given"], "pipes: read, written (as a portal does), given")
     t.eq(call(t, address, "files", file), ["of a file", "in memory"], "a file and a memory")
+    t.eq(call(t, address, "sockets"), ["ONE", "TWO"], "a socket that is answered on")
     t.eq(call(t, address, "ticks", "20", "20"), [20, True], "20 signals and then a descriptor, 20 times")
 
 
@@ -64,6 +66,26 @@ def calls(t):
     bus, _, address = rig(t)
     all_calls(t, bus.address)
     all_calls(t, address)
+
+
+@test(timeout=240, direct=False)
+def guests_bus(t):
+    """A program of the host's calls one on the guest's bus, who is told no user and looks itself."""
+    need(t)
+    bus, listen = Bus(t), t.path("host-listens")
+    t.stack(t.fake(), guest_args=["--serve", f"bus={bus.socket}"], config=f"""[vm test]
+listen = @ADDRESS@
+forward = bus
+
+[forward bus]
+direction = to-guest
+listen = {listen}
+protocol = dbus
+""")
+    t.wait(lambda: os.path.exists(listen), "the host listens")
+    all_calls(t, f"unix:path={listen}")
+    other = str(os.getuid() + 12345).encode().hex().encode()
+    t.eq(say(f"unix:path={listen}", b"AUTH EXTERNAL " + other + b"\r\n"), ["OK"], "another user's name is not passed on")
 
 
 @test(timeout=120, direct=False)
