@@ -47,6 +47,17 @@ desktop_start() {
     export WAYLAND_DISPLAY
 }
 
+# A sound server with a sink that nobody hears. What it plays goes to heard.raw in the folder.
+desktop_sound() {
+    as_user pulseaudio -n --daemonize=no --exit-idle-time=-1 --log-target=stderr \
+        -L "module-null-sink rate=48000 channels=1 format=s16le" -L module-native-protocol-unix \
+        >"$XDG_RUNTIME_DIR/pulse.log" 2>&1 </dev/null &
+    wait_until 30 test -S "$XDG_RUNTIME_DIR/pulse/native" ||
+        die "pulseaudio did not start: $(tail -n 3 "$XDG_RUNTIME_DIR/pulse.log")"
+    as_user parec --device=@DEFAULT_MONITOR@ --raw --format=s16le --rate=48000 --channels=1 \
+        >"$XDG_RUNTIME_DIR/heard.raw" 2>>"$XDG_RUNTIME_DIR/pulse.log" </dev/null &
+}
+
 # The titles of the windows that are shown, one a line.
 desktop_windows() {
     as_user swaymsg -t get_tree -r |
