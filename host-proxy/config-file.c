@@ -180,7 +180,12 @@ static int set_path(struct reader *reader, char **string, const char *value, con
 
 static int vm_token(struct reader *reader, const char *value)
 {
-    return set_path(reader, &reader->vm->token_file, value, "write the path of the token's file");
+    char *path = NULL;
+    int r = set_path(reader, &path, value, "write the path of the token's file");
+    if (r == 0 && host_config_add_path(&reader->vm->token_files, path) < 0)
+        r = refuse(reader, "out of memory");
+    free(path);
+    return r;
 }
 
 static int vm_gpu(struct reader *reader, const char *value)
@@ -311,7 +316,7 @@ static const struct key host_keys[] = {
 static const struct key vm_keys[] = {
     {"cid", vm_cid, false},
     {"listen", vm_listen, true},
-    {"token", vm_token, false},
+    {"token", vm_token, true},
     {"gpu", vm_gpu, false},
     {"dmabuf", vm_dmabuf, false},
     {"allow", vm_allow, true},

@@ -49,7 +49,7 @@ void host_config_finish(struct host_config *config)
         free(vm->name);
         free(vm->listen);
         free(vm->gpu);
-        free(vm->token_file);
+        config_free_strings(vm->token_files);
         config_free_strings(vm->allow);
         config_free_strings(vm->deny);
         config_free_strings(vm->forward);
@@ -140,6 +140,12 @@ static int config_add_string(char ***list, const char *string, char *error, size
         grown[n] = strdup(string);
     }
     return grown && grown[n] ? 0 : error_set(-EINVAL, error, error_size, "out of memory");
+}
+
+int host_config_add_path(char ***list, const char *path)
+{
+    char error[64];
+    return config_add_string(list, path, error, sizeof(error)) < 0 ? -ENOMEM : 0;
 }
 
 int host_config_add_glob(char ***list, const char *glob, char *error, size_t error_size)

@@ -40,7 +40,8 @@ struct vm_config {
     size_t n_listen, listen_room;
     char *
         gpu; /* its GPU device's export socket or a folder of them; NULL: pixels go over the link */
-    char *token_file;     /* NULL: no token is asked for */
+    char *
+        *token_files; /* each daemon shows one of them; NULL-terminated, NULL: none is asked for */
     char **allow, **deny; /* globs of interface names, NULL-terminated; NULL if none */
     enum clipboard_policy clipboard;
     char *title_prefix, *app_id_prefix; /* NULL: none */
@@ -98,6 +99,8 @@ struct service_settings *host_config_service(const struct host_config *config, c
 /* The VM may have the service of that name, which is to be there when all is read. 0, or -EINVAL
  * with a message. */
 int host_config_add_forward(struct vm_config *vm, const char *name, char *error, size_t error_size);
+/* Adds the path to a list like vm_config.token_files. 0 or -ENOMEM. */
+int host_config_add_path(char ***list, const char *path);
 int host_config_parse_timeout(const char *text, uint32_t *ret_seconds, char *error,
                               size_t error_size);
 

@@ -37,9 +37,9 @@ struct resident {
     const struct vm_config *config;
     struct log_subject subject;
     char label[80];
-    struct token token;
-    bool has_token;
-    unsigned waiting; /* connections that have not proven anything */
+    struct token *tokens; /* whose daemon it may be: one for each user, for instance */
+    size_t n_tokens;      /* 0: none is asked for */
+    unsigned waiting;     /* connections that have not proven anything */
     struct vm_process *process;
 };
 
@@ -93,15 +93,23 @@ static void visitor_turn_away(struct visitor *v, enum link_error code, const cha
     refuse_socket(visitor_leave(v), subject, code, text);
 }
 
+/* Whether it is one of the VM's. Which, the time does not tell. */
+static bool resident_has_token(const struct resident *vm, const struct link_hello *hello)
+{
+    bool found = false;
+    for (size_t i = 0; i < vm->n_tokens; i++)
+        found |= token_equal(&vm->tokens[i], hello->proof, hello->proof_size);
+    return found;
+}
+
 /* NULL if the HELLO proves that it comes from the VM's guest daemon, or what is missing. */
 static const char *visitor_unproven(const struct visitor *v, const struct link_hello *hello)
 {
     const struct resident *vm = v->vm;
     if (v->gate->config->no_auth)
         return NULL;
-    if (vm->has_token) {
-        if (hello->proof_kind == LINK_PROOF_TOKEN &&
-            token_equal(&vm->token, hello->proof, hello->proof_size))
+    if (vm->n_tokens) {
+        if (hello->proof_kind == LINK_PROOF_TOKEN && resident_has_token(vm, hello))
             return NULL;
         return hello->proof_kind == LINK_PROOF_TOKEN
                    ? "wrong token"
@@ -355,6 +363,25 @@ bool gate_has_failed(const struct gate *gate)
     return gate->failed;
 }
 
+static int resident_read_tokens(struct resident *vm, char *error, size_t error_size)
+{
+    size_t n = 0;
+    while (vm->config->token_files && vm->config->token_files[n])
+        n++;
+    if (n == 0)
+        return 0;
+    vm->tokens = calloc(n, sizeof(*vm->tokens));
+    if (!vm->tokens)
+        return error_set(-ENOMEM, error, error_size, "out of memory");
+    for (; vm->n_tokens < n; vm->n_tokens++) {
+        int r = token_read(vm->config->token_files[vm->n_tokens], &vm->tokens[vm->n_tokens], error,
+                           error_size);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
 static int gate_know(struct gate *gate, const struct spawner *spawner, char *error,
                      size_t error_size)
 {
@@ -370,12 +397,9 @@ static int gate_know(struct gate *gate, const struct spawner *spawner, char *err
         snprintf(vm->label, sizeof(vm->label), "vm %s", vm->config->name);
         vm->subject.name = vm->label;
         vm->process = vm_processes_at(gate->processes, i, &vm->subject);
-        if (!vm->config->token_file)
-            continue;
-        int r = token_read(vm->config->token_file, &vm->token, error, error_size);
+        int r = resident_read_tokens(vm, error, error_size);
         if (r < 0)
             return r;
-        vm->has_token = true;
     }
     return 0;
 }
@@ -418,6 +442,13 @@ struct gate *gate_create(struct loop *loop, const struct host_config *config,
     return gate;
 }
 
+static void resident_forget_tokens(struct resident *vm)
+{
+    for (size_t i = 0; i < vm->n_tokens; i++)
+        token_finish(&vm->tokens[i]);
+    free(vm->tokens);
+}
+
 void gate_destroy(struct gate *gate)
 {
     if (!gate)
@@ -431,7 +462,7 @@ void gate_destroy(struct gate *gate)
     }
     vm_processes_destroy(gate->processes);
     for (size_t i = 0; gate->vms && i < gate->config->n_vms; i++)
-        token_finish(&gate->vms[i].token);
+        resident_forget_tokens(&gate->vms[i]);
     free(gate->vms);
     free(gate);
 }

@@ -105,18 +105,23 @@ static bool check_vm_config(const struct host_config *config, const struct vm_co
     return good;
 }
 
-static bool check_token(const struct vm_config *vm)
+static bool check_tokens(const struct vm_config *vm)
 {
     struct token token;
     char error[512], text[128];
-    if (!vm->token_file)
-        return true;
-    snprintf(text, sizeof(text), "vm %s: the token", vm->name);
-    int r = token_read(vm->token_file, &token, error, sizeof(error));
-    checks_line(r == 0, text, error);
-    if (r == 0)
-        token_finish(&token);
-    return r == 0;
+    bool good = true;
+    for (char **file = vm->token_files; file && *file; file++) {
+        snprintf(text, sizeof(text), "vm %s: the token%s", vm->name,
+                 vm->token_files[1] ? "s, each" : "");
+        int r = token_read(*file, &token, error, sizeof(error));
+        if (r < 0 || !file[1])
+            checks_line(r == 0, text, error);
+        if (r < 0)
+            good = false;
+        else
+            token_finish(&token);
+    }
+    return good;
 }
 
 static bool check_device(const char *vm, const char *path)
@@ -213,7 +218,7 @@ static bool check_vm_entrance(const struct host_config *config, const struct vm_
     bool hybrid = false;
     for (size_t i = 0; i < vm->n_listen; i++)
         hybrid |= vm->listen[i].kind == ADDRESS_VSOCK_MUX;
-    if (hybrid && !vm->token_file && !config->no_auth) {
+    if (hybrid && !vm->token_files && !config->no_auth) {
         snprintf(text, sizeof(text), "vm %s: a hybrid socket tells nothing about who connects",
                  vm->name);
         checks_line(false, text, "give it a token (--token FILE), the same in the guest");
@@ -269,7 +274,7 @@ int check_run(const struct host_config *config)
     bool good = check_entrances(config) && !config->faulty;
     struct rlimit files;
     for (size_t v = 0; v < config->n_vms; v++) {
-        good &= check_token(&config->vms[v]);
+        good &= check_tokens(&config->vms[v]);
         check_gpu(&config->vms[v]);
     }
     checks_line(config->n_vms > 0, "a VM is named", "add --vm NAME:CID, or a [vm NAME] section");

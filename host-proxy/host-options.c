@@ -77,7 +77,8 @@ static const char help[] =
 
 /* What concerns every VM, also those that come later on the command line. */
 struct for_all {
-    const char *token_file, *gpu;
+    char **token_files; /* NULL-terminated, or NULL */
+    const char *gpu;
     const char *globs[GLOBS_MAX];
     size_t n_globs;
     const char *forward[FORWARD_MAX];
@@ -193,8 +194,7 @@ static int options_apply(int option, char **argv, struct host_config *config, st
     case OPTION_FORWARD:
         return add_forward(config, all, optarg);
     case OPTION_TOKEN:
-        all->token_file = optarg;
-        return 0;
+        return host_config_add_path(&all->token_files, optarg) < 0 ? options_out_of_memory() : 0;
     case OPTION_GPU:
         if (!*optarg)
             return options_bad("--gpu",
@@ -286,23 +286,37 @@ static int finish_gpu(struct vm_config *vm, const char *gpu)
     return vm->gpu ? 0 : options_out_of_memory();
 }
 
-static int finish_vms(struct host_config *config, const struct for_all *all)
+/* To a VM that names none. */
+static int finish_tokens(struct vm_config *vm, char *const *files)
+{
+    if (vm->token_files)
+        return 0;
+    for (; files && *files; files++) {
+        if (host_config_add_path(&vm->token_files, *files) < 0)
+            return options_out_of_memory();
+    }
+    return 0;
+}
+
+static int finish_vms(struct host_config *config, struct for_all *all)
 {
     char error[512], path[4096];
     if (all->gpu && config->n_vms > 1 && strcmp(all->gpu, "auto") != 0)
         return options_bad("--gpu",
                            "each VM has a device of its own: with several VMs, write \"gpu = "
                            "PATH\" into their sections, or give --gpu auto");
-    const char *token_file = all->token_file ? all->token_file : token_default(path, sizeof(path));
+    const char *credential = all->token_files ? NULL : token_default(path, sizeof(path));
+    if (credential && host_config_add_path(&all->token_files, credential) < 0)
+        return options_out_of_memory();
     for (size_t i = 0; i < config->n_vms; i++) {
         struct vm_config *vm = &config->vms[i];
         for (size_t g = 0; g < all->n_globs; g++) {
             if (host_config_add_glob(&vm->allow, all->globs[g], error, sizeof(error)) < 0)
                 return options_bad("--allow", error);
         }
-        if (token_file && !vm->token_file && !(vm->token_file = strdup(token_file)))
-            return options_out_of_memory();
-        int result = finish_gpu(vm, all->gpu);
+        int result = finish_tokens(vm, all->token_files);
+        if (result == 0)
+            result = finish_gpu(vm, all->gpu);
         if (result < 0)
             return result;
     }
@@ -345,5 +359,8 @@ int host_options_parse(int argc, char **argv, struct host_config *config)
                                         "vsock:1100");
     if (result == 0)
         result = finish_vms(config, &all);
+    for (char **token = all.token_files; token && *token; token++)
+        free(*token);
+    free(all.token_files);
     return result;
 }

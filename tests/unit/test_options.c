@@ -215,7 +215,7 @@ static void test_host_options(void **state)
     assert_int_equal(config.n_vms, 1);
     assert_string_equal(config.vms[0].name, "work");
     assert_int_equal(config.vms[0].cid, 42);
-    assert_string_equal(config.vms[0].token_file, "/t");
+    assert_string_equal(config.vms[0].token_files[0], "/t");
     assert_string_equal(config.vms[0].allow[0], "zwlr_*");
     assert_null(config.vms[0].allow[1]);
     assert_int_equal(config.peer_timeout_s, 5);
@@ -243,9 +243,12 @@ static void test_host_vms(void **state)
     good(true, "--listen vsock:1100 --token /t --allow * --vm a:3 --vm b:4");
     assert_int_equal(config.n_vms, 2);
     for (size_t i = 0; i < 2; i++) { /* concern all, wherever they stand */
-        assert_string_equal(config.vms[i].token_file, "/t");
+        assert_string_equal(config.vms[i].token_files[0], "/t");
         assert_string_equal(config.vms[i].allow[0], "*");
     }
+    good(true, "--listen vsock:1100 --token /t --token /u --vm a:3");
+    assert_string_equal(config.vms[0].token_files[1], "/u");
+    assert_null(config.vms[0].token_files[2]);
     good(true, "--listen unix:/a --vm test");
     assert_string_equal(config.vms[0].listen[0].path, "/a");
     assert_false(config.vms[0].has_cid);
@@ -272,9 +275,9 @@ static void test_host_default_token(void **state)
     close(open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
     setenv("CREDENTIALS_DIRECTORY", folder, 1);
     good(true, "--listen unix:/a --vm test");
-    assert_string_equal(config.vms[0].token_file, path);
+    assert_string_equal(config.vms[0].token_files[0], path);
     good(true, "--listen unix:/a --vm test --token /mine");
-    assert_string_equal(config.vms[0].token_file, "/mine");
+    assert_string_equal(config.vms[0].token_files[0], "/mine");
     remove_folder(folder);
 }
 
@@ -298,8 +301,8 @@ static void test_host_file_and_options_together(void **state)
     assert_int_equal(config.vms[0].cid, 3); /* the file's VM, made more precise */
     assert_string_equal(config.vms[0].allow[0], "x");
     assert_string_equal(config.vms[0].allow[1], "y");
-    assert_string_equal(config.vms[0].token_file, "/a");
-    assert_string_equal(config.vms[1].token_file, "/t");
+    assert_string_equal(config.vms[0].token_files[0], "/a");
+    assert_string_equal(config.vms[1].token_files[0], "/t");
 
     snprintf(line, sizeof(line), "--config %s --vm b:9", path);
     bad(true, line, "the VM \"b\" is there already");

@@ -94,7 +94,7 @@ static void test_defaults(void **state)
     assert_true(vm->has_cid);
     assert_int_equal(vm->cid, 42);
     assert_int_equal(vm->n_listen, 0);
-    assert_null(vm->token_file);
+    assert_null(vm->token_files);
     assert_null(vm->allow);
     assert_null(vm->deny);
     assert_int_equal(vm->clipboard, CLIPBOARD_BOTH);
@@ -150,7 +150,7 @@ static void test_every_key(void **state)
     assert_int_equal(vm->n_listen, 2);
     assert_string_equal(vm->listen[0].path, "/run/work.sock");
     assert_int_equal(vm->listen[1].kind, ADDRESS_VSOCK_MUX);
-    assert_string_equal(vm->token_file, "/etc/token of mine");
+    assert_string_equal(vm->token_files[0], "/etc/token of mine");
     static const char *const allow[] = {"zwlr_layer_shell_v1", "zwlr_*", "ext_a", "ext_b", "*"};
     for (size_t i = 0; i < 5; i++)
         assert_string_equal(vm->allow[i], allow[i]);
@@ -196,8 +196,12 @@ static void test_token_in_the_home_folder(void **state)
         "[vm a]\ncid = 8\ntoken = ~/t\ngpu = ~/g\n[vm b]\ncid=9\ntoken = ~other/t\ngpu = /run/g\n");
     assert_string_equal(config.vms[0].gpu, "/home/me/g");
     assert_string_equal(config.vms[1].gpu, "/run/g");
-    assert_string_equal(config.vms[0].token_file, "/home/me/t");
-    assert_string_equal(config.vms[1].token_file, "~other/t");
+    assert_string_equal(config.vms[0].token_files[0], "/home/me/t");
+    assert_string_equal(config.vms[1].token_files[0], "~other/t");
+    accept_text("[vm c]\ncid = 10\ntoken = ~/t\ntoken = /u\n"); /* of two users */
+    assert_string_equal(config.vms[2].token_files[0], "/home/me/t");
+    assert_string_equal(config.vms[2].token_files[1], "/u");
+    assert_null(config.vms[2].token_files[2]);
 }
 
 static void test_refuse_structure(void **state)
