@@ -199,8 +199,8 @@ static int check_report(const struct probe *p)
 {
     if (uplink_busy(p->uplink)) {
         checks_line(true, "the host's daemon answers and knows this VM", "");
-        checks_note(
-            "a daemon of this VM is connected, and stays so; stop it to have the rest looked at");
+        checks_note("it has no place for another daemon of this VM now; stop one to have the rest "
+                    "looked at");
         return 0;
     }
     checks_line(p->reached, "the host's daemon answers and knows this VM", p->problem);

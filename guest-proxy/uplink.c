@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -49,7 +50,10 @@ struct uplink {
     unsigned looks;
     uint8_t nonce[LINK_NONCE_SIZE];
     uint8_t key[LINK_KEY_SIZE];
+    uint8_t instance[LINK_INSTANCE_SIZE]; /* by which the host knows that we are who was there */
+    bool nameless;                        /* a host that knows no instances gets none */
     char name[LINK_LABEL_MAX + 1];
+    char called[40]; /* for the log: what the host calls us where there are several */
     struct times times;
     char last_failure[LINK_TEXT_MAX + 64 + CURE_MAX];
 };
@@ -107,7 +111,7 @@ static void uplink_settle(struct uplink *u)
     u->state = UPLINK_READY;
     u->backoff_ms = BACKOFF_FIRST_MS;
     u->last_failure[0] = 0;
-    log_info(NULL, "connected to the host, which calls this VM \"%s\"", u->name);
+    log_info(NULL, "connected to the host, which calls this VM \"%s\"%s", u->name, u->called);
     if (u->config.gpu && !u->config.gpu->bound)
         log_info(NULL, "pixels go as bytes: %s", u->config.gpu->why);
     u->ops->ready(u->user);
@@ -211,6 +215,16 @@ static int uplink_frame(void *user, enum link_type type, const uint8_t *payload,
             uplink_lost(u, "the host chose a protocol version that we do not have");
             return -EPROTO;
         }
+        if (u->nameless && welcome.features & LINK_FEATURE_INSTANCE) { /* it was not so old */
+            u->nameless = false;
+            uplink_drop_link(u);
+            uplink_attempt(u);
+            return -ECONNABORTED;
+        }
+        u->called[0] = 0;
+        if (!u->nameless)
+            snprintf(u->called, sizeof(u->called), " and this daemon %02x%02x%02x%02x",
+                     u->instance[0], u->instance[1], u->instance[2], u->instance[3]);
         memcpy(u->key, welcome.key, sizeof(u->key));
         snprintf(u->name, sizeof(u->name), "%.*s", (int)welcome.name_size, welcome.name);
         u->state = UPLINK_MEASURING;
@@ -252,10 +266,24 @@ static int uplink_frame(void *user, enum link_type type, const uint8_t *payload,
     return -EPROTO;
 }
 
+/* A host of a former version takes a HELLO with an instance for a malformed one. */
+static bool uplink_tries_nameless(struct uplink *u)
+{
+    u->nameless = !u->nameless;
+    if (u->nameless) {
+        uplink_drop_link(u);
+        loop_timer_disarm(u->timer);
+        uplink_attempt(u);
+    }
+    return u->nameless;
+}
+
 static void uplink_closed(void *user, int reason, unsigned type)
 {
     struct uplink *u = user;
     char cure[CURE_MAX], text[64 + CURE_MAX];
+    if (reason <= 0 && u->state == UPLINK_GREETING && uplink_tries_nameless(u))
+        return;
     if (reason > 0)
         snprintf(text, sizeof(text), "the host sent a malformed %s frame: %s", link_type_name(type),
                  link_decode_error_name(reason));
@@ -316,6 +344,7 @@ static void uplink_greet(struct uplink *u)
     }
     char host[LINK_LABEL_MAX + 1] = "";
     gethostname(host, sizeof(host) - 1);
+    hello.instance = u->nameless ? NULL : u->instance;
     uplink_queue_hello(u, u->link, &hello, host);
     u->state = UPLINK_GREETING;
     u->heard = false;
@@ -367,6 +396,7 @@ struct uplink *uplink_create(struct loop *loop, const struct uplink_config *conf
         return NULL;
     *u = (struct uplink){
         .loop = loop, .config = *config, .ops = ops, .user = user, .backoff_ms = BACKOFF_FIRST_MS};
+    u->nameless = getrandom(u->instance, sizeof(u->instance), 0) != sizeof(u->instance);
     u->timer = loop_timer_create(loop, uplink_timer_expired, u);
     u->away = loop_timer_create(loop, uplink_look, u);
     if (!u->timer || !u->away) {

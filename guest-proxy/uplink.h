@@ -42,7 +42,7 @@ struct uplink *uplink_create(struct loop *loop, const struct uplink_config *conf
                              const struct uplink_ops *ops, void *user);
 void uplink_destroy(struct uplink *uplink); /* accepts NULL */
 bool uplink_ready(const struct uplink *uplink);
-/* A trial that failed because a daemon of this VM is connected: all else is in place. */
+/* A trial that failed because the host has no place for another daemon: all else is there. */
 bool uplink_busy(const struct uplink *uplink);
 /* Somebody waits: do not sit out the back-off. */
 void uplink_hurry(struct uplink *uplink);

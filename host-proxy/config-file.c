@@ -263,6 +263,15 @@ static int vm_dmabuf(struct reader *reader, const char *value)
     return refuse(reader, "\"%.32s\" is none of yes, no and linear", value);
 }
 
+static int vm_max_daemons(struct reader *reader, const char *value)
+{
+    uint64_t amount = 0;
+    int result = parse_amount(reader, value, false, 1, 1024, &amount);
+    if (result == 0)
+        reader->vm->limits.daemons = (uint32_t)amount;
+    return result;
+}
+
 static int vm_max_clients(struct reader *reader, const char *value)
 {
     uint64_t amount = 0;
@@ -326,6 +335,7 @@ static const struct key vm_keys[] = {
     {"app-id-prefix", vm_app_id_prefix, false},
     {"security-context", vm_security_context, false},
     {"output-names", vm_output_names, false},
+    {"max-daemons", vm_max_daemons, false},
     {"max-clients", vm_max_clients, false},
     {"max-memory", vm_max_memory, false},
     {"max-fds", vm_max_fds, false},

@@ -24,6 +24,7 @@
 #define TIMEOUT_MAX_S (7 * 24 * 3600)
 
 static const struct limits default_limits = {
+    .daemons = 64,
     .clients = 256,
     .memory = UINT64_C(2) << 30,
     .fds = UINT64_MAX,

@@ -26,6 +26,7 @@ enum dmabuf_policy {
 };
 
 struct limits {
+    uint32_t daemons; /* connected at a time, of the VM; default 64 */
     uint32_t clients; /* connected at a time, of the VM; default 256 */
     uint64_t memory;  /* bytes that we hold, for the VM; default 2 GiB */
     uint64_t fds;     /* descriptors of ours, for the VM; default: what a process may open */

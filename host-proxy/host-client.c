@@ -20,11 +20,13 @@
 #include "host-proxy/pixels/imports.h"
 #include "host-proxy/policy.h"
 #include "host-proxy/refuse.h"
+#include "host-proxy/session.h"
 #include "host-proxy/vm.h"
 
 struct client {
-    struct vm_client of_vm;
-    struct vm *vm;
+    struct session_client of_session;
+    struct session *session;
+    struct vm *vm; /* the session's */
     struct log_subject subject;
     char name[LINK_LABEL_MAX + 32];
     struct relay *relay;
@@ -34,11 +36,11 @@ struct client {
 
 static void host_client_destroy(struct client *c)
 {
-    vm_leave(c->vm, &c->of_vm);
     imports_stop(&c->imports);
     relay_destroy(
         c->relay); /* the compositor lets go of the guest's pages before the device does */
     imports_finish(&c->imports);
+    session_leave(c->session, &c->of_session);
     free(c);
 }
 
@@ -117,10 +119,11 @@ relay_hook *const host_hooks[_WL_HOOK_N] = {
 /* --- what the relay asks --- */
 
 /* Who may copy the screen may do so into any shared memory. */
-static bool linear_dmabufs(const struct vm *vm)
+static bool linear_dmabufs(const struct client *c)
 {
+    const struct vm *vm = c->vm;
     return vm->config->dmabuf == DMABUF_LINEAR &&
-           handles_features(vm->handles) & EXPORT_FEATURE_UDMABUF &&
+           handles_features(c->session->handles) & EXPORT_FEATURE_UDMABUF &&
            !allow_global(vm->config, "zwlr_screencopy_manager_v1") &&
            !allow_global(vm->config, "ext_image_copy_capture_manager_v1");
 }
@@ -129,7 +132,8 @@ static void hidden(struct relay *r, const struct wl_message *m, const struct wl_
 {
     struct client *c = r->user;
     const struct vm *vm = c->vm;
-    if (vm->trials && (handles_features(vm->handles) & EXPORT_FEATURE_DMABUF || linear_dmabufs(vm)))
+    if (vm->trials &&
+        (handles_features(c->session->handles) & EXPORT_FEATURE_DMABUF || linear_dmabufs(c)))
         dmabufs_global(&c->dmabufs, m, iface);
 }
 
@@ -144,7 +148,7 @@ static bool keep_id(struct relay *r, uint32_t id)
     if (!dmabufs_keep_id(&c->dmabufs, r, id))
         return false;
     c->imports.trials = c->vm->trials;
-    c->imports.linear = linear_dmabufs(c->vm);
+    c->imports.linear = linear_dmabufs(c);
     return true;
 }
 
@@ -275,56 +279,58 @@ static const struct relay_ops relay_ops = {
     .copy_back = copy_back,
 };
 
-/* --- what the VM asks --- */
+/* --- what the session asks --- */
 
-static void client_disconnect(struct vm_client *client, const char *reason)
+static void client_disconnect(struct session_client *client, const char *reason)
 {
     const struct client *c = (struct client *)client;
     relay_fail(c->relay, LINK_ERROR_REFUSED, 0, WL_DISPLAY_IMPLEMENTATION,
                "the VM's session ended: %s", reason);
 }
 
-static void client_end(struct vm_client *client)
+static void client_end(struct session_client *client)
 {
     host_client_destroy((struct client *)client);
 }
 
-static const struct vm_client_ops vm_client_ops = {.disconnect = client_disconnect,
-                                                   .destroy = client_end};
+static const struct session_client_ops session_client_ops = {.disconnect = client_disconnect,
+                                                             .destroy = client_end};
 
-void client_begin(struct vm *vm, struct link *link, const char *label)
+void client_begin(struct session *session, struct link *link, const char *label)
 {
+    struct vm *vm = session->vm;
     char error[256], text[320];
     if (vm->clients_n >= vm->config->limits.clients) {
         snprintf(text, sizeof(text), "client limit: %u clients are connected already (max-clients)",
                  vm->clients_n);
-        refuse(link, vm->subject, LINK_ERROR_LIMIT, text, NULL);
+        refuse(link, session->subject, LINK_ERROR_LIMIT, text, NULL);
         return;
     }
     if (!budget_has(vm->party.budget, BUDGET_FDS, CARRIER_FDS)) {
-        refuse(link, vm->subject, LINK_ERROR_LIMIT,
+        refuse(link, session->subject, LINK_ERROR_LIMIT,
                "descriptor limit: nothing is left for one more client (max-fds)", NULL);
         return;
     }
     if (!budget_has(vm->party.budget, BUDGET_MEMORY, CARRIER_MEMORY)) {
-        refuse(link, vm->subject, LINK_ERROR_LIMIT,
+        refuse(link, session->subject, LINK_ERROR_LIMIT,
                "memory limit: nothing is left for one more client (max-memory)", NULL);
         return;
     }
     int fd = compositor_connect(&vm->context, error, sizeof(error));
     if (fd < 0) {
         snprintf(text, sizeof(text), "no compositor: %s", error);
-        refuse(link, vm->subject, LINK_ERROR_COMPOSITOR, "no compositor: the host's log says why",
-               text);
+        refuse(link, session->subject, LINK_ERROR_COMPOSITOR,
+               "no compositor: the host's log says why", text);
         return;
     }
     struct client *c = calloc(1, sizeof(*c));
     if (!c) {
         fd_close(fd);
-        refuse(link, vm->subject, LINK_ERROR_INTERNAL, "out of memory", NULL);
+        refuse(link, session->subject, LINK_ERROR_INTERNAL, "out of memory", NULL);
         return;
     }
-    c->of_vm.ops = &vm_client_ops;
+    c->of_session.ops = &session_client_ops;
+    c->session = session;
     c->vm = vm;
     /* The guest's own words about its client come last, marked as such by our number before them,
      * and do not end before we say so. */
@@ -332,8 +338,8 @@ void client_begin(struct vm *vm, struct link *link, const char *label)
     for (; *label && n + 2 < (int)sizeof(c->name); label++)
         c->name[n++] = *label == '"' ? '\'' : *label;
     c->name[n] = '"';
-    c->subject = (struct log_subject){.name = c->name, .parent = vm->subject};
-    imports_init(&c->imports, vm->handles, vm->party.budget, &imports_ops, c);
+    c->subject = (struct log_subject){.name = c->name, .parent = session->subject};
+    imports_init(&c->imports, session->handles, vm->party.budget, &imports_ops, c);
     c->relay = relay_create(vm->loop, CARRIER_HOST, fd, link, &vm->party, &relay_ops, c, NULL,
                             &c->subject);
     if (!c->relay) {
@@ -341,6 +347,6 @@ void client_begin(struct vm *vm, struct link *link, const char *label)
         free(c);
         return;
     }
-    vm_join(vm, &c->of_vm);
+    session_join(session, &c->of_session);
     log_debug(&c->subject, "connected");
 }

@@ -4,11 +4,11 @@
 #include "common/wayland/relay.h"
 
 struct link;
-struct vm;
+struct session;
 
 /* A connection with the session's key (takes @link, from one of its callbacks): connects to the
- * compositor, and joins the VM. */
-void client_begin(struct vm *vm, struct link *link, const char *label);
+ * compositor, and joins the session. */
+void client_begin(struct session *session, struct link *link, const char *label);
 
 /* What is done with messages here, by enum wl_hook. */
 extern relay_hook *const host_hooks[_WL_HOOK_N];

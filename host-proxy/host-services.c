@@ -15,13 +15,16 @@
 #include "common/services/settings-text.h"
 #include "common/transport/listener.h"
 #include "host-proxy/refuse.h"
+#include "host-proxy/session.h"
+#include "host-proxy/sessions.h"
 #include "host-proxy/vm.h"
 
 #define OPEN_MS 5000 /* for a connection to say what it is for */
 
 struct connection {
-    struct vm_client of_vm;
-    struct vm *vm;
+    struct session_client of_session;
+    struct session *session;
+    struct vm *vm; /* the session's */
     struct log_subject subject;
     char name[LINK_NAME_MAX + LINK_LABEL_MAX + 48], label[LINK_LABEL_MAX + 1];
     struct link *link;        /* until the service has it */
@@ -33,7 +36,6 @@ struct connection {
 
 static void connection_destroy(struct connection *c)
 {
-    vm_leave(c->vm, &c->of_vm);
     loop_timer_destroy(c->timer);
     if (c->link) {
         link_stop(c->link);
@@ -42,10 +44,11 @@ static void connection_destroy(struct connection *c)
     service_destroy(c->service);
     if (c->of)
         c->of->n--;
+    session_leave(c->session, &c->of_session);
     free(c);
 }
 
-static void connection_disconnect(struct vm_client *client, const char *reason)
+static void connection_disconnect(struct session_client *client, const char *reason)
 {
     struct connection *c = (struct connection *)client;
     if (c->service)
@@ -55,13 +58,13 @@ static void connection_disconnect(struct vm_client *client, const char *reason)
         connection_destroy(c);
 }
 
-static void connection_end(struct vm_client *client)
+static void connection_end(struct session_client *client)
 {
     connection_destroy((struct connection *)client);
 }
 
-static const struct vm_client_ops vm_client_ops = {.disconnect = connection_disconnect,
-                                                   .destroy = connection_end};
+static const struct session_client_ops session_client_ops = {.disconnect = connection_disconnect,
+                                                             .destroy = connection_end};
 
 static void connection_ended(struct service *service)
 {
@@ -71,19 +74,19 @@ static void connection_ended(struct service *service)
 static uint64_t connection_ticket(struct service *service)
 {
     const struct connection *c = service->user;
-    return vm_tickets_new(&c->vm->tickets);
+    return vm_tickets_new(&c->session->tickets);
 }
 
 static void connection_attach(struct connection *c, struct vm_ticket *ticket);
-static const struct vm_client_ops vm_client_ops;
+static const struct session_client_ops session_client_ops;
 
 /* Who came for that ticket before we knew of it. */
-static struct connection *waiting_for(struct vm *vm, uint64_t ticket)
+static struct connection *waiting_for(const struct session *session, uint64_t ticket)
 {
-    struct vm_client *client;
-    LIST_FOREACH (client, &vm->clients, in_vm) {
+    struct session_client *client;
+    LIST_FOREACH (client, &session->clients, in_session) {
         struct connection *c = (struct connection *)client;
-        if (client->ops == &vm_client_ops && c->ticket == ticket)
+        if (client->ops == &session_client_ops && c->ticket == ticket)
             return c;
     }
     return NULL;
@@ -95,16 +98,16 @@ static int connection_socket(struct service *service, uint64_t ticket, int fd,
     struct connection *parent = service->user;
     struct ends *ends = &service->carrier.ends;
     bool ours = ticket & LINK_HOST_TICKET;
-    int e = vm_tickets_add(&parent->vm->tickets, ticket, fd, spec, parent->of);
+    int e = vm_tickets_add(&parent->session->tickets, ticket, fd, spec, parent->of);
     if (e == -EAGAIN)
         return ends_failf(ends, LINK_ERROR_LIMIT, "too many sockets wait to be opened");
     if (e == -EEXIST)
         return ends_broken(ends, "a socket's ticket that is there already", 0);
     if (e < 0)
         return ends_failf(ends, LINK_ERROR_INTERNAL, "out of memory");
-    struct connection *c = ours ? NULL : waiting_for(parent->vm, ticket);
+    struct connection *c = ours ? NULL : waiting_for(parent->session, ticket);
     if (c)
-        connection_attach(c, vm_tickets_find(&parent->vm->tickets, ticket));
+        connection_attach(c, vm_tickets_find(&parent->session->tickets, ticket));
     return 0;
 }
 
@@ -117,7 +120,7 @@ static void connection_refuse(struct connection *c, enum link_error code, const 
 {
     struct link *link = c->link;
     c->link = NULL;
-    refuse(link, c->vm->subject, code, told, why);
+    refuse(link, c->session->subject, code, told, why);
     connection_destroy(c);
 }
 
@@ -157,7 +160,7 @@ static void connection_begin(struct connection *c, int fd, struct vm_service *of
     for (const char *label = c->label; *label && n + 2 < (int)sizeof(c->name); label++)
         c->name[n++] = *label == '"' ? '\'' : *label;
     c->name[n] = '"';
-    c->subject = (struct log_subject){.name = c->name, .parent = c->vm->subject};
+    c->subject = (struct log_subject){.name = c->name, .parent = c->session->subject};
     c->service = service_create(c->vm->loop, CARRIER_HOST, fd, link, &c->vm->party, spec,
                                 &service_ops, c, &c->subject);
     if (!c->service) {
@@ -203,10 +206,10 @@ static void connection_attach(struct connection *c, struct vm_ticket *ticket)
 /* ACCEPT or ATTACH. A socket that the guest passes may come before its VFD, on another link. */
 static void connection_come_for(struct connection *c, uint64_t number)
 {
-    struct vm_ticket *ticket = vm_tickets_find(&c->vm->tickets, number);
+    struct vm_ticket *ticket = vm_tickets_find(&c->session->tickets, number);
     if (ticket)
         connection_attach(c, ticket);
-    else if (number & LINK_HOST_TICKET || waiting_for(c->vm, number))
+    else if (number & LINK_HOST_TICKET || waiting_for(c->session, number))
         connection_refuse(c, LINK_ERROR_REFUSED, "nobody waits for that connection", NULL);
     else
         c->ticket = number;
@@ -228,7 +231,7 @@ static void connection_open(struct connection *c, const struct link_open *open)
         struct link *link = c->link;
         c->link = NULL;
         if (vm_services_first_refusal(&c->vm->services, name))
-            log_warn(c->vm->subject,
+            log_warn(c->session->subject,
                      "it asked for the service \"%s\", which it may not have (\"forward = %s\" in "
                      "its section would allow it)",
                      name, name);
@@ -269,8 +272,8 @@ static int connection_frame(void *user, enum link_type type, const uint8_t *payl
 static void connection_closed(void *user, int reason, unsigned type)
 {
     struct connection *c = user;
-    log_debug(c->vm->subject, "a service's connection ended before it said which (%d, %s)", reason,
-              link_type_name(type));
+    log_debug(c->session->subject, "a service's connection ended before it said which (%d, %s)",
+              reason, link_type_name(type));
     connection_destroy(c);
 }
 
@@ -282,22 +285,24 @@ static void connection_expired(void *user)
 static const struct link_ops link_ops = {
     .frame = connection_frame, .closed = connection_closed, .may_go_on = connection_may_go_on};
 
-void service_begin(struct vm *vm, struct link *link, const char *label)
+void service_begin(struct session *session, struct link *link, const char *label)
 {
     struct connection *c = calloc(1, sizeof(*c));
+    struct vm *vm = session->vm;
     struct loop_timer *timer = c ? loop_timer_create(vm->loop, connection_expired, c) : NULL;
     if (!timer) {
         free(c);
-        refuse(link, vm->subject, LINK_ERROR_INTERNAL, "out of memory", NULL);
+        refuse(link, session->subject, LINK_ERROR_INTERNAL, "out of memory", NULL);
         return;
     }
-    *c = (struct connection){.of_vm = {.ops = &vm_client_ops, .uncounted = true},
+    *c = (struct connection){.of_session = {.ops = &session_client_ops, .uncounted = true},
+                             .session = session,
                              .vm = vm,
                              .link = link,
                              .timer = timer};
     snprintf(c->label, sizeof(c->label), "%s", label);
     loop_timer_arm(timer, OPEN_MS);
-    vm_join(vm, &c->of_vm);
+    session_join(session, &c->of_session);
     link_adopt(link, &link_ops, c);
 }
 
@@ -308,19 +313,18 @@ static void incoming_accepted(void *user, int fd)
     struct vm_service *of = user;
     struct vm *vm = of->vm;
     struct service_spec spec = service_spec_of(&of->settings);
-    uint64_t ticket = vm_tickets_new(&vm->tickets);
+    struct session *session = sessions_serving(vm);
     const char *name = of->settings.name;
-    if (!vm->control || !(vm->features & LINK_FEATURE_SERVICES) ||
-        of->n >= of->settings.max_connections) {
+    if (!session || of->n >= of->settings.max_connections) {
         log_warn(vm->subject, "service %s: refused a connection: %s", name,
-                 !vm->control ? "the VM is not there"
-                 : vm->features & LINK_FEATURE_SERVICES
-                     ? "as many are there already (max-connections)"
-                     : "its daemon serves nothing");
+                 session          ? "as many are there already (max-connections)"
+                 : vm->sessions_n ? "its daemon serves nothing"
+                                  : "the VM is not there");
         fd_close(fd);
         return;
     }
-    int e = vm_tickets_add(&vm->tickets, ticket, fd, &spec, of);
+    uint64_t ticket = vm_tickets_new(&session->tickets);
+    int e = vm_tickets_add(&session->tickets, ticket, fd, &spec, of);
     if (e < 0) {
         log_warn(vm->subject, "service %s: refused a connection: %s", name,
                  e == -EAGAIN ? "too many wait for the VM" : strerror(-e));
@@ -330,8 +334,8 @@ static void incoming_accepted(void *user, int fd)
                                      .type = (uint16_t)spec.type,
                                      .name = name,
                                      .name_size = (uint16_t)strlen(name)};
-    link_queue(vm->control, link_incoming_encode, &incoming);
-    link_flush(vm->control);
+    link_queue(session->control, link_incoming_encode, &incoming);
+    link_flush(session->control);
 }
 
 static int listen_for(struct vm_service *of, char *error, size_t error_size)

@@ -23,6 +23,7 @@
 #include "host-proxy/host-sandbox.h"
 #include "host-proxy/host-services.h"
 #include "host-proxy/refuse.h"
+#include "host-proxy/sessions.h"
 #include "host-proxy/vm.h"
 
 #define REPORTS_MAX 4096 /* that wait; more than the gate lets come before it hears of them */
@@ -45,7 +46,7 @@ struct vm_main {
  * stays. */
 static bool main_is_idle(const struct vm_main *m)
 {
-    return vm_is_idle(&m->vm) && !getenv("WAYLAND_SOCKET");
+    return sessions_are_over(&m->vm) && !getenv("WAYLAND_SOCKET");
 }
 
 static void main_say(const struct vm_main *m, const struct channel_packet *packet)
@@ -104,21 +105,23 @@ static void main_arrival(struct vm_main *m, const struct channel_packet *arrival
     m->taken++;
     main_changed(m);
     struct link *link = link_create(m->loop, fd, arrival->unix_socket, &nobody, NULL);
-    const char *refusal =
-        hello->role == LINK_ROLE_CONTROL ? NULL : vm_refuses_client(&m->vm, hello);
     if (!link)
         return;
-    if (refusal) {
-        refuse(link, m->vm.subject, LINK_ERROR_REFUSED, refusal, NULL);
-    } else if (hello->role == LINK_ROLE_CONTROL) {
-        vm_begin(&m->vm, link, hello);
-    } else {
-        snprintf(label, sizeof(label), "%.*s", (int)hello->label_size, hello->label);
-        if (hello->role == LINK_ROLE_SERVICE)
-            service_begin(&m->vm, link, label);
-        else
-            client_begin(&m->vm, link, label);
+    if (hello->role == LINK_ROLE_CONTROL) {
+        sessions_begin(&m->vm, link, hello);
+        return;
     }
+    const char *wrong = NULL;
+    struct session *session = sessions_find(&m->vm, hello, &wrong);
+    if (!session) {
+        refuse(link, m->vm.subject, LINK_ERROR_REFUSED, wrong, NULL);
+        return;
+    }
+    snprintf(label, sizeof(label), "%.*s", (int)hello->label_size, hello->label);
+    if (hello->role == LINK_ROLE_SERVICE)
+        service_begin(session, link, label);
+    else
+        client_begin(session, link, label);
 }
 
 static void main_heard(void *user, const uint8_t *bytes, size_t size, int fd)
@@ -183,6 +186,7 @@ static int main_serve(struct vm_main *m, const struct host_config *config, uint3
     }
     if (r == 0)
         r = loop_run(m->loop);
+    sessions_finish(&m->vm);
     vm_finish(&m->vm);
     packets_destroy(m->channel);
     loop_later_cancel(m->loop, &m->report);

@@ -102,7 +102,7 @@ static bool mem_copy_rule(const void *value)
 
 static_assert(_LINK_CLOCK_N == 4, "PONG has all clocks");
 static const struct frame frames[_LINK_TYPE_N] = {
-    [LINK_HELLO] = FRAME_DATA("HELLO", 20, 0, LINK_PROOF_MAX + LINK_LABEL_MAX, struct link_hello,
+    [LINK_HELLO] = FRAME_DATA("HELLO", 20, 0, LINK_PROOF_MAX + LINK_LABEL_MAX + LINK_INSTANCE_SIZE, struct link_hello,
         hello_rule,
         FIELD_FIXED(4, LINK_MAGIC),
         FIELD_IN(struct link_hello, version_min, 1, UINT16_MAX),
@@ -297,6 +297,12 @@ static size_t put_bytes(uint8_t *at, const void *bytes, size_t size)
     return size;
 }
 
+static size_t hello_data_size(const struct link_hello *h)
+{
+    return (size_t)h->proof_size + h->label_size +
+           (h->features & LINK_FEATURE_INSTANCE ? LINK_INSTANCE_SIZE : 0);
+}
+
 int link_hello_decode(const void *payload, size_t size, struct link_hello *ret)
 {
     const struct frame *f = &frames[LINK_HELLO];
@@ -306,21 +312,27 @@ int link_hello_decode(const void *payload, size_t size, struct link_hello *ret)
     int e = frame_read(f, payload, &h);
     if (e != LINK_OK)
         return e;
-    if (size - f->head != (size_t)h.proof_size + h.label_size)
+    if (size - f->head != hello_data_size(&h))
         return LINK_E_SIZE;
     h.proof = (const uint8_t *)payload + f->head;
     h.label = (const char *)h.proof + h.proof_size;
     if (!printable(h.label, h.label_size))
         return LINK_E_VALUE;
+    if (h.features & LINK_FEATURE_INSTANCE)
+        h.instance = (const uint8_t *)h.label + h.label_size;
     *ret = h;
     return LINK_OK;
 }
 
 size_t link_hello_encode(uint8_t buffer[LINK_FRAME_SMALL_MAX], const struct link_hello *hello)
 {
-    size_t n = encode(buffer, LINK_HELLO, hello, (size_t)hello->proof_size + hello->label_size);
-    n += put_bytes(buffer + n, hello->proof, hello->proof_size);
-    return n + put_bytes(buffer + n, hello->label, hello->label_size);
+    struct link_hello h = *hello;
+    h.features &= ~(uint32_t)LINK_FEATURE_INSTANCE;
+    h.features |= h.instance ? LINK_FEATURE_INSTANCE : 0;
+    size_t n = encode(buffer, LINK_HELLO, &h, hello_data_size(&h));
+    n += put_bytes(buffer + n, h.proof, h.proof_size);
+    n += put_bytes(buffer + n, h.label, h.label_size);
+    return n + (h.instance ? put_bytes(buffer + n, h.instance, LINK_INSTANCE_SIZE) : 0);
 }
 
 int link_welcome_decode(const void *payload, size_t size, struct link_welcome *ret)

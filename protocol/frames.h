@@ -16,6 +16,7 @@
 
 #define LINK_HEADER_SIZE 8
 #define LINK_KEY_SIZE 32                 /* the session key */
+#define LINK_INSTANCE_SIZE 16            /* what a guest daemon made up at its start */
 #define LINK_PROOF_MAX 1024              /* a token or a session key */
 #define LINK_LABEL_MAX 64                /* a name for the log */
 #define LINK_TEXT_MAX 1024               /* an ERROR's text */
@@ -40,10 +41,12 @@ enum { /* bits of HELLO and WELCOME; unknown ones are ignored */
        /* HELLO: the guest has a GPU of the kind that the host could look into. WELCOME: a PROBE or
           a BOUND follows at once. */
        LINK_FEATURE_HANDLES = 1,
-       /* HELLO: this is a trial, which does not end the session that the VM may have. */
+       /* HELLO: this is a trial, which takes nobody's place. */
        LINK_FEATURE_TRIAL = 2,
        /* HELLO: the guest may ask for services. WELCOME: it may. */
        LINK_FEATURE_SERVICES = 4,
+       /* HELLO: an instance is behind the label. WELCOME: the host knows daemons by it. */
+       LINK_FEATURE_INSTANCE = 8,
 };
 
 enum link_type {
@@ -95,14 +98,15 @@ enum link_proof {
 };
 
 /* HELLO  guest → host: {u32 magic; u16 version_min, version_max; u32 features; u16 role,
- * proof_kind; u16 proof_size, label_size; proof; label} */
+ * proof_kind; u16 proof_size, label_size; proof; label; with FEATURE_INSTANCE u8 instance[16]} */
 struct link_hello {
     uint16_t version_min, version_max;
     uint32_t features;
     uint16_t role, proof_kind;
     uint16_t proof_size, label_size;
-    const uint8_t *proof; /* into the frame */
-    const char *label;    /* into the frame, not terminated; printable ASCII */
+    const uint8_t *proof;    /* into the frame */
+    const char *label;       /* into the frame, not terminated; printable ASCII */
+    const uint8_t *instance; /* into the frame; NULL without the feature */
 };
 
 /* WELCOME  host → guest: {u16 version, zero; u32 features; u8 key[32]; u16 name_size, zero; name}
@@ -123,7 +127,7 @@ enum link_error {
     LINK_ERROR_WAYLAND,      /* the client gets wl_display.error with @object, @wl_code */
     LINK_ERROR_COMPOSITOR,   /* no compositor, or it went away */
     LINK_ERROR_INTERNAL,     /* out of memory or descriptors */
-    LINK_ERROR_BUSY,         /* the answer to a trial: a daemon of this VM is connected */
+    LINK_ERROR_BUSY,         /* the answer to a trial: no place is free */
     _LINK_ERROR_N,
 };
 
@@ -349,7 +353,8 @@ int link_data_decode(const void *payload, size_t size, struct link_data *ret);
 /* Encoders write header and payload into @buffer and return the number of bytes; sizes beyond the
  * caps are cut (texts) or the caller's mistake (asserted). MEM_WRITE, STREAM_DATA and DATA write
  * what comes before the data, and count it in. */
-#define LINK_FRAME_SMALL_MAX (LINK_HEADER_SIZE + 20 + LINK_PROOF_MAX + LINK_LABEL_MAX)
+#define LINK_FRAME_SMALL_MAX                                                                       \
+    (LINK_HEADER_SIZE + 20 + LINK_PROOF_MAX + LINK_LABEL_MAX + LINK_INSTANCE_SIZE)
 size_t link_header_encode(uint8_t *buffer, enum link_type type, size_t payload_size);
 size_t link_hello_encode(uint8_t buffer[LINK_FRAME_SMALL_MAX], const struct link_hello *hello);
 size_t link_welcome_encode(uint8_t buffer[LINK_FRAME_SMALL_MAX],

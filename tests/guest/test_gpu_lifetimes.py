@@ -65,6 +65,32 @@ def gpu_buffers_outlive_the_driver(t):
 
 
 @test(timeout=200)
+def two_daemons_share_the_device(t):
+    """Each shows that it holds the VM's device, and the end of one takes nothing from the other."""
+    vm = Vm(t, gpu=GPU)
+
+    def window(n):
+        return f"{wait_for_file(n)}; python3 {HERE}/draw.py {n} >drawn{n} & {wait_for_file(f'end{n}')}; kill $!"
+    guest = vm.boot(f"""{os.environ["WAYVSOCK_GUEST"]} --connect vsock:2:1100 --token /run/token --display /run/second \\
+            --log-level debug -- sh -c '{window(2)}; {wait_for_file("leave")}' >second.log 2>&1 &
+        {window(1)}; {window(3)}; {window(4)}; {wait_for_file("end")}""")
+    t.wait(lambda: vm.host.log().count(BOUND) == 2 or not guest.alive, "the host looks into the device for both", 60)
+    for n in (1, 2, 3):
+        vm.picture(n, f"window {n}", guest=guest)
+        if n == 3:
+            break
+        vm.touch(f"end{n}")
+    vm.touch("leave")
+    t.wait(lambda: ": gone: it closed the connection" in vm.host.log(), "the second daemon is gone", 60)
+    vm.touch("end3")
+    vm.picture(4, "a window of the first, afterwards", guest=guest)
+    vm.touch("end4")
+    vm.touch("end")
+    t.eq(guest.wait(60), 0, "the guest's status")
+    no_pixels_crossed(t, vm, 4)
+
+
+@test(timeout=200)
 def several_devices(t):
     """Of two virtio-gpus the host finds the one that it was told of; dmabufs of both arrive, and none by the link."""
     other = t.path("other-export")

@@ -343,22 +343,6 @@ def silent_vm_is_dropped_after_the_timeout(t):
     stack.wait_link()
 
 
-@test(direct=False)
-def second_guest_daemon_takes_over(t):
-    """A new control connection of the same VM ends the old one's sessions at once."""
-    fake = t.fake()
-    stack = t.stack(fake)
-    client = stack.client()
-    client.roundtrip()
-    second = t.stack(fake, start=False, tag="b")
-    second.guest_address = stack.guest_address
-    second.host = stack.host
-    second.start_guest()
-    second.wait_link()
-    gets_disconnected(client)
-    t.ok(second.usable(), "the second daemon serves")
-
-
 # -- the display socket
 
 @test(direct=False)

@@ -134,6 +134,7 @@ static void test_every_key(void **state)
                 "security-context = no\n"
                 "output-names = real\n"
                 "dmabuf = linear\n"
+                "max-daemons = 3\n"
                 "max-clients = 7\n"
                 "max-memory = 3M\n"
                 "max-fds = 9\n"
@@ -289,6 +290,8 @@ static void test_refuse_values(void **state)
         {"dmabuf = maybe", "none of yes, no and linear"},
         {"title-prefix = a\x01", "control characters"},
         {"app-id-prefix = a\x7f", "control characters"},
+        {"max-daemons = 0", "\"0\" is no count: write a number from 1 to 1024"},
+        {"max-daemons = 1025", "is no count"},
         {"max-clients = 0", "\"0\" is no count: write a number from 1 to 65536"},
         {"max-clients = 65537", "is no count"},
         {"max-clients = 1K", "is no count"},

@@ -41,7 +41,8 @@ static size_t make_hello(uint8_t *bytes, size_t proof_size, const char *label)
                                .proof_size = (uint16_t)proof_size,
                                .label_size = (uint16_t)strlen(label),
                                .proof = proof,
-                               .label = label};
+                               .label = label,
+                               .instance = proof_size == LINK_PROOF_MAX ? proof : NULL};
     fill_pattern(proof, sizeof(proof), 5);
     return link_hello_encode(bytes, &hello);
 }

@@ -65,7 +65,8 @@ static void test_hello_at_its_caps(void **state)
                                .proof_size = LINK_PROOF_MAX,
                                .label_size = LINK_LABEL_MAX,
                                .proof = proof,
-                               .label = label};
+                               .label = label,
+                               .instance = proof};
     uint8_t *frame = malloc(LINK_FRAME_SMALL_MAX); /* ASan: the cap is enough for the largest */
     assert_int_equal(link_hello_encode(frame, &hello), LINK_FRAME_SMALL_MAX);
     struct link_header header;
@@ -73,6 +74,7 @@ static void test_hello_at_its_caps(void **state)
     struct link_hello h;
     assert_int_equal(link_hello_decode(frame + 8, header.size, &h), LINK_OK);
     assert_int_equal(h.proof_size, LINK_PROOF_MAX);
+    assert_memory_equal(h.instance, proof, LINK_INSTANCE_SIZE);
     free(frame);
     hello = (struct link_hello){.version_min = 1,
                                 .version_max = 1,
@@ -82,6 +84,30 @@ static void test_hello_at_its_caps(void **state)
     assert_int_equal(link_hello_encode(small, &hello), 28);
     assert_int_equal(link_hello_decode(small + 8, 20, &h), LINK_OK);
     assert_int_equal(h.label_size, 0);
+    assert_null(h.instance);
+}
+
+/* The feature says that it is there, and nothing else does. */
+static void test_hello_with_an_instance(void **state)
+{
+    (void)state;
+    uint8_t frame[LINK_FRAME_SMALL_MAX];
+    struct link_hello h, hello = {.version_min = 1,
+                                  .version_max = 1,
+                                  .features = LINK_FEATURE_HANDLES,
+                                  .role = LINK_ROLE_CONTROL,
+                                  .label = "vm",
+                                  .label_size = 2,
+                                  .instance = key};
+    size_t n = link_hello_encode(frame, &hello);
+    assert_int_equal(n, 8 + 20 + 2 + LINK_INSTANCE_SIZE);
+    assert_int_equal(link_hello_decode(frame + 8, n - 8, &h), LINK_OK);
+    assert_int_equal(h.features, LINK_FEATURE_HANDLES | LINK_FEATURE_INSTANCE);
+    assert_memory_equal(h.label, "vm", 2);
+    assert_memory_equal(h.instance, key, LINK_INSTANCE_SIZE);
+    assert_int_equal(link_hello_decode(frame + 8, n - 9, &h), LINK_E_SIZE);
+    frame[16] &= (uint8_t)~LINK_FEATURE_INSTANCE; /* a byte of the features */
+    assert_int_equal(link_hello_decode(frame + 8, n - 8, &h), LINK_E_SIZE);
 }
 
 static void test_welcome_fields(void **state)
@@ -247,6 +273,7 @@ int main(void)
         cmocka_unit_test(test_every_prefix_and_surplus_is_refused),
         cmocka_unit_test(test_hello_fields),
         cmocka_unit_test(test_hello_at_its_caps),
+        cmocka_unit_test(test_hello_with_an_instance),
         cmocka_unit_test(test_welcome_fields),
         cmocka_unit_test(test_error_fields_and_text),
         cmocka_unit_test(test_numbers_read_back),

@@ -13,7 +13,8 @@ static const struct rule {
     {"version 0", LINK_HELLO, 4, 2, 0, LINK_E_VALUE},
     {"version range turned round", LINK_HELLO, 4, 2, 4, LINK_E_VALUE},
     {"one version", LINK_HELLO, 4, 2, 3, LINK_OK},
-    {"unknown features", LINK_HELLO, 8, 4, UINT32_MAX, LINK_OK},
+    {"unknown features", LINK_HELLO, 8, 4, UINT32_MAX & ~8u, LINK_OK},
+    {"an instance that is not there", LINK_HELLO, 8, 4, LINK_FEATURE_INSTANCE, LINK_E_SIZE},
     {"role 0", LINK_HELLO, 12, 2, 0, LINK_E_VALUE},
     {"role 4", LINK_HELLO, 12, 2, 4, LINK_E_VALUE},
     {"unknown kind of proof", LINK_HELLO, 14, 2, _LINK_PROOF_N, LINK_E_VALUE},
@@ -233,7 +234,7 @@ static void test_header_bounds_of_each_type(void **state)
         enum link_type type;
         uint32_t min, max;
     } bounds[] = {
-        {LINK_HELLO, 20, 20 + 1024 + 64},
+        {LINK_HELLO, 20, 20 + 1024 + 64 + 16},
         {LINK_WELCOME, 44, 44 + 64},
         {LINK_ERROR, 12, 12 + 1024},
         {LINK_PING, 8, 8},
