@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """Several guest daemons of one VM at a time, of one user or of many: each has windows of its own, and none ends another's.
 
-WAYVSOCK_CHURN says how often daemons come and go in the longest of these tests; 1000 takes a quarter of an hour."""
+WAYVSOCK_CHURN says how often daemons come and go in the longest of these tests; 1000 takes a minute or more."""
 
 import os
 import random
@@ -355,6 +355,9 @@ def daemons_come_and_go(t):
         os.kill(guest.pid, r.choice([signal.SIGTERM, signal.SIGKILL]))
         guest.wait()
         windows[i].thread.join(20)
+        windows[i].client.close()
+        os.close(windows[i].pool.fd)
+        guest.notify.socket.close()
         if os.path.exists(daemons[i].display):
             os.unlink(daemons[i].display)
         start_as(daemons[i])
@@ -369,7 +372,8 @@ def daemons_come_and_go(t):
     t.wait(lambda: settled is None or len(stack.host.fds()) <= settled + 2, "the host's descriptors are as many as at the beginning")
     log = stack.host.log()
     t.lacks("connected anew", log, "the host's log")
-    t.eq(log.count("connected (its host name"), CHURN + 6, "how often a daemon came")
+    if CHURN <= 25:                         # more lines than that are left out of the log
+        t.eq(log.count("connected (its host name"), CHURN + 6, "how often a daemon came")
     for window in (*windows, steady):
         window.stop()
 
