@@ -144,6 +144,9 @@ ATTACKS = {
     "the same memory again and again": (pool(4096), b"".join(
         frame("MEM_SIZE", struct.pack("<IIQ", 1, 0, 4096)) for _ in range(10000))),
     "writes to what is gone": (nothing, mem_write(1, 1, 1, 1, 0, b"x") * 10000),
+    "all of it, mixed": (pool(GIB), (mem_write(1, 1, 4096, 4096, 0, b"x" * 4096) + punch(1, 0, GIB) +
+                                     mem_write(1, 1, 64, 8192, 0, b"x" * 64) + punch(1, 0, 1 << 20) +
+                                     frame("MEM_SIZE", struct.pack("<IIQ", 1, 0, GIB)) * 100 + close(2) * 100) * 20),
 }
 
 
@@ -322,7 +325,7 @@ def anything_on_both_planes(t):
     neighbour = vms.session("good").client(timeout=60)
     neighbour.roundtrip()
     session, fds, clients = vms.session(), len(vms.host.fds()), 0
-    for round_ in until(max(20, SECONDS / 3)):
+    for round_ in until(max(30, SECONDS / 3)):
         rng = random.Random(SEED + round_)
         for _ in range(10):
             client = session.client()
