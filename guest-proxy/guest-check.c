@@ -342,7 +342,8 @@ int check_run(const struct guest_options *options, const struct uplink_config *c
         proof = false;
     }
     check_gpus(options->gpu);
-    bool local = check_display(p->loop, options) & check_command(options);
+    bool local = check_display(p->loop, options);
+    local &= check_command(options);
     sandbox_check();
     p->timer = loop_timer_create(p->loop, check_expired, p);
     struct uplink_config trial = *config;
