@@ -99,7 +99,7 @@ static void *rewrite(void *user)
 static void test_header_changes(void **state)
 {
     struct guest *g = *state;
-    struct writer writer = {0};
+    struct writer writer = {.header = NULL};
     uint8_t bytes[VSOCK_HEADER_SIZE + 100] = {0};
     pthread_t thread;
     uint32_t written;
