@@ -24,7 +24,7 @@ void sd_connect(int socket)
     connected = socket;
 }
 
-int sd_send(const char *message, int fd)
+static int sd_send_with(const char *message, int fd, int flags)
 {
     const char *path = getenv("NOTIFY_SOCKET");
     struct sockaddr_un sun = {.sun_family = AF_UNIX};
@@ -45,7 +45,7 @@ int sd_send(const char *message, int fd)
         memcpy(CMSG_DATA(c), &fd, sizeof(fd));
     }
     if (connected >= 0)
-        return sendmsg(connected, &m, MSG_NOSIGNAL) < 0 ? -errno : 1;
+        return sendmsg(connected, &m, MSG_NOSIGNAL | flags) < 0 ? -errno : 1;
     if (n == 0)
         return 0;
     if (path[0] != '/' && path[0] != '@')
@@ -60,7 +60,12 @@ int sd_send(const char *message, int fd)
         return -errno;
     m.msg_name = &sun;
     m.msg_namelen = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n);
-    return sendmsg(to, &m, MSG_NOSIGNAL) < 0 ? -errno : 1;
+    return sendmsg(to, &m, MSG_NOSIGNAL | flags) < 0 ? -errno : 1;
+}
+
+int sd_send(const char *message, int fd)
+{
+    return sd_send_with(message, fd, 0);
 }
 
 int sd_notify_ready(void)
@@ -76,7 +81,7 @@ int sd_notify_status(const char *status)
         if (*c == '\n') /* would begin another field */
             *c = ' ';
     }
-    return sd_send(message, -1);
+    return sd_send_with(message, -1, MSG_DONTWAIT);
 }
 
 int sd_notify_stopping(void)

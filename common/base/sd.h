@@ -4,7 +4,8 @@
 
 /* 1 if told, 0 if nobody asked, -errno. Nothing depends on the answer. */
 int sd_notify_ready(void);
-int sd_notify_status(const char *status); /* one line */
+/* One line. -EAGAIN: nobody takes it now, and nobody is waited for. */
+int sd_notify_status(const char *status);
 int sd_notify_stopping(void);
 
 /* Sends any message of that kind, with @fd (borrowed) if it is not -1. As above. */

@@ -28,6 +28,7 @@ from harness.wire import pack
 SECONDS = int(os.environ.get("WAYVSOCK_ATTACK_SECONDS", "0"))
 SEED = int(os.environ.get("WAYVSOCK_RANDOM_SEED", "1"))
 LIMIT = SECONDS + 600
+SANITIZED = bool(os.environ.get("WAYVSOCK_SANITIZED"))     # keeps freed memory for a while
 MIB = 1 << 20
 CONNECTIONS = 8
 
@@ -215,7 +216,7 @@ def what_nobody_reads(t):
                 continue
         most = max(most, rig.held() - before)
     t.ok(sent > 24, "the host took some of it")
-    t.ok(most < 3 * limit, f"the host held {most} bytes for a VM that may have {limit}")
+    t.ok(SANITIZED or most < 3 * limit, f"the host held {most} bytes for a VM that may have {limit}")
     for client in clients:
         client.close()
     rig.even()
@@ -264,7 +265,7 @@ def memory_and_descriptors_stay_within_low_limits(t):
             client.close()
             rig.even()
     t.ok(ended >= 9, f"{ended} connections ended by a limit")
-    t.ok(most < limit + 48 * MIB, f"the host held {most} bytes for a VM that may have {limit}")
+    t.ok(SANITIZED or most < limit + 48 * MIB, f"the host held {most} bytes for a VM that may have {limit}")
     t.ok(descriptors <= 64 + 16, f"the host had {descriptors} descriptors open for a VM that may have 64")
 
 

@@ -71,6 +71,24 @@ static void test_abstract_socket(void **state)
     close(fd);
 }
 
+/* A manager that is stuck costs us a status line, not our clients their windows. */
+static void test_nobody_reads(void **state)
+{
+    char name[64];
+    int told = 1;
+    (void)state;
+    snprintf(name, sizeof(name), "@wayvsock-test-unread-%d", getpid());
+    setenv("NOTIFY_SOCKET", name, 1);
+    name[0] = '\0';
+    int fd = manager(name, 1 + strlen(name + 1));
+    for (unsigned i = 0; i < 1000000 && told == 1; i++)
+        told = sd_notify_status("as before");
+    assert_int_equal(told, -EAGAIN);
+    heard(fd, "STATUS=as before");
+    assert_int_equal(sd_notify_status("it reads"), 1);
+    close(fd);
+}
+
 static void test_nobody_asked(void **state)
 {
     (void)state;
@@ -97,9 +115,8 @@ static void test_bad_addresses(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_messages),
-        cmocka_unit_test(test_abstract_socket),
-        cmocka_unit_test(test_nobody_asked),
+        cmocka_unit_test(test_messages),      cmocka_unit_test(test_abstract_socket),
+        cmocka_unit_test(test_nobody_reads),  cmocka_unit_test(test_nobody_asked),
         cmocka_unit_test(test_bad_addresses),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -574,7 +574,7 @@ static void step_commit(struct surface *s)
                 continue;
             s->content[p] = (uint64_t)random_below(UINT32_MAX) << 32 | random_below(UINT32_MAX);
             if (s->careless) /* as it was before, too */
-                s->content[p] = p * 0x0101010101010101 + picture;
+                s->content[p] = p * UINT64_C(0x0101010101010101) + picture;
         }
     if (shows)
         draw(s, l);
