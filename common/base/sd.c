@@ -86,7 +86,7 @@ int sd_notify_status(const char *status)
 
 int sd_notify_stopping(void)
 {
-    return sd_send("STOPPING=1", -1);
+    return sd_send_with("STOPPING=1", -1, MSG_DONTWAIT);
 }
 
 static void sd_terminate(void *user, int signo)

@@ -6,7 +6,7 @@
 int sd_notify_ready(void);
 /* One line. -EAGAIN: nobody takes it now, and nobody is waited for. */
 int sd_notify_status(const char *status);
-int sd_notify_stopping(void);
+int sd_notify_stopping(void); /* the same */
 
 /* Sends any message of that kind, with @fd (borrowed) if it is not -1. As above. */
 int sd_send(const char *message, int fd);

@@ -84,6 +84,7 @@ static void test_nobody_reads(void **state)
     for (unsigned i = 0; i < 1000000 && told == 1; i++)
         told = sd_notify_status("as before");
     assert_int_equal(told, -EAGAIN);
+    assert_int_equal(sd_notify_stopping(), -EAGAIN); /* who is to stop stops */
     heard(fd, "STATUS=as before");
     assert_int_equal(sd_notify_status("it reads"), 1);
     close(fd);
