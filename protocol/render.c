@@ -39,10 +39,15 @@ static bool range_valid(const struct render_range *r)
            r->offset <= RENDER_MEMORY_SIZE_MAX - r->size;
 }
 
+/* Its last row begins in the range. */
 static bool transfer_rule(const void *value)
 {
     const struct render_transfer *t = value;
-    return t->box.width > 0 && t->box.height > 0 && t->box.depth > 0 && range_valid(&t->range);
+    if (!t->box.width || !t->box.height || !t->box.depth || !range_valid(&t->range))
+        return false;
+    uint64_t rows = (uint64_t)(t->box.height - 1) * t->stride;
+    uint64_t layers = (uint64_t)(t->box.depth - 1) * t->layer_stride;
+    return rows < t->range.size && layers < t->range.size - rows;
 }
 
 static bool submit_rule(const void *value)

@@ -396,6 +396,8 @@ static int sendq_flush_pipe(struct sendq *q, int socket)
 /* How many bytes may go with the next descriptors. */
 static uint64_t fds_limit(const struct sendq *q)
 {
+    if (!q->fds_n)
+        return UINT64_MAX;
     const struct sendq_fd *fds = q->fds + q->fds_first;
     if (q->exact) {
         for (size_t i = 0; i < q->fds_n; i++)

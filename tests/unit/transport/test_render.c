@@ -53,7 +53,7 @@ static union render_message sample(unsigned type)
         break;
     case RENDER_TRANSFER:
         m.transfer =
-            (struct render_transfer){5, 1, 0, 256, 8192, 1, {1, 2, 3, 4, 5, 6}, {7, 100, 2000}};
+            (struct render_transfer){5, 1, 0, 256, 100, 1, {1, 2, 3, 4, 5, 6}, {7, 100, 2000}};
         break;
     case RENDER_SUBMIT:
         m.submit = (struct render_submit){1, {7, 100, 400}};
@@ -234,6 +234,10 @@ static void test_values(void **state)
     BROKEN(RENDER_TRANSFER, m.transfer.box.width = 0);
     BROKEN(RENDER_TRANSFER, m.transfer.box.height = 0);
     BROKEN(RENDER_TRANSFER, m.transfer.box.depth = 0);
+    BROKEN(RENDER_TRANSFER, m.transfer.stride = 375); /* the last row begins at the range's end */
+    BROKEN(RENDER_TRANSFER, m.transfer.layer_stride = UINT32_MAX);
+    BROKEN(RENDER_TRANSFER, m.transfer.box.height = UINT32_MAX);
+    BROKEN(RENDER_TRANSFER, m.transfer.box.depth = UINT32_MAX);
     BROKEN(RENDER_TRANSFER, m.transfer.range.memory = 0);
     BROKEN(RENDER_TRANSFER, m.transfer.range.size = 0);
     BROKEN(RENDER_TRANSFER, m.transfer.range.size = UINT64_MAX);
