@@ -105,7 +105,7 @@ int descriptor_send(struct vfds *v, struct descriptor_rules *rules, int fd,
         return send_socket(v, rules, &o);
     case FD_KIND_SHMEM:
         if (o.info.writable && !is_sealed(fd) && rules->allowed.memory == LINK_MEMORY_REFUSED)
-            return refuse(v, rules, fd, "shared memory", "memory = once or mirror would allow it");
+            return refuse(v, rules, fd, "shared memory", "memory = once would allow it");
         return send_file(v, rules, &o);
     case FD_KIND_FILE:
         return send_file(v, rules, &o);
