@@ -30,8 +30,8 @@ def a_host_with_udmabuf(t):
     limits = "/sys/module/udmabuf/parameters"
     status, told = in_guest(t, "sh", "-c", f"""
         {GPU} --check --export /run/x; echo status $?; echo 8100 >{limits}/list_limit; {GPU} --check --export /run/x
-        chgrp video /dev/udmabuf; chmod 660 /dev/udmabuf
-        exec setpriv --reuid=nobody --regid=nogroup --clear-groups {GPU} --check --export /tmp/x""")
+        chgrp video /dev/udmabuf; chmod 660 /dev/udmabuf; install -d -m 777 /run/open
+        exec setpriv --reuid=nobody --regid=nogroup --clear-groups {GPU} --check --export /run/open/x""")
     t.eq(status, 0, f"status; {told}")
     first, higher, nobody = told.split("ok    exporting at")[1:]
     t.has("status 0", first, "status")
