@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include "common/base/ancillary.h"
 #include "common/base/fd.h"
 #include "common/base/loop.h"
 
@@ -30,19 +31,14 @@ static int sd_send_with(const char *message, int fd, int flags)
     struct sockaddr_un sun = {.sun_family = AF_UNIX};
     size_t n = path ? strlen(path) : 0;
     union {
-        char bytes[CMSG_SPACE(sizeof(int))];
+        char bytes[ANCILLARY_FDS(1)];
         struct cmsghdr align;
-    } control = {0};
+    } control;
     struct iovec iov = {(char *)message, strlen(message)};
     struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1};
     if (fd >= 0) {
         m.msg_control = control.bytes;
-        m.msg_controllen = sizeof(control.bytes);
-        struct cmsghdr *c = CMSG_FIRSTHDR(&m);
-        c->cmsg_level = SOL_SOCKET;
-        c->cmsg_type = SCM_RIGHTS;
-        c->cmsg_len = CMSG_LEN(sizeof(fd));
-        memcpy(CMSG_DATA(c), &fd, sizeof(fd));
+        ancillary_add_fds(&m, &fd, 1);
     }
     if (connected >= 0)
         return sendmsg(connected, &m, MSG_NOSIGNAL | flags) < 0 ? -errno : 1;

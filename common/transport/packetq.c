@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "common/base/ancillary.h"
 #include "common/base/budget.h"
 #include "common/base/fd.h"
 
@@ -113,23 +114,18 @@ int packetq_add(struct packetq *q, const void *bytes, size_t size, const int *fd
     return 0;
 }
 
-static ssize_t packet_send(const struct packet *p, int socket)
+static ssize_t packet_send(const struct packet *p, int socket, bool first)
 {
     union {
         struct cmsghdr header;
-        char space[CMSG_SPACE(FDS_MAX * sizeof(int))];
+        char space[ANCILLARY_CREDENTIALS + ANCILLARY_FDS(FDS_MAX)];
     } control;
     struct iovec iov = {p->bytes, p->size};
-    struct msghdr message = {.msg_iov = &iov, .msg_iovlen = 1};
-    if (p->fds_n) {
-        message.msg_control = &control;
-        message.msg_controllen = CMSG_SPACE(p->fds_n * sizeof(int));
-        memset(&control, 0, message.msg_controllen);
-        control.header.cmsg_level = SOL_SOCKET;
-        control.header.cmsg_type = SCM_RIGHTS;
-        control.header.cmsg_len = CMSG_LEN(p->fds_n * sizeof(int));
-        memcpy(CMSG_DATA(&control.header), p->fds, p->fds_n * sizeof(int));
-    }
+    struct msghdr message = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control};
+    if (first)
+        ancillary_add_credentials(&message);
+    if (p->fds_n)
+        ancillary_add_fds(&message, p->fds, p->fds_n);
     ssize_t n;
     do
         n = sendmsg(socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
@@ -141,8 +137,9 @@ int packetq_flush(struct packetq *q, int socket)
 {
     struct packet *p;
     while ((p = STAILQ_FIRST(&q->packets))) {
-        if (packet_send(p, socket) < 0)
+        if (packet_send(p, socket, !q->introduced) < 0)
             return errno == EWOULDBLOCK ? -EAGAIN : -errno;
+        q->introduced = true;
         STAILQ_REMOVE_HEAD(&q->packets, entry);
         q->waiting -= p->size + 1;
         packet_destroy(q, p);

@@ -17,6 +17,7 @@ struct packetq {
     STAILQ_HEAD(, packet) packets;
     struct packet *filling; /* whose end has not come; NULL: none */
     uint64_t waiting;       /* bytes of whole packets, and one for each */
+    bool introduced;        /* the first is out: it had our credentials */
     struct budget *budget;  /* pays for what is here (borrowed); NULL: nobody counts */
 };
 

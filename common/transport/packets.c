@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "common/base/ancillary.h"
 #include "common/base/fd.h"
 #include "common/base/loop.h"
 
@@ -56,19 +57,14 @@ static void packets_fail(struct packets *p, int reason)
 static ssize_t packets_send_one(int socket, const void *bytes, size_t size, int fd)
 {
     union {
-        char bytes[CMSG_SPACE(sizeof(int))];
+        char bytes[ANCILLARY_FDS(1)];
         struct cmsghdr align;
-    } control = {0};
+    } control;
     struct iovec iov = {.iov_base = (void *)bytes, .iov_len = size};
     struct msghdr message = {.msg_iov = &iov, .msg_iovlen = 1};
     if (fd >= 0) {
         message.msg_control = control.bytes;
-        message.msg_controllen = sizeof(control.bytes);
-        struct cmsghdr *c = CMSG_FIRSTHDR(&message);
-        c->cmsg_level = SOL_SOCKET;
-        c->cmsg_type = SCM_RIGHTS;
-        c->cmsg_len = CMSG_LEN(sizeof(int));
-        memcpy(CMSG_DATA(c), &fd, sizeof(fd));
+        ancillary_add_fds(&message, &fd, 1);
     }
     ssize_t n;
     do

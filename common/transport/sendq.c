@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
+#include "common/base/ancillary.h"
 #include "common/base/budget.h"
 #include "common/base/fd.h"
 #include "common/base/list.h"
@@ -416,8 +417,9 @@ static int sendq_flush_once(struct sendq *q, int socket)
     static struct iovec iov[IOV_N];
     union {
         struct cmsghdr header;
-        char space[CMSG_SPACE(SENDQ_FDS_EXACT * sizeof(int))];
+        char space[ANCILLARY_CREDENTIALS + ANCILLARY_FDS(SENDQ_FDS_EXACT)];
     } control;
+    int passed[SENDQ_FDS_EXACT];
     uint64_t limit = fds_limit(q);
     bool more;
     struct msghdr message = {.msg_iov = iov, .msg_iovlen = sendq_gather(q, iov, limit, &more)};
@@ -427,17 +429,13 @@ static int sendq_flush_once(struct sendq *q, int socket)
     size_t fds = 0, most = q->exact ? SENDQ_FDS_EXACT : SENDQ_FDS_PER_MESSAGE;
     while (fds < q->fds_n && fds < most && q->fds[q->fds_first + fds].position < q->sent + total)
         fds++;
-    if (fds) {
-        message.msg_control = &control;
-        message.msg_controllen = CMSG_SPACE(fds * sizeof(int));
-        memset(&control, 0, message.msg_controllen);
-        control.header.cmsg_level = SOL_SOCKET;
-        control.header.cmsg_type = SCM_RIGHTS;
-        control.header.cmsg_len = CMSG_LEN(fds * sizeof(int));
-        for (size_t i = 0; i < fds; i++)
-            memcpy(CMSG_DATA(&control.header) + i * sizeof(int), &q->fds[q->fds_first + i].fd,
-                   sizeof(int));
-    }
+    message.msg_control = &control;
+    if (q->exact && q->sent == 0)
+        ancillary_add_credentials(&message);
+    for (size_t i = 0; i < fds; i++)
+        passed[i] = q->fds[q->fds_first + i].fd;
+    if (fds)
+        ancillary_add_fds(&message, passed, fds);
     ssize_t n = sendmsg(socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT | (more ? MSG_MORE : 0));
     if (n < 0 && errno == EINTR)
         return 0;

@@ -29,8 +29,9 @@ struct sendq {
     uint64_t queued; /* position after the last byte queued */
     bool failed;     /* out of memory: the queue is incomplete, the connection must end */
     bool over;       /* @budget does not have what it costs: no more should be queued */
-    bool exact;      /* descriptors begin a message of their own with the byte after them: for those
-                        who count messages. At most SENDQ_FDS_EXACT before one byte */
+    bool exact;      /* for those who count messages, or ask who sent the first: descriptors begin
+                        one of their own with the byte after them, at most SENDQ_FDS_EXACT before one
+                        byte, and the first has our credentials */
     /* A client's file shrank under rows that were to be sent: zeros went instead. */
     void (*fault)(void *user, uint32_t tag);
     void *user;
