@@ -138,22 +138,45 @@ static void stream_is_grown(struct stream *s)
     grown_n++;
 }
 
-/* Its pipe is full. True: it has just become larger. */
+static void spill_close(struct stream *s)
+{
+    s->spill[0] = fd_close(s->spill[0]);
+    s->spill[1] = fd_close(s->spill[1]);
+    s->spill_n = 0;
+}
+
+/* The pipes that we made: its own, the spill. False: there is none, or it cannot have that size. */
+static bool stream_resize(struct stream *s, int own, int spill)
+{
+    bool spills = s->spill[0] >= 0;
+    if (!s->ours && !spills)
+        return false;
+    return (!s->ours || fcntl(s->fd, F_SETPIPE_SZ, own) >= 0) &&
+           (!spills || fcntl(s->spill[0], F_SETPIPE_SZ, spill) >= 0);
+}
+
+/* Not while they have more than that in them. */
+static bool stream_shrink(struct stream *s)
+{
+    if (s->spill_n == 0)
+        spill_close(s);
+    return (!s->ours && s->spill[0] < 0) || stream_resize(s, PIPE_SMALL, PIPE_SMALL);
+}
+
+/* One of its pipes is full. True: it has just become larger. */
 static bool stream_is_busy(struct stream *s)
 {
     bool was_grown = s->grown;
-    if (!s->ours)
-        return false;
     if (!was_grown && grown_n == GROWN_MAX) {
         struct stream *idle = TAILQ_FIRST(&grown);
-        bool shrunk = fcntl(idle->fd, F_SETPIPE_SZ, PIPE_SMALL) >= 0; /* not while it is full */
+        bool shrunk = stream_shrink(idle);
         stream_not_grown(idle);
         if (!shrunk) {
             stream_is_grown(idle); /* another one's turn to be asked */
             return false;
         }
     }
-    if (!was_grown && fcntl(s->fd, F_SETPIPE_SZ, PIPE_SIZE) < 0)
+    if (!was_grown && !stream_resize(s, PIPE_SIZE, LINK_STREAM_WINDOW))
         return false;
     stream_not_grown(s);
     stream_is_grown(s);
@@ -173,13 +196,6 @@ static void stream_watch(struct stream *s)
         events =
             (s->buffer_n || s->spill_n ? LOOP_WRITE : 0) | (s->pipe && !s->over ? LOOP_READ : 0);
     loop_io_set(s->io, events);
-}
-
-static void spill_close(struct stream *s)
-{
-    s->spill[0] = fd_close(s->spill[0]);
-    s->spill[1] = fd_close(s->spill[1]);
-    s->spill_n = 0;
 }
 
 static void stream_finish_end(struct stream *s)
@@ -388,8 +404,7 @@ static ssize_t stream_spill(struct stream *s, int socket, uint64_t size)
             s->spill[0] = s->spill[1] = -1;
             return -ENOTSUP;
         }
-        fcntl(s->spill[0], F_SETPIPE_SZ,
-              s->grown ? LINK_STREAM_WINDOW : PIPE_SMALL); /* the buffer takes the rest */
+        fcntl(s->spill[0], F_SETPIPE_SZ, s->grown ? LINK_STREAM_WINDOW : PIPE_SMALL);
     }
     ssize_t n = splice(socket, NULL, s->spill[1], NULL, size, SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
     if (n > 0) {
@@ -397,8 +412,11 @@ static ssize_t stream_spill(struct stream *s, int socket, uint64_t size)
         stream_watch(s);
         return n;
     }
-    if (n < 0 && (errno == EAGAIN || errno == EINTR))
-        return socket_waits(socket) ? -ENOTSUP : -EAGAIN;
+    if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
+        if (!socket_waits(socket))
+            return -EAGAIN;
+        return stream_is_busy(s) ? stream_spill(s, socket, size) : -ENOTSUP; /* for the buffer */
+    }
     return n == 0 ? 0 : -ENOTSUP;
 }
 
@@ -453,7 +471,8 @@ static void stream_drain(struct stream *s)
         s->spill_n -= (size_t)n;
         give_credit(s, (size_t)n);
     }
-    spill_close(s);
+    if (!s->grown)
+        spill_close(s);
     while (s->buffer_n) {
         ssize_t n = stream_put(s, s->buffer + s->buffer_first, s->buffer_n);
         if (n < 0) {

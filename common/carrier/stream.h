@@ -21,7 +21,7 @@ struct stream {
     bool out;       /* our fd → link; otherwise link → our fd */
     bool pipe;      /* fd is a pipe: can splice */
     bool ours;      /* and we made it */
-    bool grown;     /* it is among the few that are larger than others */
+    bool grown;     /* its pipes are among the few that are larger than others */
     bool over;      /* nothing more will happen but the end of what is queued */
     bool peer_done; /* in: STREAM_END came */
     struct loop *loop;

@@ -27,7 +27,7 @@
  * interrupt: of so little it hears later. Of more it does at once, as it may wait for that. */
 #define QUIET_PACKETS 64
 #define QUIET_BYTES (16u << 10)
-#define QUIET_MS 2
+#define QUIET_MS 8
 #define MEMORY_MS 3000 /* after which a driver's start without memory is worth a line */
 
 enum { QUEUE_RX, QUEUE_TX, QUEUE_EVENT, QUEUES };

@@ -102,12 +102,58 @@ static void test_the_idle_give_way(void **state)
     close_all();
 }
 
+/* Bytes that may wait in pipes for applications' pipes to take more. */
+static size_t spills(unsigned *ret_large)
+{
+    size_t all = 0;
+    *ret_large = 0;
+    for (int i = 1; i <= N; i++) {
+        int spill = sides[1].streams[i]->spill[0];
+        int size = spill >= 0 ? fcntl(spill, F_GETPIPE_SZ) : 0;
+        *ret_large += size > 8192;
+        all += (size_t)size;
+    }
+    return all;
+}
+
+/* So it is where the pipe is an application's, and what it does not take yet waits in one of ours.
+ */
+static void test_few_wait_in_large_ones(void **state)
+{
+    struct transfer t[N + 1];
+    unsigned large;
+    (void)state;
+    for (uint32_t i = 1; i <= N; i++) {
+        int in[2], out[2];
+        assert_int_equal(pipe2(in, O_CLOEXEC), 0);
+        assert_int_equal(pipe2(out, O_CLOEXEC), 0);
+        fd_set_nonblock(in[1]);
+        fd_set_nonblock(out[0]);
+        join(i, in[0], false, out[1], false);
+        transfer_start(&t[i], in[1], out[0], 400000, i);
+    }
+    for (int k = 0; k < 300; k++) {
+        for (int i = 1; i <= N; i++) { /* nobody reads */
+            ssize_t n = write(t[i].write, t[i].bytes + t[i].written, t[i].size - t[i].written);
+            t[i].written += n > 0 ? (size_t)n : 0;
+        }
+        turn_times(loop, 1);
+    }
+    assert_true(spills(&large) <= N * 8192 + 16 * (512 << 10));
+    assert_in_range(large, 1, 16);
+    for (int i = 1; i <= N; i++) {
+        turn_until(loop, transfer_step, &t[i]);
+        transfer_check(&t[i]);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         STREAMS_TEST(test_few_are_large),
         STREAMS_TEST_COPYING(test_few_are_large),
         STREAMS_TEST(test_the_idle_give_way),
+        STREAMS_TEST(test_few_wait_in_large_ones),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
