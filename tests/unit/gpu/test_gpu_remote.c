@@ -379,6 +379,41 @@ static void test_killed_again(void **state)
     assert_int_equal(W.failed, 0);
 }
 
+/* At any moment: what was asked is answered once, and the next one draws. WAYVSOCK_KILLS says how
+ * often; each time there is a pause of a millisecond. */
+static void test_killed_at_any_moment(void **state)
+{
+    (void)state;
+    const char *times_wanted = getenv("WAYVSOCK_KILLS");
+    const unsigned kills = times_wanted ? (unsigned)atoi(times_wanted) : 30;
+    const struct remote_times times = {3600000, 3600000, 3600000, 1};
+    const uint32_t words[3] = {1, 2, 3};
+    unsigned asked = 0;
+    srandom(kills);
+    assert_true(begin(&times));
+    for (unsigned i = 1; i <= kills; i++) {
+        bool known = W.r->ops->resource_create(W.r, &picture) == 0;
+        W.r->ops->context_create(W.r, 1, 0);
+        for (long n = random() % 12; n > 0; n--) {
+            if (random() % 2)
+                turn_times(W.loop, 1);
+            if (random() % 2 && known && !W.r->ops->busy(W.r))
+                asked += ask_pixels(1) == 0;
+            W.r->ops->submit(W.r, 1, words, 3);
+            W.r->ops->fence(W.r, 1, i);
+        }
+        die();
+        turn_until_equal(&W.lost, i);
+        assert_int_equal(W.transferred, asked);
+        turn_until_equal(&W.renewed, i + 1);
+    }
+    assert_int_equal(W.r->ops->resource_create(W.r, &picture), 0);
+    W.failed = 0;
+    assert_int_equal(ask_pixels(0), 0);
+    turn_until_equal(&W.transferred, asked + 1);
+    assert_int_equal(W.failed, 0);
+}
+
 static void say(unsigned type, uint32_t serial, const union render_message *m, const void *data,
                 uint32_t size, int fd)
 {
@@ -579,11 +614,10 @@ static void test_does_not_start(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_draws),    TEST(test_refusals),
-        TEST(test_memories), TEST(test_busy),
-        TEST(test_killed),   TEST(test_killed_again),
-        TEST(test_hangs),    TEST(test_hangs_while_it_draws),
-        TEST(test_lies),     TEST(test_does_not_start),
+        TEST(test_draws),        TEST(test_refusals),       TEST(test_memories),
+        TEST(test_busy),         TEST(test_killed),         TEST(test_killed_at_any_moment),
+        TEST(test_killed_again), TEST(test_hangs),          TEST(test_hangs_while_it_draws),
+        TEST(test_lies),         TEST(test_does_not_start),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
