@@ -48,6 +48,11 @@ if text:
 os.execv("@HOST@", ["@HOST@", "--compositor", "@COMPOSITOR@", *arguments])
 """
 GUEST = """#!/bin/sh
+for word in "$@"; do
+    shift
+    [ "$word" = vsock:2:1100 ] && word=unix:@DIR@/cid-42
+    set -- "$@" "$word"
+done
 exec @GUEST@ --gpu off "$@"
 """
 SYSTEMCTL = """#!/bin/sh
@@ -166,6 +171,25 @@ def several_vms(t):
                  f"--title={title.split()[-1]}", "sleep", "1000"], page.env())
         t.wait(page.shows(title), f"the window {title}", 60)
     t.has("wayvsock-host --listen vsock:1100 --vm work:42 --vm play:43", by_hand[1], "the last line")
+
+
+@test(direct=False, timeout=120)
+def several_users(t):
+    page = Page(t, "several-users.md")
+    page.configure()
+    (side, sockets), *lines = page.lines()
+    t.eq((side, sockets.split()[-2:]), ("guest", ["wayvsock-guest@ann.socket", "wayvsock-guest@ben.socket"]), "one for each")
+    for side, command in lines:
+        if side == "guest":
+            t.wait(page.listens("cid-42"), "the host's daemon")
+            name = command.rpartition("=")[2]
+            with open(os.path.join(page.home, f".config/wayvsock/{name}.token")) as f:
+                t.write(f"home/{name}.token", f.read(), 0o600)
+            command = f"cd {page.home} && WAYLAND_DISPLAY= {command}"
+            page.type(side, command, page.shows(f"[shared] {name}"))
+        else:
+            page.type(side, command)
+    t.eq(len([w for w in page.sway.windows() if w["name"].startswith("[shared] ")]), 2, "windows, side by side")
 
 
 @test(direct=False, timeout=180)
