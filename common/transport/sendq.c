@@ -412,6 +412,12 @@ static uint64_t fds_limit(const struct sendq *q)
     return limit ? limit : 1;
 }
 
+/* The message is one that says who we are. */
+static bool begins(const struct sendq *q)
+{
+    return q->exact && q->sent == 0;
+}
+
 static int sendq_flush_once(struct sendq *q, int socket)
 {
     static struct iovec iov[IOV_N];
@@ -430,7 +436,7 @@ static int sendq_flush_once(struct sendq *q, int socket)
     while (fds < q->fds_n && fds < most && q->fds[q->fds_first + fds].position < q->sent + total)
         fds++;
     message.msg_control = &control;
-    if (q->exact && q->sent == 0)
+    if (begins(q))
         ancillary_add_credentials(&message);
     for (size_t i = 0; i < fds; i++)
         passed[i] = q->fds[q->fds_first + i].fd;
@@ -501,7 +507,7 @@ int sendq_flush(struct sendq *q, int socket)
     if (q->failed)
         return -ENOMEM;
     int r = 0;
-    if (q->n == 1 && !q->fds_n &&
+    if (q->n == 1 && !q->fds_n && !begins(q) &&
         (segment_at(q, 0)->kind == SEGMENT_ARENA || segment_at(q, 0)->kind == SEGMENT_BORROWED))
         r = sendq_flush_one(q, socket);
     while (q->n && r == 0)

@@ -578,7 +578,7 @@ static void test_a_finished_queue_refuses(void **state)
 }
 
 /* What a server sees that asks who sent the first message only once it has accepted. */
-static void expect_own_credentials(int socket)
+static void expect_own_credentials(int socket, bool with_fd)
 {
     union {
         struct cmsghdr header;
@@ -603,7 +603,7 @@ static void expect_own_credentials(int socket)
     assert_int_equal(sender.pid, getpid());
     assert_int_equal(sender.uid, getuid());
     assert_int_equal(sender.gid, getgid());
-    assert_true(fd >= 0); /* with what came beside them */
+    assert_int_equal(fd >= 0, with_fd); /* with what came beside them */
     fd_close(fd);
 }
 
@@ -611,10 +611,19 @@ static void test_the_first_message_says_who_sent_it(void **state)
 {
     (void)state;
     f.q.exact = true;
+    sendq_copy(&f.q, "hello", 5);
+    assert_int_equal(sendq_flush(&f.q, f.ends[0]), 0);
+    expect_own_credentials(f.ends[1], false);
+}
+
+static void test_beside_descriptors_as_well(void **state)
+{
+    (void)state;
+    f.q.exact = true;
     assert_int_equal(sendq_fd(&f.q, fcntl(f.ends[0], F_DUPFD_CLOEXEC, 3), NULL), 0);
     sendq_copy(&f.q, "hello", 5);
     assert_int_equal(sendq_flush(&f.q, f.ends[0]), 0);
-    expect_own_credentials(f.ends[1]);
+    expect_own_credentials(f.ends[1], true);
 }
 
 static void test_so_does_the_first_packet(void **state)
@@ -626,7 +635,7 @@ static void test_so_does_the_first_packet(void **state)
     packetq_init(&q, NULL);
     assert_int_equal(packetq_add(&q, "hello", 5, &fd, 1, true), 0);
     assert_int_equal(packetq_flush(&q, ends[0]), 0);
-    expect_own_credentials(ends[1]);
+    expect_own_credentials(ends[1], true);
     packetq_finish(&q);
     fd_close(ends[0]);
     fd_close(ends[1]);
@@ -665,6 +674,7 @@ int main(void)
         TEST(test_a_lost_connection),
         TEST(test_a_finished_queue_refuses),
         TEST(test_the_first_message_says_who_sent_it),
+        TEST(test_beside_descriptors_as_well),
         TEST(test_so_does_the_first_packet),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
