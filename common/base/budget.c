@@ -22,6 +22,19 @@ struct budget *budget_create(struct budget *whole)
     return b;
 }
 
+struct budget *budget_create_part(struct budget *whole)
+{
+    struct budget *b = budget_create(whole);
+    if (b)
+        b->part = true;
+    return b;
+}
+
+const struct budget *budget_limiting(const struct budget *b)
+{
+    return b && b->part ? b->whole : b;
+}
+
 struct budget *budget_ref(struct budget *b)
 {
     b->refs++;
@@ -38,6 +51,7 @@ void budget_unref(struct budget *b)
 
 bool budget_has(const struct budget *b, enum budget_kind kind, uint64_t amount)
 {
+    b = budget_limiting(b);
     if (!b)
         return true;
     if (amount > b->limit[kind] || b->used[kind] > b->limit[kind] - amount)

@@ -13,13 +13,19 @@ enum budget_kind {
 
 struct budget {
     unsigned refs;
+    bool part;            /* only counts: the limits are the whole's */
     struct budget *whole; /* what parties share; a reference. NULL: nothing */
     uint64_t used[_BUDGET_N], limit[_BUDGET_N];
 };
 
 /* Without limits. @whole (referenced; may be NULL) is shared with others: of what has a limit
- * there, nobody gets more than four times what is left then, so that something always is. NULL: out of memory. */
+ * there, nobody gets more than four times what is left then, so that something always is. NULL: out
+ * of memory. */
 struct budget *budget_create(struct budget *whole);
+/* What one of @whole (referenced) has of it, for whoever wants to know. NULL: out of memory. */
+struct budget *budget_create_part(struct budget *whole);
+/* Whose limits hold: @budget's own, or of which it is a part. */
+const struct budget *budget_limiting(const struct budget *budget);
 struct budget *budget_ref(struct budget *budget);
 void budget_unref(struct budget *budget); /* accepts NULL */
 

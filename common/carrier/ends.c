@@ -47,7 +47,7 @@ int ends_malformed(struct ends *e, enum link_type type, int error)
 
 int ends_scarce(struct ends *e, const char *what, int error)
 {
-    const struct budget *b = e->party->budget;
+    const struct budget *b = budget_limiting(e->party->budget);
     bool guest = e->side == CARRIER_GUEST;
     if (error == -EMFILE && b)
         return ends_failf(e, LINK_ERROR_LIMIT, "%s: descriptor limit: %s %llu already (%s)", what,
