@@ -16,6 +16,7 @@
 #include "common/wayland/shm-captures.h"
 #include "common/wayland/shm-pools.h"
 #include "common/wayland/uncovered.h"
+#include "common/wayland/windows.h"
 
 /* How a message's descriptors go, by enum wl_fd_rule. */
 static const struct {
@@ -137,6 +138,7 @@ relay_hook *const relay_hooks[_WL_HOOK_N] = {
     REGISTRY_HOOKS,
     SHM_POOLS_HOOKS,
     SHM_CAPTURES_HOOKS,
+    WINDOWS_HOOKS,
 };
 
 static enum relay_verdict call_hooks(struct relay *r, struct wl_message *m)

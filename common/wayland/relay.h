@@ -86,6 +86,7 @@ struct relay {
     struct relay_global *globals;
     size_t globals_n, globals_room;
     LIST_HEAD(, wl_fixes) fixes; /* of the client, see removals.h */
+    LIST_HEAD(, window) windows; /* the newest first, see windows.h */
     bool formats_hidden; /* the compositor's wl_shm has some that the client is not offered */
 
     struct { /* runs of the batch that is being read from the local side */
