@@ -48,6 +48,7 @@ static int carrier_dispatch(struct carrier *c, enum link_type type, const uint8_
     struct link_error_frame error;
     int e;
     if (type == c->ops->type) {
+        c->ends.got.own += size;
         if (is_listened_to(c))
             return c->ops->from_link(c->user, payload, size);
         vfds_forget(&c->vfds);
@@ -100,6 +101,7 @@ static int carrier_link_mem_write(void *user, const struct link_mem_write *write
                                   struct memory **ret_memory)
 {
     struct carrier *c = user;
+    c->ends.got.memory += (uint64_t)write->row * write->rows;
     if (!is_listened_to(c)) /* nobody is left to see it */
         return 0;
     int e = vfd_file_write(&c->vfds, write, ret_memory);

@@ -70,6 +70,9 @@ struct ends {
         uint64_t copies; /* that MEM_COPY named instead */
         uint64_t shared; /* host: of which needed no copy either */
     } sent;
+    struct { /* the same that came */
+        uint64_t own, memory, streams;
+    } got;
 };
 
 /* There is (still) somebody at the local end. */

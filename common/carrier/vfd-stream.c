@@ -216,6 +216,7 @@ int vfd_stream_data(struct vfds *v, uint32_t id, size_t size, struct link_sink *
         return ends_broken(v->ends, "STREAM_DATA from the reader, or after the end", id);
     if (!stream_take_credit(s, size))
         return ends_broken(v->ends, "STREAM_DATA beyond its credit", id);
+    v->ends->got.streams += size;
     *ret_sink = &s->sink;
     return 0;
 }
