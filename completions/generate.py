@@ -12,23 +12,26 @@ class Option:
 
 
 def read(lines, program):
-    """The options of that program, and whether a command may follow."""
-    options, here, command = [], False, False
+    """The options of that program, whether a command of anybody's may follow, and the commands of its own."""
+    options, here, command, own = [], False, False, []
     for line in lines:
         section = re.fullmatch(r"\[(.+)\]\n?", line)
         if section:
             here = section[1] == program
         row = here and re.fullmatch(r"(--[a-z-]*)(?: \[([^]]+)\])? +(.+?)\n?", line)
-        if row and row[1] == "--":
+        verb = here and re.fullmatch(r"([a-z]+) +(.+?)\n?", line)
+        if verb:
+            own.append(verb.groups())
+        elif row and row[1] == "--":
             command = True
         elif row:
             options.append(Option(*row.groups()))
     if not options:
         sys.exit(f"no options of {program}")
-    return options, command
+    return options, command, own
 
 
-def bash(program, options, command):
+def bash(program, options, command, own):
     function = program.replace("-", "_")
     cases = []
     for o in options:
@@ -43,7 +46,7 @@ def bash(program, options, command):
         else:
             continue
         cases.append(f"        {o.name}) mapfile -t COMPREPLY < <({reply}) && return ;;\n")
-    names = " ".join(o.name for o in options)
+    names = " ".join([*(verb for verb, _ in own), *(o.name for o in options)])
     after = """    for ((i = 1; i < COMP_CWORD; i++)); do
         if [[ ${COMP_WORDS[i]} == -- ]]; then
             declare -F _command_offset >/dev/null && _command_offset $((i + 1))
@@ -71,7 +74,7 @@ complete -o filenames -F _{function} {program}
 """.replace("    local word=$2 before=$3 i\n", "    local word=$2 before=$3" + (" i\n" if command else "\n"))
 
 
-def zsh(program, options, command):
+def zsh(program, options, command, own):
     rows = []
     for o in options:
         action = {"file": ":file:_files", "folder": ":folder:_files -/", "user": ":user:_users", "text": ":value: ",
@@ -80,12 +83,15 @@ def zsh(program, options, command):
             action = f":value:({' '.join(w.replace(':', chr(92) + ':') for w in o.words)})"
         description = o.description.replace(":", "\\:").replace("'", "'\\''")
         rows.append(f"    '*{o.name}[{description}]{action}'")
+    if own:
+        verbs = " ".join(f'{verb}\\:"{description}"' for verb, description in own).replace("'", "'\\''")
+        rows.append(f"    '1:command:(({verbs}))'")
     if command:
         rows.append("    '*::command: _normal'")
     return f"#compdef {program}\n_arguments -s -S \\\n" + " \\\n".join(rows) + "\n"
 
 
-def fish(program, options, command):
+def fish(program, options, command, own):
     lines = [f"# fish completion for {program}", f"complete -c {program} -f"]
     for o in options:
         description = o.description.replace("'", "\\'")
@@ -99,6 +105,9 @@ def fish(program, options, command):
         elif o.argument:
             wants = " -x"
         lines.append(f"complete -c {program} -l {o.name[2:]}{wants} -d '{description}'")
+    for verb, description in own:
+        description = description.replace("'", "\\'")
+        lines.append(f"complete -c {program} -n __fish_use_subcommand -a {verb} -d '{description}'")
     if command:
         lines.append(f"complete -c {program} -n 'contains -- -- (commandline -opc)' "
                      "-a '(__fish_complete_subcommand --fcs-skip=(contains -i -- -- (commandline -opc)))'")

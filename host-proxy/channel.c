@@ -2,11 +2,13 @@
 /* Owns nothing. Numbers are in the machine's own order: nobody else hears this. */
 #include "host-proxy/channel.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 
 size_t channel_encode(uint8_t buffer[CHANNEL_PACKET_MAX], const struct channel_packet *p)
 {
+    static_assert(LINK_FRAME_SMALL_MAX <= CHANNEL_PACKET_MAX - 8, "a HELLO fits");
     struct link_hello hello = p->hello;
     uint32_t words[3] = {p->kind};
     switch (p->kind) {
@@ -23,6 +25,13 @@ size_t channel_encode(uint8_t buffer[CHANNEL_PACKET_MAX], const struct channel_p
         words[2] = p->idle;
         memcpy(buffer, words, 12);
         return 12;
+    case CHANNEL_CONTROL:
+        memcpy(buffer, words, 8);
+        memcpy(buffer + 8, p->line, p->line_size);
+        return 8 + p->line_size;
+    case CHANNEL_HEARD:
+        memcpy(buffer, words, 8);
+        return 8;
     default:
         words[1] = p->number;
         memcpy(buffer, words, 8);
@@ -62,6 +71,12 @@ int channel_decode(const uint8_t *bytes, size_t n, struct channel_packet *ret)
         ret->number = words[1];
         memcpy(ret->device, bytes + 8, CHANNEL_DEVICE_SIZE);
         return 0;
+    case CHANNEL_CONTROL:
+        ret->line = (const char *)bytes + 8;
+        ret->line_size = n - 8;
+        return words[1] == 0 && ret->line_size < CONTROL_REQUEST_MAX ? 0 : -EPROTO;
+    case CHANNEL_HEARD:
+        return n == 8 && words[1] == 0 ? 0 : -EPROTO;
     default:
         return -EPROTO;
     }

@@ -1,22 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /* channel: what the gate and the process of a VM say to each other, a packet each. Connections that
- * have proven whose they are go one way, how many of them were taken the other, and both ways which
- * GPU device is whose. Both ends are of one program, but the gate believes nothing that comes from
- * there. */
+ * have proven whose they are, and those of people who ask about the VM, go one way, how many of
+ * them were taken the other, and both ways which GPU device is whose. Both ends are of one program,
+ * but the gate believes nothing that comes from there. */
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/control/control-request.h"
 #include "protocol/frames.h"
 
 #define CHANNEL_DEVICE_SIZE 16
-#define CHANNEL_PACKET_MAX (8 + LINK_FRAME_SMALL_MAX)
+#define CHANNEL_PACKET_MAX (8 + CONTROL_REQUEST_MAX)
 
 enum channel_kind {
     CHANNEL_ARRIVAL = 1, /* gate → process, with the connection's descriptor */
     CHANNEL_REPORT,      /* process → gate */
     CHANNEL_DEVICE,      /* either */
+    CHANNEL_CONTROL,     /* gate → process, with the descriptor of who asks */
+    CHANNEL_HEARD,       /* process → gate: one of those was taken */
 };
 
 struct channel_packet {
@@ -30,6 +33,9 @@ struct channel_packet {
     /* DEVICE: it is this VM's; from the gate: of VM number so and so */
     uint32_t number;
     uint8_t device[CHANNEL_DEVICE_SIZE];
+    /* CONTROL: the request's line, less its end */
+    const char *line;
+    size_t line_size; /* below CONTROL_REQUEST_MAX */
 };
 
 /* The number of bytes. */

@@ -26,6 +26,7 @@
 #include "host-proxy/channel.h"
 #include "host-proxy/config.h"
 #include "host-proxy/hello-reader.h"
+#include "host-proxy/host-control.h"
 #include "host-proxy/refuse.h"
 #include "host-proxy/vm-process.h"
 
@@ -68,6 +69,7 @@ struct gate {
     const struct host_config *config;
     struct resident *vms;
     struct vm_processes *processes;
+    struct host_control *control; /* NULL: nobody can ask */
     bool failed;
     SLIST_HEAD(, entrance) entrances;
     TAILQ_HEAD(visitors, visitor) visitors; /* the oldest first */
@@ -439,6 +441,7 @@ struct gate *gate_create(struct loop *loop, const struct host_config *config,
         gate_destroy(gate);
         return NULL;
     }
+    gate->control = host_control_create(loop, config, gate->processes);
     return gate;
 }
 
@@ -460,6 +463,7 @@ void gate_destroy(struct gate *gate)
         listener_destroy(e->listener);
         free(e);
     }
+    host_control_destroy(gate->control);
     vm_processes_destroy(gate->processes);
     for (size_t i = 0; gate->vms && i < gate->config->n_vms; i++)
         resident_forget_tokens(&gate->vms[i]);

@@ -12,6 +12,7 @@
 #include "common/base/memory.h"
 #include "common/carrier/vfd-kinds.h"
 #include "common/carrier/vfd-memory.h"
+#include "common/control/control-app.h"
 #include "common/wayland/relay-life.h"
 #include "common/wayland/wl-shm.h"
 #include "host-proxy/allow.h"
@@ -28,7 +29,8 @@ struct client {
     struct session *session;
     struct vm *vm; /* the session's */
     struct log_subject subject;
-    char name[LINK_LABEL_MAX + 32];
+    char name[LINK_LABEL_MAX + 32], label[LINK_LABEL_MAX + 1];
+    struct carrier_party party; /* the VM's, with a count of its own */
     struct relay *relay;
     struct imports imports;
     struct dmabufs dmabufs;
@@ -40,6 +42,7 @@ static void host_client_destroy(struct client *c)
     relay_destroy(
         c->relay); /* the compositor lets go of the guest's pages before the device does */
     imports_finish(&c->imports);
+    budget_unref(c->party.budget);
     session_leave(c->session, &c->of_session);
     free(c);
 }
@@ -324,7 +327,9 @@ void client_begin(struct session *session, struct link *link, const char *label)
         return;
     }
     struct client *c = calloc(1, sizeof(*c));
-    if (!c) {
+    struct budget *budget = c ? budget_create_part(vm->party.budget) : NULL;
+    if (!budget) {
+        free(c);
         fd_close(fd);
         refuse(link, session->subject, LINK_ERROR_INTERNAL, "out of memory", NULL);
         return;
@@ -332,21 +337,45 @@ void client_begin(struct session *session, struct link *link, const char *label)
     c->of_session.ops = &session_client_ops;
     c->session = session;
     c->vm = vm;
+    c->party = vm->party;
+    c->party.budget = budget;
+    c->of_session.number = ++vm->serial;
+    snprintf(c->label, sizeof(c->label), "%s", label);
     /* The guest's own words about its client come last, marked as such by our number before them,
      * and do not end before we say so. */
-    int n = snprintf(c->name, sizeof(c->name), "client %lu \"", ++vm->serial);
+    int n = snprintf(c->name, sizeof(c->name), "client %lu \"", c->of_session.number);
     for (; *label && n + 2 < (int)sizeof(c->name); label++)
         c->name[n++] = *label == '"' ? '\'' : *label;
     c->name[n] = '"';
     c->subject = (struct log_subject){.name = c->name, .parent = session->subject};
-    imports_init(&c->imports, session->handles, vm->party.budget, &imports_ops, c);
-    c->relay = relay_create(vm->loop, CARRIER_HOST, fd, link, &vm->party, &relay_ops, c, NULL,
-                            &c->subject);
+    imports_init(&c->imports, session->handles, budget, &imports_ops, c);
+    c->relay =
+        relay_create(vm->loop, CARRIER_HOST, fd, link, &c->party, &relay_ops, c, NULL, &c->subject);
     if (!c->relay) {
         imports_finish(&c->imports);
+        budget_unref(budget);
         free(c);
         return;
     }
     session_join(session, &c->of_session);
     log_debug(&c->subject, "connected");
+}
+
+json_t *client_describe(const struct session_client *client)
+{
+    const struct client *c = (const struct client *)client;
+    const struct ends *ends = &c->relay->carrier.ends;
+    const struct budget *b = c->party.budget;
+    return json_pack("{so so so so so so so ss}", "id", json_count(client->number), "name",
+                     app_name(c->label), "since", json_time(client->since), "windows",
+                     app_windows(c->relay), "memory", json_count(b->used[BUDGET_MEMORY]), "fds",
+                     json_count(b->used[BUDGET_FDS]), "bytes", app_bytes(ends), "pixels",
+                     app_pixels(ends));
+}
+
+void client_end_asked(struct session_client *client)
+{
+    const struct client *c = (struct client *)client;
+    relay_fail(c->relay, LINK_ERROR_REFUSED, 0, WL_DISPLAY_IMPLEMENTATION,
+               "it was ended on the host (wayvsock end)");
 }

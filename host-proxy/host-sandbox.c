@@ -11,6 +11,7 @@
 
 #include "common/base/log.h"
 #include "common/base/number.h"
+#include "common/control/control-socket.h"
 #include "common/sandbox/filter-rules.h"
 #include "common/sandbox/sandbox.h"
 #include "common/services/settings-text.h"
@@ -54,7 +55,10 @@ static int allow_service(struct landlock *paths, const struct service_settings *
 static int allow_gate(struct landlock *paths, const struct host_config *config)
 {
     bool contexts = false;
+    char control[CONTROL_PATH_MAX];
     int r = allow_listeners(paths, config->listen, config->n_listen);
+    if (r == 0 && control_folder(control) == 0)
+        r = landlock_allow(paths, control, LANDLOCK_REMOVE_FILE);
     for (size_t i = 0; i < config->n_vms && r == 0; i++) {
         contexts |= config->vms[i].security_context;
         r = allow_listeners(paths, config->vms[i].listen, config->vms[i].n_listen);

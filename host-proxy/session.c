@@ -234,6 +234,8 @@ void session_begin(struct vm *vm, struct link *link, const struct link_hello *he
     if (name)
         session_tell_apart(s);
     s->features = hello->features;
+    s->since = json_now();
+    snprintf(s->host_name, sizeof(s->host_name), "%.*s", (int)hello->label_size, hello->label);
     s->tickets = (struct vm_tickets){.loop = vm->loop, .subject = s->subject};
     if (vm->config->gpu && hello->features & LINK_FEATURE_HANDLES)
         s->handles = handles_create(vm->loop, vm->config->gpu, s->subject, &handles_ops, s);
@@ -252,8 +254,15 @@ void session_begin(struct vm *vm, struct link *link, const struct link_hello *he
     link_flush(link);
 }
 
+json_t *session_describe(const struct session *s)
+{
+    return json_pack("{so so so sb}", "host_name", json_words(s->host_name), "display", json_null(),
+                     "since", json_time(s->since), "silent", s->silent);
+}
+
 void session_join(struct session *s, struct session_client *c)
 {
+    c->since = json_now();
     LIST_INSERT_HEAD(&s->clients, c, in_session);
     s->refs++;
     s->clients_n += !c->uncounted;

@@ -7,6 +7,7 @@
 
 #include "common/base/list.h"
 #include "common/base/log.h"
+#include "common/control/json.h"
 #include "host-proxy/vm-tickets.h"
 #include "protocol/frames.h"
 
@@ -22,7 +23,9 @@ struct session_client {
         void (*destroy)(struct session_client *client);
     } * ops;
     LIST_ENTRY(session_client) in_session;
-    bool uncounted; /* no application's */
+    bool uncounted;       /* no application's */
+    unsigned long number; /* of the VM's connections; 0: it has none yet */
+    int64_t since;        /* ms since 1970 */
 };
 
 struct session {
@@ -32,6 +35,8 @@ struct session {
     struct log_subject *subject; /* the VM's, or where there are several: */
     struct log_subject own;
     char name[32];
+    char host_name[LINK_LABEL_MAX + 1];   /* as it says */
+    int64_t since;                        /* ms since 1970 */
     struct link *control;                 /* NULL: it is over */
     uint8_t key[LINK_KEY_SIZE];           /* what its clients show */
     uint8_t instance[LINK_INSTANCE_SIZE]; /* zeros: a daemon of a former version */
@@ -53,6 +58,8 @@ void session_begin(struct vm *vm, struct link *link, const struct link_hello *he
 void session_end(struct session *session, const char *reason);
 /* From now on the log tells it from others of the VM. */
 void session_tell_apart(struct session *session);
+/* What people are told of it. */
+json_t *session_describe(const struct session *session);
 /* At once, with its clients. */
 void session_destroy(struct session *session);
 

@@ -24,6 +24,7 @@
 #include "host-proxy/host-services.h"
 #include "host-proxy/refuse.h"
 #include "host-proxy/sessions.h"
+#include "host-proxy/vm-control.h"
 #include "host-proxy/vm.h"
 
 #define REPORTS_MAX 4096 /* that wait; more than the gate lets come before it hears of them */
@@ -32,6 +33,7 @@ struct vm_main {
     struct loop *loop;
     struct packets *channel;
     struct vm vm;
+    struct vm_control control;
     uint32_t taken, taken_said;
     bool idle_said;
     struct loop_job report;
@@ -133,6 +135,11 @@ static void main_heard(void *user, const uint8_t *bytes, size_t size, int fd)
         main_arrival(m, &packet, fd);
         return;
     }
+    if (r == 0 && packet.kind == CHANNEL_CONTROL && fd >= 0) {
+        main_say(m, &(struct channel_packet){.kind = CHANNEL_HEARD});
+        vm_control_ask(&m->control, packet.line, packet.line_size, fd);
+        return;
+    }
     fd_close(fd);
     if (r == 0 && packet.kind == CHANNEL_DEVICE && packet.number < m->n_devices) {
         struct device *device = &m->devices[packet.number];
@@ -148,8 +155,11 @@ static void main_heard(void *user, const uint8_t *bytes, size_t size, int fd)
 static void main_bereft(void *user, const uint8_t *bytes, size_t size)
 {
     struct vm_main *m = user;
-    (void)bytes;
-    (void)size;
+    struct channel_packet packet;
+    if (channel_decode(bytes, size, &packet) == 0 && packet.kind == CHANNEL_CONTROL) {
+        main_say(m, &(struct channel_packet){.kind = CHANNEL_HEARD});
+        return;
+    }
     m->taken++;
     main_changed(m);
     log_warn(m->vm.subject, "a connection was lost: its process has no descriptor left for it");
@@ -178,6 +188,7 @@ static int main_serve(struct vm_main *m, const struct host_config *config, uint3
     if (vm->security_context)
         context_folder_enter(number);
     r = vm_init(&m->vm, m->loop, config, vm, subject, &vm_ops, m);
+    vm_control_init(&m->control, &m->vm);
     if (r == 0) {
         services_listen(&m->vm);
         m->channel = packets_create(m->loop, fd_steal(&owned), CHANNEL_PACKET_MAX, REPORTS_MAX,
@@ -186,6 +197,7 @@ static int main_serve(struct vm_main *m, const struct host_config *config, uint3
     }
     if (r == 0)
         r = loop_run(m->loop);
+    vm_control_finish(&m->control);
     sessions_finish(&m->vm);
     vm_finish(&m->vm);
     packets_destroy(m->channel);

@@ -21,6 +21,7 @@
 
 #define UNTAKEN_MAX 1024 /* connections of a VM that its process has not taken */
 #define UNTAKEN_MIN 16
+#define ASKED_MAX 16        /* who ask about it, and have not been taken */
 #define CLAIMS_MAX 256      /* devices that a process may say are its VM's; each is told to all */
 #define ANSWER_MS 20000     /* for it to take one, or to end: it waits for a compositor at most */
 #define START_AGAIN_MS 1000 /* after one that ended badly */
@@ -34,6 +35,7 @@ struct vm_process {
     struct packets *channel;  /* to it, or to the next one; NULL: none */
     int other_end;            /* owned: of the next one, which is not there yet. -1: it has it */
     uint32_t sent, taken;     /* connections, on this channel */
+    unsigned asked;           /* and those who ask that it has not taken */
     bool idle;                /* as it said last */
     struct loop_timer *watch; /* it has to answer */
     struct loop_timer *start; /* the next one may start */
@@ -156,6 +158,8 @@ static void process_said(void *user, const uint8_t *bytes, size_t size, int fd)
     fd_close(fd);
     if (good && packet.kind == CHANNEL_DEVICE)
         process_claimed(p, packet.device);
+    else if (good && packet.kind == CHANNEL_HEARD && p->asked)
+        p->asked--;
     else if (!good || packet.kind != CHANNEL_REPORT ||
              !process_reported(p, packet.taken, packet.idle))
         process_kill(p, "said what makes no sense");
@@ -225,6 +229,16 @@ struct vm_process *vm_processes_at(struct vm_processes *all, size_t number,
     return &all->at[number];
 }
 
+struct vm_process *vm_processes_number(struct vm_processes *all, size_t number)
+{
+    return &all->at[number];
+}
+
+const char *vm_process_state(const struct vm_process *p)
+{
+    return !p->channel ? "absent" : p->alive ? "running" : "starting";
+}
+
 bool vm_process_is_there(const struct vm_process *p)
 {
     return p->channel;
@@ -240,14 +254,15 @@ static int process_open(struct vm_process *p)
     int ends[2];
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) < 0)
         return -errno;
-    p->channel = packets_create(p->all->loop, ends[0], CHANNEL_PACKET_MAX,
-                                p->all->untaken_max + CLAIMS_MAX * p->all->n, &channel_ops, p);
+    p->channel =
+        packets_create(p->all->loop, ends[0], CHANNEL_PACKET_MAX,
+                       p->all->untaken_max + ASKED_MAX + CLAIMS_MAX * p->all->n, &channel_ops, p);
     if (!p->channel) {
         fd_close(ends[1]);
         return -ENOMEM;
     }
     p->other_end = ends[1];
-    p->sent = p->taken = p->claims = 0;
+    p->sent = p->taken = p->claims = p->asked = 0;
     p->idle = false;
     for (size_t i = 0; i < p->all->n; i++)
         process_tell_device(p, &p->all->at[i]);
@@ -269,6 +284,19 @@ int vm_process_give(struct vm_process *p, const struct channel_packet *arrival, 
     explicit_bzero(packet, sizeof(packet)); /* keys */
     process_start(p);
     return 0;
+}
+
+const char *vm_process_unasked(const struct vm_process *p)
+{
+    return !p->channel ? "the VM is not there" : p->asked >= ASKED_MAX ? "the VM is busy" : NULL;
+}
+
+void vm_process_ask(struct vm_process *p, const char *line, size_t size, int fd)
+{
+    uint8_t bytes[CHANNEL_PACKET_MAX];
+    struct channel_packet packet = {.kind = CHANNEL_CONTROL, .line = line, .line_size = size};
+    p->asked++;
+    packets_send(p->channel, bytes, channel_encode(bytes, &packet), fd);
 }
 
 /* Half of this process's descriptors are for connections that wait to be taken, the same for each.

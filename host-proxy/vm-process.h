@@ -24,9 +24,18 @@ void vm_processes_destroy(struct vm_processes *processes);
 struct vm_process *vm_processes_at(struct vm_processes *processes, size_t number,
                                    struct log_subject *subject);
 
+/* The same again. */
+struct vm_process *vm_processes_number(struct vm_processes *processes, size_t number);
+/* "running", "starting" or "absent". */
+const char *vm_process_state(const struct vm_process *process);
+
 /* Whether it may have a session, which a client's connection needs. */
 bool vm_process_is_there(const struct vm_process *process);
 /* Whether it may be given one more connection. */
 bool vm_process_has_room(const struct vm_process *process);
+/* Why nobody may ask it anything now, for people, or NULL: who does is taken. */
+const char *vm_process_unasked(const struct vm_process *process);
+/* Then hands it the connection of somebody who asks (takes @fd), with the request's line. */
+void vm_process_ask(struct vm_process *process, const char *line, size_t n, int fd);
 /* Gives it a connection, @arrival (takes @fd), and starts it if it is not there. 0 or -errno. */
 int vm_process_give(struct vm_process *process, const struct channel_packet *arrival, int fd);

@@ -17,9 +17,11 @@ FLOORS["common/transport"] = ["common/base", *FLOORS["common/base"]]
 FLOORS["common/carrier"] = ["common/transport", *FLOORS["common/transport"]]
 FLOORS["common/services"] = ["common/carrier", *FLOORS["common/carrier"]]
 FLOORS["common/wayland"] = ["common/carrier", *FLOORS["common/carrier"]]
+# What people ask the daemons, and what answers.
+FLOORS["common/control"] = ["common/services", "common/wayland", *FLOORS["common/wayland"]]
 for proxy in ("guest-proxy", "host-proxy"):
     FLOORS[f"{proxy}/pixels"] = ["common/wayland", "common/sandbox", *FLOORS["common/wayland"]]
-    FLOORS[proxy] = [f"{proxy}/pixels", "common/services", *FLOORS[f"{proxy}/pixels"]]
+    FLOORS[proxy] = [f"{proxy}/pixels", "common/control", "common/services", *FLOORS[f"{proxy}/pixels"]]
 # Beside them, the VM's devices, which know nothing of Wayland and are nobody's libraries.
 FLOORS["common/vhost-user"] = ["common/transport", *FLOORS["common/transport"]]
 FLOORS["host-proxy/gpu/renderer"] = ["common/transport", "common/sandbox", *FLOORS["common/transport"]]
@@ -28,7 +30,10 @@ for device in ("gpu", "vsock"):
 # What draws is a process of its own, which knows nothing of the VM.
 FLOORS["host-proxy/gpu"].insert(0, "host-proxy/gpu/renderer")
 
-TOPS = ("common", "guest-proxy", "host-proxy", "protocol")
+# The command for people, which has nothing of a daemon.
+FLOORS["command"] = ["common/control", "common/transport", "common/base", "protocol"]
+
+TOPS = ("command", "common", "guest-proxy", "host-proxy", "protocol")
 
 # A module is X.c with X.h and X-private.h. These sources belong to the module of another name.
 PARTS = {

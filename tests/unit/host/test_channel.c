@@ -89,6 +89,30 @@ static void test_devices(void **state)
     assert_int_equal(channel_decode(bytes, n + 1, &back), -EPROTO);
 }
 
+/* Who asks about the VM: any line, as it is. */
+static void test_requests(void **state)
+{
+    (void)state;
+    uint8_t bytes[CHANNEL_PACKET_MAX];
+    char line[CONTROL_REQUEST_MAX];
+    struct channel_packet back, sent = {.kind = CHANNEL_CONTROL, .line = line};
+    memset(line, 'x', sizeof(line));
+    for (size_t n = 0; n < sizeof(line); n += n < 3 ? 1 : 1023) {
+        sent.line_size = n;
+        size_t size = channel_encode(bytes, &sent);
+        assert_int_equal(channel_decode(bytes, size, &back), 0);
+        assert_int_equal(back.kind, CHANNEL_CONTROL);
+        assert_int_equal(back.line_size, n);
+        assert_memory_equal(back.line, line, n);
+    }
+    uint8_t more[CHANNEL_PACKET_MAX + 1];
+    memcpy(more, bytes, 8);
+    assert_int_equal(channel_decode(more, 8 + CONTROL_REQUEST_MAX, &back), -EPROTO);
+    sent = (struct channel_packet){.kind = CHANNEL_HEARD};
+    assert_int_equal(channel_decode(bytes, channel_encode(bytes, &sent), &back), 0);
+    assert_int_equal(back.kind, CHANNEL_HEARD);
+}
+
 static void test_nonsense(void **state)
 {
     (void)state;
@@ -98,7 +122,8 @@ static void test_nonsense(void **state)
         for (size_t n = 0; n < 40; n++) {
             memcpy(bytes, &kind, sizeof(kind));
             bool fits = (kind == CHANNEL_REPORT && n == 12) ||
-                        (kind == CHANNEL_DEVICE && n == 8 + CHANNEL_DEVICE_SIZE);
+                        (kind == CHANNEL_DEVICE && n == 8 + CHANNEL_DEVICE_SIZE) ||
+                        (kind == CHANNEL_CONTROL && n >= 8) || (kind == CHANNEL_HEARD && n == 8);
             assert_int_equal(channel_decode(bytes, n, &back), fits ? 0 : -EPROTO);
         }
 }
@@ -108,7 +133,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_arrivals), cmocka_unit_test(test_a_token_stays_at_the_gate),
         cmocka_unit_test(test_reports),  cmocka_unit_test(test_devices),
-        cmocka_unit_test(test_nonsense),
+        cmocka_unit_test(test_requests), cmocka_unit_test(test_nonsense),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

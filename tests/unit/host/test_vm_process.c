@@ -219,6 +219,8 @@ static void test_lies(void **state)
         {.kind = CHANNEL_REPORT, .taken = 2},
         {.kind = CHANNEL_REPORT, .taken = UINT32_MAX, .idle = true},
         {.kind = CHANNEL_REPORT},
+        {.kind = CHANNEL_HEARD},
+        {.kind = CHANNEL_CONTROL, .line = "{}", .line_size = 2},
         {.kind = CHANNEL_ARRIVAL,
          .hello = {.version_min = 1, .version_max = 1, .role = 1, .label = ""}},
     };
@@ -257,6 +259,37 @@ static void test_room(void **state)
     assert_int_equal(arrivals(), n);
     report(1, false);
     assert_true(vm_process_has_room(T.vm[0]));
+}
+
+static bool ask(void)
+{
+    if (vm_process_unasked(T.vm[0]))
+        return false;
+    vm_process_ask(T.vm[0], "{}", 2, fd_memfd("somebody asks", 0));
+    return true;
+}
+
+/* Those who ask start no process, and one that does not take them keeps few of them. */
+static void test_asking(void **state)
+{
+    (void)state;
+    int n = 0;
+    assert_false(ask());
+    assert_true(nothing_asked());
+    assert_string_equal(vm_process_state(T.vm[0]), "absent");
+    give(0);
+    expect_asked(SPAWNER_START, 0);
+    assert_string_equal(vm_process_state(T.vm[0]), "running");
+    while (ask())
+        n++;
+    assert_in_range(n, 8, 64);
+    assert_false(ask());
+    assert_int_equal(arrivals(), 1);
+    say(&(struct channel_packet){.kind = CHANNEL_HEARD});
+    assert_true(ask());
+    assert_false(ask());
+    report(1, false);
+    assert_true(nothing_asked()); /* it is not ended for them */
 }
 
 static bool hears_of_device(uint32_t number, const char *device)
@@ -317,6 +350,7 @@ int main(void)
         TEST(test_none_can_be_started),
         TEST(test_lies),
         TEST(test_room),
+        TEST(test_asking),
         TEST(test_devices),
         TEST(test_the_spawner_is_gone),
     };

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: MIT */
+/* command-options: texts stay where the command line has them. */
+#include "command/command-options.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "common/base/number.h"
+
+#define PROGRAM "wayvsock"
+
+enum {
+    OPTION_JSON = OPTIONS_FIRST,
+    OPTION_SOCKET,
+};
+
+static const struct option options[] = {
+    {"json", no_argument, NULL, OPTION_JSON},
+    {"socket", required_argument, NULL, OPTION_SOCKET},
+    {"help", no_argument, NULL, OPTIONS_HELP},
+    {"version", no_argument, NULL, OPTIONS_VERSION},
+    {0},
+};
+
+static const char help[] =
+    "Usage: wayvsock COMMAND [OPTION...]\n"
+    "Shows what virtual machines have on this desktop, or a virtual machine on its host's.\n"
+    "\n"
+    "  status [VM]             who is there, with which windows, what crosses\n"
+    "  end VM[/APP]            end the VM's applications, or the one with that number\n"
+    "\n"
+    "  --json                  for programs: as wayvsock(1) describes it\n"
+    "  --socket PATH           ask the daemon that has this control socket\n"
+    "  --help                  print this\n"
+    "  --version               print the version\n";
+
+static int options_target(struct command_options *o, const char *text)
+{
+    const char *slash = strchr(text, '/');
+    size_t n = slash ? (size_t)(slash - text) : strlen(text);
+    if (n == 0 || n > CONTROL_VM_MAX)
+        return options_error(PROGRAM, "\"%s\" is no VM's name", text);
+    memcpy(o->vm, text, n);
+    o->vm[n] = 0;
+    if (!slash)
+        return 0;
+    if (o->command->target != TARGET_CLIENT)
+        return options_error(PROGRAM, "%s is about VMs, not single applications", o->command->name);
+    if (!number_parse(slash + 1, strlen(slash + 1), INT64_MAX, &o->client) || !o->client)
+        return options_error(PROGRAM, "\"%s\": behind the / comes the number that status shows",
+                             text);
+    return 0;
+}
+
+static int options_words(int n, char **words, const struct command *commands,
+                         struct command_options *o)
+{
+    if (n == 0)
+        return options_error(PROGRAM, "which command?");
+    for (o->command = commands; o->command->name; o->command++)
+        if (strcmp(o->command->name, words[0]) == 0)
+            break;
+    if (!o->command->name)
+        return options_error(PROGRAM, "\"%s\" is no command", words[0]);
+    bool target = o->command->target != TARGET_NONE;
+    if (n > 1 + target)
+        return options_error(PROGRAM, "unexpected \"%s\"", words[1 + target]);
+    if (n == 1 && o->command->target == TARGET_CLIENT)
+        return options_error(PROGRAM, "%s: which VM?", words[0]);
+    return n > 1 ? options_target(o, words[1]) : 0;
+}
+
+int command_options_parse(int argc, char **argv, const struct command *commands,
+                          struct command_options *ret)
+{
+    struct command_options o = {.command = NULL};
+    int option;
+    optind = 0; /* glibc: start anew */
+    opterr = 0;
+    while ((option = getopt_long(argc, argv, ":", options, NULL)) != -1) {
+        switch (option) {
+        case OPTION_JSON:
+            o.json = true;
+            break;
+        case OPTION_SOCKET:
+            o.socket = optarg;
+            break;
+        default: {
+            int r = options_common(PROGRAM, help, option, argv, NULL);
+            if (r != 0)
+                return r;
+        }
+        }
+    }
+    int r = options_words(argc - optind, argv + optind, commands, &o);
+    if (r == 0)
+        *ret = o;
+    return r;
+}

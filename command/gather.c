@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: MIT */
+/* gather: each VM is asked by itself. One that does not answer is "busy", and that is all that is
+ * known of it. */
+#include "command/gather.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "command/ask.h"
+#include "command/command-options.h"
+#include "common/control/control-socket.h"
+
+int gather_host(const struct command_options *o, char *path, size_t size)
+{
+    char folder[CONTROL_PATH_MAX];
+    int n;
+    if (o->socket) {
+        n = snprintf(path, size, "%s", o->socket);
+    } else {
+        int r = control_folder(folder);
+        if (r < 0)
+            return r;
+        n = snprintf(path, size, "%s/host.sock", folder);
+    }
+    return n < 0 || (size_t)n >= size ? -ENAMETOOLONG : 0;
+}
+
+json_t *gather_one(const char *path, json_t *request)
+{
+    struct ask ask;
+    json_t *answer;
+    if (ask_begin(&ask, path, request) < 0)
+        return NULL;
+    asks_wait(&ask, 1, &answer);
+    return answer;
+}
+
+/* What the VM itself says goes over what the gate knows. */
+static void gather_vm(json_t *vm, json_t *answer)
+{
+    if (!answer)
+        json_object_set_new(vm, "state", json_string("busy"));
+    else if (json_object_get(answer, "error")) /* it has just gone */
+        json_object_set_new(
+            vm, "state",
+            json_string(strstr(json_text_of(answer, "error"), "busy") ? "busy" : "absent"));
+    else
+        json_object_update(vm, answer);
+    json_decref(answer);
+}
+
+static void gather_vms(const char *path, json_t *status)
+{
+    json_t *vms = json_object_get(status, "vms"), *vm;
+    size_t n = json_array_size(vms), i;
+    struct ask *asks = calloc(n + 1, sizeof(*asks));
+    json_t **answers = calloc(n + 1, sizeof(json_t *));
+    if (asks && answers) {
+        json_array_foreach(vms, i, vm)
+        {
+            asks[i].fd = -1;
+            if (strcmp(json_text_of(vm, "state"), "running") == 0)
+                ask_begin(&asks[i], path,
+                          json_pack("{ss so}", "command", "status", "vm",
+                                    json_incref(json_object_get(vm, "name"))));
+        }
+        asks_wait(asks, n, answers);
+        json_array_foreach(vms, i, vm) if (strcmp(json_text_of(vm, "state"), "running") == 0)
+            gather_vm(vm, answers[i]);
+    }
+    free(asks);
+    free(answers);
+}
+
+/* Leaves that VM alone in the list. False: there is none of that name. */
+static bool keep_only(json_t *status, const char *name)
+{
+    json_t *vms = json_object_get(status, "vms");
+    for (size_t i = json_array_size(vms); i-- > 0;)
+        if (strcmp(json_text_of(json_array_get(vms, i), "name"), name) != 0)
+            json_array_remove(vms, i);
+    return json_array_size(vms) > 0;
+}
+
+json_t *gather_status(const struct command_options *o)
+{
+    char path[CONTROL_PATH_MAX];
+    int r = gather_host(o, path, sizeof(path));
+    json_t *status = r < 0 ? NULL : gather_one(path, json_pack("{ss}", "command", "status"));
+    if (!status) {
+        fprintf(stderr, "wayvsock: no daemon answers here: is wayvsock-host running?\n");
+        return NULL;
+    }
+    if (*o->vm && !keep_only(status, o->vm)) {
+        fprintf(stderr, "wayvsock: no VM is called %s\n", o->vm);
+        json_decref(status);
+        return NULL;
+    }
+    gather_vms(path, status);
+    return status;
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/* control-app: owns nothing. */
+#include "common/control/control-app.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "common/carrier/ends.h"
+#include "common/wayland/windows.h"
+
+json_t *app_windows(const struct relay *r)
+{
+    const struct window *w;
+    unsigned n = 0;
+    json_t *list = json_array();
+    LIST_FOREACH (w, &r->windows, entry) {
+        if (n++ == APP_WINDOWS_MAX)
+            break;
+        json_array_insert_new(
+            list, 0,
+            json_pack("{so so}", "title", json_words(w->title), "app_id", json_words(w->app_id)));
+    }
+    return list;
+}
+
+json_t *app_bytes(const struct ends *e)
+{
+    return json_pack("{so so so so so}", "wayland", json_count(e->sent.own + e->got.own), "memory",
+                     json_count(e->sent.memory + e->got.memory), "streams",
+                     json_count(e->sent.streams + e->got.streams), "copied",
+                     json_count(e->sent.copies), "shared", json_count(e->sent.shared));
+}
+
+const char *app_pixels(const struct ends *e)
+{
+    uint64_t link = e->sent.memory + e->got.memory;
+    if (e->sent.shared > link && e->sent.shared >= e->sent.copies)
+        return "gpu";
+    return e->sent.copies > link ? "copy" : "link";
+}
+
+json_t *app_name(const char *label)
+{
+    char name[80];
+    const char *first = strchr(label, '('), *last = strrchr(label, ')');
+    if (!first || !last || last < first + 2)
+        return json_words(label);
+    snprintf(name, sizeof(name), "%.*s", (int)(last - first - 1), first + 1);
+    return json_words(name);
+}

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: MIT */
+/* host-control: owns the socket, and what the gate answers itself. It waits for no VM: one that
+ * hangs keeps nobody but who asked about it, who may leave. */
+#include "host-proxy/host-control.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/log.h"
+#include "common/control/control-answer.h"
+#include "common/control/control-request.h"
+#include "common/control/control-socket.h"
+#include "host-proxy/config.h"
+#include "host-proxy/vm-process.h"
+
+struct host_control {
+    const struct host_config *config;
+    struct vm_processes *processes;
+    struct control_socket *socket;
+    struct answers answers;
+};
+
+static json_t *control_vms(const struct host_control *h)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < h->config->n_vms; i++)
+        json_array_append_new(
+            list, json_pack("{so ss}", "name", json_words(h->config->vms[i].name), "state",
+                            vm_process_state(vm_processes_number(h->processes, i))));
+    return list;
+}
+
+/* Of all VMs, less what their processes know. */
+static void control_status(struct host_control *h, int fd)
+{
+    struct answer *answer = answer_create(&h->answers, fd, NULL, NULL);
+    if (!answer)
+        return;
+    answer_say_all(answer, json_pack("{ss so so}", "version", WAYVSOCK_VERSION, "when",
+                                     json_time(json_now()), "vms", control_vms(h)));
+    answer_end(answer);
+}
+
+/* Somebody asks about one; @fd is taken. */
+static void control_hand_over(struct host_control *h, size_t number, const char *line, size_t n,
+                              int fd)
+{
+    struct vm_process *process = vm_processes_number(h->processes, number);
+    const char *unasked = vm_process_unasked(process);
+    if (unasked)
+        control_refuse(fd, unasked);
+    else
+        vm_process_ask(process, line, n, fd);
+}
+
+static void control_came(void *user, const struct control_request *request, const char *line,
+                         size_t n, int fd)
+{
+    struct host_control *h = user;
+    if (!*request->vm && request->command == CONTROL_STATUS) {
+        control_status(h, fd);
+        return;
+    }
+    if (!*request->vm) {
+        control_refuse(fd, "which VM? none is named");
+        return;
+    }
+    for (size_t i = 0; i < h->config->n_vms; i++) {
+        if (strcmp(h->config->vms[i].name, request->vm) == 0) {
+            control_hand_over(h, i, line, n, fd);
+            return;
+        }
+    }
+    control_refuse(fd, "no VM has that name");
+}
+
+struct host_control *host_control_create(struct loop *loop, const struct host_config *config,
+                                         struct vm_processes *processes)
+{
+    char error[512] = "out of memory";
+    struct host_control *h = calloc(1, sizeof(*h));
+    if (h) {
+        *h = (struct host_control){.config = config, .processes = processes};
+        answers_init(&h->answers, loop);
+        h->socket =
+            control_socket_create(loop, "host.sock", NULL, control_came, h, error, sizeof(error));
+    }
+    if (h && h->socket)
+        return h;
+    log_info(NULL, "\"wayvsock status\" will not find this daemon: %s", error);
+    free(h);
+    return NULL;
+}
+
+void host_control_destroy(struct host_control *h)
+{
+    if (!h)
+        return;
+    control_socket_destroy(h->socket);
+    answers_finish(&h->answers);
+    free(h);
+}

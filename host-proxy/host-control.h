@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+/* host-control: the host's control socket, in the gate: what it knows itself it answers, who asks
+ * about one VM is handed to that VM's process. */
+
+struct host_config;
+struct host_control;
+struct loop;
+struct vm_processes;
+
+/* All are borrowed. NULL, with a line in the log: there is none, and the daemon goes on without. */
+struct host_control *host_control_create(struct loop *loop, const struct host_config *config,
+                                         struct vm_processes *processes);
+void host_control_destroy(struct host_control *control); /* accepts NULL */

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+/* vm-control: answers people who ask about the VM, in its process. */
+#include <stddef.h>
+
+#include "common/control/control-answer.h"
+
+struct vm;
+
+struct vm_control {
+    struct vm *vm;
+    struct answers answers;
+};
+
+void vm_control_init(struct vm_control *control, struct vm *vm);
+void vm_control_finish(struct vm_control *control);
+/* A request, of @n bytes (docs/control.md); takes @fd, where the answer goes. */
+void vm_control_ask(struct vm_control *control, const char *line, size_t n, int fd);
