@@ -10,16 +10,15 @@
 #define PROGRAM "wayvsock"
 
 enum {
-    OPTION_JSON = OPTIONS_FIRST,
+    OPTION_CONTENTS = OPTIONS_FIRST,
+    OPTION_JSON,
     OPTION_SOCKET,
 };
 
 static const struct option options[] = {
-    {"json", no_argument, NULL, OPTION_JSON},
-    {"socket", required_argument, NULL, OPTION_SOCKET},
-    {"help", no_argument, NULL, OPTIONS_HELP},
-    {"version", no_argument, NULL, OPTIONS_VERSION},
-    {0},
+    {"contents", no_argument, NULL, OPTION_CONTENTS},   {"json", no_argument, NULL, OPTION_JSON},
+    {"socket", required_argument, NULL, OPTION_SOCKET}, {"help", no_argument, NULL, OPTIONS_HELP},
+    {"version", no_argument, NULL, OPTIONS_VERSION},    {0},
 };
 
 static const char help[] =
@@ -27,8 +26,10 @@ static const char help[] =
     "Shows what virtual machines have on this desktop, or a virtual machine on its host's.\n"
     "\n"
     "  status [VM]             who is there, with which windows, what crosses\n"
+    "  trace VM[/APP]          each message that passes, by name, from now on\n"
     "  end VM[/APP]            end the VM's applications, or the one with that number\n"
     "\n"
+    "  --contents              trace: the messages' arguments as well, titles among them\n"
     "  --json                  for programs: as wayvsock(1) describes it\n"
     "  --socket PATH           ask the daemon that has this control socket\n"
     "  --help                  print this\n"
@@ -79,6 +80,9 @@ int command_options_parse(int argc, char **argv, const struct command *commands,
     opterr = 0;
     while ((option = getopt_long(argc, argv, ":", options, NULL)) != -1) {
         switch (option) {
+        case OPTION_CONTENTS:
+            o.contents = true;
+            break;
         case OPTION_JSON:
             o.json = true;
             break;

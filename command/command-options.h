@@ -10,7 +10,7 @@
 struct command_options {
     const struct command *command;
     const char *socket; /* NULL: where daemons have theirs */
-    bool json;
+    bool json, contents;
     char vm[CONTROL_VM_MAX + 1]; /* "": none was named */
     uint64_t client;             /* 0: none */
 };

@@ -10,6 +10,7 @@
 #include "command/command-options.h"
 #include "command/gather.h"
 #include "command/show.h"
+#include "command/trace.h"
 #include "common/control/control-socket.h"
 
 static size_t terminal_columns(void)
@@ -56,6 +57,7 @@ static int run_end(const struct command_options *o)
 static const struct command commands[] = {
     {"end", run_end, TARGET_CLIENT},
     {"status", run_status, TARGET_VM_MAY},
+    {"trace", trace_run, TARGET_CLIENT},
     {0},
 };
 

@@ -68,6 +68,12 @@ size_t words_columns(const char *text)
     return columns;
 }
 
+const char *words_clean(const char *text, char *buffer, size_t size)
+{
+    text_clean(buffer, size, text, size / 4);
+    return buffer;
+}
+
 const char *words_cut(const char *text, size_t columns, char *buffer, size_t size)
 {
     static const char ellipsis[] = "…";

@@ -14,5 +14,7 @@ const char *words_age(const char *when, int64_t now, char buffer[WORDS_SIZE]);
 int64_t words_time(const char *when);
 /* @text in @columns of a terminal at most, cleaned; an ellipsis stands for what is cut. */
 const char *words_cut(const char *text, size_t columns, char *buffer, size_t size);
+/* @text cleaned alone. */
+const char *words_clean(const char *text, char *buffer, size_t size);
 /* How many columns @text takes. */
 size_t words_columns(const char *text);

@@ -257,6 +257,13 @@ static const struct imports_ops imports_ops = {.idle = imports_idle,
                                                .released = host_client_import_released,
                                                .failed = imports_failed};
 
+static void host_client_traced(struct relay *r, const struct wl_message *m, bool event)
+{
+    const struct client *c = r->user;
+    const struct vm_watcher *watcher = c->vm->watcher;
+    watcher->message(watcher->user, &c->of_session, m, event);
+}
+
 static void host_client_ended(struct relay *r)
 {
     host_client_destroy(r->user);
@@ -277,6 +284,7 @@ static const struct relay_ops relay_ops = {
     .hidden_gone = hidden_gone,
     .keep_id = keep_id,
     .own_event = own_event,
+    .traced = host_client_traced,
     .ended = host_client_ended,
     .gpu = &gpu_ops,
     .copy_back = copy_back,
@@ -357,6 +365,7 @@ void client_begin(struct session *session, struct link *link, const char *label)
         free(c);
         return;
     }
+    c->relay->traced = vm->watcher && vm->watcher->all;
     session_join(session, &c->of_session);
     log_debug(&c->subject, "connected");
 }
@@ -367,10 +376,21 @@ json_t *client_describe(const struct session_client *client)
     const struct ends *ends = &c->relay->carrier.ends;
     const struct budget *b = c->party.budget;
     return json_pack("{so so so so so so so ss}", "id", json_count(client->number), "name",
-                     app_name(c->label), "since", json_time(client->since), "windows",
+                     client_name(client), "since", json_time(client->since), "windows",
                      app_windows(c->relay), "memory", json_count(b->used[BUDGET_MEMORY]), "fds",
                      json_count(b->used[BUDGET_FDS]), "bytes", app_bytes(ends), "pixels",
                      app_pixels(ends));
+}
+
+json_t *client_name(const struct session_client *client)
+{
+    return app_name(((const struct client *)client)->label);
+}
+
+void client_trace(struct session_client *client, bool traced)
+{
+    const struct client *c = (const struct client *)client;
+    c->relay->traced = traced;
 }
 
 void client_end_asked(struct session_client *client)

@@ -15,6 +15,10 @@ void client_begin(struct session *session, struct link *link, const char *label)
 /* What people are told of one that is not uncounted. */
 json_t *client_describe(const struct session_client *client);
 
+/* Its name alone. */
+json_t *client_name(const struct session_client *client);
+/* Whether the VM's watcher is shown its messages from now on. */
+void client_trace(struct session_client *client, bool traced);
 /* Its connection ends, as somebody on the host wants it. */
 void client_end_asked(struct session_client *client);
 

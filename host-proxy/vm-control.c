@@ -15,11 +15,18 @@ void vm_control_init(struct vm_control *control, struct vm *vm)
 {
     control->vm = vm;
     answers_init(&control->answers, vm->loop);
+    vm_traces_init(&control->traces, vm, &control->answers);
 }
 
 void vm_control_finish(struct vm_control *control)
 {
+    vm_traces_finish(&control->traces);
     answers_finish(&control->answers);
+}
+
+void vm_control_changed(struct vm_control *control)
+{
+    vm_traces_changed(&control->traces);
 }
 
 /* --- status --- */
@@ -111,14 +118,9 @@ static unsigned control_end_all(const struct vm *vm)
 static void control_end(struct vm_control *control, const struct control_request *request,
                         struct answer *answer)
 {
-    struct session_client *one = NULL;
     unsigned n = 1;
-    if (request->client && !(one = control_find(control->vm, request->client))) {
-        answer_refuse(answer, "no application has that number");
-        return;
-    }
-    if (one)
-        client_end_asked(one);
+    if (request->client)
+        client_end_asked(control_find(control->vm, request->client));
     else
         n = control_end_all(control->vm);
     log_info(control->vm->subject, "%u applications were ended on the host", n);
@@ -132,6 +134,14 @@ void vm_control_ask(struct vm_control *control, const char *line, size_t n, int 
     char error[128];
     if (control_request_parse(line, n, &request, error, sizeof(error)) < 0) {
         control_refuse(fd, error);
+        return;
+    }
+    if (request.client && !control_find(control->vm, request.client)) {
+        control_refuse(fd, "no application has that number");
+        return;
+    }
+    if (request.command == CONTROL_TRACE) {
+        vm_traces_begin(&control->traces, fd, request.client, request.contents);
         return;
     }
     struct answer *answer = answer_create(&control->answers, fd, NULL, NULL);

@@ -4,15 +4,17 @@
 #include <stddef.h>
 
 #include "common/control/control-answer.h"
-
-struct vm;
+#include "host-proxy/vm-trace.h"
 
 struct vm_control {
     struct vm *vm;
     struct answers answers;
+    struct vm_traces traces;
 };
 
 void vm_control_init(struct vm_control *control, struct vm *vm);
 void vm_control_finish(struct vm_control *control);
+/* Applications may have left. */
+void vm_control_changed(struct vm_control *control);
 /* A request, of @n bytes (docs/control.md); takes @fd, where the answer goes. */
 void vm_control_ask(struct vm_control *control, const char *line, size_t n, int fd);

@@ -62,6 +62,7 @@ static void main_report(void *user)
     struct vm_main *m = user;
     struct channel_packet report = {
         .kind = CHANNEL_REPORT, .taken = m->taken, .idle = main_is_idle(m)};
+    vm_control_changed(&m->control);
     if (!m->taken || (m->taken == m->taken_said && report.idle <= m->idle_said))
         return;
     m->taken_said = m->taken;

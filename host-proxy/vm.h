@@ -16,13 +16,23 @@
 
 struct loop;
 struct session;
+struct session_client;
 struct trials;
+struct wl_message;
 
 struct vm_ops {
     void (*changed)(void *user); /* sessions_are_over() may have another answer; from anywhere */
     /* As handles_ops has them. */
     void (*had)(void *user, const uint8_t device[HANDLES_DEVICE_SIZE]);
     bool (*anothers)(void *user, const uint8_t device[HANDLES_DEVICE_SIZE]);
+};
+
+/* Who looks on while messages pass. */
+struct vm_watcher {
+    bool all; /* at every application, also those to come */
+    void (*message)(void *user, const struct session_client *client,
+                    const struct wl_message *message, bool event);
+    void *user;
 };
 
 struct vm {
@@ -40,7 +50,8 @@ struct vm {
     struct vm_services services;
     unsigned long serial; /* of connections */
     struct compositor_context context;
-    struct trials *trials; /* what the compositor takes as a dmabuf; NULL: nobody asks */
+    const struct vm_watcher *watcher; /* borrowed; NULL: there is none */
+    struct trials *trials;            /* what the compositor takes as a dmabuf; NULL: nobody asks */
 };
 
 /* 0 or -errno; then only vm_finish() is allowed. */

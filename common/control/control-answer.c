@@ -127,9 +127,14 @@ static void answer_queue(struct answer *a, json_t *value)
     loop_later(a->all->loop, &a->flush);
 }
 
+bool answer_has_room(const struct answer *a)
+{
+    return sendq_size(&a->out) <= ANSWER_QUEUE_MAX;
+}
+
 bool answer_say(struct answer *a, json_t *value)
 {
-    if (!value || sendq_size(&a->out) > ANSWER_QUEUE_MAX) {
+    if (!value || !answer_has_room(a)) {
         json_decref(value);
         return false;
     }

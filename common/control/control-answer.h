@@ -30,6 +30,8 @@ void answers_finish(struct answers *answers);
 struct answer *answer_create(struct answers *answers, int fd, void (*left)(void *user), void *user);
 /* A line; @value is given up. False: too much waits, or no memory is left; nothing was said. */
 bool answer_say(struct answer *answer, json_t *value);
+/* Whether the next one would be taken, for who makes many. */
+bool answer_has_room(const struct answer *answer);
 /* The same for a reader that has to have all: so much may wait as it is. */
 void answer_say_all(struct answer *answer, json_t *value);
 /* That is all: it goes out, and the answer frees itself. */

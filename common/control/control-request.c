@@ -9,7 +9,8 @@
 #include "common/base/error.h"
 #include "common/control/json.h"
 
-static const char *const names[_CONTROL_N] = {[CONTROL_STATUS] = "status", [CONTROL_END] = "end"};
+static const char *const names[_CONTROL_N] = {
+    [CONTROL_STATUS] = "status", [CONTROL_TRACE] = "trace", [CONTROL_END] = "end"};
 
 const char *control_command_name(enum control_command command)
 {
@@ -45,6 +46,14 @@ static int take_client(struct control_request *r, const json_t *value)
     return 0;
 }
 
+static int take_contents(struct control_request *r, const json_t *value)
+{
+    if (!json_is_boolean(value))
+        return -EINVAL;
+    r->contents = json_is_true(value);
+    return 0;
+}
+
 static const struct {
     const char *name;
     int (*take)(struct control_request *request, const json_t *value);
@@ -52,7 +61,8 @@ static const struct {
 } fields[] = {
     {"command", take_command, ~0u},
     {"vm", take_vm, ~0u},
-    {"client", take_client, 1u << CONTROL_END},
+    {"client", take_client, 1u << CONTROL_TRACE | 1u << CONTROL_END},
+    {"contents", take_contents, 1u << CONTROL_TRACE},
 };
 
 #define FIELDS_N (sizeof(fields) / sizeof(*fields))

@@ -11,6 +11,7 @@
 
 enum control_command {
     CONTROL_STATUS, /* how are things: of all VMs, or of one */
+    CONTROL_TRACE,  /* each message of a VM, or of one application */
     CONTROL_END,    /* a VM's applications, or one */
     _CONTROL_N
 };
@@ -19,6 +20,7 @@ struct control_request {
     enum control_command command;
     char vm[CONTROL_VM_MAX + 1]; /* "": none was named */
     uint64_t client;             /* 0: none was named */
+    bool contents;               /* TRACE: arguments, too */
 };
 
 /* The @n bytes of a line, less its end. 0, or -EINVAL with a message: what is not known is not

@@ -320,6 +320,8 @@ static enum relay_verdict message(struct relay *r, struct wl_message *m, bool fr
     const struct wl_msg_info *info = relay_look_up(r, m, event, from_local, object);
     if (!info)
         return RELAY_END;
+    m->iface = iface;
+    m->info = info;
     if (!info->variable && !info->creates && !info->n_fds && !info->hook && !info->destructor &&
         m->size == info->min_size && !r->ids.n)
         return RELAY_PASS;
@@ -330,6 +332,12 @@ static enum relay_verdict message(struct relay *r, struct wl_message *m, bool fr
     if (r->ids.n && !from_local)
         wl_message_map_ids(m, id_for_application, &r->ids);
     return handle(r, m, event, from_local, iface, version);
+}
+
+static void trace(struct relay *r, const struct wl_message *m, bool from_local)
+{
+    if (m->info)
+        r->ops->traced(r, m, (relay_side(r) == CARRIER_HOST) == from_local);
 }
 
 static bool add_run(struct relay *r, const uint8_t *at, size_t size)
@@ -371,6 +379,8 @@ size_t relay_from_local(struct relay *r, const uint8_t *bytes, size_t size)
         enum relay_verdict v = message(r, &m, true);
         if (v == RELAY_WAIT)
             break;
+        if (r->traced)
+            trace(r, &m, true);
         if (v == RELAY_END) {
             size = 0;
             break;
@@ -402,6 +412,8 @@ int relay_from_link(struct relay *r, const uint8_t *bytes, size_t size)
         if (r->ids.n)
             translate_object(r, &m);
         enum relay_verdict v = message(r, &m, false);
+        if (r->traced)
+            trace(r, &m, false);
         if (v == RELAY_END)
             return -EPROTO;
         if (v == RELAY_PASS)

@@ -53,6 +53,9 @@ struct relay_ops {
     void (*batch)(struct relay *relay);
     /* guest: the host was told to drop these bytes. May be NULL. */
     void (*punched)(struct relay *relay, struct memory *memory, uint64_t offset, uint64_t length);
+    /* A message that is known came, from where @event says, and something became of it. Called
+     * while relay->traced only. */
+    void (*traced)(struct relay *relay, const struct wl_message *message, bool event);
     /* Everything is over: destroy the relay, from here. Called from the loop, once. */
     void (*ended)(struct relay *relay);
 
@@ -81,6 +84,7 @@ struct relay {
     struct wl_ids ids;         /* guest: what the host calls them */
     const struct relay_ops *ops;
     void *user;
+    bool traced;           /* somebody looks on, see relay_ops */
     struct pixels *pixels; /* the owner's: what it keeps for this client's buffers; may be NULL */
 
     struct relay_global *globals;

@@ -29,7 +29,8 @@ struct wl_message {
     uint32_t object;
     uint16_t opcode;
     uint16_t size;
-    const uint8_t *bytes; /* header included */
+    const uint8_t *bytes;         /* header included */
+    const struct wl_iface *iface; /* of its object, once info is known */
     const struct wl_msg_info *info;
     union wl_arg args[WL_ARGS_MAX];
 };

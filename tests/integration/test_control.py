@@ -5,6 +5,7 @@
 import json
 import os
 import re
+import select
 import socket
 import stat
 import subprocess
@@ -116,6 +117,125 @@ def ending(t):
     ended(one)
     ended(three)
     t.ok(s.usable(), "they may come back")
+
+
+class Trace:
+    """Somebody who looks on."""
+
+    def __init__(self, t, client=None, **more):
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.settimeout(20)
+        self.socket.connect(path(t))
+        request = {"command": "trace", "vm": "test", **({"client": client} if client else {}), **more}
+        self.socket.sendall(json.dumps(request).encode() + b"\n")
+        self.bytes = b""
+        ask(t, {"command": "status", "vm": "test"})     # which comes to the VM's process behind it
+
+    def lines(self):
+        """Those that have come."""
+        while select.select([self.socket], [], [], 0)[0] and (part := self.socket.recv(1 << 20)):
+            self.bytes += part
+        *lines, self.bytes = self.bytes.split(b"\n")
+        return [json.loads(line) for line in lines]
+
+    def until(self, *last):
+        """The lines up to the message of that interface and name, or to the end."""
+        lines = []
+        while not lines or (lines[-1].get("interface"), lines[-1].get("message")) != last:
+            while b"\n" not in self.bytes:
+                part = self.socket.recv(65536)
+                if not part:
+                    return lines
+                self.bytes += part
+            line, self.bytes = self.bytes.split(b"\n", 1)
+            lines.append(json.loads(line))
+        return lines
+
+    def close(self):
+        self.socket.close()
+
+
+@test(direct=False)
+def tracing(t):
+    s = t.stack(t.fake())
+    one, two = s.client(), s.client()
+    ids = {c["name"]: c["id"] for c in vm(t)["clients"]}
+    numbers = sorted(c["id"] for c in vm(t)["clients"])
+    all_, second, contents = Trace(t), Trace(t, numbers[1]), Trace(t, numbers[0], contents=True)
+    toplevel(one, "secret", "app")
+    two.create(two.bind("wl_compositor", 4), "create_surface")
+    two.roundtrip()
+    lines = all_.until("wl_compositor", "create_surface")
+    while lines[-1]["client"] != numbers[1]:
+        lines += all_.until("wl_compositor", "create_surface")
+    seen = [(m["direction"], m["interface"], m["message"]) for m in lines if m["client"] == numbers[0]]
+    for expected in (("request", "wl_registry", "bind"), ("request", "xdg_wm_base", "get_xdg_surface"),
+                     ("request", "xdg_toplevel", "set_title"), ("event", "wl_callback", "done"),
+                     ("event", "wl_display", "delete_id")):
+        t.ok(expected in seen, f"{expected} is among {seen}")
+    t.lacks("secret", json.dumps(lines), "without contents")
+    t.ok(not any("args" in m for m in lines), "no arguments")
+    title = contents.until("xdg_toplevel", "set_title")
+    t.eq(title[-1]["args"], ["secret"], "with contents")
+    t.eq({m["client"] for m in title}, {numbers[0]}, "one application's alone")
+    bind = next(m for m in title if m["message"] == "bind")
+    t.eq(bind["args"][1]["interface"], "xdg_wm_base", f"what was bound: {bind}")
+    t.eq({m["client"] for m in second.until("wl_compositor", "create_surface")}, {numbers[1]}, "the other's alone")
+    third = s.client()
+    third.roundtrip()
+    new = all_.until("wl_callback", "done")
+    while max(m["client"] for m in new) <= numbers[1]:
+        new += all_.until("wl_callback", "done")
+    two.close()
+    t.eq([m for m in second.until("nobody", "says this") if m["client"] != numbers[1]], [], "until it has left")
+    for trace in (all_, second, contents):
+        trace.close()
+    third.roundtrip()
+    t.has("no application has that number", command(t, "trace", f"test/{numbers[1]}", status=1), "one that is gone")
+
+
+@test(direct=False)
+def tracing_for_people(t):
+    s = t.stack(t.fake())
+    client = s.client()
+    number = vm(t)["clients"][0]["id"]
+    looking = subprocess.Popen([os.environ["WAYVSOCK"], "trace", f"test/{number}", "--contents"], env=t.env(),
+                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+    t.closers.append(looking.kill)
+    def seen():
+        client.roundtrip()
+        return select.select([looking.stdout], [], [], 0.1)[0]
+    t.wait(seen, "the first line")
+    toplevel(client, "a \x1b[31mtitle")
+    client.close()
+    text = looking.communicate(timeout=20)[0]
+    t.eq(looking.returncode, 0, "its status when the application has left")
+    t.ok(re.search(rf'^[0-9:.]+  {number} python3\S* -> xdg_toplevel#\d+\.set_title\("a  \[31mtitle"\)$', text, re.M), text)
+    t.ok(re.search(rf"^[0-9:.]+  {number} python3\S* <- wl_callback#\d+\.done\(\d+\)$", text, re.M), text)
+
+
+@test(direct=False)
+def a_reader_that_is_slow(t):
+    """Messages are left out, and counted; the application goes on."""
+    s = t.stack(t.fake())
+    client = s.client()
+    slow = Trace(t)
+    syncs = 0
+    for _ in range(200):
+        for _ in range(49):
+            client.create(1, "sync")
+        client.roundtrip()
+        syncs += 50
+    told = lost = 0
+    while told + lost < 3 * syncs:       # each is a request and two events
+        if not select.select([slow.socket], [], [], 0.1)[0]:
+            client.roundtrip()           # how many were left out, the next line tells
+            syncs += 1
+        for line in slow.lines():
+            told += "message" in line
+            lost += line.get("lost", 0)
+    t.eq(told + lost, 3 * syncs, "messages that were told or counted")
+    t.ok(lost > 0 and told > 2000, f"{told} told, {lost} lost")
 
 
 @test(direct=False)
