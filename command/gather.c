@@ -37,6 +37,31 @@ json_t *gather_one(const char *path, json_t *request)
     return answer;
 }
 
+static int by_time(const void *a, const void *b)
+{
+    const json_t *const *one = a, *const *two = b;
+    return strcmp(json_text_of(*one, "when"), json_text_of(*two, "when"));
+}
+
+/* What the gate refused, and the VM's process, in their order. */
+static void gather_refused(json_t *vm, json_t *answer)
+{
+    json_t *all = json_incref(json_object_get(vm, "refused")), *sorted = json_array();
+    json_array_extend(all, json_object_get(answer, "refused"));
+    size_t n = json_array_size(all);
+    json_t **entries = calloc(n + 1, sizeof(*entries));
+    for (size_t i = 0; entries && i < n; i++)
+        entries[i] = json_array_get(all, i);
+    if (entries)
+        qsort(entries, n, sizeof(*entries), by_time);
+    for (size_t i = 0; entries && i < n; i++)
+        json_array_append(sorted, entries[i]);
+    free(entries);
+    json_decref(all);
+    json_object_update(vm, answer);
+    json_object_set_new(vm, "refused", sorted);
+}
+
 /* What the VM itself says goes over what the gate knows. */
 static void gather_vm(json_t *vm, json_t *answer)
 {
@@ -47,7 +72,7 @@ static void gather_vm(json_t *vm, json_t *answer)
             vm, "state",
             json_string(strstr(json_text_of(answer, "error"), "busy") ? "busy" : "absent"));
     else
-        json_object_update(vm, answer);
+        gather_refused(vm, answer);
     json_decref(answer);
 }
 

@@ -5,12 +5,14 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "command/words.h"
 
 #define COLUMNS_N 7 /* before the windows */
 #define NAME_MAX_COLUMNS 24
 #define TEXT_SIZE 1100
+#define REFUSED_SHOWN 8 /* the last ones */
 
 static const char *const heads[COLUMNS_N] = {"APP", "NAME", "AGE", "MEMORY", "FDS", "LINK", "VIA"};
 static const bool to_the_right[COLUMNS_N] = {true, false, true, true, true, true, false};
@@ -136,6 +138,45 @@ static void vm_head(FILE *out, const json_t *vm)
     fputc('\n', out);
 }
 
+/* The clock's time where that was today, else the day. */
+static const char *moment(const char *when, int64_t now, char buffer[WORDS_SIZE])
+{
+    int64_t ms = words_time(when);
+    time_t seconds = (time_t)(ms / 1000);
+    struct tm tm;
+    if (ms < 0 || !localtime_r(&seconds, &tm))
+        return "?";
+    strftime(buffer, WORDS_SIZE, now - ms < 86400000 ? "%H:%M:%S" : "%Y-%m-%d", &tm);
+    return buffer;
+}
+
+static void refused_print(FILE *out, const json_t *refused, int64_t now, size_t columns)
+{
+    const json_t *e;
+    size_t i, n = json_array_size(refused);
+    char when[WORDS_SIZE], rule[32], who[96], text[TEXT_SIZE], line[TEXT_SIZE + 256];
+    if (n)
+        fprintf(out, "  refused lately:\n");
+    json_array_foreach(refused, i, e)
+    {
+        unsigned long long times = json_count_of(e, "times");
+        if (i + REFUSED_SHOWN < n)
+            continue;
+        words_cut(json_text_of(e, "rule"), 16, rule, sizeof(rule));
+        words_cut(json_text_of(e, "who"), 40, who, sizeof(who));
+        who[strcspn(who, "\"")] = 0; /* the number is enough */
+        if (*who && who[strlen(who) - 1] == ' ')
+            who[strlen(who) - 1] = 0;
+        words_clean(json_text_of(e, "text"), text, sizeof(text));
+        snprintf(line, sizeof(line), "%s%s%s", who, *who ? ": " : "", text);
+        fprintf(out, "    %s  %-11s ", moment(json_text_of(e, "when"), now, when), rule);
+        if (times > 1)
+            fprintf(out, "%llu times: ", times);
+        fprintf(out, "%s\n",
+                words_cut(line, columns > 50 ? columns - 38 : TEXT_SIZE, text, sizeof(text)));
+    }
+}
+
 void show_status(FILE *out, const json_t *status, size_t columns)
 {
     const json_t *vm, *vms = json_object_get(status, "vms");
@@ -146,5 +187,9 @@ void show_status(FILE *out, const json_t *status, size_t columns)
         vm_head(out, vm);
         clients_print(out, json_object_get(vm, "clients"), now, columns);
         services_print(out, json_object_get(vm, "services"));
+        refused_print(out, json_object_get(vm, "refused"), now, columns);
     }
+    if (json_array_size(json_object_get(status, "refused")))
+        fprintf(out, "no VM:\n");
+    refused_print(out, json_object_get(status, "refused"), now, columns);
 }

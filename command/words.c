@@ -70,14 +70,14 @@ size_t words_columns(const char *text)
 
 const char *words_clean(const char *text, char *buffer, size_t size)
 {
-    text_clean(buffer, size, text, size / 4);
+    text_clean(buffer, size, text, size); /* as much as fits */
     return buffer;
 }
 
 const char *words_cut(const char *text, size_t columns, char *buffer, size_t size)
 {
     static const char ellipsis[] = "…";
-    text_clean(buffer, size, text, size / 4);
+    text_clean(buffer, size, text, size); /* as much as fits */
     if (words_columns(buffer) <= columns)
         return buffer;
     struct text_reader reader = {.at = buffer};

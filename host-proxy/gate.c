@@ -20,6 +20,7 @@
 #include "common/base/list.h"
 #include "common/base/log.h"
 #include "common/base/loop.h"
+#include "common/base/refused.h"
 #include "common/transport/address.h"
 #include "common/transport/listener.h"
 #include "common/transport/token.h"
@@ -37,6 +38,7 @@
 struct resident {
     const struct vm_config *config;
     struct log_subject subject;
+    struct refused refused;
     char label[80];
     struct token *tokens; /* whose daemon it may be: one for each user, for instance */
     size_t n_tokens;      /* 0: none is asked for */
@@ -73,6 +75,7 @@ struct gate {
     bool failed;
     SLIST_HEAD(, entrance) entrances;
     TAILQ_HEAD(visitors, visitor) visitors; /* the oldest first */
+    struct refused refused;                 /* to strangers */
     struct log_subject strangers;           /* log lines about CIDs that nothing names */
 };
 
@@ -182,8 +185,9 @@ static void visitor_ready(void *user, unsigned events)
         visitor_turn_away(v, LINK_ERROR_PROTOCOL, text);
         return;
     case HELLO_MALFORMED:
-        log_warn(&v->vm->subject, "refused a connection: it began with a malformed %s frame: %s",
-                 link_type_name(reader->type), link_decode_error_name(reader->error));
+        refused_warn(&v->vm->subject, "protocol",
+                     "refused a connection: it began with a malformed %s frame: %s",
+                     link_type_name(reader->type), link_decode_error_name(reader->error));
         break;
     default:
         log_debug(&v->vm->subject, "a connection ended before its HELLO");
@@ -207,27 +211,29 @@ static struct resident *gate_identify(const struct entrance *e, const struct add
     struct gate *gate = e->gate;
     if (peer->kind == ADDRESS_VSOCK_DEVICE && e->vm && e->vm->config->has_cid &&
         peer->cid != e->vm->config->cid) {
-        log_warn(&e->vm->subject,
-                 "refused a connection: the VM's vsock device says that its CID is %u, the "
-                 "configuration %u",
-                 peer->cid, e->vm->config->cid);
+        refused_warn(&e->vm->subject, "cid",
+                     "refused a connection: the VM's vsock device says that its CID is %u, the "
+                     "configuration %u",
+                     peer->cid, e->vm->config->cid);
         return NULL;
     }
     if (peer->kind != ADDRESS_VSOCK) {
         if (e->vm)
             return e->vm;
-        log_warn(&gate->strangers, "refused a connection: no VM owns the socket that it came to");
+        refused_warn(&gate->strangers, "unknown",
+                     "refused a connection: no VM owns the socket that it came to");
         return NULL;
     }
     const struct vm_config *config = host_config_vm_of_cid(gate->config, peer->cid);
     if (e->vm && !e->vm->config->has_cid && peer->cid > VMADDR_CID_HOST)
         return e->vm;
     if (!config || (e->vm && e->vm->config != config)) {
-        log_warn(&gate->strangers,
-                 "refused a connection from CID %u, which nothing names%s: to let it in, add --vm "
-                 "NAME:%u, or \"cid = %u\" to a [vm "
-                 "NAME] section",
-                 peer->cid, config ? " for this socket" : "", peer->cid, peer->cid);
+        refused_warn(
+            &gate->strangers, "cid",
+            "refused a connection from CID %u, which nothing names%s: to let it in, add --vm "
+            "NAME:%u, or \"cid = %u\" to a [vm "
+            "NAME] section",
+            peer->cid, config ? " for this socket" : "", peer->cid, peer->cid);
         return NULL;
     }
     return gate_find(gate, config);
@@ -264,8 +270,9 @@ static void gate_arrive(void *user, int fd)
     int r = device ? address_device_peer(fd, &peer) : address_peer(fd, &peer);
     if (r < 0) {
         if (device)
-            log_warn(&gate->strangers, "refused a connection that is no vsock device's: %s",
-                     r == -EACCES ? "another user's process made it" : strerror(-r));
+            refused_warn(&gate->strangers, "unknown",
+                         "refused a connection that is no vsock device's: %s",
+                         r == -EACCES ? "another user's process made it" : strerror(-r));
         fd_close(fd);
         return;
     }
@@ -398,6 +405,7 @@ static int gate_know(struct gate *gate, const struct spawner *spawner, char *err
         vm->config = &config->vms[i];
         snprintf(vm->label, sizeof(vm->label), "vm %s", vm->config->name);
         vm->subject.name = vm->label;
+        vm->subject.refused = &vm->refused;
         vm->process = vm_processes_at(gate->processes, i, &vm->subject);
         int r = resident_read_tokens(vm, error, error_size);
         if (r < 0)
@@ -433,6 +441,7 @@ struct gate *gate_create(struct loop *loop, const struct host_config *config,
     }
     gate->loop = loop;
     gate->config = config;
+    gate->strangers.refused = &gate->refused;
     TAILQ_INIT(&gate->visitors);
     int r = gate_know(gate, spawner, error, error_size);
     if (r == 0)
@@ -441,7 +450,7 @@ struct gate *gate_create(struct loop *loop, const struct host_config *config,
         gate_destroy(gate);
         return NULL;
     }
-    gate->control = host_control_create(loop, config, gate->processes);
+    gate->control = host_control_create(loop, config, gate->processes, &gate->refused);
     return gate;
 }
 

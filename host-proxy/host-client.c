@@ -295,8 +295,7 @@ static const struct relay_ops relay_ops = {
 static void client_disconnect(struct session_client *client, const char *reason)
 {
     const struct client *c = (struct client *)client;
-    relay_fail(c->relay, LINK_ERROR_REFUSED, 0, WL_DISPLAY_IMPLEMENTATION,
-               "the VM's session ended: %s", reason);
+    ends_overf(&c->relay->carrier.ends, LINK_ERROR_REFUSED, "the VM's session ended: %s", reason);
 }
 
 static void client_end(struct session_client *client)
@@ -396,6 +395,6 @@ void client_trace(struct session_client *client, bool traced)
 void client_end_asked(struct session_client *client)
 {
     const struct client *c = (struct client *)client;
-    relay_fail(c->relay, LINK_ERROR_REFUSED, 0, WL_DISPLAY_IMPLEMENTATION,
+    ends_overf(&c->relay->carrier.ends, LINK_ERROR_REFUSED,
                "it was ended on the host (wayvsock end)");
 }

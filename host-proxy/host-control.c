@@ -9,6 +9,7 @@
 
 #include "common/base/log.h"
 #include "common/control/control-answer.h"
+#include "common/control/control-app.h"
 #include "common/control/control-request.h"
 #include "common/control/control-socket.h"
 #include "host-proxy/config.h"
@@ -17,6 +18,7 @@
 struct host_control {
     const struct host_config *config;
     struct vm_processes *processes;
+    const struct refused *refused;
     struct control_socket *socket;
     struct answers answers;
 };
@@ -24,10 +26,13 @@ struct host_control {
 static json_t *control_vms(const struct host_control *h)
 {
     json_t *list = json_array();
-    for (size_t i = 0; i < h->config->n_vms; i++)
-        json_array_append_new(
-            list, json_pack("{so ss}", "name", json_words(h->config->vms[i].name), "state",
-                            vm_process_state(vm_processes_number(h->processes, i))));
+    for (size_t i = 0; i < h->config->n_vms; i++) {
+        const struct vm_process *p = vm_processes_number(h->processes, i);
+        json_array_append_new(list,
+                              json_pack("{so ss so}", "name", json_words(h->config->vms[i].name),
+                                        "state", vm_process_state(p), "refused",
+                                        app_refused(vm_process_subject(p)->refused)));
+    }
     return list;
 }
 
@@ -37,8 +42,9 @@ static void control_status(struct host_control *h, int fd)
     struct answer *answer = answer_create(&h->answers, fd, NULL, NULL);
     if (!answer)
         return;
-    answer_say_all(answer, json_pack("{ss so so}", "version", WAYVSOCK_VERSION, "when",
-                                     json_time(json_now()), "vms", control_vms(h)));
+    answer_say_all(answer, json_pack("{ss so so so}", "version", WAYVSOCK_VERSION, "when",
+                                     json_time(json_now()), "vms", control_vms(h), "refused",
+                                     app_refused(h->refused)));
     answer_end(answer);
 }
 
@@ -76,12 +82,13 @@ static void control_came(void *user, const struct control_request *request, cons
 }
 
 struct host_control *host_control_create(struct loop *loop, const struct host_config *config,
-                                         struct vm_processes *processes)
+                                         struct vm_processes *processes,
+                                         const struct refused *refused)
 {
     char error[512] = "out of memory";
     struct host_control *h = calloc(1, sizeof(*h));
     if (h) {
-        *h = (struct host_control){.config = config, .processes = processes};
+        *h = (struct host_control){.config = config, .processes = processes, .refused = refused};
         answers_init(&h->answers, loop);
         h->socket =
             control_socket_create(loop, "host.sock", NULL, control_came, h, error, sizeof(error));

@@ -6,9 +6,12 @@
 struct host_config;
 struct host_control;
 struct loop;
+struct refused;
 struct vm_processes;
 
-/* All are borrowed. NULL, with a line in the log: there is none, and the daemon goes on without. */
+/* All are borrowed; @refused: to those who are no VM's. NULL, with a line in the log: there is
+ * none, and the daemon goes on without. */
 struct host_control *host_control_create(struct loop *loop, const struct host_config *config,
-                                         struct vm_processes *processes);
+                                         struct vm_processes *processes,
+                                         const struct refused *refused);
 void host_control_destroy(struct host_control *control); /* accepts NULL */

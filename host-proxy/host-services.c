@@ -11,6 +11,7 @@
 #include "common/base/budget.h"
 #include "common/base/fd.h"
 #include "common/base/loop.h"
+#include "common/base/refused.h"
 #include "common/services/service.h"
 #include "common/services/settings-text.h"
 #include "common/transport/listener.h"
@@ -52,7 +53,7 @@ static void connection_disconnect(struct session_client *client, const char *rea
 {
     struct connection *c = (struct connection *)client;
     if (c->service)
-        ends_failf(&c->service->carrier.ends, LINK_ERROR_REFUSED, "the VM's session ended: %s",
+        ends_overf(&c->service->carrier.ends, LINK_ERROR_REFUSED, "the VM's session ended: %s",
                    reason);
     else
         connection_destroy(c);
@@ -231,10 +232,11 @@ static void connection_open(struct connection *c, const struct link_open *open)
         struct link *link = c->link;
         c->link = NULL;
         if (vm_services_first_refusal(&c->vm->services, name))
-            log_warn(c->session->subject,
-                     "it asked for the service \"%s\", which it may not have (\"forward = %s\" in "
-                     "its section would allow it)",
-                     name, name);
+            refused_warn(
+                c->session->subject, "service",
+                "it asked for the service \"%s\", which it may not have (\"forward = %s\" in "
+                "its section would allow it)",
+                name, name);
         refuse_again(link, LINK_ERROR_REFUSED, "there is no such service");
         connection_destroy(c);
         return;
@@ -316,18 +318,18 @@ static void incoming_accepted(void *user, int fd)
     struct session *session = sessions_serving(vm);
     const char *name = of->settings.name;
     if (!session || of->n >= of->settings.max_connections) {
-        log_warn(vm->subject, "service %s: refused a connection: %s", name,
-                 session          ? "as many are there already (max-connections)"
-                 : vm->sessions_n ? "its daemon serves nothing"
-                                  : "the VM is not there");
+        refused_warn(vm->subject, "service", "service %s: refused a connection: %s", name,
+                     session          ? "as many are there already (max-connections)"
+                     : vm->sessions_n ? "its daemon serves nothing"
+                                      : "the VM is not there");
         fd_close(fd);
         return;
     }
     uint64_t ticket = vm_tickets_new(&session->tickets);
     int e = vm_tickets_add(&session->tickets, ticket, fd, &spec, of);
     if (e < 0) {
-        log_warn(vm->subject, "service %s: refused a connection: %s", name,
-                 e == -EAGAIN ? "too many wait for the VM" : strerror(-e));
+        refused_warn(vm->subject, "service", "service %s: refused a connection: %s", name,
+                     e == -EAGAIN ? "too many wait for the VM" : strerror(-e));
         return;
     }
     struct link_incoming incoming = {.ticket = ticket,

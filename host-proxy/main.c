@@ -12,6 +12,7 @@
 #include "common/base/fd.h"
 #include "common/base/log.h"
 #include "common/base/loop.h"
+#include "common/base/refused.h"
 #include "common/base/sd.h"
 #include "common/sandbox/sandbox.h"
 #include "host-proxy/context-folder.h"
@@ -22,12 +23,17 @@
 #include "host-proxy/spawner.h"
 #include "host-proxy/vm-main.h"
 
-/* What the processes of one VM share, one after the other: how much it has been in the log. */
-#define SHARED_SIZE sizeof(struct log_subject)
+/* What the processes of one VM share, one after the other: how much it has been in the log, and
+ * what was refused. */
+struct shared {
+    struct log_subject subject;
+    struct refused refused;
+};
+#define SHARED_SIZE sizeof(struct shared)
 
 struct host {
     struct host_config config;
-    struct log_subject **shared; /* one for each VM, in memory of its own */
+    struct shared **shared; /* one for each VM, in memory of its own */
 };
 
 static void host_free_shared(struct host *host)
@@ -64,11 +70,13 @@ static void host_spawner_begun(void *user)
 static int host_run_vm(void *user, uint32_t number, int channel)
 {
     struct host *host = user;
-    struct log_subject *subject = host->shared[number];
+    struct shared *shared = host->shared[number];
     host->shared[number] = NULL;
     host_free_shared(host);
-    int status = vm_main(&host->config, number, channel, subject);
-    munmap(subject, SHARED_SIZE);
+    refused_take_over(&shared->refused);
+    shared->subject.refused = &shared->refused;
+    int status = vm_main(&host->config, number, channel, &shared->subject);
+    munmap(shared, SHARED_SIZE);
     return status;
 }
 

@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 
 #include "common/base/fd.h"
+#include "common/base/refused.h"
 #include "common/transport/link.h"
 #include "common/base/log.h"
 #include "common/wayland/relay.h"
@@ -27,6 +28,7 @@ void refuse(struct link *link, struct log_subject *subject, enum link_error code
             const char *why)
 {
     log_warn(subject, "refused a connection: %s", why ? why : told);
+    refused_note(subject, link_error_name(code), why ? why : told);
     refuse_again(link, code, told);
 }
 
@@ -44,6 +46,7 @@ void refuse_socket(int fd, struct log_subject *subject, enum link_error code, co
     uint8_t frame[LINK_FRAME_SMALL_MAX];
     size_t n = link_error_encode(frame, code, 0, WL_DISPLAY_IMPLEMENTATION, told);
     log_warn(subject, "refused a connection: %s", told);
+    refused_note(subject, link_error_name(code), told);
     if (send(fd, frame, n, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
         log_debug(subject, "could not say so: %s", strerror(errno));
     refuse_drain(fd);

@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "common/base/budget.h"
+#include "common/control/control-app.h"
 #include "common/control/control-request.h"
 #include "host-proxy/host-client.h"
 #include "host-proxy/session.h"
@@ -77,9 +78,10 @@ static json_t *status_limits(const struct vm *vm)
 static void control_status(struct vm_control *control, struct answer *answer)
 {
     const struct vm *vm = control->vm;
-    json_t *value = json_pack("{so ss so so so}", "name", json_words(vm->config->name), "state",
+    json_t *value = json_pack("{so ss so so so so}", "name", json_words(vm->config->name), "state",
                               vm->sessions_n ? "running" : "leaving", "daemons", status_daemons(vm),
-                              "clients", status_clients(vm), "services", status_services(vm));
+                              "clients", status_clients(vm), "services", status_services(vm),
+                              "refused", app_refused(vm->subject->refused));
     json_object_update_new(value, status_limits(vm));
     answer_say_all(answer, value);
     answer_end(answer);

@@ -15,6 +15,7 @@
 #include "common/base/fd.h"
 #include "common/base/log.h"
 #include "common/base/loop.h"
+#include "common/base/refused.h"
 #include "common/transport/packets.h"
 #include "host-proxy/channel.h"
 #include "host-proxy/spawner.h"
@@ -89,7 +90,7 @@ static void process_close(struct vm_process *p)
 /* @why: for the log. */
 static void process_kill(struct vm_process *p, const char *why)
 {
-    log_warn(p->subject, "its process %s, and is ended", why);
+    refused_warn(p->subject, "process", "its process %s, and is ended", why);
     p->killed = true;
     process_request(p, SPAWNER_KILL, -1);
     if (p->channel && p->other_end < 0)
@@ -232,6 +233,11 @@ struct vm_process *vm_processes_at(struct vm_processes *all, size_t number,
 struct vm_process *vm_processes_number(struct vm_processes *all, size_t number)
 {
     return &all->at[number];
+}
+
+const struct log_subject *vm_process_subject(const struct vm_process *p)
+{
+    return p->subject;
 }
 
 const char *vm_process_state(const struct vm_process *p)

@@ -29,6 +29,9 @@ struct vm_process *vm_processes_number(struct vm_processes *processes, size_t nu
 /* "running", "starting" or "absent". */
 const char *vm_process_state(const struct vm_process *process);
 
+/* Whom lines are about. */
+const struct log_subject *vm_process_subject(const struct vm_process *process);
+
 /* Whether it may have a session, which a client's connection needs. */
 bool vm_process_is_there(const struct vm_process *process);
 /* Whether it may be given one more connection. */

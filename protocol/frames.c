@@ -222,6 +222,17 @@ const char *link_decode_error_name(int error)
                                                                        : "unknown error";
 }
 
+const char *link_error_name(enum link_error error)
+{
+    static const char *const names[_LINK_ERROR_N] = {
+        [LINK_ERROR_PROTOCOL] = "protocol", [LINK_ERROR_VERSION] = "version",
+        [LINK_ERROR_REFUSED] = "refused",   [LINK_ERROR_LIMIT] = "limit",
+        [LINK_ERROR_WAYLAND] = "wayland",   [LINK_ERROR_COMPOSITOR] = "compositor",
+        [LINK_ERROR_INTERNAL] = "internal", [LINK_ERROR_BUSY] = "busy",
+    };
+    return error < _LINK_ERROR_N && names[error] ? names[error] : "unknown";
+}
+
 int link_header_decode(const uint8_t bytes[LINK_HEADER_SIZE], struct link_header *ret)
 {
     struct link_header h;

@@ -387,3 +387,4 @@ size_t link_data_encode(uint8_t *buffer, const struct link_data *data, size_t da
 
 const char *link_type_name(unsigned type);
 const char *link_decode_error_name(int error);
+const char *link_error_name(enum link_error error);

@@ -7,10 +7,13 @@
 
 enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARN, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
 
+struct refused;
+
 /* Whom a line is about: prefixed to it ("vm work client 7 (foot)"), and the budget of lines that a
  * hostile peer may cause. Zero-initialise; @name is borrowed. */
 struct log_subject {
     const char *name;
+    struct refused *refused;    /* of one without a parent: what was refused it; NULL: not kept */
     struct log_subject *parent; /* its name comes first; NULL if none */
     int64_t window_start_ms;
     unsigned in_window;

@@ -4,8 +4,10 @@
 #include "common/carrier/carrier-link.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
+#include "common/base/refused.h"
 #include "common/carrier/vfd-file.h"
 #include "common/carrier/vfd-kinds.h"
 #include "common/carrier/vfd-memory.h"
@@ -35,7 +37,10 @@ static int carrier_link_error(struct carrier *c, const struct link_error_frame *
 {
     if (c->ends.side == CARRIER_HOST && carrier_blames_local(error->code) &&
         carrier_peer_ended(c) == 0) {
-        log_info(c->ends.subject, "ended by the guest: %.*s", (int)error->text_size, error->text);
+        char text[LINK_TEXT_MAX + 1];
+        snprintf(text, sizeof(text), "%.*s", (int)error->text_size, error->text);
+        log_info(c->ends.subject, "ended by the guest: %s", text);
+        refused_note(c->ends.subject, link_error_name(error->code), text);
         return 0;
     }
     carrier_ended_by_peer(c, error);

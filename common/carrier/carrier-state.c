@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "common/base/refused.h"
 #include "common/carrier/vfd-kinds.h"
 
 #define ENDING_MS 3000   /* for the last words to go out */
@@ -248,6 +249,8 @@ void carrier_ends_fail(struct ends *ends, const struct carrier_error *error)
         carrier_tell_of_ours(c, error);
     }
     log_warn(ends->subject, "%s", error->text);
+    if (!error->unblamed)
+        refused_note(ends->subject, link_error_name(error->kind), error->text);
     link_queue(ends->link, link_error_encode, error->kind, error->object, error->code, error->text);
     carrier_fail(c, transfers_go_on(c, error->kind));
 }
@@ -259,6 +262,7 @@ void carrier_ended_by_peer(struct carrier *c, const struct link_error_frame *err
     snprintf(text, sizeof(text), "%.*s", (int)error->text_size, error->text);
     log_info(c->ends.subject, "ended by the %s: %s",
              c->ends.side == CARRIER_GUEST ? "host" : "guest", text);
+    refused_note(c->ends.subject, link_error_name(error->code), text);
     carrier_tell(c, &(struct carrier_error){.kind = error->code,
                                             .object = error->object,
                                             .code = error->wl_code,

@@ -33,6 +33,17 @@ int ends_failf(struct ends *e, enum link_error kind, const char *format, ...)
                      &(struct carrier_error){.kind = kind, .code = e->codes[kind], .text = text});
 }
 
+int ends_overf(struct ends *e, enum link_error kind, const char *format, ...)
+{
+    char text[512];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    return ends_fail(e, &(struct carrier_error){
+                            .kind = kind, .code = e->codes[kind], .text = text, .unblamed = true});
+}
+
 int ends_broken(struct ends *e, const char *what, uint32_t id)
 {
     return ends_failf(e, LINK_ERROR_PROTOCOL,

@@ -32,6 +32,7 @@ struct carrier_error {
     enum link_error kind;
     uint32_t object, code; /* in the protocol of the carrier's user; object 0: all of it */
     const char *text;      /* for people */
+    bool unblamed;         /* nothing was wrong: somebody wants it, or is gone */
     bool by_peer;          /* the other proxy's word: @object is what it calls it */
 };
 
@@ -82,6 +83,9 @@ bool ends_has_local(const struct ends *ends);
 int ends_fail(struct ends *ends, const struct carrier_error *error);
 /* With the user's code for an error of that kind. */
 int ends_failf(struct ends *ends, enum link_error kind, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* Where nothing was wrong with it, but somebody wants it to end, or what it needs is gone. */
+int ends_overf(struct ends *ends, enum link_error kind, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 /* The other proxy broke the link's protocol, about VFD or import @id. */
 int ends_broken(struct ends *ends, const char *what, uint32_t id);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/base/refused.h"
 #include "common/carrier/ends.h"
 #include "common/wayland/windows.h"
 
@@ -37,6 +38,19 @@ const char *app_pixels(const struct ends *e)
     if (e->sent.shared > link && e->sent.shared >= e->sent.copies)
         return "gpu";
     return e->sent.copies > link ? "copy" : "link";
+}
+
+json_t *app_refused(const struct refused *r)
+{
+    json_t *list = json_array();
+    for (unsigned i = 0; r && i < r->n; i++) {
+        const struct refused_entry *e = &r->at[i];
+        json_array_append_new(list,
+                              json_pack("{so so so so so}", "when", json_time(e->when), "times",
+                                        json_count(e->times), "rule", json_words(e->rule), "who",
+                                        json_words(e->who), "text", json_words(e->text)));
+    }
+    return list;
 }
 
 json_t *app_name(const char *label)

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "common/base/log.h"
+#include "common/base/refused.h"
 #include "common/services/settings.h"
 
 #define LINE_MAX_CLIENT 64u /* with its end; EXTERNAL and a user take 40 */
@@ -212,8 +213,10 @@ static int client_line(struct service_helper *h, uint8_t *bytes, size_t *size, s
         if (!*word)
             return SERVICE_PASS; /* the bus tells which ways there are */
         if (!h->external) {
-            if (!h->told)
+            if (!h->told) {
                 log_info(h->subject, "dbus: refused AUTH %.20s: only EXTERNAL passes", word);
+                refused_note(h->subject, "service", "dbus: only EXTERNAL passes");
+            }
             h->told = true;
             return dbus_answer(h, "REJECTED EXTERNAL\r\n");
         }

@@ -13,10 +13,12 @@
 
 #include <errno.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/base/log.h"
+#include "common/base/refused.h"
 #include "common/services/pulse-commands.h"
 #include "common/services/pulse-cookie.h"
 #include "common/services/pulse-names.h"
@@ -137,11 +139,16 @@ static int refuse(struct service_helper *h, const struct command *c, uint32_t wr
 {
     const struct pulse_command_info *info = pulse_command_get(c->number);
     bool *told = &h->told[info ? c->number : _PULSE_COMMAND_N];
-    if (!*told)
-        log_info(h->subject, "pulse: refused %s%s", info ? info->name : "an unknown command",
+    if (!*told) {
+        char text[128];
+        snprintf(text, sizeof(text), "pulse: refused %s%s",
+                 info ? info->name : "an unknown command",
                  info && (info->client & PULSE_RULE_RECORD) && !h->settings->record
                      ? " (record = yes would allow it)"
                      : "");
+        log_info(h->subject, "%s", text);
+        refused_note(h->subject, "service", text);
+    }
     *told = true;
     uint8_t bytes[HEAD_SIZE + 15] = {0};
     struct pulse_writer w = {.bytes = bytes, .room = sizeof(bytes), .n = HEAD_SIZE};

@@ -11,7 +11,7 @@ TOPS = ("common", "guest-proxy", "host-proxy", "protocol")
 ELSEWHERE = ("host-proxy/gpu", "host-proxy/config-file.c", "common/transport/address")     # these serve no application
 
 # Whoever calls one of these ends something, with the words that it gives.
-ENDERS = ("relay_fail", "relay_bad_message", "refuse_fd", "file_problem", "ends_failf", "client_fail", "guest_client_turn_away",
+ENDERS = ("relay_fail", "relay_bad_message", "refuse_fd", "file_problem", "ends_failf", "ends_overf", "client_fail", "guest_client_turn_away",
           "connection_fail", "connection_refuse", "helper_fail", "uplink_lost", "session_end", "visitor_turn_away", "refuse", "refuse_socket", "process_kill",
           "error")
 # Parts of texts that say nothing alone.

@@ -6,12 +6,13 @@ import json
 import os
 import re
 import select
+import signal
 import socket
 import stat
 import subprocess
 
 from harness import Failure, main, test
-from harness.client import ProtocolError
+from harness.client import Client, ProtocolError
 
 
 def command(t, *words, status=0, env=None):
@@ -117,6 +118,41 @@ def ending(t):
     ended(one)
     ended(three)
     t.ok(s.usable(), "they may come back")
+
+
+@test(direct=False)
+def what_was_refused(t):
+    s = t.stack(t.fake(), config="[vm test]\nlisten = @ADDRESS@\nmax-clients = 1\n")
+    client = s.client()
+    t.eq(vm(t)["refused"], [], "nothing yet")
+    for _ in range(3):
+        with Client(s.display) as other:
+            ended(other)
+    client.send(4000, "set_title", "\x1b[31m", interface="xdg_toplevel")
+    ended(client)
+    t.wait(lambda: len(vm(t)["refused"]) > 1, "both refusals")
+    first, second = vm(t)["refused"]
+    t.eq((first["rule"], first["times"]), ("max-clients", 3), "the limit")
+    t.has("1 clients are connected already", first["text"], "its text")
+    t.eq((second["rule"], second["times"]), ("wayland", 1), "the bad message")
+    t.ok(re.match(r"client \d+ ", second["who"]), f"whose it was: {second}")
+    text = command(t, "status")
+    t.ok(re.search(r"^    [0-9:]{8}  max-clients 3 times: client limit: 1 clients", text, re.M), text)
+    s.host.vm("test").signal(signal.SIGKILL)
+    t.wait(lambda: vm(t)["state"] == "running" and vm(t)["daemons"], "the VM's daemon is there again")
+    t.eq([e["rule"] for e in vm(t)["refused"]][:2], ["max-clients", "wayland"], "the next process of the VM knows it, too")
+
+
+@test(direct=False)
+def what_was_refused_at_the_gate(t):
+    s = t.stack(t.fake(), token="a token that is wrong, but long enough", host_token="a token that is right, and long enough",
+                start=False)
+    s.start_host()
+    s.start_guest()
+    t.wait(lambda: vm(t)["refused"], "the refusal")
+    t.eq([(e["rule"], e["text"]) for e in vm(t)["refused"]], [("refused", "wrong token")], "what it is")
+    t.eq(vm(t)["state"], "absent", "the VM")
+    t.has("wrong token", command(t, "status"), "for people")
 
 
 class Trace:
