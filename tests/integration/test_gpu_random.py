@@ -4,7 +4,10 @@
 
 import os
 import random
+import signal
 import struct
+import threading
+import time
 
 from harness import Failure, main, test
 from harness.client import XRGB8888
@@ -17,6 +20,7 @@ from harness.vgpu import PAGE
 FIRST_SEED = int(os.environ.get("WAYVSOCK_RANDOM_SEED", "1"))
 SEEDS = range(FIRST_SEED, FIRST_SEED + 6)
 STEPS = 400
+KILLS = int(os.environ.get("WAYVSOCK_KILLS") or 8)
 IDS = range(1, 9)
 ROW = PAGE // 4         # pixels
 
@@ -189,6 +193,59 @@ def anything_in_any_order(t):
     def back():
         return len(vms.host.fds()) <= len(fds)
     t.wait(back, f"the host holds no more than {fds}, not {vms.host.fds()}")
+
+
+def kill_or_stop(device, delay, stopped):
+    """After a while, from beside."""
+    time.sleep(delay)
+    if stopped:
+        device.signal(signal.SIGSTOP)
+        time.sleep(stopped)
+        device.signal(signal.SIGCONT)
+        time.sleep(delay)
+    device.signal(signal.SIGKILL)
+
+
+@test(timeout=300)
+def its_device_is_killed_at_any_moment(t):
+    """kill -9, or a stop before it, in the middle of anything: the other VM notices nothing, and a new device is believed."""
+    fake = t.fake(globals=GLOBALS + [("zwlr_screencopy_manager_v1", 3)])
+    fake.on("zwlr_screencopy_frame_v1", "copy", finish_copies)
+    vms = Vms(t, fake, settings="allow = zwlr_screencopy_manager_v1")
+    other = vms.session("good").client()
+    other.roundtrip()
+    vms.session().client().roundtrip()
+    fds = vms.host.fds()
+    for seed in range(FIRST_SEED, FIRST_SEED + KILLS):
+        rng = random.Random(seed)
+        session, vgpu, device = vms.session(), vms.vgpus["bad"], vms.gpus["bad"]
+        ends = threading.Thread(target=kill_or_stop, args=(device, rng.random() / 10, rng.choice((0, 0, rng.random() / 10))))
+        ends.start()
+        players = []
+        while ends.is_alive():
+            try:
+                if len(players) < 3:
+                    players.append(Player(session, vgpu, rng))
+                driver(vgpu, rng)
+                for player in list(players):
+                    if not player.step():
+                        players.remove(player)
+            except (OSError, EOFError, Failure):
+                pass                    # there is no device any more
+        ends.join()
+        device.wait()
+        other.roundtrip()
+        vms.start_device("bad")
+        vms.vgpus["bad"].create(100)
+        vms.vgpus["bad"].write(100, stamp("bad", seed))
+        session.close()
+        session = vms.session()
+        client, memory, buffer = memory_client(session, 1)
+        client.copy(memory, client.import_(100, PAGE), PAGE)
+        t.ok(watch(fake, client, buffer)[:] == stamp("bad", seed), f"seed {seed}: the next device's pixels")
+        for ended in [client, *(player.client for player in players), session]:
+            ended.close()
+    t.wait(lambda: len(vms.host.fds()) <= len(fds), f"the host holds no more than {fds}, not {vms.host.fds()}")
 
 
 if __name__ == "__main__":

@@ -30,17 +30,24 @@ class Vms:
         if not os.access(GPU, os.X_OK):
             raise Skip("WAYVSOCK_GPU must name wayvsock-gpu")
         self.gpus, self.vgpus = {}, {}
+        self.device = [*gpu, *(["--virgl"] if draws else []), "--log-level", log_level]
+        self.memory, self.draws = mebibytes, draws
         config, folder = "", t.mkdir(f"devices-{names[0]}")
-        for seed, name in enumerate(names):
-            export = os.path.join(folder, f"{seed + 1}.sock")
-            self.gpus[name] = self._start([*gpu, *(["--virgl"] if draws else []), "--socket-path", t.path(f"{name}.vhost"),
-                                           "--export", export, "--log-level", log_level], f"wayvsock-gpu-{name}")
-            self.vgpus[name] = Vgpu(t.path(f"{name}.vhost"), mebibytes, seed, draws)
-            self.vgpus[name].create(NONCE)
-            config += (f"[vm {name}]\nlisten = unix:{t.path(name)}\ngpu = {folder if searched else export}\n"
+        self.exports = {name: os.path.join(folder, f"{n}.sock") for n, name in enumerate(names, 1)}
+        for name in names:
+            self.start_device(name)
+            config += (f"[vm {name}]\nlisten = unix:{t.path(name)}\ngpu = {folder if searched else self.exports[name]}\n"
                        f"max-clients = 1000\nmax-fds = 3000\nsecurity-context = no\n{settings}\n")
         self.host = self._start([os.environ["WAYVSOCK_HOST"], "--config", t.write("host.conf", config), "--compositor",
                                  compositor.socket, "--log-level", log_level], "wayvsock-host")
+
+    def start_device(self, name):
+        """The VM's first, or another one after that has ended: the VM is then one that has just been started."""
+        path = self.t.path(f"{name}.vhost")
+        self.gpus[name] = self._start([*self.device, "--socket-path", path, "--export", self.exports[name]],
+                                      f"wayvsock-gpu-{name}")
+        self.vgpus[name] = Vgpu(path, self.memory, list(self.exports).index(name), self.draws)
+        self.vgpus[name].create(NONCE)
 
     def _start(self, argv, name):
         notify = Notify(self.t.path(f"{len(self.t.procs)}-{name}.notify"))
