@@ -409,13 +409,18 @@ static char *trim(char *text)
 static int read_service_key(struct reader *reader, const char *name, const char *value)
 {
     char error[400];
+    uint32_t places = 0;
     for (unsigned i = 0; service_keys[i]; i++) {
+        if (strcmp(service_keys[i], "path") == 0 || strcmp(service_keys[i], "exec") == 0)
+            places |= UINT32_C(1) << i;
         if (strcmp(service_keys[i], name) != 0)
             continue;
         if (reader->seen & UINT32_C(1) << i)
             return refuse(reader, "\"%s\" is set twice in this section", name);
         reader->seen |= UINT32_C(1) << i;
     }
+    if ((reader->seen & places) == places)
+        return refuse(reader, "\"path\" and \"exec\" are two places: write one of them");
     int r = service_set(reader->service, name, value, error, sizeof(error));
     return r == -ENOENT ? refuse_key(reader, name) : r < 0 ? refuse_text(reader, error) : 0;
 }
@@ -435,7 +440,8 @@ static int read_line(struct reader *reader, char *line)
     *equals = '\0';
     char *name = trim(line), *value = trim(equals + 1);
     size_t n = strlen(value);
-    if (n >= 2 && value[0] == '"' && value[n - 1] == '"') {
+    bool words = reader->service && strcmp(name, "exec") == 0; /* which have their own quotes */
+    if (!words && n >= 2 && value[0] == '"' && value[n - 1] == '"') {
         value[n - 1] = '\0';
         value++;
     }

@@ -15,6 +15,8 @@
 #include "common/services/service.h"
 #include "common/services/settings-text.h"
 #include "common/transport/listener.h"
+#include "host-proxy/program-keeper.h"
+#include "host-proxy/programs.h"
 #include "host-proxy/refuse.h"
 #include "host-proxy/session.h"
 #include "host-proxy/sessions.h"
@@ -31,7 +33,9 @@ struct connection {
     struct link *link;        /* until the service has it */
     struct loop_timer *timer; /* until OPEN came */
     uint64_t ticket;          /* that it came for, while nothing is known of that yet */
-    struct vm_service *of;
+    struct vm_service *of;    /* which counts it; NULL: not known yet */
+    struct program *program;  /* that serves it, and those that came on it; NULL: none does */
+    bool starting;            /* it does not run yet */
     struct service *service;
 };
 
@@ -43,6 +47,9 @@ static void connection_destroy(struct connection *c)
         link_destroy_later(c->link);
     }
     service_destroy(c->service);
+    if (c->starting)
+        program_leave(c->program);
+    program_unref(c->program);
     if (c->of)
         c->of->n--;
     session_leave(c->session, &c->of_session);
@@ -99,7 +106,8 @@ static int connection_socket(struct service *service, uint64_t ticket, int fd,
     struct connection *parent = service->user;
     struct ends *ends = &service->carrier.ends;
     bool ours = ticket & LINK_HOST_TICKET;
-    int e = vm_tickets_add(&parent->session->tickets, ticket, fd, spec, parent->of);
+    int e =
+        vm_tickets_add(&parent->session->tickets, ticket, fd, spec, parent->of, parent->program);
     if (e == -EAGAIN)
         return ends_failf(ends, LINK_ERROR_LIMIT, "too many sockets wait to be opened");
     if (e == -EEXIST)
@@ -125,10 +133,18 @@ static void connection_refuse(struct connection *c, enum link_error code, const 
     connection_destroy(c);
 }
 
+static void connection_refuse_unreachable(struct connection *c, const char *why)
+{
+    char text[PROGRAM_ANSWER_MAX + 200];
+    snprintf(text, sizeof(text), "the service %s cannot be reached: %s", c->of->settings.name, why);
+    connection_refuse(c, LINK_ERROR_COMPOSITOR,
+                      "the service cannot be reached: the host's log says why", text);
+}
+
 /* To where the host's service listens. Owned, or negative after it was refused. */
 static int connect_service(struct connection *c, const struct service_settings *s)
 {
-    char path[sizeof(((struct address *)0)->path)], error[512], text[700];
+    char path[sizeof(((struct address *)0)->path)], error[512];
     int fd = service_path(s->path, c->vm->config->name, path, sizeof(path), error, sizeof(error));
     if (fd == 0 && s->type == LINK_SOCKET_STREAM) {
         fd = address_connect_path(path, 0);
@@ -137,25 +153,20 @@ static int connect_service(struct connection *c, const struct service_settings *
     } else if (fd == 0) {
         fd = address_connect_packets(path, error, sizeof(error));
     }
-    if (fd < 0) {
-        snprintf(text, sizeof(text), "the service %s cannot be reached: %s", s->name, error);
-        connection_refuse(c, LINK_ERROR_COMPOSITOR,
-                          "the service cannot be reached: the host's log says why", text);
-    }
+    if (fd < 0)
+        connection_refuse_unreachable(c, error);
     return fd;
 }
 
 /* The local end is there: from now on it is a connection like any other. */
-static void connection_begin(struct connection *c, int fd, struct vm_service *of,
-                             const struct service_spec *spec)
+static void connection_begin(struct connection *c, int fd, const struct service_spec *spec)
 {
+    const struct vm_service *of = c->of;
     struct link *link = c->link;
     bool held = link->held; /* what came behind an OPEN that had to wait */
     c->link = NULL;
     loop_timer_destroy(c->timer);
     c->timer = NULL;
-    c->of = of;
-    of->n++;
     int n =
         snprintf(c->name, sizeof(c->name), "service %lu %s \"", ++c->vm->serial, of->settings.name);
     for (const char *label = c->label; *label && n + 2 < (int)sizeof(c->name); label++)
@@ -174,8 +185,8 @@ static void connection_begin(struct connection *c, int fd, struct vm_service *of
         link_resume(link);
 }
 
-/* Whether there is room for one more. If not, it is refused. */
-static bool has_room(struct connection *c, const struct vm_service *of)
+/* Makes it one of the service's. If there is no room for one more, it is refused. */
+static bool connection_join(struct connection *c, struct vm_service *of)
 {
     char text[160];
     if (of->n >= of->settings.max_connections) {
@@ -190,6 +201,8 @@ static bool has_room(struct connection *c, const struct vm_service *of)
                           "descriptor limit: nothing is left for one more service (max-fds)", NULL);
         return false;
     }
+    c->of = of;
+    of->n++;
     return true;
 }
 
@@ -198,10 +211,14 @@ static void connection_attach(struct connection *c, struct vm_ticket *ticket)
     struct service_spec spec = ticket->spec;
     struct vm_service *of = ticket->of;
     c->ticket = 0;
-    int fd = has_room(c, of) ? fd_steal(&ticket->fd) : -1;
+    int fd = -1;
+    if (connection_join(c, of)) {
+        fd = fd_steal(&ticket->fd);
+        c->program = program_ref(ticket->program);
+    }
     vm_ticket_destroy(ticket);
     if (fd >= 0)
-        connection_begin(c, fd, of, &spec);
+        connection_begin(c, fd, &spec);
 }
 
 /* ACCEPT or ATTACH. A socket that the guest passes may come before its VFD, on another link. */
@@ -220,7 +237,31 @@ static bool connection_may_go_on(void *user, enum link_type type)
 {
     const struct connection *c = user;
     (void)type;
-    return !c->ticket;
+    return !c->ticket && !c->starting;
+}
+
+static void connection_served(void *user, int fd, const char *why)
+{
+    struct connection *c = user;
+    struct service_spec spec = service_spec_of(&c->of->settings);
+    c->starting = false;
+    if (fd >= 0)
+        connection_begin(c, fd, &spec);
+    else
+        connection_refuse_unreachable(c, why);
+}
+
+static const struct program_ops program_ops = {.ready = connection_served};
+
+/* The link waits for its program, which has its own time for that. */
+static void connection_start_program(struct connection *c)
+{
+    c->program = program_start(c->of, &program_ops, c);
+    c->starting = c->program;
+    if (c->program)
+        loop_timer_disarm(c->timer);
+    else
+        connection_refuse_unreachable(c, strerror(errno));
 }
 
 static void connection_open(struct connection *c, const struct link_open *open)
@@ -247,12 +288,16 @@ static void connection_open(struct connection *c, const struct link_open *open)
         connection_refuse(c, LINK_ERROR_REFUSED, text, NULL);
         return;
     }
-    if (!has_room(c, of))
+    if (!connection_join(c, of))
         return;
+    if (of->settings.exec) {
+        connection_start_program(c);
+        return;
+    }
     int fd = connect_service(c, &of->settings);
     struct service_spec spec = service_spec_of(&of->settings);
     if (fd >= 0)
-        connection_begin(c, fd, of, &spec);
+        connection_begin(c, fd, &spec);
 }
 
 static int connection_frame(void *user, enum link_type type, const uint8_t *payload, size_t size)
@@ -326,7 +371,7 @@ static void incoming_accepted(void *user, int fd)
         return;
     }
     uint64_t ticket = vm_tickets_new(&session->tickets);
-    int e = vm_tickets_add(&session->tickets, ticket, fd, &spec, of);
+    int e = vm_tickets_add(&session->tickets, ticket, fd, &spec, of, NULL);
     if (e < 0) {
         refused_warn(vm->subject, "service", "service %s: refused a connection: %s", name,
                      e == -EAGAIN ? "too many wait for the VM" : strerror(-e));

@@ -20,6 +20,7 @@
 #include "host-proxy/host-check.h"
 #include "host-proxy/host-options.h"
 #include "host-proxy/host-sandbox.h"
+#include "host-proxy/program-keeper.h"
 #include "host-proxy/spawner.h"
 #include "host-proxy/vm-main.h"
 
@@ -101,8 +102,35 @@ static void host_finished(void *user)
     context_folder_remove();
 }
 
+/* The service that is number @what of VM @number's; NULL: that has no command, or is not there. */
+static const struct service_settings *host_command(const struct host *host, uint32_t number,
+                                                   uint32_t what)
+{
+    const struct vm_config *vm = &host->config.vms[number];
+    const struct service_settings *service = NULL;
+    for (uint32_t i = 0; vm->forward && vm->forward[i]; i++)
+        if (i == what)
+            service = host_config_service(&host->config, vm->forward[i]);
+    return service && service->exec ? service : NULL;
+}
+
+static uint32_t host_assistants(void *user, uint32_t number, uint32_t what)
+{
+    const struct service_settings *service = host_command(user, number, what);
+    return service ? service->max_connections : 0;
+}
+
+static int host_assist(void *user, uint32_t number, uint32_t what, int fd)
+{
+    struct host *host = user;
+    const char *vm = host->config.vms[number].name;
+    return program_keep(host_command(host, number, what), vm, fd);
+}
+
 static const struct spawner_ops spawner_ops = {.begun = host_spawner_begun,
                                                .run = host_run_vm,
+                                               .assistants = host_assistants,
+                                               .assist = host_assist,
                                                .started = host_vm_started,
                                                .ended = host_vm_ended,
                                                .finished = host_finished};

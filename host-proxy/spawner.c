@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The spawner's process owns the others. It has no event loop, whose descriptors those would share,
- * and waits for a request or for the end of a child. */
+/* The spawner's process owns the others, and their assistants, which end by themselves when nobody
+ * waits for them any more, whatever has become of the process that asked for them. It has no event
+ * loop, whose descriptors those would share, and waits for a request or for the end of a child. */
 #include "host-proxy/spawner.h"
 
 #include <errno.h>
@@ -15,6 +16,7 @@
 #include <unistd.h>
 
 #include "common/base/fd.h"
+#include "common/base/list.h"
 #include "common/base/loop.h"
 
 #define END_MS 5000   /* for processes to end by themselves */
@@ -26,12 +28,20 @@ struct child {
     int status;
 };
 
+struct assistant {
+    LIST_ENTRY(assistant) entry;
+    pid_t pid; /* 0: it has ended, which is to be told */
+    uint32_t number, what;
+    int status;
+};
+
 struct spawning {
     const struct spawner_ops *ops;
     void *user;
     int socket; /* owned; -1: the parent is gone */
     struct child *children;
     uint32_t n;
+    LIST_HEAD(, assistant) assistants;
     sigset_t before; /* the mask that processes start with */
 };
 
@@ -69,11 +79,62 @@ static enum started spawner_start(struct spawning *s, uint32_t number, int chann
     return STARTED;
 }
 
+/* Whether process @number may have one more for that. */
+static bool spawner_may_assist(struct spawning *s, uint32_t number, uint32_t what)
+{
+    uint32_t beside = 0, same = 0;
+    const struct assistant *a;
+    LIST_FOREACH (a, &s->assistants, entry) {
+        beside += a->number == number;
+        same += a->pid && a->number == number && a->what == what;
+    }
+    return beside < SPAWNER_ASSISTANTS_MAX && same < s->ops->assistants(s->user, number, what);
+}
+
+/* As spawner_start(). Takes @fd, whose end tells that there is none. */
+static enum started spawner_assist(struct spawning *s, uint32_t number, uint32_t what, int fd,
+                                   int *ret_status)
+{
+    struct assistant *a = calloc(1, sizeof(*a));
+    if (!a) {
+        fd_close(fd);
+        return STARTED;
+    }
+    *a = (struct assistant){.number = number, .what = what, .status = -EAGAIN};
+    if (spawner_may_assist(s, number, what)) {
+        a->pid = fork();
+        if (a->pid == 0) {
+            free(a);
+            s->socket = fd_close(s->socket);
+            *ret_status = s->ops->assist(s->user, number, what, fd);
+            return STARTED_PROCESS;
+        }
+        if (a->pid < 0)
+            *a = (struct assistant){.number = number, .what = what, .status = -errno};
+    }
+    fd_close(fd);
+    LIST_INSERT_HEAD(&s->assistants, a, entry);
+    return STARTED;
+}
+
+static void assistant_ended(struct spawning *s, pid_t pid, int status)
+{
+    struct assistant *a;
+    LIST_FOREACH (a, &s->assistants, entry) {
+        if (a->pid != pid)
+            continue;
+        a->pid = 0;
+        a->status = status;
+        return;
+    }
+}
+
 static void spawner_reap(struct spawning *s)
 {
     pid_t pid;
     int status;
     while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+        assistant_ended(s, pid, status);
         for (uint32_t i = 0; i < s->n; i++) {
             struct child *c = &s->children[i];
             if (!c->runs || c->pid != pid)
@@ -85,18 +146,36 @@ static void spawner_reap(struct spawning *s)
     }
 }
 
-/* The socket of a parent that is stopped may be full. Whether all was said. */
+/* The socket of a parent that is stopped may be full: false. Where there is nobody to tell, the
+ * next read will show it. */
+static bool spawner_report(const struct spawning *s, enum spawner_kind kind, uint32_t number,
+                           int status)
+{
+    struct spawner_report report = {.kind = kind, .number = number, .status = status};
+    return s->socket < 0 ||
+           send(s->socket, &report, sizeof(report), MSG_NOSIGNAL | MSG_DONTWAIT) >= 0 ||
+           errno != EAGAIN;
+}
+
+/* Whether all was said. */
 static bool spawner_tell(struct spawning *s)
 {
-    for (uint32_t i = 0; i < s->n && s->socket >= 0; i++) {
+    struct assistant *a, *after;
+    for (uint32_t i = 0; i < s->n; i++) {
         struct child *c = &s->children[i];
-        struct spawner_report report = {.number = i, .status = c->status};
         if (c->runs || c->told)
             continue;
-        ssize_t n = send(s->socket, &report, sizeof(report), MSG_NOSIGNAL | MSG_DONTWAIT);
-        if (n < 0 && errno == EAGAIN)
+        if (!spawner_report(s, SPAWNER_START, i, c->status))
             return false;
-        c->told = true; /* or there is nobody to tell, as the next read will show */
+        c->told = true;
+    }
+    LIST_FOREACH_SAFE (a, &s->assistants, entry, after) {
+        if (a->pid)
+            continue;
+        if (!spawner_report(s, SPAWNER_ASSIST, a->number, a->status))
+            return false;
+        LIST_REMOVE(a, entry);
+        free(a);
     }
     return true;
 }
@@ -137,6 +216,8 @@ static enum started spawner_hear(struct spawning *s, int *ret_status)
     struct child *c = &s->children[request.number];
     if (request.kind == SPAWNER_START && fd >= 0 && !c->runs && c->told)
         return spawner_start(s, request.number, fd, ret_status);
+    if (request.kind == SPAWNER_ASSIST && fd >= 0)
+        return spawner_assist(s, request.number, request.what, fd, ret_status);
     if (request.kind == SPAWNER_KILL && c->runs)
         kill(c->pid, SIGKILL);
     fd_close(fd);
@@ -145,6 +226,10 @@ static enum started spawner_hear(struct spawning *s, int *ret_status)
 
 static bool any_runs(const struct spawning *s)
 {
+    const struct assistant *a;
+    LIST_FOREACH (a, &s->assistants, entry)
+        if (a->pid)
+            return true;
     for (uint32_t i = 0; i < s->n; i++)
         if (s->children[i].runs)
             return true;
@@ -165,6 +250,7 @@ static void spawner_wait(const struct spawning *s, bool all_said, int64_t deadli
 
 static int spawner_serve(struct spawning *s)
 {
+    const struct assistant *a;
     int status = 0;
     int64_t deadline = 0; /* once the parent is gone */
     for (;;) {
@@ -178,6 +264,9 @@ static int spawner_serve(struct spawning *s)
             for (uint32_t i = 0; i < s->n; i++)
                 if (s->children[i].runs)
                     kill(s->children[i].pid, SIGKILL);
+            LIST_FOREACH (a, &s->assistants, entry)
+                if (a->pid)
+                    kill(a->pid, SIGKILL);
             deadline += END_MS; /* what the kernel holds may take its time */
         }
         spawner_wait(s, all_said, deadline);
@@ -211,6 +300,11 @@ static int spawner_main(struct spawning *s)
     for (uint32_t i = 0; s->children && i < s->n; i++)
         s->children[i].told = true;
     int status = s->children ? spawner_serve(s) : 1;
+    while (!LIST_EMPTY(&s->assistants)) {
+        struct assistant *a = LIST_FIRST(&s->assistants);
+        LIST_REMOVE(a, entry);
+        free(a);
+    }
     free(s->children);
     fd_close(s->socket);
     return status;

@@ -9,17 +9,22 @@
 enum spawner_kind {
     SPAWNER_START = 1, /* process @number, with the descriptor beside the request as its channel */
     SPAWNER_KILL,      /* at once */
+    SPAWNER_ASSIST, /* one beside process @number, for its @what; the descriptor is for answers */
 };
+
+#define SPAWNER_ASSISTANTS_MAX 256 /* beside one process, at a time */
 
 /* What the parent sends, one packet each. Nothing becomes of a START before the end of the process
  * with that number was told, or of what is no request. */
 struct spawner_request {
-    uint32_t kind, number;
+    uint32_t kind, number, what;
 };
 
-/* What it hears: a process that has ended, or was not started. */
+/* What it hears: a process or an assistant (@kind START, ASSIST) that has ended, or was not
+ * started.
+ */
 struct spawner_report {
-    uint32_t number;
+    uint32_t kind, number;
     int32_t status; /* as waitpid() has it, or -errno: it was not started */
 };
 
@@ -31,6 +36,11 @@ struct spawner_ops {
     /* In the spawner's: the process with that number has started, or has ended. */
     void (*started)(void *user, uint32_t number);
     void (*ended)(void *user, uint32_t number);
+    /* How many assistants process @number may have at a time for its @what; 0: there is no such. */
+    uint32_t (*assistants)(void *user, uint32_t number, uint32_t what);
+    /* In an assistant, which is to end when the other end of @fd (taken) is closed, and has all
+     * signals that can be caught ignored: its exit status. */
+    int (*assist)(void *user, uint32_t number, uint32_t what, int fd);
     /* The parent is gone, and all processes are. */
     void (*finished)(void *user);
 };

@@ -94,8 +94,18 @@ static bool main_anothers(void *user, const uint8_t device[HANDLES_DEVICE_SIZE])
     return false;
 }
 
-static const struct vm_ops vm_ops = {
-    .changed = main_changed, .had = main_had, .anothers = main_anothers};
+static void main_start_program(void *user, uint32_t service, int fd)
+{
+    const struct vm_main *m = user;
+    uint8_t bytes[CHANNEL_PACKET_MAX];
+    struct channel_packet packet = {.kind = CHANNEL_PROGRAM, .number = service};
+    packets_send(m->channel, bytes, channel_encode(bytes, &packet), fd);
+}
+
+static const struct vm_ops vm_ops = {.changed = main_changed,
+                                     .had = main_had,
+                                     .anothers = main_anothers,
+                                     .start_program = main_start_program};
 
 /* Before anybody has it, nothing comes; afterwards its owner's callbacks are called. */
 static const struct link_ops nobody = {.frame = NULL};

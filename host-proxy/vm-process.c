@@ -43,7 +43,8 @@ struct vm_process {
     int64_t not_before;
     bool has_device; /* this VM's guest has shown that it holds it; it stays this VM's */
     uint8_t device[CHANNEL_DEVICE_SIZE];
-    unsigned claims; /* of this process */
+    unsigned claims;   /* of this process */
+    unsigned programs; /* that run beside it, or beside those before it */
 };
 
 struct vm_processes {
@@ -56,10 +57,15 @@ struct vm_processes {
     uint32_t untaken_max; /* of one */
 };
 
+static void process_ask(const struct vm_process *p, enum spawner_kind kind, uint32_t what, int fd)
+{
+    struct spawner_request request = {.kind = kind, .number = p->number, .what = what};
+    packets_send(p->all->spawner, &request, sizeof(request), fd);
+}
+
 static void process_request(const struct vm_process *p, enum spawner_kind kind, int fd)
 {
-    struct spawner_request request = {.kind = kind, .number = p->number};
-    packets_send(p->all->spawner, &request, sizeof(request), fd);
+    process_ask(p, kind, 0, fd);
 }
 
 /* Starts the next one, if there is anything for it to do. */
@@ -151,11 +157,28 @@ static bool process_reported(struct vm_process *p, uint32_t taken, bool idle)
     return true;
 }
 
+/* Which services have one, and how many, the spawner knows. Takes @fd, whose end tells that there
+ * is no room. */
+static void process_wants_program(struct vm_process *p, uint32_t service, int fd)
+{
+    if (p->programs >= SPAWNER_ASSISTANTS_MAX) {
+        fd_close(fd);
+        return;
+    }
+    p->programs++;
+    process_ask(p, SPAWNER_ASSIST, service, fd);
+}
+
 static void process_said(void *user, const uint8_t *bytes, size_t size, int fd)
 {
     struct vm_process *p = user;
     struct channel_packet packet;
-    bool good = fd < 0 && channel_decode(bytes, size, &packet) == 0;
+    bool good = channel_decode(bytes, size, &packet) == 0;
+    if (good && fd >= 0 && packet.kind == CHANNEL_PROGRAM) {
+        process_wants_program(p, packet.number, fd);
+        return;
+    }
+    good &= fd < 0;
     fd_close(fd);
     if (good && packet.kind == CHANNEL_DEVICE)
         process_claimed(p, packet.device);
@@ -208,8 +231,11 @@ static void spawner_said(void *user, const uint8_t *bytes, size_t size, int fd)
     if (size != sizeof(report))
         return;
     memcpy(&report, bytes, sizeof(report));
-    if (report.number < all->n && all->at[report.number].alive)
-        process_ended(&all->at[report.number], report.status);
+    struct vm_process *p = report.number < all->n ? &all->at[report.number] : NULL;
+    if (p && report.kind == SPAWNER_ASSIST && p->programs)
+        p->programs--;
+    else if (p && report.kind == SPAWNER_START && p->alive)
+        process_ended(p, report.status);
 }
 
 static void spawner_closed(void *user, int reason)
@@ -324,8 +350,9 @@ struct vm_processes *vm_processes_create(struct loop *loop, const struct spawner
     all->at = calloc(n ? n : 1, sizeof(*all->at));
     int fd = all->at ? fcntl(spawner->fd, F_DUPFD_CLOEXEC, 0) : -1;
     if (fd >= 0)
-        all->spawner = packets_create(loop, fd, sizeof(struct spawner_report), 3 * n + 1,
-                                      &spawner_packets_ops, all);
+        all->spawner =
+            packets_create(loop, fd, sizeof(struct spawner_report),
+                           (3 + SPAWNER_ASSISTANTS_MAX) * n + 1, &spawner_packets_ops, all);
     bool good = all->spawner;
     while (good && all->n < n) {
         struct vm_process *p = &all->at[all->n];

@@ -7,6 +7,7 @@
 
 #include "common/base/fd.h"
 #include "common/base/loop.h"
+#include "host-proxy/programs.h"
 
 #define ATTACH_MS 10000
 #define TICKETS_MAX 64 /* that wait, of a VM */
@@ -22,6 +23,7 @@ void vm_ticket_destroy(struct vm_ticket *ticket)
     ticket->owner->n--;
     loop_timer_destroy(ticket->timer);
     fd_close(ticket->fd);
+    program_unref(ticket->program);
     free(ticket);
 }
 
@@ -34,7 +36,7 @@ static void ticket_expired(void *user)
 }
 
 int vm_tickets_add(struct vm_tickets *t, uint64_t number, int fd, const struct service_spec *spec,
-                   struct vm_service *of)
+                   struct vm_service *of, struct program *program)
 {
     int e = t->n >= TICKETS_MAX ? -EAGAIN : vm_tickets_find(t, number) ? -EEXIST : 0;
     struct vm_ticket *ticket = e == 0 ? calloc(1, sizeof(*ticket)) : NULL;
@@ -44,8 +46,13 @@ int vm_tickets_add(struct vm_tickets *t, uint64_t number, int fd, const struct s
         fd_close(fd);
         return e < 0 ? e : -ENOMEM;
     }
-    *ticket = (struct vm_ticket){
-        .owner = t, .ticket = number, .fd = fd, .spec = *spec, .of = of, .timer = timer};
+    *ticket = (struct vm_ticket){.owner = t,
+                                 .ticket = number,
+                                 .fd = fd,
+                                 .spec = *spec,
+                                 .of = of,
+                                 .program = program_ref(program),
+                                 .timer = timer};
     LIST_INSERT_HEAD(&t->all, ticket, entry);
     t->n++;
     loop_timer_arm(timer, ATTACH_MS);

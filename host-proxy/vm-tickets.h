@@ -9,6 +9,7 @@
 
 struct loop;
 struct loop_timer;
+struct program;
 struct vm_service;
 
 struct vm_ticket {
@@ -17,7 +18,8 @@ struct vm_ticket {
     uint64_t ticket;
     int fd; /* owned */
     struct service_spec spec;
-    struct vm_service *of; /* whose connection it is to be */
+    struct vm_service *of;   /* whose connection it is to be */
+    struct program *program; /* of the connection that it came on, a reference; NULL: none */
     struct loop_timer *timer;
 };
 
@@ -30,9 +32,9 @@ struct vm_tickets {
 };
 
 uint64_t vm_tickets_new(struct vm_tickets *tickets);
-/* Takes @fd. 0, -EAGAIN: too many wait already, -EEXIST, or -ENOMEM. */
+/* Takes @fd; @program may be NULL. 0, -EAGAIN: too many wait already, -EEXIST, or -ENOMEM. */
 int vm_tickets_add(struct vm_tickets *tickets, uint64_t ticket, int fd,
-                   const struct service_spec *spec, struct vm_service *of);
+                   const struct service_spec *spec, struct vm_service *of, struct program *program);
 /* NULL: there is none. */
 struct vm_ticket *vm_tickets_find(const struct vm_tickets *tickets, uint64_t ticket);
 /* The guest says that nobody serves it. What is not there any more is no error. */

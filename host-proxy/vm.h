@@ -25,6 +25,9 @@ struct vm_ops {
     /* As handles_ops has them. */
     void (*had)(void *user, const uint8_t device[HANDLES_DEVICE_SIZE]);
     bool (*anothers)(void *user, const uint8_t device[HANDLES_DEVICE_SIZE]);
+    /* Has the command of the VM's service with that number started. Takes @fd, as program_keep().
+     */
+    void (*start_program)(void *user, uint32_t service, int fd);
 };
 
 /* Who looks on while messages pass. */

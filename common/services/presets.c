@@ -7,6 +7,10 @@
 
 static const struct preset presets[] = {
     {"agent", "path = $SSH_AUTH_SOCK\n", "SSH_AUTH_SOCK", ""},
+    {"notify",
+     "exec = xdg-dbus-proxy unix:path=%t/bus %s --filter --talk=org.freedesktop.Notifications\n"
+     "protocol = dbus\n",
+     NULL, ""},
     {"sound", "path = %t/pulse/native\nprotocol = pulse\n", "PULSE_SERVER", "unix:"},
 };
 

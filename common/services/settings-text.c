@@ -9,6 +9,8 @@
 
 #include "common/base/error.h"
 #include "common/base/number.h"
+#include "common/services/command.h"
+#include "common/services/placeholders.h"
 #include "common/services/protocols.h"
 
 #define LINE_MAX_BYTES 256
@@ -49,9 +51,27 @@ static int set_string(char **string, const char *value, char *error, size_t erro
     return 0;
 }
 
+/* Who says where a service leads to has said it instead of a preset. */
 static int set_path(struct service_settings *s, const char *value, char *error, size_t error_size)
 {
-    return set_string(&s->path, value, error, error_size);
+    int r = set_string(&s->path, value, error, error_size);
+    if (r < 0)
+        return r;
+    command_free(s->exec);
+    s->exec = NULL;
+    return 0;
+}
+
+static int set_exec(struct service_settings *s, const char *value, char *error, size_t error_size)
+{
+    char **words = command_split(value, error, error_size);
+    if (!words)
+        return -EINVAL;
+    command_free(s->exec);
+    s->exec = words;
+    free(s->path);
+    s->path = NULL;
+    return 0;
 }
 
 static int set_listen(struct service_settings *s, const char *value, char *error, size_t error_size)
@@ -153,16 +173,23 @@ static const struct {
     const char *name;
     int (*set)(struct service_settings *s, const char *value, char *error, size_t error_size);
 } keys[] = {
-    {"path", set_path},           {"listen", set_listen},
-    {"direction", set_direction}, {"protocol", set_protocol},
-    {"type", set_type},           {"memory", set_memory},
-    {"files", set_files},         {"sockets", set_sockets},
-    {"max-depth", set_depth},     {"max-connections", set_connections},
-    {"record", set_record},       {"cookie", set_cookie},
+    {"path", set_path},
+    {"exec", set_exec},
+    {"listen", set_listen},
+    {"direction", set_direction},
+    {"protocol", set_protocol},
+    {"type", set_type},
+    {"memory", set_memory},
+    {"files", set_files},
+    {"sockets", set_sockets},
+    {"max-depth", set_depth},
+    {"max-connections", set_connections},
+    {"record", set_record},
+    {"cookie", set_cookie},
 };
-const char *const service_keys[] = {"path",   "listen", "direction", "protocol",  "type",
-                                    "memory", "files",  "sockets",   "max-depth", "max-connections",
-                                    "record", "cookie", NULL};
+const char *const service_keys[] = {
+    "path",  "exec",    "listen",    "direction",       "protocol", "type",   "memory",
+    "files", "sockets", "max-depth", "max-connections", "record",   "cookie", NULL};
 
 int service_set(struct service_settings *s, const char *key, const char *value, char *error,
                 size_t error_size)
@@ -193,63 +220,39 @@ int service_set_lines(struct service_settings *s, const char *lines, char *error
 
 int service_settings_check(const struct service_settings *s, char *error, size_t error_size)
 {
-    if (s->direction == SERVICE_TO_HOST && !s->path)
+    if (s->direction == SERVICE_TO_HOST && !s->path && !s->exec)
         return error_set(-EINVAL, error, error_size,
-                         "the service \"%s\" leads nowhere: add \"path = SOCKET\" below [forward "
-                         "%s]",
+                         "the service \"%s\" leads nowhere: add \"path = SOCKET\" or \"exec = "
+                         "COMMAND\" below [forward %s]",
                          s->name, s->name);
     if (s->direction == SERVICE_TO_GUEST && !s->listen)
         return error_set(-EINVAL, error, error_size,
                          "nobody on the host can reach the guest's service \"%s\": add \"listen = "
                          "SOCKET\" below [forward %s]",
                          s->name, s->name);
-    if (s->direction == SERVICE_TO_GUEST ? s->path != NULL : s->listen != NULL)
+    if (s->direction == SERVICE_TO_GUEST ? s->path || s->exec : s->listen != NULL)
         return error_set(-EINVAL, error, error_size,
                          "the service \"%s\" has \"%s\", which does not go with direction = %s",
-                         s->name, s->path ? "path" : "listen", directions[s->direction]);
+                         s->name,
+                         s->path   ? "path"
+                         : s->exec ? "exec"
+                                   : "listen",
+                         directions[s->direction]);
     if (s->helper && s->type != LINK_SOCKET_STREAM)
         return error_set(-EINVAL, error, error_size,
                          "the service \"%s\": a protocol is known of streams only", s->name);
     return 0;
 }
 
-static int path_put(char *path, size_t size, size_t *n, const char *text)
-{
-    int wrote = snprintf(path + *n, size - *n, "%s", text);
-    if (wrote < 0 || (size_t)wrote >= size - *n)
-        return -ENAMETOOLONG;
-    *n += (size_t)wrote;
-    return 0;
-}
-
 int service_path(const char *written, const char *vm, char *path, size_t size, char *error,
                  size_t error_size)
 {
-    size_t n = 0;
-    int r = 0;
-    if (*written == '$') {
-        const char *value = getenv(written + 1);
-        if (!value || !*value)
-            return error_set(-ENOENT, error, error_size, "%s is not set", written + 1);
-        r = path_put(path, size, &n, value);
-    } else {
-        for (const char *c = written; *c && r == 0; c++) {
-            const char *runtime = getenv("XDG_RUNTIME_DIR");
-            if (*c == '%' && c[1] == 't' && (!runtime || !*runtime))
-                return error_set(-ENOENT, error, error_size, "XDG_RUNTIME_DIR is not set");
-            if (*c != '%' || !c[1]) {
-                r = path_put(path, size, &n, (char[]){*c, 0});
-                continue;
-            }
-            c++;
-            if (!strchr("tv%", *c))
-                return error_set(-EINVAL, error, error_size,
-                                 "\"%%%c\" stands for nothing: there are %%t, %%v and %%%%", *c);
-            r = path_put(path, size, &n, *c == 't' ? runtime : *c == 'v' ? vm : "%");
-        }
-    }
-    if (r < 0)
+    struct placeholders known = {.vm = vm};
+    int r = placeholders_fill(written, &known, path, size, error, error_size);
+    if (r == -ENAMETOOLONG)
         return error_set(r, error, error_size, "the path is too long for a socket");
+    if (r < 0)
+        return r;
     if (*path != '/')
         return error_set(-EINVAL, error, error_size, "\"%.80s\" is no absolute path", path);
     return 0;

@@ -7,6 +7,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "common/services/command.h"
+
 #define NAME_CHARACTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
 
 void service_settings_init(struct service_settings *s, const char *name)
@@ -21,9 +23,7 @@ void service_settings_init(struct service_settings *s, const char *name)
 
 void service_settings_finish(struct service_settings *s)
 {
-    for (char **word = s->exec; word && *word; word++)
-        free(*word);
-    free(s->exec);
+    command_free(s->exec);
     free(s->path);
     free(s->listen);
     free(s->cookie_file);

@@ -162,20 +162,33 @@ def hostile_bytes(t):
 
 @test(timeout=120, direct=False)
 def filtered(t):
-    """xdg-dbus-proxy decides what may be said: here, notifications."""
+    """The preset "notify": a program that decides what may be said, xdg-dbus-proxy, for each connection."""
     t.need("xdg-dbus-proxy", "notify-send", "gdbus")
     need(t)
-    bus = Bus(t)
-    filtered_socket = t.path("filtered")
-    t.spawn(["xdg-dbus-proxy", bus.address, filtered_socket, "--filter", "--talk=org.freedesktop.Notifications"])
-    t.wait(lambda: os.path.exists(filtered_socket), "the proxy has its socket")
-    services = Services(t, {"notify": f"path = {filtered_socket}\nprotocol = dbus"})
+    runtime = t.mkdir("host-runtime")
+    bus = Bus(t, os.path.join(runtime, "bus"))
+    services = Services(t, {"notify": ""}, host_env={"XDG_RUNTIME_DIR": runtime})
     address = f"unix:path={services.socket('notify')}"
-    t.eq(t.run(["notify-send", "hello", "from the guest"], t.env(DBUS_SESSION_BUS_ADDRESS=address)).popen.returncode, 0, "notify-send")
-    t.wait(lambda: '["notify-send", "hello", "from the guest"]' in bus.peer.log(), "it appears on the host's bus")
+    for i in range(2):
+        t.eq(t.run(["notify-send", "hello", f"from the guest {i}"], t.env(DBUS_SESSION_BUS_ADDRESS=address)).popen.returncode, 0, "notify-send")
+        t.wait(lambda i=i: f'["notify-send", "hello", "from the guest {i}"]' in bus.peer.log(), "it appears on the host's bus")
     done = peer("echo", address, "10")
     t.ok(done.returncode != 0, "other names cannot be called")
     t.has("ServiceUnknown", done.stderr, "to the guest there is no such name")
+    t.wait(lambda: not [name for name in os.listdir(runtime) if name.startswith("wayvsock-exec-")], "the filters have ended")
+
+
+@test(timeout=240, direct=False)
+def filtered_calls(t):
+    """What a filter lets pass, it lets pass with its descriptors: a portal's pipe is written to, and files are given back."""
+    t.need("xdg-dbus-proxy")
+    need(t)
+    bus = Bus(t)
+    services = Services(t, {"bus": f"exec = xdg-dbus-proxy {bus.address} %s --filter --call=org.example.Peer=*@/*\nprotocol = dbus"})
+    address = f"unix:path={services.socket('bus')}"
+    t.eq(call(t, address, "pipes"), ["read this", "a secret", "given"], "pipes: read, written (as a portal does), given")
+    t.eq(call(t, address, "files", t.write("a-file", "of a file")), ["of a file", "in memory"], "a file and a memory")
+    t.eq(call(t, address, "sockets"), ["ONE", "TWO"], "a socket that is answered on")
 
 
 if __name__ == "__main__":

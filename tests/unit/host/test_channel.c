@@ -113,6 +113,19 @@ static void test_requests(void **state)
     assert_int_equal(back.kind, CHANNEL_HEARD);
 }
 
+static void test_programs(void **state)
+{
+    (void)state;
+    uint8_t bytes[CHANNEL_PACKET_MAX];
+    struct channel_packet back, sent = {.kind = CHANNEL_PROGRAM, .number = 3};
+    size_t n = channel_encode(bytes, &sent);
+    assert_int_equal(channel_decode(bytes, n, &back), 0);
+    assert_int_equal(back.kind, CHANNEL_PROGRAM);
+    assert_int_equal(back.number, 3);
+    assert_int_equal(channel_decode(bytes, n - 1, &back), -EPROTO);
+    assert_int_equal(channel_decode(bytes, n + 1, &back), -EPROTO);
+}
+
 static void test_nonsense(void **state)
 {
     (void)state;
@@ -122,6 +135,7 @@ static void test_nonsense(void **state)
         for (size_t n = 0; n < 40; n++) {
             memcpy(bytes, &kind, sizeof(kind));
             bool fits = (kind == CHANNEL_REPORT && n == 12) ||
+                        (kind == CHANNEL_PROGRAM && n == 8) ||
                         (kind == CHANNEL_DEVICE && n == 8 + CHANNEL_DEVICE_SIZE) ||
                         (kind == CHANNEL_CONTROL && n >= 8) || (kind == CHANNEL_HEARD && n == 8);
             assert_int_equal(channel_decode(bytes, n, &back), fits ? 0 : -EPROTO);
@@ -133,7 +147,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_arrivals), cmocka_unit_test(test_a_token_stays_at_the_gate),
         cmocka_unit_test(test_reports),  cmocka_unit_test(test_devices),
-        cmocka_unit_test(test_requests), cmocka_unit_test(test_nonsense),
+        cmocka_unit_test(test_requests), cmocka_unit_test(test_programs),
+        cmocka_unit_test(test_nonsense),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -91,6 +91,29 @@ static void test_protocols(void **state)
            "a protocol is known of streams only");
 }
 
+static void test_commands(void **state)
+{
+    (void)state;
+    const struct service_settings *s = service("[vm a]\ncid = 5\nforward = notify\n", "notify");
+    assert_string_equal(s->helper->name, "dbus");
+    assert_string_equal(s->exec[0], "xdg-dbus-proxy");
+    assert_string_equal(s->exec[2], "%s");
+    assert_null(s->path);
+    s = service("[forward notify]\npath = /x\n", "notify"); /* in place of the preset's */
+    assert_true(s->path && !s->exec && s->helper);
+    s = service("[forward agent]\nexec = \"a b\" c \"d\"\n", "agent");
+    assert_null(s->path);
+    assert_string_equal(s->exec[0], "a b");
+    assert_string_equal(s->exec[2], "d");
+    assert_null(s->exec[3]);
+    refuse("[forward x]\npath = /x\nexec = a\n", "\"path\" and \"exec\" are two places");
+    refuse("[forward x]\nexec = a\npath = /x\n", "\"path\" and \"exec\" are two places");
+    refuse("[forward x]\nexec =\n", "write a program");
+    refuse("[forward x]\nexec = 'a\n", "a quotation mark has no other");
+    refuse("[forward x]\nexec = a\ndirection = to-guest\nlisten = /x\n",
+           "has \"exec\", which does not go with direction = to-guest");
+}
+
 static void test_what_a_vm_may_have(void **state)
 {
     (void)state;
@@ -169,8 +192,13 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(test_defaults_and_keys),      TEST(test_protocols), TEST(test_what_a_vm_may_have),
-        TEST(test_presets_may_be_changed), TEST(test_mistakes),  TEST(test_paths),
+        TEST(test_defaults_and_keys),
+        TEST(test_protocols),
+        TEST(test_commands),
+        TEST(test_what_a_vm_may_have),
+        TEST(test_presets_may_be_changed),
+        TEST(test_mistakes),
+        TEST(test_paths),
         TEST(test_command_line),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -60,6 +60,23 @@ static int run(void *user, uint32_t number, int channel)
     return 0;
 }
 
+static uint32_t assistants(void *user, uint32_t number, uint32_t what)
+{
+    (void)user;
+    return number == 1 && what < 2 ? what + 1 : 0;
+}
+
+/* Says what it is for, and ends with the other end. */
+static int assist(void *user, uint32_t number, uint32_t what, int fd)
+{
+    uint32_t words[3] = {number, what, (uint32_t)getpid()}, order;
+    (void)user;
+    assert_int_equal(send(fd, words, sizeof(words), 0), sizeof(words));
+    while (recv(fd, &order, sizeof(order), 0) > 0)
+        continue;
+    return (int)what;
+}
+
 static void started(void *user, uint32_t number)
 {
     (void)user;
@@ -78,8 +95,13 @@ static void finished(void *user)
     leave("finished", 0);
 }
 
-static const struct spawner_ops ops = {
-    .begun = begun, .run = run, .started = started, .ended = ended, .finished = finished};
+static const struct spawner_ops ops = {.begun = begun,
+                                       .run = run,
+                                       .started = started,
+                                       .ended = ended,
+                                       .assistants = assistants,
+                                       .assist = assist,
+                                       .finished = finished};
 
 static int setup(void **state)
 {
@@ -102,9 +124,9 @@ static int teardown(void **state)
     return count_fds() == T.fds ? 0 : -1;
 }
 
-static void ask(uint32_t kind, uint32_t number, int fd)
+static void ask_for(uint32_t kind, uint32_t number, uint32_t what, int fd)
 {
-    struct spawner_request request = {.kind = kind, .number = number};
+    struct spawner_request request = {.kind = kind, .number = number, .what = what};
     union {
         char bytes[CMSG_SPACE(sizeof(int))];
         struct cmsghdr align;
@@ -122,6 +144,11 @@ static void ask(uint32_t kind, uint32_t number, int fd)
     }
     assert_int_equal(sendmsg(T.spawner.fd, &m, MSG_NOSIGNAL), sizeof(request));
     fd_close(fd);
+}
+
+static void ask(uint32_t kind, uint32_t number, int fd)
+{
+    ask_for(kind, number, 0, fd);
 }
 
 /* Starts one. Its process id, and our end of its channel. */
@@ -142,6 +169,7 @@ static void expect_end(uint32_t number, int32_t *ret_status)
     struct spawner_report report;
     assert_int_equal(recv(T.spawner.fd, &report, sizeof(report), 0), sizeof(report));
     assert_int_equal(report.number, number);
+    assert_int_equal(report.kind, SPAWNER_START);
     *ret_status = report.status;
     assert_true(was_left("started", number));
     assert_true(was_left("ended", number));
@@ -250,6 +278,76 @@ static void test_the_spawner_is_killed(void **state)
     close(channel);
 }
 
+/* Asks for an assistant of process 1. Its process id; 0: there is none. */
+static pid_t assistant(uint32_t number, uint32_t what, int *ret_fd)
+{
+    int ends[2];
+    uint32_t words[3];
+    assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
+    ask_for(SPAWNER_ASSIST, number, what, ends[1]);
+    ssize_t n = recv(ends[0], words, sizeof(words), 0);
+    *ret_fd = ends[0];
+    if (n == 0)
+        return 0;
+    assert_int_equal(n, sizeof(words));
+    assert_int_equal(words[0], number);
+    assert_int_equal(words[1], what);
+    return (pid_t)words[2];
+}
+
+static void expect_assistant_s_end(uint32_t number, bool badly, int exit_status)
+{
+    struct spawner_report report;
+    assert_int_equal(recv(T.spawner.fd, &report, sizeof(report), 0), sizeof(report));
+    assert_int_equal(report.kind, SPAWNER_ASSIST);
+    assert_int_equal(report.number, number);
+    if (badly)
+        assert_true(report.status < 0);
+    else
+        assert_true(WIFEXITED(report.status) && WEXITSTATUS(report.status) == exit_status);
+}
+
+/* As many as there may be, whether that process is there or not; each ends with its asker. */
+static void test_assistants(void **state)
+{
+    (void)state;
+    int fds[3], none;
+    assert_true(assistant(1, 0, &fds[0]) > 0);
+    assert_int_equal(assistant(1, 0, &none), 0);
+    expect_assistant_s_end(1, true, 0);
+    close(none);
+    assert_true(assistant(1, 1, &fds[1]) > 0);
+    assert_true(assistant(1, 1, &fds[2]) > 0);
+    for (uint32_t what = 1; what < 4; what++) {
+        assert_int_equal(assistant(1, what, &none), 0);
+        expect_assistant_s_end(1, true, 0);
+        close(none);
+    }
+    assert_int_equal(assistant(2, 0, &none), 0);
+    expect_assistant_s_end(2, true, 0);
+    close(none);
+    close(fds[1]);
+    expect_assistant_s_end(1, false, 1);
+    assert_true(assistant(1, 1, &fds[1]) > 0); /* in its place */
+    for (int i = 0; i < 3; i++) {
+        close(fds[i]);
+        expect_assistant_s_end(1, false, i > 0);
+    }
+}
+
+static void test_assistants_and_the_parent_s_end(void **state)
+{
+    (void)state;
+    int fds[2];
+    pid_t pids[2] = {assistant(1, 0, &fds[0]), assistant(1, 1, &fds[1])};
+    close(fds[0]);
+    spawner_stop(&T.spawner); /* in spite of the one that is still wanted */
+    expect_gone(pids[0]);
+    expect_gone(pids[1]);
+    assert_true(was_left("finished", 0));
+    close(fds[1]);
+}
+
 /* Signals to all processes of a terminal are no end of this one. */
 static void test_signals(void **state)
 {
@@ -271,9 +369,14 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(test_how_they_end),          TEST(test_nonsense),
-        TEST(test_the_parent_ends),       TEST(test_the_parent_ends_and_a_process_does_not),
-        TEST(test_the_spawner_is_killed), TEST(test_signals),
+        TEST(test_how_they_end),
+        TEST(test_nonsense),
+        TEST(test_the_parent_ends),
+        TEST(test_the_parent_ends_and_a_process_does_not),
+        TEST(test_the_spawner_is_killed),
+        TEST(test_signals),
+        TEST(test_assistants),
+        TEST(test_assistants_and_the_parent_s_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

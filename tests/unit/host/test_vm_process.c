@@ -146,7 +146,7 @@ static int arrivals(void)
 
 static void end(uint32_t number, int status)
 {
-    struct spawner_report said = {.number = number, .status = status};
+    struct spawner_report said = {.kind = SPAWNER_START, .number = number, .status = status};
     assert_int_equal(send(T.ends[1], &said, sizeof(said), MSG_NOSIGNAL), sizeof(said));
     turn_times(T.loop, 5);
 }
@@ -332,6 +332,54 @@ static void test_devices(void **state)
     assert_int_equal(arrivals(), 0);
 }
 
+/* A process may have commands started, by number; not without end, and not after it. */
+static void test_programs(void **state)
+{
+    (void)state;
+    struct channel_packet packet = {.kind = CHANNEL_PROGRAM, .number = 5};
+    struct spawner_report ended = {.kind = SPAWNER_ASSIST, .number = 0, .status = 0};
+    uint8_t bytes[CHANNEL_PACKET_MAX];
+    size_t n = channel_encode(bytes, &packet);
+    unsigned asked_n = 0;
+    give(0);
+    expect_asked(SPAWNER_START, 0);
+    int channel = T.channel;
+    T.channel = -1;
+    for (unsigned i = 0; i < SPAWNER_ASSISTANTS_MAX + 10; i++) {
+        int fd = fd_memfd("asker", 0);
+        struct iovec iov = {bytes, n};
+        union {
+            char bytes[CMSG_SPACE(sizeof(int))];
+            struct cmsghdr align;
+        } control = {0};
+        struct msghdr m = {.msg_iov = &iov,
+                           .msg_iovlen = 1,
+                           .msg_control = control.bytes,
+                           .msg_controllen = sizeof(control.bytes)};
+        *CMSG_FIRSTHDR(&m) = (struct cmsghdr){
+            .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof(int))};
+        memcpy(CMSG_DATA(CMSG_FIRSTHDR(&m)), &fd, sizeof(fd));
+        assert_int_equal(sendmsg(channel, &m, MSG_NOSIGNAL), n);
+        fd_close(fd);
+        turn_times(T.loop, 3);
+        while (asked(NULL)) {
+            assert_int_equal(T.request.kind, SPAWNER_ASSIST);
+            assert_int_equal(T.request.number, 0);
+            assert_int_equal(T.request.what, 5);
+            assert_true(T.channel >= 0);
+            T.channel = fd_close(T.channel);
+            asked_n++;
+        }
+    }
+    assert_int_equal(asked_n, SPAWNER_ASSISTANTS_MAX);
+    assert_int_equal(send(T.ends[1], &ended, sizeof(ended), MSG_NOSIGNAL), sizeof(ended));
+    turn_times(T.loop, 5);
+    assert_true(vm_process_is_there(T.vm[0])); /* that was not the process's end */
+    T.channel = channel;
+    say(&packet); /* without a descriptor */
+    expect_asked(SPAWNER_KILL, 0);
+}
+
 static void test_the_spawner_is_gone(void **state)
 {
     (void)state;
@@ -352,6 +400,7 @@ int main(void)
         TEST(test_room),
         TEST(test_asking),
         TEST(test_devices),
+        TEST(test_programs),
         TEST(test_the_spawner_is_gone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
