@@ -26,7 +26,9 @@ seat seat0 fallback true
 xwayland disable
 exec "systemctl --user import-environment WAYLAND_DISPLAY SWAYSOCK && systemctl --user start desktop.target"
 END
-systemctl start user@1234.service
+# As if she were logged in: without a session, her services would be ended some time after anybody asks them for something.
+loginctl enable-linger alice
+until [[ -S /run/user/1234/bus ]]; do sleep 0.2; done
 
 # As the documentation has it.
 as_alice mkdir -p /home/alice/.config/wayvsock
@@ -57,7 +59,7 @@ install_packages ./newer/*.deb
 touch upgraded
 wait_for end
 as_alice systemctl --user disable wayvsock-host.socket
-DEBIAN_FRONTEND=noninteractive apt-get -qq purge -y 'wayvsock-*'
+DEBIAN_FRONTEND=noninteractive apt-get -qq purge -y 'wayvsock*'
 as_alice systemctl --user list-units --all --plain --no-legend 'wayvsock*' >left
 systemctl list-units --all --plain --no-legend 'wayvsock*' >>left
 find / /etc/systemd /run -xdev \( -path /proc -o -path /sys -o -path /home/alice/.config/wayvsock -o -path "$GUEST_DIR" \) -prune \
