@@ -7,11 +7,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "common/transport/address.h"
 #include "common/base/error.h"
 #include "common/base/fd.h"
+#include "common/transport/inherited.h"
 #include "common/transport/listener.h"
 
 #define LISTENERS_MAX 8
@@ -73,32 +75,30 @@ static int display_make_private(struct display *d, char *error, size_t error_siz
     return display_listen_path(d, path, error, error_size);
 }
 
-static int display_inherit(struct display *d, char *error, size_t error_size)
+/* The number of them. */
+static int display_inherit(struct display *d, struct inherited *inherited, char *error,
+                           size_t error_size)
 {
-    int first, n = address_inherited(&first);
-    for (int i = 0; i < n; i++) {
-        struct address address;
-        int r = address_of_listener(first + i, &address);
-        if (r < 0 || address.kind != ADDRESS_UNIX)
+    int n = 0;
+    for (int *fd; (fd = inherited_find(inherited, NULL)); n++) {
+        char path[sizeof(d->path)];
+        if (inherited_path(*fd, SOCK_STREAM, path, sizeof(path)) < 0)
             return error_set(
                 -EINVAL, error, error_size,
-                "the socket handed over as descriptor %d is no Unix socket to listen on",
-                first + i);
+                "the socket handed over as descriptor %d is no Unix socket to listen on", *fd);
         if (!d->path[0])
-            snprintf(d->path, sizeof(d->path), "%s", address.path);
-        r = display_listen_on(d, first + i);
+            snprintf(d->path, sizeof(d->path), "%s", path);
+        int r = display_listen_on(d, fd_steal(fd));
         if (r < 0)
             return error_set(r, error, error_size, "cannot use the sockets handed over: %s",
                              strerror(-r));
     }
-    if (n < 0)
-        snprintf(error, error_size, "LISTEN_FDS is malformed");
     return n;
 }
 
-struct display *display_create(struct loop *loop, const char *name, bool private_display,
-                               void (*accepted)(void *user, int fd), void *user, char *error,
-                               size_t error_size)
+struct display *display_create(struct loop *loop, struct inherited *inherited, const char *name,
+                               bool private_display, void (*accepted)(void *user, int fd),
+                               void *user, char *error, size_t error_size)
 {
     struct display *d = calloc(1, sizeof(*d));
     if (!d) {
@@ -108,7 +108,7 @@ struct display *display_create(struct loop *loop, const char *name, bool private
     d->loop = loop;
     d->accepted = accepted;
     d->user = user;
-    int r = display_inherit(d, error, error_size);
+    int r = display_inherit(d, inherited, error, error_size);
     if (r == 0 && !name && private_display) {
         r = display_make_private(d, error, error_size);
     } else if (r == 0) {

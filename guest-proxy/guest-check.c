@@ -23,6 +23,7 @@
 #include "common/base/fd.h"
 #include "common/base/loop.h"
 #include "common/sandbox/sandbox.h"
+#include "common/transport/inherited.h"
 #include "common/transport/socket-check.h"
 #include "common/wayland/wl-message.h"
 #include "guest-proxy/approach.h"
@@ -293,13 +294,20 @@ static bool check_display(struct loop *loop, const struct guest_options *options
         checks_line(false, "the display", error);
         return false;
     }
-    struct display *display = display_create(loop, options->display, options->command != NULL,
-                                             check_came, NULL, error, sizeof(error));
+    struct inherited inherited;
+    if (inherited_get(&inherited, error, sizeof(error)) < 0) {
+        checks_line(false, "the display", error);
+        return false;
+    }
+    struct display *display =
+        display_create(loop, &inherited, options->display, options->command != NULL, check_came,
+                       NULL, error, sizeof(error));
     checks_line(display, "the display", error);
     if (display)
         checks_note("the display is %s",
                     options->command ? "the command's own" : display_path(display));
     display_destroy(display);
+    inherited_finish(&inherited);
     return display;
 }
 

@@ -17,6 +17,7 @@
 #include "common/services/service.h"
 #include "common/services/settings-text.h"
 #include "common/transport/address.h"
+#include "common/transport/inherited.h"
 #include "common/transport/listener.h"
 #include "guest-proxy/approach.h"
 #include "guest-proxy/peer-name.h"
@@ -251,24 +252,44 @@ void services_incoming(struct services *owner, const struct link_incoming *incom
     connection_begin(owner, &spec, &open, fd);
 }
 
-int services_forward(struct services *owner, const char *text, char *error, size_t error_size)
+/* Makes the socket, where --forward or nobody says. Owned, or -errno with a message. */
+static int service_listen(struct guest_service *g, char *error, size_t error_size)
 {
-    struct guest_service *g;
-    int r = services_new(owner, text, SERVICE_TO_HOST, &g, error, error_size);
-    if (r < 0)
-        return r;
     if (!*g->path) {
-        r = services_default_path(&g->settings, g->path, sizeof(g->path), error, error_size);
+        int r = services_default_path(&g->settings, g->path, sizeof(g->path), error, error_size);
         if (r == 0)
             r = make_folder(g->path, error, error_size);
         if (r < 0)
             return r;
     }
-    int fd = address_listen_path(g->path, service_type_socket(g->settings.type), 0600, error,
-                                 error_size);
+    g->ours = true;
+    return address_listen_path(g->path, service_type_socket(g->settings.type), 0600, error,
+                               error_size);
+}
+
+/* The service manager has made it, and says where. The same. */
+static int service_take(struct guest_service *g, int *socket, char *error, size_t error_size)
+{
+    if (inherited_path(*socket, service_type_socket(g->settings.type), g->path, sizeof(g->path)) <
+        0)
+        return error_set(-EINVAL, error, error_size,
+                         "the socket handed over for %s is no Unix socket of type %s to listen on",
+                         g->settings.name, service_type_name(g->settings.type));
+    return fd_steal(socket);
+}
+
+int services_forward(struct services *owner, const char *text, struct inherited *inherited,
+                     char *error, size_t error_size)
+{
+    struct guest_service *g;
+    int r = services_new(owner, text, SERVICE_TO_HOST, &g, error, error_size);
+    if (r < 0)
+        return r;
+    int *socket = inherited_find(inherited, g->settings.name);
+    int fd =
+        socket ? service_take(g, socket, error, error_size) : service_listen(g, error, error_size);
     if (fd < 0)
         return fd;
-    g->ours = true;
     g->listener = listener_create(owner->loop, fd, &owner->subject, forward_accepted, g);
     if (!g->listener)
         return error_set(-ENOMEM, error, error_size, "out of memory");

@@ -9,6 +9,7 @@
 
 struct approaches;
 struct budget;
+struct inherited;
 struct loop;
 struct services;
 
@@ -42,8 +43,10 @@ struct services {
 
 void services_init(struct services *services, struct loop *loop, struct approaches *approaches,
                    struct budget *whole, void (*changed)(void *user), void *user);
-/* Offers "NAME[:TYPE][=PATH]". 0 or -errno with a message. */
-int services_forward(struct services *services, const char *text, char *error, size_t error_size);
+/* Offers "NAME[:TYPE][=PATH]"; where a socket of that name was handed over, there (takes it). 0 or
+ * -errno with a message. */
+int services_forward(struct services *services, const char *text, struct inherited *inherited,
+                     char *error, size_t error_size);
 /* Lets the host's programs reach "NAME[:TYPE]=PATH". 0 or -errno with a message. */
 int services_serve(struct services *services, const char *text, char *error, size_t error_size);
 /* Somebody there wants one of them. */

@@ -16,6 +16,7 @@
 #include "common/base/loop.h"
 #include "common/base/sd.h"
 #include "common/sandbox/sandbox.h"
+#include "common/transport/inherited.h"
 #include "common/transport/token.h"
 #include "guest-proxy/approach.h"
 #include "guest-proxy/guest-check.h"
@@ -169,9 +170,34 @@ static bool has_no_display(const struct daemon *d)
     return d->options.display && strcmp(d->options.display, "none") == 0;
 }
 
+/* Services first: what is left of the sockets handed over is the display's. */
+static int main_listen(struct daemon *d, struct inherited *inherited)
+{
+    char error[512];
+    int r = 0;
+    for (unsigned i = 0; i < d->options.forward_n && r == 0; i++) {
+        r = services_forward(&d->services, d->options.forward[i], inherited, error, sizeof(error));
+        if (r < 0)
+            log_error(NULL, "--forward: %s", error);
+    }
+    for (unsigned i = 0; i < d->options.serve_n && r == 0; i++) {
+        r = services_serve(&d->services, d->options.serve[i], error, sizeof(error));
+        if (r < 0)
+            log_error(NULL, "--serve: %s", error);
+    }
+    if (r < 0 || has_no_display(d))
+        return r;
+    d->display = display_create(d->loop, inherited, d->options.display, d->options.command != NULL,
+                                main_accepted, d, error, sizeof(error));
+    if (!d->display)
+        log_error(NULL, "%s", error);
+    return d->display ? 0 : -EADDRINUSE;
+}
+
 static int main_start(struct daemon *d)
 {
     char error[512];
+    struct inherited inherited;
     /* Before there is anything to see, or to be removed. */
     int r = loop_signal(d->loop, SIGTERM, main_terminate, d);
     if (r == 0)
@@ -182,24 +208,13 @@ static int main_start(struct daemon *d)
         log_error(NULL, "cannot catch signals: %s", strerror(-r));
         return r;
     }
-    if (!has_no_display(d)) {
-        d->display = display_create(d->loop, d->options.display, d->options.command != NULL,
-                                    main_accepted, d, error, sizeof(error));
-        if (!d->display) {
-            log_error(NULL, "%s", error);
-            return -EADDRINUSE;
-        }
+    r = inherited_get(&inherited, error, sizeof(error));
+    if (r < 0) {
+        log_error(NULL, "%s", error);
+        return r;
     }
-    for (unsigned i = 0; i < d->options.forward_n && r == 0; i++) {
-        r = services_forward(&d->services, d->options.forward[i], error, sizeof(error));
-        if (r < 0)
-            log_error(NULL, "--forward: %s", error);
-    }
-    for (unsigned i = 0; i < d->options.serve_n && r == 0; i++) {
-        r = services_serve(&d->services, d->options.serve[i], error, sizeof(error));
-        if (r < 0)
-            log_error(NULL, "--serve: %s", error);
-    }
+    r = main_listen(d, &inherited);
+    inherited_finish(&inherited);
     if (r < 0)
         return r;
     if (d->options.command)

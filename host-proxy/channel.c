@@ -29,6 +29,7 @@ size_t channel_encode(uint8_t buffer[CHANNEL_PACKET_MAX], const struct channel_p
         memcpy(buffer, words, 8);
         memcpy(buffer + 8, p->line, p->line_size);
         return 8 + p->line_size;
+    case CHANNEL_CALL:
     case CHANNEL_PROGRAM:
         words[1] = p->number;
         memcpy(buffer, words, 8);
@@ -69,6 +70,7 @@ int channel_decode(const uint8_t *bytes, size_t n, struct channel_packet *ret)
         ret->taken = words[1];
         ret->idle = words[2];
         return n == 12 && words[2] <= 1 ? 0 : -EPROTO;
+    case CHANNEL_CALL:
     case CHANNEL_PROGRAM:
         ret->number = words[1];
         return n == 8 ? 0 : -EPROTO;

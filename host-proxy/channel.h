@@ -20,6 +20,7 @@ enum channel_kind {
     CHANNEL_DEVICE,      /* either */
     CHANNEL_CONTROL,     /* gate → process, with the descriptor of who asks */
     CHANNEL_HEARD,       /* process → gate: one of those was taken */
+    CHANNEL_CALL,        /* gate → process, with the connection of a program of the host's */
     CHANNEL_PROGRAM,     /* process → gate, with the descriptor that the program's keeper gets */
 };
 
@@ -31,7 +32,7 @@ struct channel_packet {
     /* REPORT */
     uint32_t taken; /* arrivals in all */
     bool idle;      /* there is no session and nothing to deliver: the channel may be closed */
-    /* PROGRAM: of the VM's service number so and so, as its configuration lists them */
+    /* CALL, PROGRAM: of the VM's service number so and so, as its configuration lists them */
     /* DEVICE: it is this VM's; from the gate: of VM number so and so */
     uint32_t number;
     uint8_t device[CHANNEL_DEVICE_SIZE];

@@ -22,8 +22,10 @@
 #include "common/base/loop.h"
 #include "common/base/refused.h"
 #include "common/transport/address.h"
+#include "common/transport/inherited.h"
 #include "common/transport/listener.h"
 #include "common/transport/token.h"
+#include "host-proxy/callers.h"
 #include "host-proxy/channel.h"
 #include "host-proxy/config.h"
 #include "host-proxy/hello-reader.h"
@@ -72,6 +74,7 @@ struct gate {
     struct resident *vms;
     struct vm_processes *processes;
     struct host_control *control; /* NULL: nobody can ask */
+    struct callers *callers;
     bool failed;
     SLIST_HEAD(, entrance) entrances;
     TAILQ_HEAD(visitors, visitor) visitors; /* the oldest first */
@@ -338,26 +341,56 @@ static int gate_listen_on(struct gate *gate, const struct address *address, stru
     return 0;
 }
 
+/* A socket that systemd has handed over: where the host's programs come, or VMs. Its descriptor is
+ * taken from @socket with success. */
+static int gate_inherit_one(struct gate *gate, struct inherited_socket *socket, char *error,
+                            size_t error_size)
+{
+    struct address address;
+    int fd = socket->fd;
+    int r = callers_inherit(gate->callers, fd, socket->name, error, error_size);
+    if (r > 0)
+        socket->fd = -1;
+    if (r != 0)
+        return r > 0 ? 0 : r;
+    r = address_of_listener(fd, &address);
+    if (r < 0)
+        return error_set(
+            r, error, error_size,
+            "descriptor %d, handed over by systemd, is no socket that we can listen on", fd);
+    host_config_name(gate->config, &address);
+    struct resident *owner = gate_find(gate, host_config_owner(gate->config, &address));
+    r = gate_add_entrance(gate, fd_steal(&socket->fd), &address, owner);
+    return r < 0 ? error_set(r, error, error_size, "out of memory") : 0;
+}
+
 static int gate_inherit(struct gate *gate, char *error, size_t error_size)
 {
-    int first, n = address_inherited(&first);
-    if (n < 0)
-        snprintf(error, error_size, "LISTEN_FDS is malformed");
-    for (int i = 0; i < n; i++) {
-        struct address address;
-        int r = address_of_listener(first + i, &address);
-        if (r < 0)
-            return error_set(
-                r, error, error_size,
-                "descriptor %d, handed over by systemd, is no socket that we can listen on",
-                first + i);
-        host_config_name(gate->config, &address);
-        struct resident *owner = gate_find(gate, host_config_owner(gate->config, &address));
-        r = gate_add_entrance(gate, first + i, &address, owner);
-        if (r < 0)
-            return error_set(r, error, error_size, "out of memory");
+    struct inherited all;
+    int r = inherited_get(&all, error, error_size);
+    if (r < 0)
+        return r;
+    for (int i = 0; i < all.n && r == 0; i++)
+        r = gate_inherit_one(gate, &all.at[i], error, error_size);
+    inherited_finish(&all);
+    return r;
+}
+
+/* A program of the host's wants what the VM serves. */
+static void gate_called(void *user, uint32_t service, int fd)
+{
+    struct resident *vm = user;
+    struct channel_packet call = {.kind = CHANNEL_CALL, .number = service};
+    bool there = vm_process_is_there(vm->process);
+    if (!there || !vm_process_has_room(vm->process)) {
+        log_warn(&vm->subject, "service %s: refused a connection: %s", vm->config->forward[service],
+                 there ? "too many wait for the VM" : "the VM is not there");
+        fd_close(fd);
+        return;
     }
-    return n < 0 ? n : 0;
+    int r = vm_process_give(vm->process, &call, fd);
+    if (r < 0)
+        log_error(&vm->subject, "cannot hand a connection over: %s", strerror(-r));
 }
 
 static void gate_fail(void *user)
@@ -398,7 +431,9 @@ static int gate_know(struct gate *gate, const struct spawner *spawner, char *err
     gate->vms = calloc(config->n_vms ? config->n_vms : 1, sizeof(*gate->vms));
     if (gate->vms)
         gate->processes = vm_processes_create(gate->loop, spawner, config->n_vms, gate_fail, gate);
-    if (!gate->processes)
+    if (gate->processes)
+        gate->callers = callers_create(gate->loop, config, gate_called);
+    if (!gate->callers)
         return error_set(-ENOMEM, error, error_size, "out of memory");
     for (size_t i = 0; i < config->n_vms; i++) {
         struct resident *vm = &gate->vms[i];
@@ -410,6 +445,8 @@ static int gate_know(struct gate *gate, const struct spawner *spawner, char *err
         int r = resident_read_tokens(vm, error, error_size);
         if (r < 0)
             return r;
+        if (callers_add(gate->callers, vm->config, &vm->subject, vm) < 0)
+            return error_set(-ENOMEM, error, error_size, "out of memory");
     }
     return 0;
 }
@@ -425,6 +462,8 @@ static int gate_listen(struct gate *gate, char *error, size_t error_size)
     for (size_t v = 0; v < config->n_vms; v++)
         for (size_t i = 0; i < config->vms[v].n_listen && r >= 0; i++)
             r = gate_listen_on(gate, &config->vms[v].listen[i], &gate->vms[v], error, error_size);
+    if (r == 0)
+        callers_listen(gate->callers);
     if (r == 0 && SLIST_EMPTY(&gate->entrances))
         r = error_set(-EINVAL, error, error_size,
                       "nothing to listen on: give --listen, or \"listen\" in the configuration");
@@ -473,6 +512,7 @@ void gate_destroy(struct gate *gate)
         free(e);
     }
     host_control_destroy(gate->control);
+    callers_destroy(gate->callers);
     vm_processes_destroy(gate->processes);
     for (size_t i = 0; gate->vms && i < gate->config->n_vms; i++)
         resident_forget_tokens(&gate->vms[i]);

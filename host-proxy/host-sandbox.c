@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Later the gate removes what it listens on, and the folder of security contexts. A VM's process
- * connects to the compositor and to GPU devices, which may be new ones under the same names, and
- * makes its contexts' sockets in its own part of that folder. */
+/* Later the gate removes what it listens on, for VMs and for the host's programs, and the folder of
+ * security contexts. A VM's process connects to the compositor and to GPU devices, which may be new
+ * ones under the same names, and makes its contexts' sockets in its own part of that folder. */
 #include "host-proxy/host-sandbox.h"
 
 #include <errno.h>
@@ -41,7 +41,7 @@ static int allow_contexts(struct landlock *paths)
     return r < 0 ? r : landlock_allow_folder_of(paths, folder, LANDLOCK_REMOVE_FOLDER);
 }
 
-/* The socket of what the guest serves is removed in the end. */
+/* Where the host's programs come to what @vm serves. */
 static int allow_service(struct landlock *paths, const struct service_settings *service,
                          const struct vm_config *vm)
 {
@@ -62,17 +62,16 @@ static int allow_gate(struct landlock *paths, const struct host_config *config)
     for (size_t i = 0; i < config->n_vms && r == 0; i++) {
         contexts |= config->vms[i].security_context;
         r = allow_listeners(paths, config->vms[i].listen, config->vms[i].n_listen);
+        for (char **name = config->vms[i].forward; name && *name && r == 0; name++)
+            r = allow_service(paths, host_config_service(config, *name), &config->vms[i]);
     }
     return r == 0 && contexts ? allow_contexts(paths) : r;
 }
 
-static int allow_vm(struct landlock *paths, const struct host_config *config,
-                    const struct vm_config *vm)
+static int allow_vm(struct landlock *paths, const struct vm_config *vm)
 {
     const char *folder = vm->security_context ? context_folder() : NULL;
     int r = folder ? landlock_allow(paths, folder, LANDLOCK_MAKE_SOCKET | LANDLOCK_REMOVE_FILE) : 0;
-    for (char **name = vm->forward; name && *name && r == 0; name++)
-        r = allow_service(paths, host_config_service(config, *name), vm);
     /* A folder of devices may come later, or again. */
     return r == 0 && vm->gpu ? landlock_allow_folder_of(paths, vm->gpu, LANDLOCK_LIST) : r;
 }
@@ -113,7 +112,7 @@ int host_sandbox_gate(const struct host_config *config)
     return host_sandbox_enter(r < 0 ? r : allow_gate(&paths, config), &paths, -1, tables);
 }
 
-int host_sandbox_vm(const struct host_config *config, const struct vm_config *vm)
+int host_sandbox_vm(const struct vm_config *vm)
 {
     static const struct filter_rule *const tables[] = {filter_rules_base,
                                                        filter_rules_sockets,
@@ -124,6 +123,6 @@ int host_sandbox_vm(const struct host_config *config, const struct vm_config *vm
                                                        NULL};
     struct landlock paths;
     int r = landlock_begin(&paths, sandbox_wishes());
-    return host_sandbox_enter(r < 0 ? r : allow_vm(&paths, config, vm), &paths,
+    return host_sandbox_enter(r < 0 ? r : allow_vm(&paths, vm), &paths,
                               host_sandbox_wayland_socket(), tables);
 }

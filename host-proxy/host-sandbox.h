@@ -10,4 +10,4 @@ int host_sandbox_wayland_socket(void);
 /* The gate's, when everything listens. 0 or -errno, with a line in the log. */
 int host_sandbox_gate(const struct host_config *config);
 /* Those of a VM's process, before it reads anything. The same. */
-int host_sandbox_vm(const struct host_config *config, const struct vm_config *vm);
+int host_sandbox_vm(const struct vm_config *vm);

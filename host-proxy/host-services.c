@@ -14,7 +14,6 @@
 #include "common/base/refused.h"
 #include "common/services/service.h"
 #include "common/services/settings-text.h"
-#include "common/transport/listener.h"
 #include "host-proxy/program-keeper.h"
 #include "host-proxy/programs.h"
 #include "host-proxy/refuse.h"
@@ -355,10 +354,9 @@ void service_begin(struct session *session, struct link *link, const char *label
 
 /* --- what the guest serves --- */
 
-static void incoming_accepted(void *user, int fd)
+void services_call(struct vm *vm, uint32_t service, int fd)
 {
-    struct vm_service *of = user;
-    struct vm *vm = of->vm;
+    struct vm_service *of = &vm->services.at[service];
     struct service_spec spec = service_spec_of(&of->settings);
     struct session *session = sessions_serving(vm);
     const char *name = of->settings.name;
@@ -383,31 +381,4 @@ static void incoming_accepted(void *user, int fd)
                                      .name_size = (uint16_t)strlen(name)};
     link_queue(session->control, link_incoming_encode, &incoming);
     link_flush(session->control);
-}
-
-static int listen_for(struct vm_service *of, char *error, size_t error_size)
-{
-    char path[sizeof(((struct address *)0)->path)];
-    struct vm *vm = of->vm;
-    int fd =
-        service_path(of->settings.listen, vm->config->name, path, sizeof(path), error, error_size);
-    if (fd == 0)
-        fd = address_listen_path(path, service_type_socket(of->settings.type), 0600, error,
-                                 error_size);
-    if (fd < 0)
-        return fd;
-    of->listener = listener_create(vm->loop, fd, NULL, incoming_accepted, of);
-    if (of->listener)
-        log_info(vm->subject, "serving %s, its %s", path, of->settings.name);
-    return of->listener ? 0 : -ENOMEM;
-}
-
-void services_listen(struct vm *vm)
-{
-    for (size_t i = 0; i < vm->services.n; i++) {
-        char error[512] = "out of memory";
-        struct vm_service *of = &vm->services.at[i];
-        if (of->settings.direction == SERVICE_TO_GUEST && listen_for(of, error, sizeof(error)) < 0)
-            log_error(vm->subject, "service %s: %s", of->settings.name, error);
-    }
 }

@@ -151,6 +151,12 @@ static void main_heard(void *user, const uint8_t *bytes, size_t size, int fd)
         vm_control_ask(&m->control, packet.line, packet.line_size, fd);
         return;
     }
+    if (r == 0 && packet.kind == CHANNEL_CALL && fd >= 0 && packet.number < m->vm.services.n) {
+        m->taken++;
+        main_changed(m);
+        services_call(&m->vm, packet.number, fd);
+        return;
+    }
     fd_close(fd);
     if (r == 0 && packet.kind == CHANNEL_DEVICE && packet.number < m->n_devices) {
         struct device *device = &m->devices[packet.number];
@@ -201,10 +207,9 @@ static int main_serve(struct vm_main *m, const struct host_config *config, uint3
     r = vm_init(&m->vm, m->loop, config, vm, subject, &vm_ops, m);
     vm_control_init(&m->control, &m->vm);
     if (r == 0) {
-        services_listen(&m->vm);
         m->channel = packets_create(m->loop, fd_steal(&owned), CHANNEL_PACKET_MAX, REPORTS_MAX,
                                     &channel_ops, m);
-        r = m->channel ? host_sandbox_vm(config, vm) : -ENOMEM;
+        r = m->channel ? host_sandbox_vm(vm) : -ENOMEM;
     }
     if (r == 0)
         r = loop_run(m->loop);

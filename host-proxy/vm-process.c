@@ -301,10 +301,10 @@ static int process_open(struct vm_process *p)
     return 0;
 }
 
-int vm_process_give(struct vm_process *p, const struct channel_packet *arrival, int fd)
+int vm_process_give(struct vm_process *p, const struct channel_packet *packet, int fd)
 {
-    uint8_t packet[CHANNEL_PACKET_MAX];
-    size_t n = channel_encode(packet, arrival);
+    uint8_t bytes[CHANNEL_PACKET_MAX];
+    size_t n = channel_encode(bytes, packet);
     int r = p->channel ? 0 : process_open(p);
     if (r < 0) {
         fd_close(fd);
@@ -312,8 +312,8 @@ int vm_process_give(struct vm_process *p, const struct channel_packet *arrival, 
     }
     if (p->sent++ == p->taken && p->alive && p->other_end < 0)
         loop_timer_arm(p->watch, ANSWER_MS);
-    packets_send(p->channel, packet, n, fd);
-    explicit_bzero(packet, sizeof(packet)); /* keys */
+    packets_send(p->channel, bytes, n, fd);
+    explicit_bzero(bytes, sizeof(bytes)); /* keys */
     process_start(p);
     return 0;
 }

@@ -40,5 +40,6 @@ bool vm_process_has_room(const struct vm_process *process);
 const char *vm_process_unasked(const struct vm_process *process);
 /* Then hands it the connection of somebody who asks (takes @fd), with the request's line. */
 void vm_process_ask(struct vm_process *process, const char *line, size_t n, int fd);
-/* Gives it a connection, @arrival (takes @fd), and starts it if it is not there. 0 or -errno. */
-int vm_process_give(struct vm_process *process, const struct channel_packet *arrival, int fd);
+/* Gives it a connection, an ARRIVAL or a CALL (takes @fd), and starts it if it is not there. 0 or
+ * -errno. */
+int vm_process_give(struct vm_process *process, const struct channel_packet *packet, int fd);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* vm-services: owns the list, and the listeners of services that the guest has. */
+/* vm-services: owns the list. */
 #include "host-proxy/vm-services.h"
 
 #include <errno.h>
@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "common/base/list.h"
-#include "common/transport/listener.h"
 #include "host-proxy/config.h"
 
 #define REFUSED_MAX 64
@@ -32,8 +31,6 @@ int vm_services_init(struct vm_services *s, const struct host_config *config,
 
 void vm_services_finish(struct vm_services *s)
 {
-    for (size_t i = 0; i < s->n; i++)
-        listener_destroy(s->at[i].listener);
     free(s->at);
     free(s->refused);
     *s = (struct vm_services){0};

@@ -8,7 +8,6 @@
 #include "common/services/settings.h"
 
 struct host_config;
-struct listener;
 struct vm;
 struct vm_config;
 
@@ -16,8 +15,7 @@ struct vm_service {
     struct service_settings
         settings; /* the configuration's, whose strings they are; and the VM's */
     struct vm *vm;
-    unsigned n;                /* connections */
-    struct listener *listener; /* to-guest: for the host's programs; NULL: none */
+    unsigned n; /* connections */
 };
 
 struct vm_services {

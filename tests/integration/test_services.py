@@ -3,6 +3,7 @@
 """Services: programs of the VM reach sockets of the host, through both daemons."""
 
 import os
+import signal
 import socket
 import subprocess
 import threading
@@ -307,6 +308,94 @@ def the_host_reaches_the_guest(t):
             s.shutdown(socket.SHUT_WR)
             t.ok(read_all(s) == BIG[:1 << 20], "much data")
     t.eq(service.connections, 3, "connections")
+
+
+@test(direct=False)
+def the_guest_is_not_there(t):
+    """The host's socket is there from the start to the end, and says in the log why nobody answers."""
+    service = Echo(t, t.path("in-the-guest"))
+    stack, path = serving(t, ["--serve", f"back={service.path}"])
+    stack.start_host()
+
+    def nobody():
+        with connect(path) as s:
+            t.eq(s.recv(1), b"", "the end")
+    nobody()
+    t.has("vm test: service back: refused a connection: the VM is not there", stack.host.log(), "the host's log")
+    stack.start_guest()
+    t.wait(lambda: "connected (its host name" in stack.host.log(), "the VM is connected")
+    with connect(path) as s:
+        s.sendall(b"now")
+        t.eq(s.recv(100), b"now", "an answer")
+        inode = os.stat(path).st_ino
+        os.kill(stack.host.vm().pid, signal.SIGKILL)    # which takes its connections, and not the socket
+        t.eq(s.recv(100), b"", "the end")
+    t.eq(os.stat(path).st_ino, inode, "the socket is the same")
+    t.wait(lambda: stack.host.log().count("connected (its host name") == 2, "the VM is connected again")
+    with connect(path) as s:
+        s.sendall(b"again")
+        t.eq(s.recv(100), b"again", "an answer")
+    stack.stop_guest()
+    t.wait(lambda: not stack.host.vm(), "its process has ended")
+    nobody()
+    stack.stop_host()
+    t.ok(not os.path.exists(path), "the socket is gone")
+
+
+def activated(t, stack, start, listen, name):
+    """Starts a daemon as systemd does when somebody comes to a socket of that name."""
+    t.need("systemd-socket-activate")
+    environment = [word for key in ("XDG_RUNTIME_DIR", "NOTIFY_SOCKET", "ASAN_OPTIONS", "LSAN_OPTIONS", "UBSAN_OPTIONS") for word in ("-E", key)]
+    stack.wrapper = ["systemd-socket-activate", *environment, f"--fdname={name}", "-l", listen]
+    process = start(wait=False)
+    t.wait(lambda: os.path.exists(listen), f"{name}'s socket is there")
+    stack.wrapper = []
+    return process
+
+
+@test(direct=False)
+def systemd_s_socket_in_the_guest(t):
+    """A socket unit's FileDescriptorName= says which service it is of; the display has one of its own then."""
+    service = Echo(t, t.path("echo"))
+    stack = stack_of(t, ["--forward", f"echo={service.path}"], ["--forward", "echo"])
+    stack.start_host()
+    activated(t, stack, stack.start_guest, t.path("of-systemd"), "echo")
+    with connect(t.path("of-systemd")) as s:
+        s.sendall(b"question")
+        t.eq(s.recv(100), b"question", "the answer")
+    t.has(f"serving {t.path('of-systemd')}, the host's echo", stack.guest.log(), "the guest's log")
+    t.ok(stack.usable(), "there is a display")
+    stack.stop_guest()
+    t.ok(os.path.exists(t.path("of-systemd")), "who made the socket removes it")
+
+
+def systemd_s_socket_on_the_host(t, listen, name):
+    """The same for what the guest serves."""
+    service = Echo(t, t.path("in-the-guest"))
+    stack, path = serving(t, ["--serve", f"back={service.path}"])
+    activated(t, stack, stack.start_host, listen, name)
+    with connect(listen) as s:      # starts it
+        t.eq(s.recv(1), b"", "the end")
+    t.wait(lambda: "the VM is not there" in stack.host.log(), "the daemon is there")
+    stack.start_guest()
+    t.wait(lambda: "connected (its host name" in stack.host.log(), "the VM is connected")
+    with connect(listen) as s:
+        s.sendall(b"question")
+        t.eq(s.recv(100), b"question", "the answer")
+    t.eq(os.path.exists(path), listen == path, "the socket that it would have made")
+    stack.stop_guest()
+    stack.stop_host()
+    t.ok(os.path.exists(listen), "who made the socket removes it")
+
+
+@test(direct=False)
+def systemd_s_socket_on_the_host_by_its_path(t):
+    systemd_s_socket_on_the_host(t, t.path("test-back"), "any")
+
+
+@test(direct=False)
+def systemd_s_socket_on_the_host_by_its_name(t):
+    systemd_s_socket_on_the_host(t, t.path("elsewhere"), "back")
 
 
 @test(direct=False)

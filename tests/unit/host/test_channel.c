@@ -135,7 +135,7 @@ static void test_nonsense(void **state)
         for (size_t n = 0; n < 40; n++) {
             memcpy(bytes, &kind, sizeof(kind));
             bool fits = (kind == CHANNEL_REPORT && n == 12) ||
-                        (kind == CHANNEL_PROGRAM && n == 8) ||
+                        ((kind == CHANNEL_PROGRAM || kind == CHANNEL_CALL) && n == 8) ||
                         (kind == CHANNEL_DEVICE && n == 8 + CHANNEL_DEVICE_SIZE) ||
                         (kind == CHANNEL_CONTROL && n >= 8) || (kind == CHANNEL_HEARD && n == 8);
             assert_int_equal(channel_decode(bytes, n, &back), fits ? 0 : -EPROTO);
