@@ -30,6 +30,7 @@
 #include "guest-proxy/cures.h"
 #include "guest-proxy/display.h"
 #include "guest-proxy/guest-client.h"
+#include "guest-proxy/guest-services-check.h"
 #include "guest-proxy/pixels/gpu.h"
 
 #define CHECK_MS 15000
@@ -47,6 +48,7 @@ struct probe {
     size_t n;
     unsigned globals;
     bool compositor, shm, shell, seat, reached, answered;
+    bool services_only; /* there is to be no display */
     char problem[512];
 };
 
@@ -101,6 +103,10 @@ static void check_ready(void *user)
     struct probe *p = user;
     int ends[2];
     p->reached = true;
+    if (p->services_only) {
+        loop_stop(p->loop);
+        return;
+    }
     /* wl_display.get_registry(2), wl_display.sync(3) */
     uint32_t requests[] = {1, 12u << 16 | 1, 2, 1, 12u << 16 | 0, 3};
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) < 0 ||
@@ -207,6 +213,10 @@ static int check_report(const struct probe *p)
     checks_line(p->reached, "the host's daemon answers and knows this VM", p->problem);
     if (!p->reached)
         return 1;
+    if (p->services_only) {
+        checks_note("the host calls this VM \"%s\"", uplink_vm_name(p->uplink));
+        return 0;
+    }
     const struct gpu *gpu = uplink_gpu(p->uplink);
     if (gpu_device(gpu))
         checks_note("the host looks into %s (%s): pixels do not cross the link; %s",
@@ -349,13 +359,17 @@ int check_run(const struct guest_options *options, const struct uplink_config *c
                     "hybrid sockets need a --token, the same as on the host");
         proof = false;
     }
-    check_gpus(options->gpu);
-    bool local = check_display(p->loop, options);
+    p->services_only = options->display && strcmp(options->display, "none") == 0;
+    if (!p->services_only)
+        check_gpus(options->gpu);
+    bool local = p->services_only || check_display(p->loop, options);
+    local &= guest_services_check(options);
     local &= check_command(options);
     sandbox_check();
     p->timer = loop_timer_create(p->loop, check_expired, p);
     struct uplink_config trial = *config;
     trial.trial = true;
+    trial.services = options->forward_n + options->serve_n > 0;
     p->uplink = uplink_create(p->loop, &trial, &uplink_ops, p);
     int result = 1;
     if (p->timer && p->uplink) {
@@ -364,7 +378,11 @@ int check_run(const struct guest_options *options, const struct uplink_config *c
             .loop = p->loop, .approaches = &p->approaches, .subject = {.name = "display"}};
         loop_timer_arm(p->timer, CHECK_MS);
         loop_run(p->loop);
+        loop_timer_disarm(p->timer);
         result = check_report(p) || !proof || !local;
+        if (p->reached && !uplink_busy(p->uplink) &&
+            !guest_services_check_host(options, p->loop, &p->approaches))
+            result = 1;
     }
     loop_io_destroy(p->io);
     fd_close(p->fd);

@@ -237,10 +237,9 @@ void services_incoming(struct services *owner, const struct link_incoming *incom
     int fd = -ENOENT;
     if (g && g->settings.type != incoming->type)
         snprintf(error, sizeof(error), "it is a %s service", service_type_name(g->settings.type));
-    else if (g && g->settings.type == LINK_SOCKET_SEQPACKET)
-        fd = address_connect_packets(g->path, error, sizeof(error));
-    else if (g && (fd = address_connect_path(g->path, 0)) < 0)
-        snprintf(error, sizeof(error), "%s: %s", g->path, strerror(-fd));
+    else if (g)
+        fd = address_connect_type(g->path, service_type_socket(g->settings.type), error,
+                                  sizeof(error));
     if (fd < 0) {
         log_warn(&owner->subject, "the host's programs cannot reach %s: %s", name, error);
         uplink_reject(owner->approaches->uplink, incoming->ticket, error);

@@ -21,6 +21,7 @@
 #include "host-proxy/allow.h"
 #include "host-proxy/compositor.h"
 #include "host-proxy/context-folder.h"
+#include "host-proxy/host-services-check.h"
 #include "host-proxy/pixels/handles.h"
 #include "host-proxy/vhost-check.h"
 #include "common/wayland/wl-tables.h"
@@ -276,6 +277,7 @@ int check_run(const struct host_config *config)
     for (size_t v = 0; v < config->n_vms; v++) {
         good &= check_tokens(&config->vms[v]);
         check_gpu(&config->vms[v]);
+        good &= host_services_check(config, &config->vms[v]);
     }
     checks_line(config->n_vms > 0, "a VM is named", "add --vm NAME:CID, or a [vm NAME] section");
     good &= config->n_vms > 0;

@@ -145,13 +145,8 @@ static int connect_service(struct connection *c, const struct service_settings *
 {
     char path[sizeof(((struct address *)0)->path)], error[512];
     int fd = service_path(s->path, c->vm->config->name, path, sizeof(path), error, sizeof(error));
-    if (fd == 0 && s->type == LINK_SOCKET_STREAM) {
-        fd = address_connect_path(path, 0);
-        if (fd < 0)
-            snprintf(error, sizeof(error), "%s: %s", path, strerror(-fd));
-    } else if (fd == 0) {
-        fd = address_connect_packets(path, error, sizeof(error));
-    }
+    if (fd == 0)
+        fd = address_connect_type(path, service_type_socket(s->type), error, sizeof(error));
     if (fd < 0)
         connection_refuse_unreachable(c, error);
     return fd;

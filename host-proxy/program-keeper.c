@@ -124,9 +124,8 @@ static int keeper_connect(struct keeper *k)
     for (int step = 1; loop_now_ms() < deadline; step = 2 * step < STEP_MS ? 2 * step : STEP_MS) {
         siginfo_t end;
         bool ended = command_has_ended(k, &end);
-        int fd = k->service->type == LINK_SOCKET_STREAM
-                     ? address_connect_path(k->path, 0)
-                     : address_connect_packets(k->path, why, sizeof(why));
+        int fd =
+            address_connect_type(k->path, service_type_socket(k->service->type), why, sizeof(why));
         if (fd >= 0)
             return fd;
         if (fd != -ENOENT && fd != -ECONNREFUSED && fd != -EAGAIN)

@@ -349,10 +349,15 @@ static int bind_privileged(int fd, char *error, size_t error_size)
 
 int address_connect_packets(const char *path, char *error, size_t error_size)
 {
+    return address_connect_type(path, SOCK_SEQPACKET, error, error_size);
+}
+
+int address_connect_type(const char *path, int type, char *error, size_t error_size)
+{
     struct sockaddr_un sun;
     if (strlen(path) >= sizeof(sun.sun_path))
         return error_set(-ENAMETOOLONG, error, error_size, "%s is too long for a socket", path);
-    _cleanup_(fd_closep) int fd = open_socket(AF_UNIX, SOCK_SEQPACKET, error, error_size);
+    _cleanup_(fd_closep) int fd = open_socket(AF_UNIX, type, error, error_size);
     if (fd < 0)
         return fd_steal(&fd);
     unix_address(&sun, path);

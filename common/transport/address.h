@@ -59,8 +59,10 @@ int address_accept(int listener);
  * (VSOCK only) binds a source port below 1024; without the capability: -EACCES. VSOCK_MUX connects
  * to PATH; address_mux_request() comes next. */
 int address_connect(const struct address *address, bool privileged, char *error, size_t error_size);
-/* Connects to a listening SOCK_SEQPACKET Unix socket. Returns an owned, non-blocking socket or
- * -errno (-EAGAIN: its backlog is full) with a message. */
+/* Connects to a Unix socket of that socket(2) type. Returns an owned, non-blocking socket or -errno
+ * (-EAGAIN: its backlog is full) with a message. */
+int address_connect_type(const char *path, int type, char *error, size_t error_size);
+/* The same for SOCK_SEQPACKET. */
 int address_connect_packets(const char *path, char *error, size_t error_size);
 /* 0 once connected, or -errno. */
 int address_connect_result(int fd);

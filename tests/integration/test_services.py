@@ -419,6 +419,75 @@ def the_guest_s_service_is_not_there(t):
         t.eq(s.recv(100), b"now", "the answer of one that came later")
 
 
+def check(t, argv, status, *lines, **env):
+    """What --check says has these lines, and it ends so."""
+    done = subprocess.run([*argv, "--check"], capture_output=True, text=True, timeout=100, env=t.env(**env))
+    t.eq(done.returncode, status, f"the status:\n{done.stdout}{done.stderr}")
+    for line in lines:
+        t.has(line + "\n", done.stdout, "what it says")
+
+
+@test(direct=False)
+def check_on_the_host(t):
+    """A line for each service of a VM: ok, a note that nobody is there yet, or what cannot work."""
+    service = Echo(t, t.path("echo"))
+    conf = t.write("services.conf", f"""[forward echo]
+path = {service.path}
+[forward later]
+path = {t.path("later")}
+[forward program]
+exec = sh -c true
+[forward back]
+direction = to-guest
+listen = {t.path("%v-back")}
+[forward nothing]
+exec = /nowhere/program
+[forward unset]
+path = $NO_SUCH_SOCKET
+""")
+    fake = t.fake()
+    argv = [os.environ["WAYVSOCK_HOST"], "--config", conf, "--listen", f"unix:{t.path('h')}", "--vm", "x", "--compositor", fake.socket]
+    good = [word for name in ("echo", "later", "program", "back") for word in ("--forward", name)]
+    check(t, argv + good, 0, f"ok    vm x: the service echo: {service.path}",
+          f"note  vm x: the service later: nobody is there yet: cannot connect to {t.path('later')}: No such file or directory",
+          "ok    vm x: the service program: sh, for each connection",
+          f"ok    vm x: the service back of the VM's, for programs here: unix:{t.path('x-back')}")
+    t.ok(not os.path.exists(t.path("x-back")), "no socket is left")
+    check(t, argv + ["--forward", "nothing"], 1, "FAIL  vm x: the service nothing: /nowhere/program is no program that is there")
+    check(t, argv + ["--forward", "unset"], 1, "FAIL  vm x: the service unset: NO_SUCH_SOCKET is not set")
+    host = t.spawn(argv + good, t.env(), name="wayvsock-host")
+    t.wait(lambda: os.path.exists(t.path("x-back")), "a daemon is there")
+    check(t, argv + good, 0, f"note  vm x: the service back of the VM's, for programs here: unix:{t.path('x-back')}: a running wayvsock-host has it "
+                             f"(wayvsock-host, process {host.pid})")
+
+
+@test(direct=False)
+def check_in_the_guest(t):
+    """The same there: whether the host lets the VM have it, and whether somebody is there."""
+    service = Echo(t, t.path("echo"))
+    stack = stack_of(t, ["--forward", f"echo={service.path}", "--forward", f"gone={t.path('gone')}"],
+                     ["--forward", f"echo={t.path('g-echo')}"])
+    stack.start_host()
+    argv = [os.environ["WAYVSOCK_GUEST"], "--connect", stack.guest_address]
+    services = ["--forward", f"echo={t.path('g-echo')}", "--forward", f"gone={t.path('g-gone')}",
+                "--serve", f"a={service.path}", "--serve", f"b={t.path('nobody')}"]
+    lines = ["ok    the host's service echo", "note  the host's service gone: nobody is there yet: the service cannot be reached: the host's log says why",
+             f"ok    what is served to the host as a: {service.path}",
+             f"note  what is served to the host as b: nobody is there yet: cannot connect to {t.path('nobody')}: No such file or directory"]
+    check(t, argv + ["--display", t.path("other"), *services], 0, f"ok    the socket of the service echo: unix:{t.path('g-echo')}", *lines)
+    check(t, argv + ["--display", "none", *services], 0, *lines)    # without a display, too
+    check(t, argv + ["--display", "none", "--forward", f"other={t.path('g-other')}"], 1, "FAIL  the host's service other: there is no such service")
+    check(t, argv + ["--display", "none", "--forward", f"echo:seqpacket={t.path('g-other')}"], 1,
+          "FAIL  the host's service echo: the service echo has another type: stream, not seqpacket")
+    t.ok(not [name for name in os.listdir(t.path()) if name.startswith("g-")], "no socket is left")
+    stack.start_guest()
+    check(t, argv + ["--display", "none", *services], 0, f"note  the socket of the service echo: unix:{t.path('g-echo')}: a running wayvsock-guest has it "
+                                                         f"(wayvsock-guest, process {stack.guest.pid})", *lines)
+    with connect(t.path("g-echo")) as s:
+        s.sendall(b"still")
+        t.eq(s.recv(100), b"still", "the daemon serves")
+
+
 @test(direct=False)
 def the_session_ends(t):
     """When the host's daemon goes, so do the connections; the sockets wait for the next one."""
