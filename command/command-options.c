@@ -11,14 +11,19 @@
 
 enum {
     OPTION_CONTENTS = OPTIONS_FIRST,
+    OPTION_DISPLAY,
     OPTION_JSON,
     OPTION_SOCKET,
 };
 
 static const struct option options[] = {
-    {"contents", no_argument, NULL, OPTION_CONTENTS},   {"json", no_argument, NULL, OPTION_JSON},
-    {"socket", required_argument, NULL, OPTION_SOCKET}, {"help", no_argument, NULL, OPTIONS_HELP},
-    {"version", no_argument, NULL, OPTIONS_VERSION},    {0},
+    {"contents", no_argument, NULL, OPTION_CONTENTS},
+    {"json", no_argument, NULL, OPTION_JSON},
+    {"display", required_argument, NULL, OPTION_DISPLAY},
+    {"socket", required_argument, NULL, OPTION_SOCKET},
+    {"help", no_argument, NULL, OPTIONS_HELP},
+    {"version", no_argument, NULL, OPTIONS_VERSION},
+    {0},
 };
 
 static const char help[] =
@@ -30,6 +35,7 @@ static const char help[] =
     "  end VM[/APP]            end the VM's applications, or the one with that number\n"
     "\n"
     "  --contents              trace: the messages' arguments as well, titles among them\n"
+    "  --display NAME          in a virtual machine: the daemon that serves this display\n"
     "  --json                  for programs: as wayvsock(1) describes it\n"
     "  --socket PATH           ask the daemon that has this control socket\n"
     "  --help                  print this\n"
@@ -82,6 +88,9 @@ int command_options_parse(int argc, char **argv, const struct command *commands,
         switch (option) {
         case OPTION_CONTENTS:
             o.contents = true;
+            break;
+        case OPTION_DISPLAY:
+            o.display = optarg;
             break;
         case OPTION_JSON:
             o.json = true;

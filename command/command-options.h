@@ -9,7 +9,8 @@
 
 struct command_options {
     const struct command *command;
-    const char *socket; /* NULL: where daemons have theirs */
+    const char *socket;  /* NULL: where daemons have theirs */
+    const char *display; /* of which guest's daemon; NULL: any */
     bool json, contents;
     char vm[CONTROL_VM_MAX + 1]; /* "": none was named */
     uint64_t client;             /* 0: none */

@@ -4,9 +4,11 @@
 #include "command/gather.h"
 
 #include <errno.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "command/ask.h"
 #include "command/command-options.h"
@@ -22,7 +24,7 @@ int gather_host(const struct command_options *o, char *path, size_t size)
         int r = control_folder(folder);
         if (r < 0)
             return r;
-        n = snprintf(path, size, "%s/host.sock", folder);
+        n = snprintf(path, size, "%s/" CONTROL_HOST, folder);
     }
     return n < 0 || (size_t)n >= size ? -ENAMETOOLONG : 0;
 }
@@ -109,20 +111,85 @@ static bool keep_only(json_t *status, const char *name)
     return json_array_size(vms) > 0;
 }
 
-json_t *gather_status(const struct command_options *o)
+/* --- guests' daemons --- */
+
+struct guests {
+    const char *display; /* NULL: any */
+    json_t *list;
+};
+
+/* Whether that is how people call a display with this path. */
+static bool is_display(const char *path, const char *name)
+{
+    const char *last = strrchr(path, '/');
+    return strcmp(path, name) == 0 || (last && strcmp(last + 1, name) == 0);
+}
+
+static void gather_guest(void *user, const char *path)
+{
+    const struct guests *g = user;
+    json_t *answer = gather_one(path, json_pack("{ss}", "command", "status"));
+    if (answer && json_object_get(answer, "clients") &&
+        (!g->display || is_display(json_text_of(answer, "display"), g->display)))
+        json_array_append(g->list, answer);
+    json_decref(answer);
+}
+
+/* Those of this user, as a service of the system's and started by himself. */
+static json_t *gather_guests(const struct command_options *o)
+{
+    char folder[CONTROL_PATH_MAX];
+    const struct passwd *user = getpwuid(geteuid());
+    struct guests g = {.display = o->display, .list = json_array()};
+    if (o->socket) {
+        gather_guest(&g, o->socket);
+        return g.list;
+    }
+    if (user && (size_t)snprintf(folder, sizeof(folder), CONTROL_SERVICE_FOLDER "/%s",
+                                 user->pw_name) < sizeof(folder))
+        control_guests(folder, gather_guest, &g);
+    if (control_folder(folder) == 0)
+        control_guests(folder, gather_guest, &g);
+    return g.list;
+}
+
+/* --- the host's --- */
+
+/* NULL: it is not there. */
+static json_t *gather_from_host(const struct command_options *o)
 {
     char path[CONTROL_PATH_MAX];
-    int r = gather_host(o, path, sizeof(path));
-    json_t *status = r < 0 ? NULL : gather_one(path, json_pack("{ss}", "command", "status"));
-    if (!status) {
-        fprintf(stderr, "wayvsock: no daemon answers here: is wayvsock-host running?\n");
+    json_t *status = NULL;
+    if (!o->display && gather_host(o, path, sizeof(path)) == 0)
+        status = gather_one(path, json_pack("{ss}", "command", "status"));
+    if (!json_object_get(status, "vms")) { /* a guest's, named by --socket */
+        json_decref(status);
         return NULL;
     }
     if (*o->vm && !keep_only(status, o->vm)) {
-        fprintf(stderr, "wayvsock: no VM is called %s\n", o->vm);
         json_decref(status);
         return NULL;
     }
     gather_vms(path, status);
+    return status;
+}
+
+json_t *gather_status(const struct command_options *o)
+{
+    json_t *status = gather_from_host(o);
+    json_t *guests = *o->vm ? json_array() : gather_guests(o);
+    if (status || json_array_size(guests)) {
+        if (!status)
+            status =
+                json_pack("{ss so}", "version", WAYVSOCK_VERSION, "when", json_time(json_now()));
+        if (json_array_size(guests))
+            json_object_set(status, "guest", guests);
+    } else if (*o->vm) {
+        fprintf(stderr, "wayvsock: no daemon here has a VM that is called %s\n", o->vm);
+    } else {
+        fprintf(stderr, "wayvsock: no daemon answers here: is wayvsock-host running, or in a "
+                        "virtual machine wayvsock-guest?\n");
+    }
+    json_decref(guests);
     return status;
 }

@@ -41,7 +41,8 @@ static void row_fill(struct row *r, const json_t *client, int64_t now)
     snprintf(r->cells[4], sizeof(r->cells[4]), "%llu",
              (unsigned long long)json_count_of(client, "fds"));
     snprintf(r->cells[5], sizeof(r->cells[5]), "%s", words_bytes(bytes_on_link(client), text));
-    words_cut(json_text_of(client, "pixels"), 8, r->cells[6], sizeof(r->cells[6]));
+    words_cut(json_true_of(client, "waiting") ? "waits" : json_text_of(client, "pixels"), 8,
+              r->cells[6], sizeof(r->cells[6]));
 }
 
 /* The width of a row so far. */
@@ -177,6 +178,20 @@ static void refused_print(FILE *out, const json_t *refused, int64_t now, size_t 
     }
 }
 
+static void guest_head(FILE *out, const json_t *guest)
+{
+    char display[TEXT_SIZE], host[TEXT_SIZE], name[TEXT_SIZE];
+    const char *path = json_text_of(guest, "display"), *vm = json_text_of(guest, "vm");
+    bool connected = strcmp(json_text_of(guest, "state"), "connected") == 0;
+    words_cut(*path ? path : "no display", 80, display, sizeof(display));
+    words_cut(json_text_of(guest, "host"), 80, host, sizeof(host));
+    if (connected)
+        fprintf(out, "%s: connected to %s, which calls this VM %s\n", display, host,
+                words_cut(vm, 64, name, sizeof(name)));
+    else
+        fprintf(out, "%s: waits for %s\n", display, host);
+}
+
 void show_status(FILE *out, const json_t *status, size_t columns)
 {
     const json_t *vm, *vms = json_object_get(status, "vms");
@@ -185,6 +200,13 @@ void show_status(FILE *out, const json_t *status, size_t columns)
     json_array_foreach(vms, i, vm)
     {
         vm_head(out, vm);
+        clients_print(out, json_object_get(vm, "clients"), now, columns);
+        services_print(out, json_object_get(vm, "services"));
+        refused_print(out, json_object_get(vm, "refused"), now, columns);
+    }
+    json_array_foreach(json_object_get(status, "guest"), i, vm)
+    {
+        guest_head(out, vm);
         clients_print(out, json_object_get(vm, "clients"), now, columns);
         services_print(out, json_object_get(vm, "services"));
         refused_print(out, json_object_get(vm, "refused"), now, columns);

@@ -14,7 +14,9 @@
 #include "common/base/fd.h"
 #include "common/base/loop.h"
 #include "common/base/pages.h"
+#include "common/base/refused.h"
 #include "common/base/waiters.h"
+#include "common/control/control-app.h"
 #include "common/wayland/relay-life.h"
 #include "guest-proxy/approach.h"
 #include "guest-proxy/peer-name.h"
@@ -33,6 +35,8 @@
 
 struct client {
     struct clients *owner;
+    unsigned long number;
+    int64_t since; /* ms since 1970 */
     LIST_ENTRY(client) entry;
     struct log_subject subject;
     char name[48];
@@ -163,7 +167,7 @@ static void client_fail(struct client *c, const char *reason)
 {
     char text[400];
     snprintf(text, sizeof(text), "wayvsock: %s", reason);
-    log_warn(&c->subject, "%s", reason);
+    refused_warn(&c->subject, "host", "%s", reason);
     guest_client_turn_away(fd_steal(&c->fd), text);
     guest_client_destroy(c);
 }
@@ -194,7 +198,9 @@ static void describe(struct client *c, pid_t pid)
 {
     char peer[32];
     peer_name(pid, peer, sizeof(peer));
-    snprintf(c->name, sizeof(c->name), "client %lu (%s)", ++c->owner->serial, peer);
+    c->number = ++c->owner->serial;
+    c->since = json_now();
+    snprintf(c->name, sizeof(c->name), "client %lu (%s)", c->number, peer);
     c->subject = (struct log_subject){.name = c->name, .parent = &c->owner->subject};
 }
 
@@ -217,18 +223,22 @@ void clients_accept(struct clients *owner, int fd)
 {
     pid_t pid;
     if (!allowed(fd, &pid)) {
+        refused_note(&owner->subject, "user", "a client of another user than the display's");
         guest_client_turn_away(fd, "wayvsock: this display belongs to another user");
         return;
     }
     if (waiters_closing(pid) > CLOSING_MAX) {
         log_warn(NULL, "refused a client of process %d: its files keep whoever closes them waiting",
                  (int)pid);
+        refused_note(&owner->subject, "limit",
+                     "a client of a process whose files keep whoever closes them waiting");
         guest_client_turn_away(
             fd, "wayvsock: thread limit: too many files make whoever closes them wait");
         return;
     }
     if (owner->n >= CLIENTS_MAX) {
         log_warn(NULL, "refused a client: %u are connected", owner->n);
+        refused_note(&owner->subject, "limit", "a client: 1024 are connected already");
         guest_client_turn_away(fd, "wayvsock: client limit: 1024 clients are connected already");
         static_assert(CLIENTS_MAX == 1024, "as the text says");
         return;
@@ -292,6 +302,28 @@ int clients_init(struct clients *owner, struct loop *loop, struct approaches *ap
     if (pages > 0)
         owner->whole->limit[BUDGET_MEMORY] = (uint64_t)pages * pages_size() / MEMORY_SHARE;
     return 0;
+}
+
+/* One that waits for the host has nothing but its name. */
+static json_t *guest_client_describe(const struct client *c)
+{
+    const struct budget *b = c->party.budget;
+    json_t *value =
+        json_pack("{so so so sb so so}", "id", json_count(c->number), "name", app_name(c->name),
+                  "since", json_time(c->since), "waiting", !c->relay, "memory",
+                  json_count(b->used[BUDGET_MEMORY]), "fds", json_count(b->used[BUDGET_FDS]));
+    if (c->relay)
+        app_add_relay(value, c->relay);
+    return value;
+}
+
+json_t *clients_describe(const struct clients *owner)
+{
+    const struct client *c;
+    json_t *list = json_array();
+    LIST_FOREACH (c, &owner->all, entry) /* the newest first */
+        json_array_insert_new(list, 0, guest_client_describe(c));
+    return list;
 }
 
 bool clients_are_done(const struct clients *owner)

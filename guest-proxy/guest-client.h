@@ -4,6 +4,7 @@
 #include "common/base/list.h"
 #include "common/base/log.h"
 #include "common/carrier/deliveries.h"
+#include "common/control/json.h"
 #include "common/wayland/relay.h"
 
 struct approaches;
@@ -31,6 +32,8 @@ bool clients_are_done(const struct clients *clients);
 void clients_accept(struct clients *clients, int fd);
 /* Every client that depends on the host is told that it is gone. */
 void clients_disconnect(struct clients *clients, const char *reason);
+/* What people are told of each. */
+json_t *clients_describe(const struct clients *clients);
 void clients_finish(struct clients *clients);
 
 /* What is done with messages here, by enum wl_hook. */

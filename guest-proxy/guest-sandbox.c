@@ -47,7 +47,7 @@ static int allow_services(struct landlock *paths, const struct services *service
 }
 
 static int allow_paths(struct landlock *paths, const struct display *display,
-                       const struct services *services, const struct gpu *gpu)
+                       const struct services *services, const char *control, const struct gpu *gpu)
 {
     const char *folder = display ? display_folder(display) : "";
     int r = landlock_allow(paths, "/proc", LANDLOCK_READ);
@@ -63,11 +63,13 @@ static int allow_paths(struct landlock *paths, const struct display *display,
         r = landlock_allow_folder_of(paths, display_path(display), LANDLOCK_REMOVE_FILE);
     if (r == 0 && *folder)
         r = landlock_allow_folder_of(paths, folder, LANDLOCK_REMOVE_FOLDER);
+    if (r == 0 && control)
+        r = landlock_allow_folder_of(paths, control, LANDLOCK_REMOVE_FILE);
     return r == 0 ? allow_services(paths, services) : r;
 }
 
 int guest_sandbox_enter(const struct display *display, const struct services *services,
-                        const struct gpu *gpu, pid_t command)
+                        const char *control, const struct gpu *gpu, pid_t command)
 {
     const struct filter_rule *const tables[] = {filter_rules_base,
                                                 filter_rules_sockets,
@@ -84,7 +86,7 @@ int guest_sandbox_enter(const struct display *display, const struct services *se
     struct landlock paths;
     int r = landlock_begin(&paths, sandbox_wishes() | (command > 0 ? LANDLOCK_KEEP_SIGNALS : 0));
     if (r == 0)
-        r = allow_paths(&paths, display, services, gpu);
+        r = allow_paths(&paths, display, services, control, gpu);
     if (r == 0)
         r = sandbox_close_inherited(-1);
     if (r < 0) {

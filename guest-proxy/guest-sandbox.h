@@ -7,7 +7,7 @@ struct display;
 struct gpu;
 struct services;
 
-/* When everything is open, and the command has begun, which may be signalled (0: none). 0 or
- * -errno, with a line in the log. */
+/* When everything is open, and the command has begun, which may be signalled (0: none). @control:
+ * the path of the control socket, or NULL. 0 or -errno, with a line in the log. */
 int guest_sandbox_enter(const struct display *display, const struct services *services,
-                        const struct gpu *gpu, pid_t command);
+                        const char *control, const struct gpu *gpu, pid_t command);

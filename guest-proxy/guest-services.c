@@ -13,6 +13,7 @@
 #include "common/base/budget.h"
 #include "common/base/error.h"
 #include "common/base/fd.h"
+#include "common/base/refused.h"
 #include "common/services/presets.h"
 #include "common/services/service.h"
 #include "common/services/settings-text.h"
@@ -85,7 +86,7 @@ static const struct service_ops service_ops = {
 
 static void connection_fail(struct service_connection *c, const char *reason)
 {
-    log_warn(&c->subject, "%s", reason);
+    refused_warn(&c->subject, "host", "%s", reason);
     connection_destroy(c);
 }
 
@@ -241,7 +242,8 @@ void services_incoming(struct services *owner, const struct link_incoming *incom
         fd = address_connect_type(g->path, service_type_socket(g->settings.type), error,
                                   sizeof(error));
     if (fd < 0) {
-        log_warn(&owner->subject, "the host's programs cannot reach %s: %s", name, error);
+        refused_warn(&owner->subject, "service", "the host's programs cannot reach %s: %s", name,
+                     error);
         uplink_reject(owner->approaches->uplink, incoming->ticket, error);
         return;
     }
@@ -327,6 +329,23 @@ void services_init(struct services *owner, struct loop *loop, struct approaches 
                                .changed = changed,
                                .user = user};
     deliveries_init(&owner->deliveries, delivered, owner);
+}
+
+json_t *services_describe(const struct services *owner)
+{
+    json_t *list = json_array();
+    for (unsigned i = 0; i < owner->n; i++) {
+        const struct guest_service *g = &owner->at[i];
+        const struct service_connection *c;
+        int n = 0;
+        LIST_FOREACH (c, &owner->all, entry)
+            n += c->spec.settings == &g->settings;
+        json_array_append_new(
+            list, json_pack("{so ss so si}", "name", json_words(g->settings.name), "direction",
+                            g->settings.direction == SERVICE_TO_GUEST ? "to-guest" : "to-host",
+                            "path", json_words(g->path), "connections", n));
+    }
+    return list;
 }
 
 bool services_are_done(const struct services *owner)

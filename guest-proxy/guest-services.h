@@ -5,6 +5,7 @@
 #include "common/base/list.h"
 #include "common/base/log.h"
 #include "common/carrier/deliveries.h"
+#include "common/control/json.h"
 #include "common/services/settings.h"
 
 struct approaches;
@@ -53,6 +54,8 @@ int services_serve(struct services *services, const char *text, char *error, siz
 void services_incoming(struct services *services, const struct link_incoming *incoming);
 /* Sets the variables by which programs find the services, for a command. */
 void services_export(const struct services *services);
+/* What people are told of each. */
+json_t *services_describe(const struct services *services);
 bool services_are_done(const struct services *services);
 /* Every connection that depends on the host ends. */
 void services_disconnect(struct services *services, const char *reason);

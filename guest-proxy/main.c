@@ -21,6 +21,7 @@
 #include "guest-proxy/approach.h"
 #include "guest-proxy/guest-check.h"
 #include "guest-proxy/guest-client.h"
+#include "guest-proxy/guest-control.h"
 #include "guest-proxy/display.h"
 #include "guest-proxy/pixels/gpu.h"
 #include "guest-proxy/guest-options.h"
@@ -35,6 +36,8 @@ struct daemon {
     struct approaches approaches;
     struct clients clients;
     struct services services;
+    struct guest_view view;
+    struct guest_control *control; /* NULL: nobody can ask */
     const struct gpu *gpu;
     pid_t command; /* 0: none, or it ended */
     bool ran;
@@ -44,6 +47,7 @@ struct daemon {
 static void uplink_is_ready(void *user)
 {
     struct daemon *d = user;
+    d->view.since = json_now();
     sd_notify_status("connected to the host");
     approaches_go(&d->approaches);
 }
@@ -217,10 +221,14 @@ static int main_start(struct daemon *d)
     inherited_finish(&inherited);
     if (r < 0)
         return r;
+    d->view.display = d->display;
+    d->control = guest_control_create(d->loop, &d->view);
     if (d->options.command)
         r = run_command(d);
     if (r == 0) /* the command is not limited */
-        r = guest_sandbox_enter(d->display, &d->services, d->gpu, d->command);
+        r = guest_sandbox_enter(d->display, &d->services,
+                                d->control ? guest_control_path(d->control) : NULL, d->gpu,
+                                d->command);
     if (r < 0)
         return r;
     if (d->display)
@@ -294,10 +302,15 @@ int main(int argc, char **argv)
     config.services = d.options.forward_n + d.options.serve_n > 0;
     if (r == 0)
         d.approaches.uplink = uplink_create(d.loop, &config, &uplink_ops, &d);
+    d.view.clients = &d.clients;
+    d.view.services = &d.services;
+    d.view.uplink = d.approaches.uplink;
+    d.clients.subject.refused = d.services.subject.refused = &d.view.refused;
     r = d.approaches.uplink ? main_start(&d) : -ENOMEM;
     if (r == 0)
         loop_run(d.loop);
     sd_notify_stopping();
+    guest_control_destroy(d.control);
     services_finish(&d.services);
     clients_finish(&d.clients);
     uplink_destroy(d.approaches.uplink);

@@ -372,13 +372,13 @@ void client_begin(struct session *session, struct link *link, const char *label)
 json_t *client_describe(const struct session_client *client)
 {
     const struct client *c = (const struct client *)client;
-    const struct ends *ends = &c->relay->carrier.ends;
     const struct budget *b = c->party.budget;
-    return json_pack("{so so so so so so so ss}", "id", json_count(client->number), "name",
-                     client_name(client), "since", json_time(client->since), "windows",
-                     app_windows(c->relay), "memory", json_count(b->used[BUDGET_MEMORY]), "fds",
-                     json_count(b->used[BUDGET_FDS]), "bytes", app_bytes(ends), "pixels",
-                     app_pixels(ends));
+    json_t *value =
+        json_pack("{so so so so so}", "id", json_count(client->number), "name", client_name(client),
+                  "since", json_time(client->since), "memory", json_count(b->used[BUDGET_MEMORY]),
+                  "fds", json_count(b->used[BUDGET_FDS]));
+    app_add_relay(value, c->relay);
+    return value;
 }
 
 json_t *client_name(const struct session_client *client)

@@ -91,7 +91,7 @@ struct host_control *host_control_create(struct loop *loop, const struct host_co
         *h = (struct host_control){.config = config, .processes = processes, .refused = refused};
         answers_init(&h->answers, loop);
         h->socket =
-            control_socket_create(loop, "host.sock", NULL, control_came, h, error, sizeof(error));
+            control_socket_create(loop, CONTROL_HOST, NULL, control_came, h, error, sizeof(error));
     }
     if (h && h->socket)
         return h;

@@ -9,7 +9,8 @@
 #include "common/carrier/ends.h"
 #include "common/wayland/windows.h"
 
-json_t *app_windows(const struct relay *r)
+/* {"title", "app_id"} */
+static json_t *app_windows(const struct relay *r)
 {
     const struct window *w;
     unsigned n = 0;
@@ -32,12 +33,20 @@ json_t *app_bytes(const struct ends *e)
                      json_count(e->sent.copies), "shared", json_count(e->sent.shared));
 }
 
-const char *app_pixels(const struct ends *e)
+static const char *app_pixels(const struct ends *e)
 {
     uint64_t link = e->sent.memory + e->got.memory;
     if (e->sent.shared > link && e->sent.shared >= e->sent.copies)
         return "gpu";
     return e->sent.copies > link ? "copy" : "link";
+}
+
+void app_add_relay(json_t *object, const struct relay *r)
+{
+    const struct ends *e = &r->carrier.ends;
+    json_object_set_new(object, "windows", app_windows(r));
+    json_object_set_new(object, "bytes", app_bytes(e));
+    json_object_set_new(object, "pixels", json_string(app_pixels(e)));
 }
 
 json_t *app_refused(const struct refused *r)

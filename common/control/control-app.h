@@ -7,13 +7,14 @@ struct ends;
 struct refused;
 struct relay;
 
-/* {"title", "app_id"} of each of its windows, the oldest first, APP_WINDOWS_MAX at most. */
-json_t *app_windows(const struct relay *relay);
 #define APP_WINDOWS_MAX 64
 
-/* What crossed the link, by kind, both ways; and in which way pixels went mostly. */
+/* Adds to @object "windows", the oldest first, APP_WINDOWS_MAX at most; "bytes": what crossed the
+ * link, by kind, both ways; "pixels": the way that most of them went. */
+void app_add_relay(json_t *object, const struct relay *relay);
+
+/* "bytes" of any connection. */
 json_t *app_bytes(const struct ends *ends);
-const char *app_pixels(const struct ends *ends);
 
 /* {"when", "times", "rule", "who", "text"} of what was refused, the oldest first. NULL: nothing. */
 json_t *app_refused(const struct refused *refused);

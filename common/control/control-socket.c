@@ -4,6 +4,7 @@
  * its socket and nothing behind it, since whoever answers may have more to read. */
 #include "common/control/control-socket.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -23,8 +24,9 @@
 #include "common/transport/address.h"
 #include "common/transport/listener.h"
 
-#define REQUEST_MS 5000 /* for a line to be complete */
-#define CALLERS_MAX 64  /* that have not said what they want; the oldest makes room */
+#define REQUEST_MS 5000  /* for a line to be complete */
+#define ENTRIES_MAX 4096 /* of a folder that are looked at */
+#define CALLERS_MAX 64   /* that have not said what they want; the oldest makes room */
 
 struct caller {
     struct control_socket *socket;
@@ -58,6 +60,35 @@ int control_folder(char path[CONTROL_PATH_MAX])
         return -ENOENT;
     return snprintf(path, CONTROL_PATH_MAX, "%s%s", base, below) < CONTROL_PATH_MAX ? 0
                                                                                     : -ENAMETOOLONG;
+}
+
+static bool is_guests(const char *name)
+{
+    size_t n = strlen(name), suffix = strlen(CONTROL_SUFFIX);
+    return strcmp(name, CONTROL_GUEST) == 0 ||
+           (strncmp(name, CONTROL_GUEST_PREFIX, strlen(CONTROL_GUEST_PREFIX)) == 0 && n > suffix &&
+            strcmp(name + n - suffix, CONTROL_SUFFIX) == 0);
+}
+
+void control_guests(const char *folder, void (*found)(void *user, const char *path), void *user)
+{
+    DIR *dir = opendir(folder);
+    const struct dirent *entry;
+    for (unsigned i = 0; dir && i < ENTRIES_MAX && (entry = readdir(dir)); i++) {
+        char path[CONTROL_PATH_MAX];
+        if (is_guests(entry->d_name) &&
+            (size_t)snprintf(path, sizeof(path), "%s/%s", folder, entry->d_name) < sizeof(path))
+            found(user, path);
+    }
+    if (dir)
+        closedir(dir);
+}
+
+/* What a process that was killed has left. */
+static void remove_stale(void *user, const char *path)
+{
+    (void)user;
+    address_remove_stale(path);
 }
 
 /* Gives up the caller, not its connection. */
@@ -180,6 +211,8 @@ struct control_socket *control_socket_create(struct loop *loop, const char *name
         r = error_set(-errno, error, error_size, "cannot make %s: %s", folder, strerror(errno));
     if (r == 0)
         r = socket_listen(s, folder, name, error, error_size);
+    if (r == -EADDRINUSE && other)
+        control_guests(folder, remove_stale, NULL);
     if (r == -EADDRINUSE && other)
         r = socket_listen(s, folder, other, error, error_size);
     if (r >= 0)

@@ -10,9 +10,22 @@ struct loop;
 
 #define CONTROL_PATH_MAX 108 /* as long as a socket's can be */
 
+/* Their names: the host's, a guest's, and where a user has several of those, PREFIX…SUFFIX. */
+#define CONTROL_HOST "host.sock"
+#define CONTROL_GUEST "guest.sock"
+#define CONTROL_GUEST_PREFIX "guest-"
+#define CONTROL_SUFFIX ".sock"
+/* Where a system service has it, below which there is a folder for each user. */
+#define CONTROL_SERVICE_FOLDER "/run/wayvsock-guest"
+
 /* The folder of control sockets: XDG_RUNTIME_DIR/wayvsock, or a system service's RUNTIME_DIRECTORY.
  * 0, -ENOENT: the environment has neither, or -ENAMETOOLONG. */
 int control_folder(char path[CONTROL_PATH_MAX]);
+
+/* Calls @found for the path of each guest's socket in @folder, whether or not somebody listens
+ * there.
+ */
+void control_guests(const char *folder, void (*found)(void *user, const char *path), void *user);
 
 /* A request came: its line has @n bytes less the end. Takes @fd (non-blocking), for the answer;
  * what was sent behind the line is still to be read there. */

@@ -155,6 +155,49 @@ def what_was_refused_at_the_gate(t):
     t.has("wrong token", command(t, "status"), "for people")
 
 
+@test(direct=False)
+def in_the_guest(t):
+    """Each daemon of a user tells of its own."""
+    s = t.stack(t.fake())
+    client = s.client()
+    toplevel(client, "a title", "app")
+    guest, = status(t)["guest"]
+    t.eq((guest["display"], guest["state"], guest["vm"]), (s.display, "connected", "test"), "the daemon")
+    one, = guest["clients"]
+    t.eq(one["windows"], [{"title": "a title", "app_id": "app"}], "its windows")
+    t.eq((one["waiting"], one["pixels"]), (False, "link"), "its state")
+    t.ok(one["name"].startswith("python3") and one["memory"] > 0 and one["bytes"]["wayland"] > 0, f"it: {one}")
+    text = command(t, "status", "--display", os.path.basename(s.display))
+    t.has(f"{s.display}: connected to {s.guest_address}, which calls this VM test", text, "for people")
+    t.ok(re.search(rf"^ +{one['id']}  python3.*  a title$", text, re.M), text)
+    second = t.stack(s.compositor, start=False, tag="2")
+    second.guest_address = f"unix:{t.path('nobody')}"
+    second.start_guest()
+    waiting = Client(second.display)
+    waiting.create(1, "sync")
+    def both():
+        return sorted((g["display"], g["state"], [c["waiting"] for c in g["clients"]]) for g in status(t)["guest"])
+    t.wait(lambda: both() == sorted([(s.display, "connected", [False]), (second.display, "waiting", [True])]), "both daemons")
+    t.eq([g["display"] for g in status(t, "--display", second.display)["guest"]], [second.display], "one of them")
+    t.has("no daemon answers", command(t, "status", "--display", "wayland-77", status=1), "one that is not there")
+    for request in ({"command": "status", "vm": "test"}, {"command": "end", "vm": "test"}):
+        t.eq([list(a) for a in ask(t, request, "guest.sock")], [["error"]], "what it has nothing of")
+    waiting.close()
+    second.guest.expected_exit = True
+    second.guest.signal(signal.SIGKILL)
+    t.wait(lambda: not second.guest.alive, "it is gone")
+    def sockets():
+        return [n for n in os.listdir(os.path.dirname(path(t))) if n.startswith("guest") and n.endswith(".sock")]
+    t.eq(len(sockets()), 2, "sockets")
+    third = t.stack(s.compositor, start=False, tag="3")
+    third.guest_address = s.guest_address
+    third.start_guest()
+    t.eq(len(sockets()), 2, "sockets when what was left behind is removed")
+    third.stop_guest()
+    s.stop_guest()
+    t.eq(sockets(), [], "those that go with their daemons")
+
+
 class Trace:
     """Somebody who looks on."""
 
