@@ -31,6 +31,7 @@ static const char help[] =
     "Shows what virtual machines have on this desktop, or a virtual machine on its host's.\n"
     "\n"
     "  status [VM]             who is there, what crosses, what was refused lately\n"
+    "  top [VM]                the same again and again, and how much crosses in a second\n"
     "  trace VM[/APP]          each message that passes, by name, from now on\n"
     "  end VM[/APP]            end the VM's applications, or the one with that number\n"
     "\n"

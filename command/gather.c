@@ -184,12 +184,16 @@ json_t *gather_status(const struct command_options *o)
                 json_pack("{ss so}", "version", WAYVSOCK_VERSION, "when", json_time(json_now()));
         if (json_array_size(guests))
             json_object_set(status, "guest", guests);
-    } else if (*o->vm) {
-        fprintf(stderr, "wayvsock: no daemon here has a VM that is called %s\n", o->vm);
-    } else {
-        fprintf(stderr, "wayvsock: no daemon answers here: is wayvsock-host running, or in a "
-                        "virtual machine wayvsock-guest?\n");
     }
     json_decref(guests);
     return status;
+}
+
+void gather_complain(const struct command_options *o)
+{
+    if (*o->vm)
+        fprintf(stderr, "wayvsock: no daemon here has a VM that is called %s\n", o->vm);
+    else
+        fprintf(stderr, "wayvsock: no daemon answers here: is wayvsock-host running, or in a "
+                        "virtual machine wayvsock-guest?\n");
 }

@@ -12,5 +12,7 @@ int gather_host(const struct command_options *options, char *path, size_t size);
  */
 json_t *gather_one(const char *path, json_t *request);
 
-/* The status of all that is here, as docs/control.md has it, or NULL: nobody is; said on stderr. */
+/* The status of all that is here, as docs/control.md has it, or NULL: nobody is. */
 json_t *gather_status(const struct command_options *options);
+/* Says so on stderr. */
+void gather_complain(const struct command_options *options);

@@ -10,6 +10,7 @@
 #include "command/command-options.h"
 #include "command/gather.h"
 #include "command/show.h"
+#include "command/top.h"
 #include "command/trace.h"
 #include "common/control/control-socket.h"
 
@@ -22,8 +23,10 @@ static size_t terminal_columns(void)
 static int run_status(const struct command_options *o)
 {
     json_t *status = gather_status(o);
-    if (!status)
+    if (!status) {
+        gather_complain(o);
         return 1;
+    }
     if (o->json) {
         json_dumpf(status, stdout, JSON_INDENT(2));
         putchar('\n');
@@ -57,6 +60,7 @@ static int run_end(const struct command_options *o)
 static const struct command commands[] = {
     {"end", run_end, TARGET_CLIENT},
     {"status", run_status, TARGET_VM_MAY},
+    {"top", top_run, TARGET_VM_MAY},
     {"trace", trace_run, TARGET_CLIENT},
     {0},
 };

@@ -9,19 +9,21 @@
 
 #include "command/words.h"
 
-#define COLUMNS_N 7 /* before the windows */
+#define COLUMNS_N 8 /* before the windows */
+#define RATE 6      /* which is there where it is known */
 #define NAME_MAX_COLUMNS 24
 #define TEXT_SIZE 1100
 #define REFUSED_SHOWN 8 /* the last ones */
 
-static const char *const heads[COLUMNS_N] = {"APP", "NAME", "AGE", "MEMORY", "FDS", "LINK", "VIA"};
-static const bool to_the_right[COLUMNS_N] = {true, false, true, true, true, true, false};
+static const char *const heads[COLUMNS_N] = {"APP", "NAME", "AGE",   "MEMORY",
+                                             "FDS", "LINK", "PER S", "VIA"};
+static const bool to_the_right[COLUMNS_N] = {true, false, true, true, true, true, true, false};
 
 struct row {
     char cells[COLUMNS_N][128];
 };
 
-static uint64_t bytes_on_link(const json_t *client)
+uint64_t show_bytes(const json_t *client)
 {
     const json_t *bytes = json_object_get(client, "bytes");
     return json_count_of(bytes, "wayland") + json_count_of(bytes, "memory") +
@@ -40,9 +42,12 @@ static void row_fill(struct row *r, const json_t *client, int64_t now)
              words_bytes(json_count_of(client, "memory"), text));
     snprintf(r->cells[4], sizeof(r->cells[4]), "%llu",
              (unsigned long long)json_count_of(client, "fds"));
-    snprintf(r->cells[5], sizeof(r->cells[5]), "%s", words_bytes(bytes_on_link(client), text));
+    snprintf(r->cells[5], sizeof(r->cells[5]), "%s", words_bytes(show_bytes(client), text));
+    if (json_object_get(client, "rate"))
+        snprintf(r->cells[RATE], sizeof(r->cells[RATE]), "%s",
+                 words_bytes(json_count_of(client, "rate"), text));
     words_cut(json_true_of(client, "waiting") ? "waits" : json_text_of(client, "pixels"), 8,
-              r->cells[6], sizeof(r->cells[6]));
+              r->cells[7], sizeof(r->cells[7]));
 }
 
 /* The width of a row so far. */
@@ -51,6 +56,8 @@ static size_t row_print(FILE *out, const char *const *cells, const size_t *width
     size_t used = 2;
     fputs("  ", out);
     for (int i = 0; i < COLUMNS_N; i++) {
+        if (!widths[i])
+            continue;
         int pad = (int)(widths[i] - words_columns(cells[i]));
         fprintf(out, "%*s%s%*s  ", to_the_right[i] ? pad : 0, "", cells[i],
                 to_the_right[i] ? 0 : pad, "");
@@ -87,8 +94,9 @@ static void clients_print(FILE *out, const json_t *clients, int64_t now, size_t 
         free(rows);
         return;
     }
+    bool rates = json_object_get(json_array_get(clients, 0), "rate");
     for (int c = 0; c < COLUMNS_N; c++)
-        widths[c] = strlen(heads[c]);
+        widths[c] = c != RATE || rates ? strlen(heads[c]) : 0;
     json_array_foreach(clients, i, client)
     {
         row_fill(&rows[i], client, now);

@@ -5,5 +5,8 @@
 
 #include "common/control/json.h"
 
-/* Writes it to @out, in lines of @columns (0: as long as they are). */
+/* What crossed the link of an application, both ways. */
+uint64_t show_bytes(const json_t *client);
+/* Writes it to @out, in lines of @columns (0: as long as they are); also how much
+ * crosses in a second, where clients have a "rate". */
 void show_status(FILE *out, const json_t *status, size_t columns);

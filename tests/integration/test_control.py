@@ -2,14 +2,18 @@
 # SPDX-License-Identifier: MIT
 """The command for people, and the control sockets that it asks."""
 
+import fcntl
 import json
 import os
+import pty
 import re
 import select
 import signal
 import socket
 import stat
+import struct
 import subprocess
+import termios
 
 from harness import Failure, main, test
 from harness.client import Client, ProtocolError
@@ -196,6 +200,47 @@ def in_the_guest(t):
     third.stop_guest()
     s.stop_guest()
     t.eq(sockets(), [], "those that go with their daemons")
+
+
+@test(direct=False)
+def top(t):
+    """In a terminal: it shows what is there, goes on when the daemon is another one, and leaves the terminal as it was."""
+    s = t.stack(t.fake())
+    client = s.client()
+    toplevel(client, "a title")
+    for leave in (b"q", b"\x03", signal.SIGTERM):
+        master, slave = pty.openpty()
+        before = termios.tcgetattr(slave)
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+        looking = subprocess.Popen([os.environ["WAYVSOCK"], "top"], env=t.env(TERM="xterm"), stdin=slave, stdout=slave)
+        t.closers.append(looking.kill)
+        seen = b""
+        def shows(*parts):
+            nonlocal seen
+            while select.select([master], [], [], 0.05)[0]:
+                seen += os.read(master, 65536)
+            return all(part in seen for part in parts)
+        t.wait(lambda: shows(b"\x1b[?1049h", b"a title"), "the application")
+        if leave == b"q":
+            seen = b""
+            t.wait(lambda: shows(b"a title"), "it again")
+            s.stop_host()
+            t.wait(lambda: shows(b"waits for"), "that the host is gone")
+            s.start_host()
+            s.wait_link()
+            client = s.client()
+            toplevel(client, "a title")
+            seen = b""
+            t.wait(lambda: shows(b"test: running", b"a title"), "the host's view again")
+        looking.send_signal(leave) if isinstance(leave, int) else os.write(master, leave)
+        t.eq(looking.wait(20), 0, "its status")
+        t.wait(lambda: shows(b"\x1b[?1049l"), "the screen from before")
+        t.eq(termios.tcgetattr(slave), before, "the terminal's settings")
+        lines = max(seen.split(b"\x1b[H"), key=len)
+        t.ok(lines.count(b"\n") < 24, f"it fits: {lines}")
+        os.close(master)
+        os.close(slave)
+    t.has("top is for a terminal", command(t, "top", status=1), "elsewhere")
 
 
 class Trace:
