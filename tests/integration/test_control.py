@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import pty
+import random
 import re
 import select
 import signal
@@ -14,9 +15,13 @@ import stat
 import struct
 import subprocess
 import termios
+import threading
 
 from harness import Failure, main, test
 from harness.client import Client, ProtocolError
+from harness.schema import Schema
+
+SCHEMA = Schema()
 
 
 def command(t, *words, status=0, env=None):
@@ -29,7 +34,10 @@ def command(t, *words, status=0, env=None):
 
 
 def status(t, *words):
-    return json.loads(command(t, "status", "--json", *words))
+    """As the schema has it, each time."""
+    said = json.loads(command(t, "status", "--json", *words))
+    SCHEMA.check(said)
+    return said
 
 
 def vm(t, name="test"):
@@ -118,7 +126,9 @@ def ending(t):
     three.roundtrip()
     t.has("no application has that number", command(t, "end", f"test/{ids[1]}", status=1), "one that is gone")
     t.has("no VM has that name", command(t, "end", "other", status=1), "another VM")
-    t.eq(json.loads(command(t, "end", "test", "--json")), {"ended": 2}, "all of them")
+    said = json.loads(command(t, "end", "test", "--json"))
+    SCHEMA.check(said, "ended")
+    t.eq(said, {"ended": 2}, "all of them")
     ended(one)
     ended(three)
     t.ok(s.usable(), "they may come back")
@@ -260,7 +270,12 @@ class Trace:
         while select.select([self.socket], [], [], 0)[0] and (part := self.socket.recv(1 << 20)):
             self.bytes += part
         *lines, self.bytes = self.bytes.split(b"\n")
-        return [json.loads(line) for line in lines]
+        return [self.line(line) for line in lines]
+
+    def line(self, text):
+        line = json.loads(text)
+        SCHEMA.check(line, "lost" if "lost" in line else "trace")
+        return line
 
     def until(self, *last):
         """The lines up to the message of that interface and name, or to the end."""
@@ -272,7 +287,7 @@ class Trace:
                     return lines
                 self.bytes += part
             line, self.bytes = self.bytes.split(b"\n", 1)
-            lines.append(json.loads(line))
+            lines.append(self.line(line))
         return lines
 
     def close(self):
@@ -362,6 +377,127 @@ def a_reader_that_is_slow(t):
     t.ok(lost > 0 and told > 2000, f"{told} told, {lost} lost")
 
 
+class Neighbours:
+    """Two VMs of one host, with a daemon each."""
+
+    def __init__(self, t):
+        fake, two = t.fake(), f"unix:{t.path('two')}"
+        self.one = t.stack(fake, start=False, config=f"[vm one]\nlisten = @ADDRESS@\n[vm two]\nlisten = {two}\n")
+        self.two = t.stack(fake, start=False, tag="2")
+        self.two.guest_address = two
+        self.host = self.two.host = self.one.start_host()
+        for stack in (self.one, self.two):
+            stack.start_guest()
+            stack.wait_link()
+
+
+@test(direct=False)
+def a_vm_that_hangs(t):
+    """It is busy, and nobody else has to wait for it."""
+    vms = Neighbours(t)
+    one, two = vms.one.client(), vms.two.client()
+    toplevel(two, "of two")
+    process = vms.host.vm("one")
+    process.signal(signal.SIGSTOP)
+    try:
+        t.eq(vm(t, "one"), {"name": "one", "state": "busy", "refused": []}, "the one that hangs")
+        t.eq([w["title"] for c in vm(t, "two")["clients"] for w in c["windows"]], ["of two"], "the other")
+        text = command(t, "status")
+        t.ok(re.search(r"^one: busy$", text, re.M) and re.search(r"^two: running, ", text, re.M), text)
+        many = []
+        for _ in range(40):         # who asks about it waits, but for those who are too many
+            asking = socket.socket(socket.AF_UNIX)
+            asking.connect(path(t))
+            asking.sendall(b'{"command":"status","vm":"one"}\n')
+            many.append(asking)
+        t.wait(lambda: len(select.select(many, [], [], 0)[0]) >= 20, "some are told at once")
+        told = select.select(many, [], [], 0)[0]
+        t.eq({s.recv(4096) for s in told}, {b'{"error":"the VM is busy"}\n'}, "what they are told")
+        t.eq(vm(t, "two")["state"], "running", "the other")
+    finally:
+        process.signal(signal.SIGCONT)
+    for asking in many:
+        if asking not in told:
+            asking.settimeout(20)
+            t.eq(json.loads(asking.makefile().readline())["name"], "one", "what those hear who waited")
+        asking.close()
+    t.wait(lambda: vm(t, "one")["state"] == "running", "it goes on")
+    one.roundtrip()
+
+
+@test(direct=False)
+def a_vm_that_floods(t):
+    """It is asked in between, and so is the other."""
+    vms = Neighbours(t)
+    going, passed = True, 0
+    def flood():
+        nonlocal passed
+        client = vms.one.client()
+        while going:
+            for _ in range(500):
+                client.create(1, "sync")
+            client.roundtrip()
+            passed += 500
+        client.close()
+    floods = [threading.Thread(target=flood) for _ in range(4)]
+    for thread in floods:
+        thread.start()
+    two = vms.two.client()
+    toplevel(two, "of two")
+    for _ in range(5):
+        before = passed
+        t.eq(vm(t, "one")["state"], "running", "the VM that floods")
+        t.eq([w["title"] for c in vm(t, "two")["clients"] for w in c["windows"]], ["of two"], "the other")
+        t.wait(lambda: passed > before, "it goes on")
+    going = False
+    for thread in floods:
+        thread.join()
+
+
+@test(direct=False)
+def fifty_that_come_and_go(t):
+    """At each moment, status and trace say what the applications do."""
+    s = t.stack(t.fake())
+    random_ = random.Random(50)
+    there, told, titles = {}, {}, 0     # client → title; id → titles that were traced
+    looking = Trace(t, contents=True)
+    def look():
+        for line in looking.lines():
+            if line.get("message") == "set_title":
+                told.setdefault(line["client"], []).append(line["args"][0])
+    expected = {}                       # id → titles that were set
+    for step in range(120):
+        if len(there) < 50 and (step < 60 or random_.random() < 0.5):
+            client = s.client()
+            title = f"title {titles}"
+            client.window = toplevel(client, title, "app")[0]
+        else:
+            client = random_.choice(list(there))
+            if random_.random() < 0.5:
+                client.close()
+                del there[client]
+                continue
+            title = f"title {titles}"
+            client.send(client.window, "set_title", title)
+            client.roundtrip()
+        there[client] = title
+        titles += 1
+        if step % 10 == 9:
+            def agrees():
+                return sorted(w["title"] for c in vm(t)["clients"] for w in c["windows"]) == sorted(there.values())
+            t.wait(agrees, f"status agrees in step {step}")
+            for c in vm(t)["clients"]:
+                expected[c["id"]] = [w["title"] for w in c["windows"]]
+            look()
+    t.ok(len(there) > 20, "many are there")
+    t.wait(lambda: look() or sum(len(v) for v in told.values()) == titles, "each title was traced")
+    every = sorted((title for each in told.values() for title in each), key=lambda title: int(title.split()[1]))
+    t.eq(every, [f"title {n}" for n in range(titles)], "each once")
+    for number, (title,) in expected.items():
+        t.has(title, told[number], f"of application {number}")
+    t.eq(json.loads(command(t, "end", "test", "--json"))["ended"], len(there), "those that are ended")
+
+
 @test(direct=False)
 def the_socket(t):
     s = t.stack(t.fake())
@@ -384,6 +520,7 @@ def the_socket(t):
         t.eq(json.loads(slow.recv(65536))["name"], "test", "what it hears")
     t.ok(s.usable(), "applications get through")
     s.stop_host()
+    s.stop_guest()
     t.ok(not os.path.exists(path(t)), "the socket goes with its daemon")
     t.has("no daemon answers here", command(t, "status", status=1), "without a daemon")
 
