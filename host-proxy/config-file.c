@@ -105,14 +105,9 @@ static int set_globs(struct reader *reader, char ***list, const char *value)
 static int parse_amount(struct reader *reader, const char *value, bool unit_allowed, uint64_t min,
                         uint64_t max, uint64_t *ret_amount)
 {
-    static const char units[] = "KMGkmg";
-    size_t digits = strspn(value, "0123456789");
-    const char *unit = unit_allowed && value[digits] ? strchr(units, value[digits]) : NULL;
-    unsigned shift = unit ? 10 * ((unsigned)(unit - units) % 3 + 1) : 0;
-    uint64_t amount;
-    bool good =
-        !value[digits + (unit ? 1 : 0)] && number_parse(value, digits, max >> shift, &amount);
-    amount = good ? amount << shift : 0;
+    uint64_t amount = 0;
+    bool good = unit_allowed ? number_parse_size(value, max, &amount)
+                             : number_parse(value, strlen(value), max, &amount);
     if (!good || amount < min)
         return refuse(reader,
                       "\"%.32s\" is no %s: write a number from %" PRIu64 " to %" PRIu64 "%s", value,
