@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: MIT */
+/* counter: owns the folder of /proc that it reads from. An eventfd cannot be opened anew, so its
+ * flags are its other users' too, and a plain read() of one that they leave blocking might wait.
+ *
+ * There is no such way to write: that waits where the counter is near its end, which is why nothing
+ * is added to one that is. Only a program that fills it in between, its own eventfd and by 2⁶³, can
+ * make us wait, until it reads. */
+#include "common/base/counter.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/uio.h>
+
+#include "common/base/fd.h"
+
+#define FULL (1ull << 62) /* more than anybody counts up to */
+
+static int folder = -1;
+
+void counter_prepare(void)
+{
+    /* Held open, it stays the folder that Landlock was told of. */
+    if (folder < 0)
+        folder = open("/proc/self/fdinfo", O_PATH | O_DIRECTORY | O_CLOEXEC);
+}
+
+/* The number behind "@key:" in @text, in that base. */
+static bool number_of(const char *text, const char *key, int base, uint64_t *ret)
+{
+    const char *at = strstr(text, key);
+    if (!at)
+        return false;
+    *ret = strtoull(at + strlen(key), NULL, base);
+    return true;
+}
+
+int counter_inspect(int fd, struct counter_info *ret)
+{
+    char name[16], text[1024];
+    uint64_t semaphore = 0;
+    snprintf(name, sizeof(name), "%d", fd);
+    counter_prepare();
+    _cleanup_(fd_closep) int info = openat(folder, name, O_RDONLY | O_CLOEXEC);
+    if (info < 0)
+        return -errno;
+    ssize_t n = read(info, text, sizeof(text) - 1);
+    if (n < 0)
+        return -errno;
+    text[n] = 0;
+    struct counter_info c = {0};
+    if (!number_of(text, "\neventfd-count:", 16, &c.value) ||
+        !number_of(text, "\neventfd-id:", 10, &c.id))
+        return -ENOTTY;
+    number_of(text, "\neventfd-semaphore:", 10, &semaphore);
+    c.semaphore = semaphore == 1;
+    *ret = c;
+    return 0;
+}
+
+int counter_take(int fd, uint64_t *ret)
+{
+    uint64_t all = 0;
+    int e = 0;
+    for (int i = 0; i < COUNTER_READS && e == 0; i++) {
+        uint64_t value;
+        struct iovec iov = {&value, sizeof(value)};
+        ssize_t n = preadv2(fd, &iov, 1, -1, RWF_NOWAIT);
+        if (n == sizeof(value))
+            all = value < FULL - all ? all + value : FULL;
+        else if (n >= 0 || errno != EINTR)
+            e = n < 0 ? -errno : -EIO;
+        if (n == sizeof(value) && value != 1) /* no semaphore: that was all */
+            break;
+    }
+    if (!all)
+        return e < 0 ? e : -EAGAIN;
+    *ret = all;
+    return 0;
+}
+
+void counter_add(int fd, uint64_t value)
+{
+    struct counter_info now;
+    if (counter_inspect(fd, &now) < 0 || now.value >= FULL)
+        return; /* who waits for it has been woken */
+    if (value > FULL - now.value)
+        value = FULL - now.value;
+    while (write(fd, &value, sizeof(value)) < 0 && errno == EINTR)
+        ;
+}
