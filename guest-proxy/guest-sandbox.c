@@ -13,6 +13,7 @@
 #include <linux/udmabuf.h>
 #include <linux/vm_sockets.h>
 
+#include "common/base/counter.h"
 #include "common/base/log.h"
 #include "common/sandbox/filter-rules.h"
 #include "common/sandbox/sandbox.h"
@@ -50,6 +51,7 @@ static int allow_paths(struct landlock *paths, const struct display *display,
                        const struct services *services, const char *control, const struct gpu *gpu)
 {
     const char *folder = display ? display_folder(display) : "";
+    counter_prepare();
     int r = landlock_allow(paths, "/proc", LANDLOCK_READ);
     if (r == 0)
         r = landlock_allow(paths, "/dev/null", LANDLOCK_READ);
@@ -75,6 +77,7 @@ int guest_sandbox_enter(const struct display *display, const struct services *se
                                                 filter_rules_sockets,
                                                 filter_rules_no_code,
                                                 filter_rules_signals,
+                                                filter_rules_sharing,
                                                 filter_rules_streams,
                                                 filter_rules_threads,
                                                 filter_rules_vsock,

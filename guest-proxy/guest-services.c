@@ -46,6 +46,7 @@ static void connection_destroy(struct service_connection *c)
     LIST_REMOVE(c, entry);
     owner->connections--;
     service_destroy(c->service);
+    service_spec_finish(&c->spec);
     approach_cancel(&c->approach);
     fd_close(c->fd);
     budget_unref(c->party.budget);
@@ -59,7 +60,7 @@ static void connection_ended(struct service *service)
     connection_destroy(service->user);
 }
 
-static void connection_begin(struct services *owner, const struct service_spec *spec,
+static void connection_begin(struct services *owner, struct service_spec spec,
                              const struct link_open *open, int fd);
 
 static uint64_t connection_ticket(struct service *service)
@@ -74,7 +75,7 @@ static int connection_socket(struct service *service, uint64_t ticket, int fd,
 {
     struct service_connection *c = service->user;
     link_flush(service->carrier.ends.link); /* the VFD, before somebody comes for it */
-    connection_begin(c->owner, spec,
+    connection_begin(c->owner, *spec,
                      &(struct link_open){
                          .type = (uint16_t)spec->type, .how = LINK_OPEN_ATTACH, .ticket = ticket},
                      fd);
@@ -121,11 +122,11 @@ static void connection_arrived(void *user, struct link *link, const void *bytes,
         link_feed(link, bytes, n);
 }
 
-/* Takes @fd. */
-static void connection_begin(struct services *owner, const struct service_spec *spec,
+/* Takes @spec and @fd. */
+static void connection_begin(struct services *owner, struct service_spec spec,
                              const struct link_open *open, int fd)
 {
-    const struct service_settings *settings = spec->settings;
+    const struct service_settings *settings = spec.settings;
     struct service_connection *c = NULL;
     struct budget *budget = NULL;
     if (owner->connections >= CONNECTIONS_MAX)
@@ -136,12 +137,13 @@ static void connection_begin(struct services *owner, const struct service_spec *
         budget = budget_create(owner->whole);
     if (!budget) {
         free(c);
+        service_spec_finish(&spec);
         fd_close(fd);
         return;
     }
     char peer[32];
     peer_name_of(fd, peer, sizeof(peer));
-    *c = (struct service_connection){.owner = owner, .spec = *spec, .open = *open, .fd = fd};
+    *c = (struct service_connection){.owner = owner, .spec = spec, .open = *open, .fd = fd};
     c->party = (struct carrier_party){
         .deliveries = &owner->deliveries, .budget = budget, .queue = QUEUE_MAX};
     snprintf(c->name, sizeof(c->name), "%s %lu (%s)", settings->name, ++owner->serial, peer);
@@ -161,7 +163,7 @@ static void forward_accepted(void *user, int fd)
                              .how = LINK_OPEN_CONNECT,
                              .name = g->settings.name,
                              .name_size = (uint16_t)strlen(g->settings.name)};
-    connection_begin(g->owner, &spec, &open, fd);
+    connection_begin(g->owner, spec, &open, fd);
 }
 
 int services_default_path(const struct service_settings *settings, char *path, size_t size,
@@ -250,7 +252,7 @@ void services_incoming(struct services *owner, const struct link_incoming *incom
     struct service_spec spec = service_spec_of(&g->settings);
     struct link_open open = {
         .type = incoming->type, .how = LINK_OPEN_ACCEPT, .ticket = incoming->ticket};
-    connection_begin(owner, &spec, &open, fd);
+    connection_begin(owner, spec, &open, fd);
 }
 
 /* Makes the socket, where --forward or nobody says. Owned, or -errno with a message. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Later the gate removes what it listens on, for VMs and for the host's programs, and the folder of
  * security contexts. A VM's process connects to the compositor and to GPU devices, which may be new
- * ones under the same names, and makes its contexts' sockets in its own part of that folder. */
+ * ones under the same names, and makes its contexts' sockets in its own part of that folder.
+ * What its eventfds hold it reads from its own part of /proc. */
 #include "host-proxy/host-sandbox.h"
 
 #include <errno.h>
@@ -9,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/counter.h"
 #include "common/base/log.h"
 #include "common/base/number.h"
 #include "common/control/control-socket.h"
@@ -71,7 +73,10 @@ static int allow_gate(struct landlock *paths, const struct host_config *config)
 static int allow_vm(struct landlock *paths, const struct vm_config *vm)
 {
     const char *folder = vm->security_context ? context_folder() : NULL;
-    int r = folder ? landlock_allow(paths, folder, LANDLOCK_MAKE_SOCKET | LANDLOCK_REMOVE_FILE) : 0;
+    counter_prepare();
+    int r = landlock_allow(paths, "/proc/self/fdinfo", LANDLOCK_READ);
+    if (r == 0 && folder)
+        r = landlock_allow(paths, folder, LANDLOCK_MAKE_SOCKET | LANDLOCK_REMOVE_FILE);
     /* A folder of devices may come later, or again. */
     return r == 0 && vm->gpu ? landlock_allow_folder_of(paths, vm->gpu, LANDLOCK_LIST) : r;
 }
@@ -114,13 +119,9 @@ int host_sandbox_gate(const struct host_config *config)
 
 int host_sandbox_vm(const struct vm_config *vm)
 {
-    static const struct filter_rule *const tables[] = {filter_rules_base,
-                                                       filter_rules_sockets,
-                                                       filter_rules_no_code,
-                                                       filter_rules_signals,
-                                                       filter_rules_streams,
-                                                       filter_rules_threads,
-                                                       NULL};
+    static const struct filter_rule *const tables[] = {
+        filter_rules_base,    filter_rules_sockets, filter_rules_no_code, filter_rules_signals,
+        filter_rules_sharing, filter_rules_streams, filter_rules_threads, NULL};
     struct landlock paths;
     int r = landlock_begin(&paths, sandbox_wishes());
     return host_sandbox_enter(r < 0 ? r : allow_vm(&paths, vm), &paths,

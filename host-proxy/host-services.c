@@ -35,6 +35,7 @@ struct connection {
     struct vm_service *of;    /* which counts it; NULL: not known yet */
     struct program *program;  /* that serves it, and those that came on it; NULL: none does */
     bool starting;            /* it does not run yet */
+    struct service_spec spec; /* of a socket that was passed */
     struct service *service;
 };
 
@@ -46,6 +47,7 @@ static void connection_destroy(struct connection *c)
         link_destroy_later(c->link);
     }
     service_destroy(c->service);
+    service_spec_finish(&c->spec);
     if (c->starting)
         program_leave(c->program);
     program_unref(c->program);
@@ -152,7 +154,7 @@ static int connect_service(struct connection *c, const struct service_settings *
     return fd;
 }
 
-/* The local end is there: from now on it is a connection like any other. */
+/* The local end is there: from now on it is a connection like any other. Takes @fd and @spec. */
 static void connection_begin(struct connection *c, int fd, const struct service_spec *spec)
 {
     const struct vm_service *of = c->of;
@@ -161,6 +163,7 @@ static void connection_begin(struct connection *c, int fd, const struct service_
     c->link = NULL;
     loop_timer_destroy(c->timer);
     c->timer = NULL;
+    c->spec = *spec;
     int n =
         snprintf(c->name, sizeof(c->name), "service %lu %s \"", ++c->vm->serial, of->settings.name);
     for (const char *label = c->label; *label && n + 2 < (int)sizeof(c->name); label++)
@@ -208,6 +211,7 @@ static void connection_attach(struct connection *c, struct vm_ticket *ticket)
     int fd = -1;
     if (connection_join(c, of)) {
         fd = fd_steal(&ticket->fd);
+        ticket->spec.tree = NULL; /* the connection has it */
         c->program = program_ref(ticket->program);
     }
     vm_ticket_destroy(ticket);

@@ -12,6 +12,7 @@
 #include <sys/prctl.h>
 
 #include "common/base/fd.h"
+#include "common/base/guard.h"
 #include "common/base/log.h"
 #include "common/base/loop.h"
 #include "common/base/sd.h"
@@ -202,6 +203,7 @@ static int main_serve(struct vm_main *m, const struct host_config *config, uint3
     int r = m->devices ? sd_catch_signals(m->loop) : -ENOMEM;
     if (r < 0)
         return r;
+    guard_init(); /* without it, a service's memory that shrinks is our end */
     if (vm->security_context)
         context_folder_enter(number);
     r = vm_init(&m->vm, m->loop, config, vm, subject, &vm_ops, m);

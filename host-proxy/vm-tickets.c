@@ -22,6 +22,7 @@ void vm_ticket_destroy(struct vm_ticket *ticket)
     LIST_REMOVE(ticket, entry);
     ticket->owner->n--;
     loop_timer_destroy(ticket->timer);
+    service_spec_finish(&ticket->spec);
     fd_close(ticket->fd);
     program_unref(ticket->program);
     free(ticket);
@@ -43,6 +44,7 @@ int vm_tickets_add(struct vm_tickets *t, uint64_t number, int fd, const struct s
     struct loop_timer *timer = ticket ? loop_timer_create(t->loop, ticket_expired, ticket) : NULL;
     if (!timer) {
         free(ticket);
+        service_spec_finish(&(struct service_spec){.tree = spec->tree, .ticket = spec->ticket});
         fd_close(fd);
         return e < 0 ? e : -ENOMEM;
     }

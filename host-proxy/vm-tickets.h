@@ -32,7 +32,8 @@ struct vm_tickets {
 };
 
 uint64_t vm_tickets_new(struct vm_tickets *tickets);
-/* Takes @fd; @program may be NULL. 0, -EAGAIN: too many wait already, -EEXIST, or -ENOMEM. */
+/* Takes @fd and @spec; @program may be NULL. 0, -EAGAIN: too many wait already, -EEXIST, or
+ * -ENOMEM. */
 int vm_tickets_add(struct vm_tickets *tickets, uint64_t ticket, int fd,
                    const struct service_spec *spec, struct vm_service *of, struct program *program);
 /* NULL: there is none. */

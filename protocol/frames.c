@@ -38,6 +38,10 @@ union value {
     struct link_rejected rejected;
     struct link_vfd_form form;
     struct link_data data;
+    struct link_vfd_ref ref;
+    struct link_vfd_idle idle;
+    struct link_vfd_gone gone;
+    struct link_event event;
     uint64_t serial;
     uint32_t id;
     uint8_t nonce[LINK_NONCE_SIZE];
@@ -57,6 +61,13 @@ static bool hello_rule(const void *value)
            (h->proof_kind != LINK_PROOF_KEY || h->proof_size == LINK_KEY_SIZE);
 }
 
+static bool event_flags_are_valid(uint16_t flags)
+{
+    unsigned way = flags & (LINK_VFD_SINK | LINK_VFD_SOURCE);
+    return (way == LINK_VFD_SINK || way == LINK_VFD_SOURCE) &&
+           flags <= (LINK_VFD_SINK | LINK_VFD_SOURCE | LINK_VFD_SEMAPHORE | LINK_VFD_NONBLOCK);
+}
+
 static bool vfd_rule(const void *value)
 {
     const struct link_vfd *v = value;
@@ -69,6 +80,11 @@ static bool vfd_rule(const void *value)
         return v->size == 0 && (v->flags == LINK_VFD_SINK || v->flags == LINK_VFD_SOURCE);
     case LINK_VFD_SOCKET:
         return v->size != 0 && v->flags < _LINK_SOCKET_TYPE_N;
+    case LINK_VFD_MIRROR:
+        return v->size != 0 && v->size <= LINK_MIRROR_MAX && v->flags <= LINK_VFD_WRITABLE;
+    case LINK_VFD_EVENT:
+        return event_flags_are_valid(v->flags) && (v->flags & LINK_VFD_SOURCE || !v->size) &&
+               v->size != UINT64_MAX;
     default:
         return false;
     }
@@ -185,11 +201,13 @@ static const struct frame frames[_LINK_TYPE_N] = {
         FIELD_IN(struct link_open, name_size, 0, LINK_NAME_MAX),
         FIELD_ZERO(2),
         FIELD(struct link_open, ticket)),
-    [LINK_OPENED] = FRAME("OPENED", 8, struct link_opened, NULL,
+    [LINK_OPENED] = FRAME("OPENED", 16, struct link_opened, NULL,
         FIELD_IN(struct link_opened, files, 0, 1),
         FIELD_IN(struct link_opened, memory, 0, _LINK_MEMORY_N - 1),
         FIELD_IN(struct link_opened, eventfds, 0, _LINK_SIGNALS_N - 1),
-        FIELD(struct link_opened, depth)),
+        FIELD(struct link_opened, depth),
+        FIELD_IN(struct link_opened, mirror, 0, LINK_MIRROR_MAX),
+        FIELD(struct link_opened, mirrors)),
     [LINK_INCOMING] = FRAME_DATA("INCOMING", 12, 1, LINK_NAME_MAX, struct link_incoming, NULL,
         FIELD_IN(struct link_incoming, ticket, 1, UINT64_MAX),
         FIELD_IN(struct link_incoming, type, 0, _LINK_SOCKET_TYPE_N - 1),
@@ -206,6 +224,28 @@ static const struct frame frames[_LINK_TYPE_N] = {
     [LINK_DATA] = FRAME_DATA("DATA", LINK_DATA_SIZE, 0, LINK_DATA_MAX, struct link_data, NULL,
         FIELD_IN(struct link_data, vfds, 0, LINK_DATA_VFDS_MAX),
         FIELD_IN(struct link_data, flags, 0, LINK_DATA_END)),
+    [LINK_VFD_REF] = FRAME("VFD_REF", 16, struct link_vfd_ref, NULL,
+        FIELD_IN(struct link_vfd_ref, id, 1, UINT32_MAX),
+        FIELD_IN(struct link_vfd_ref, how, LINK_REF_AGAIN, _LINK_REF_N - 1),
+        FIELD_IN(struct link_vfd_ref, access, 0, LINK_ACCESS_BOTH),
+        FIELD(struct link_vfd_ref, ticket)),
+    [LINK_VFD_IDLE] = FRAME("VFD_IDLE", 24, struct link_vfd_idle, NULL,
+        FIELD_IN(struct link_vfd_idle, id, 1, UINT32_MAX),
+        FIELD(struct link_vfd_idle, passes),
+        FIELD(struct link_vfd_idle, homes),
+        FIELD_ZERO(4),
+        FIELD(struct link_vfd_idle, ticket)),
+    [LINK_VFD_GONE] = FRAME("VFD_GONE", 16, struct link_vfd_gone, NULL,
+        FIELD_IN(struct link_vfd_gone, id, 1, UINT32_MAX),
+        FIELD_ZERO(4),
+        FIELD(struct link_vfd_gone, ticket)),
+    [LINK_MEM_DELTA] = FRAME_DATA("MEM_DELTA", LINK_DELTA_SIZE, 13, LINK_DELTA_MAX, uint32_t, NULL,
+        FIELD(union value, id),
+        FIELD_ZERO(4)),
+    [LINK_EVENT] = FRAME("EVENT", 16, struct link_event, NULL,
+        FIELD_IN(struct link_event, id, 1, UINT32_MAX),
+        FIELD_ZERO(4),
+        FIELD_IN(struct link_event, value, 1, UINT64_MAX - 1)),
 };
 /* clang-format on */
 
@@ -483,6 +523,22 @@ size_t link_data_encode(uint8_t *buffer, const struct link_data *data, size_t da
     return encode(buffer, LINK_DATA, data, data_size);
 }
 
+int link_mem_delta_decode(const void *payload, size_t size, uint32_t *ret_id)
+{
+    uint32_t id;
+    if (size < LINK_DELTA_SIZE + 13)
+        return LINK_E_SIZE;
+    int e = frame_read(&frames[LINK_MEM_DELTA], payload, &id);
+    if (e == LINK_OK)
+        *ret_id = id;
+    return e;
+}
+
+size_t link_mem_delta_encode(uint8_t *buffer, uint32_t id, size_t data_size)
+{
+    return encode(buffer, LINK_MEM_DELTA, &id, data_size);
+}
+
 int link_mem_write_decode(const void *payload, size_t size, struct link_mem_write *ret)
 {
     struct link_mem_write w;
@@ -574,3 +630,11 @@ DECODER(link_opened_decode, LINK_OPENED, struct link_opened)
 ENCODER(link_opened_encode, LINK_OPENED, struct link_opened)
 DECODER(link_vfd_form_decode, LINK_VFD_FORM, struct link_vfd_form)
 ENCODER(link_vfd_form_encode, LINK_VFD_FORM, struct link_vfd_form)
+DECODER(link_vfd_ref_decode, LINK_VFD_REF, struct link_vfd_ref)
+ENCODER(link_vfd_ref_encode, LINK_VFD_REF, struct link_vfd_ref)
+DECODER(link_vfd_idle_decode, LINK_VFD_IDLE, struct link_vfd_idle)
+ENCODER(link_vfd_idle_encode, LINK_VFD_IDLE, struct link_vfd_idle)
+DECODER(link_vfd_gone_decode, LINK_VFD_GONE, struct link_vfd_gone)
+ENCODER(link_vfd_gone_encode, LINK_VFD_GONE, struct link_vfd_gone)
+DECODER(link_event_decode, LINK_EVENT, struct link_event)
+ENCODER(link_event_encode, LINK_EVENT, struct link_event)

@@ -25,6 +25,8 @@
 #define LINK_DATA_MAX ((256u << 10) - 4) /* bytes of a service in one frame */
 #define LINK_DATA_VFDS_MAX 253           /* descriptors with them: as the kernel's SCM_MAX_FD */
 #define LINK_NAME_MAX 32                 /* a service's name */
+#define LINK_DELTA_MAX (64u << 10)       /* bytes of changes in one frame */
+#define LINK_MIRROR_MAX (64u << 20)      /* bytes of one memory that is mirrored */
 #define LINK_STREAM_WINDOW                                                                         \
     (512u << 10)                     /* bytes that may be sent on a new stream before any credit */
 #define LINK_MEMORY_MAX (1ull << 31) /* a wl_shm pool's size is an int32 */
@@ -79,6 +81,11 @@ enum link_type {
     LINK_REJECTED,   /* control, guest → host: nobody serves that, or not now */
     LINK_VFD_FORM,   /* service, either: how a FILE is to look besides its content */
     LINK_DATA,       /* service, either: bytes of the connection, and who of its VFDs begin there */
+    LINK_VFD_REF,    /* service, either: in place of a VFD: one that crossed before */
+    LINK_VFD_IDLE,   /* service, either: nobody here has what came as that VFD any more */
+    LINK_VFD_GONE,   /* service, either: the answer: it will not be named again */
+    LINK_MEM_DELTA,  /* service, either: bytes of a mirror that changed */
+    LINK_EVENT,      /* service, either: an eventfd was signalled */
     _LINK_TYPE_N,
 };
 
@@ -158,12 +165,17 @@ enum link_vfd_kind {
     LINK_VFD_FILE,
     LINK_VFD_STREAM,
     LINK_VFD_SOCKET, /* services: @flags is its type, @size the ticket of its connection */
+    LINK_VFD_MIRROR, /* services: memory of @size bytes, all zero until MEM_DELTA says otherwise */
+    LINK_VFD_EVENT,  /* services: an eventfd; @size is its value, if signals come from the sender */
     _LINK_VFD_KIND_N
 };
 enum {
-    LINK_VFD_SINK = 1,   /* stream: data flows to the sender of the VFD (it holds the reading
-                            application's descriptor) */
-    LINK_VFD_SOURCE = 2, /* stream: data flows from the sender of the VFD */
+    LINK_VFD_SINK = 1,      /* stream: data flows to the sender of the VFD (it holds the reading
+                               application's descriptor) */
+    LINK_VFD_SOURCE = 2,    /* stream: data flows from the sender of the VFD */
+    LINK_VFD_SEMAPHORE = 4, /* event (which has SINK or SOURCE, for its signals): EFD_SEMAPHORE */
+    LINK_VFD_NONBLOCK = 8,  /* event: O_NONBLOCK */
+    LINK_VFD_WRITABLE = 1,  /* mirror: the receiver may write as well */
 };
 
 /* VFD {u32 id; u16 kind, flags; u64 size}. Ids count up from 1 (host: LINK_HOST_ID + 1) without
@@ -261,13 +273,15 @@ enum link_signals {
     _LINK_SIGNALS_N
 };
 
-/* OPENED {u16 files, memory, eventfds, depth}. What the host's configuration says of descriptors;
- * until it is there the guest's daemon sends none. */
+/* OPENED {u16 files, memory, eventfds, depth; u32 mirror, mirrors}. What the host's configuration
+ * says of descriptors; until it is there the guest's daemon sends none. */
 struct link_opened {
     uint16_t files;    /* 1: by content */
     uint16_t memory;   /* enum link_memory: what is not sealed against writing */
     uint16_t eventfds; /* enum link_signals: which way all of them go */
     uint16_t depth;    /* how deep sockets in sockets may go from here; 0: none may come */
+    uint32_t mirror;   /* bytes that one memory may have to be mirrored */
+    uint32_t mirrors;  /* all of the connection's */
 };
 
 /* INCOMING {u64 ticket; u16 type, name_size; name}   REJECTED {u64 ticket; u16 text_size, zero;
@@ -294,7 +308,7 @@ enum { /* as F_SEAL_… and O_ACCMODE, which other kernels may number otherwise 
 };
 enum link_access { LINK_ACCESS_READ = 1, LINK_ACCESS_WRITE = 2, LINK_ACCESS_BOTH = 3 };
 
-/* VFD_FORM {u32 id; u16 seals, access; u64 offset}: of a FILE that nobody has taken. */
+/* VFD_FORM {u32 id; u16 seals, access; u64 offset}: of a FILE or a MIRROR that nobody has taken. */
 struct link_vfd_form {
     uint32_t id;
     uint16_t seals, access;
@@ -312,6 +326,46 @@ struct link_data {
     uint16_t vfds, flags;
 };
 #define LINK_DATA_SIZE 4
+
+/* A descriptor of the same tree of connections that crossed before is named by the VFD that it was
+ * then: the ticket of the connection that it came on (0: the service's own), and its id there. */
+enum link_ref_how {
+    LINK_REF_AGAIN = 1, /* the sender's own, once more */
+    LINK_REF_HOME,      /* the receiver's own, which comes back */
+    LINK_REF_HOME_LAST, /* the same, and nobody on the sender's side has it any more */
+    _LINK_REF_N
+};
+
+/* VFD_REF {u32 id; u16 how, access; u64 ticket}. @access: of memory and files, as it was opened
+ * there; else 0. */
+struct link_vfd_ref {
+    uint32_t id;
+    uint16_t how, access;
+    uint64_t ticket;
+};
+
+/* VFD_IDLE {u32 id, passes, homes, zero; u64 ticket}: by who received it: so often it came, so
+ * often it went home. Who sent as often and got it back as often lets go of it, and says VFD_GONE
+ * where it could be sent AGAIN (mirrors). VFD_GONE {u32 id, zero; u64 ticket} */
+struct link_vfd_idle {
+    uint32_t id, passes, homes;
+    uint64_t ticket;
+};
+struct link_vfd_gone {
+    uint32_t id;
+    uint64_t ticket;
+};
+
+/* MEM_DELTA {u32 id, zero; blocks}. A block: u32 number, of 64 bytes each; u64: which of them (bit
+ * 0: the first); those. Numbers ascend. */
+#define LINK_DELTA_SIZE 8
+#define LINK_DELTA_BLOCK 64
+
+/* EVENT {u32 id, zero; u64 value}: is added to the eventfd, after all MEM_DELTA before it. */
+struct link_event {
+    uint32_t id;
+    uint64_t value;
+};
 
 enum { /* what decoding may answer */
        LINK_OK,
@@ -349,10 +403,16 @@ int link_rejected_decode(const void *payload, size_t size, struct link_rejected 
 int link_vfd_form_decode(const void *payload, size_t size, struct link_vfd_form *ret);
 /* The bytes are what is behind the first LINK_DATA_SIZE of the payload. */
 int link_data_decode(const void *payload, size_t size, struct link_data *ret);
+int link_vfd_ref_decode(const void *payload, size_t size, struct link_vfd_ref *ret);
+int link_vfd_idle_decode(const void *payload, size_t size, struct link_vfd_idle *ret);
+int link_vfd_gone_decode(const void *payload, size_t size, struct link_vfd_gone *ret);
+/* The blocks, which nobody has looked at, are behind the first LINK_DELTA_SIZE of the payload. */
+int link_mem_delta_decode(const void *payload, size_t size, uint32_t *ret_id);
+int link_event_decode(const void *payload, size_t size, struct link_event *ret);
 
 /* Encoders write header and payload into @buffer and return the number of bytes; sizes beyond the
- * caps are cut (texts) or the caller's mistake (asserted). MEM_WRITE, STREAM_DATA and DATA write
- * what comes before the data, and count it in. */
+ * caps are cut (texts) or the caller's mistake (asserted). MEM_WRITE, MEM_DELTA, STREAM_DATA and
+ * DATA write what comes before the data, and count it in. */
 #define LINK_FRAME_SMALL_MAX                                                                       \
     (LINK_HEADER_SIZE + 20 + LINK_PROOF_MAX + LINK_LABEL_MAX + LINK_INSTANCE_SIZE)
 size_t link_header_encode(uint8_t *buffer, enum link_type type, size_t payload_size);
@@ -384,6 +444,11 @@ size_t link_rejected_encode(uint8_t buffer[LINK_FRAME_SMALL_MAX], uint64_t ticke
                             const char *text);
 size_t link_vfd_form_encode(uint8_t *buffer, const struct link_vfd_form *form);
 size_t link_data_encode(uint8_t *buffer, const struct link_data *data, size_t data_size);
+size_t link_vfd_ref_encode(uint8_t *buffer, const struct link_vfd_ref *ref);
+size_t link_vfd_idle_encode(uint8_t *buffer, const struct link_vfd_idle *idle);
+size_t link_vfd_gone_encode(uint8_t *buffer, const struct link_vfd_gone *gone);
+size_t link_mem_delta_encode(uint8_t *buffer, uint32_t id, size_t data_size);
+size_t link_event_encode(uint8_t *buffer, const struct link_event *event);
 
 const char *link_type_name(unsigned type);
 const char *link_decode_error_name(int error);

@@ -537,6 +537,15 @@ static void stream_pump(struct stream *s)
     }
 }
 
+bool stream_look(struct stream *s)
+{
+    struct pollfd p = {.fd = s->fd};
+    if (s->over || poll(&p, 1, 0) <= 0 || !(p.revents & (POLLERR | POLLNVAL)))
+        return s->over;
+    reader_left(s);
+    return true;
+}
+
 static void stream_ready(void *user, unsigned events)
 {
     struct stream *s = user;
@@ -546,11 +555,8 @@ static void stream_ready(void *user, unsigned events)
     } else {
         if (events & LOOP_WRITE && (s->buffer_n || s->spill_n))
             stream_drain(s);
-        if (events & LOOP_READ && !s->over) {
-            struct pollfd p = {.fd = s->fd};
-            if (poll(&p, 1, 0) > 0 && p.revents & (POLLERR | POLLNVAL))
-                reader_left(s);
-        }
+        if (events & LOOP_READ && !s->over)
+            stream_look(s);
     }
     if (!s->over)
         stream_watch(s);

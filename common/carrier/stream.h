@@ -68,6 +68,8 @@ void stream_end(struct stream *stream);
 bool stream_add_credit(struct stream *stream, uint32_t bytes);
 /* out: the reader at the other side is gone. */
 void stream_reader_gone(struct stream *stream);
+/* in: true: the reader has left, and the stream has ended. */
+bool stream_look(struct stream *stream);
 /* out: the link's queue has room again. */
 void stream_resume(struct stream *stream);
 

@@ -4,11 +4,13 @@
 #include "common/carrier/vfd-socket.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #include "common/carrier/ends.h"
+#include "common/carrier/tree.h"
 
 static const int types[_LINK_SOCKET_TYPE_N] = {
     [LINK_SOCKET_STREAM] = SOCK_STREAM,
@@ -54,13 +56,33 @@ static int socket_send(struct vfds *v, struct vfd_offer *o)
 {
     const char *why;
     int type = vfd_socket_type(o->fd, &why);
+    struct identity identity = identity_of(o->fd, &o->info);
     struct link_vfd vfd = {.id = vfds_new_id(v),
                            .kind = LINK_VFD_SOCKET,
                            .flags = (uint16_t)type,
                            .size = v->sockets->ticket(v->sockets->user)};
+    int original = v->branch ? fcntl(o->fd, F_DUPFD_CLOEXEC, 0) : -1;
+    struct known *known =
+        original < 0 ? NULL : tree_sent(v->branch, vfd.id, LINK_VFD_SOCKET, &identity, original);
+    if (v->branch && (!known || tree_socket(known, vfd.size) < 0)) {
+        fd_close(fd_steal(&o->fd));
+        return ends_scarce(v->ends, o->what, -errno);
+    }
     link_queue(v->ends->link, link_vfd_encode, &vfd);
     return v->sockets->connect(v->sockets->user, vfd.size, fd_steal(&o->fd),
                                (enum link_socket_type)type);
+}
+
+/* What is handed out may come home. */
+static int socket_known(struct vfds *v, const struct link_vfd *said, int fd)
+{
+    struct fd_info info;
+    int e = v->branch ? fd_inspect(fd, &info) : 0;
+    if (!v->branch || e < 0)
+        return e;
+    struct identity identity = identity_of(fd, &info);
+    struct known *known = tree_received(v->branch, said->id, LINK_VFD_SOCKET, &identity);
+    return known ? tree_socket(known, said->size) : -errno;
 }
 
 static int socket_frame(struct vfds *v, const struct link_vfd *said)
@@ -73,6 +95,12 @@ static int socket_frame(struct vfds *v, const struct link_vfd *said)
     if (socketpair(AF_UNIX, types[said->flags] | SOCK_CLOEXEC, 0, ends) < 0)
         return ends_failf(v->ends, LINK_ERROR_INTERNAL, "no socket: %s", strerror(errno));
     fd_set_nonblock(ends[0]);
+    e = socket_known(v, said, ends[1]);
+    if (e < 0) {
+        fd_close(ends[0]);
+        fd_close(ends[1]);
+        return ends_scarce(v->ends, "VFD", e);
+    }
     e = v->sockets->connect(v->sockets->user, said->size, ends[0],
                             (enum link_socket_type)said->flags);
     struct vfd vfd = {.kind = LINK_VFD_SOCKET, .id = said->id, .fd = ends[1]};

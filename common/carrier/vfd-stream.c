@@ -14,6 +14,7 @@
 #include "common/carrier/deliveries.h"
 #include "common/carrier/ends.h"
 #include "common/carrier/file-reader.h"
+#include "common/carrier/tree.h"
 #include "common/carrier/stream.h"
 
 static int by_id(const void *a, const void *b)
@@ -35,6 +36,7 @@ static void vfd_stream_forget(struct vfds *v, struct stream *s)
     tdelete(s, &v->streams_by_id, by_id);
     LIST_REMOVE(s, entry);
     v->streams_n--;
+    tree_over(v->branch, s->id);
 }
 
 static void stream_ended(void *user, struct stream *s)
@@ -107,6 +109,17 @@ static int stream_send(struct vfds *v, struct vfd_offer *o)
     return 0;
 }
 
+/* What is handed out may come home. */
+static int stream_known(struct vfds *v, uint32_t id, int fd)
+{
+    struct fd_info info;
+    int e = v->branch ? fd_inspect(fd, &info) : 0;
+    if (!v->branch || e < 0)
+        return e;
+    struct identity identity = identity_of(fd, &info);
+    return tree_received(v->branch, id, LINK_VFD_STREAM, &identity) ? 0 : -errno;
+}
+
 static int stream_frame(struct vfds *v, const struct link_vfd *said)
 {
     /* A sink: what the application here writes goes to the sender. */
@@ -126,6 +139,8 @@ static int stream_frame(struct vfds *v, const struct link_vfd *said)
     struct vfd vfd = {.kind = LINK_VFD_STREAM, .id = said->id, .fd = out ? ends[1] : ends[0]};
     fd_set_nonblock(ours);
     e = vfd_stream_add(v, said->id, ours, out, true);
+    if (e == 0)
+        e = stream_known(v, said->id, vfd.fd);
     if (e < 0) {
         vfd_release(&vfd);
         return ends_failf(v->ends, LINK_ERROR_INTERNAL, "no stream: %s", strerror(-e));
@@ -219,6 +234,12 @@ int vfd_stream_data(struct vfds *v, uint32_t id, size_t size, struct link_sink *
     v->ends->got.streams += size;
     *ret_sink = &s->sink;
     return 0;
+}
+
+bool vfd_stream_let_go(struct vfds *v, uint32_t id)
+{
+    struct stream *s = vfd_stream_find(v, id);
+    return !s || (!s->out && stream_look(s));
 }
 
 void vfd_streams_resume(struct vfds *v)

@@ -12,4 +12,7 @@ int vfd_stream_frame(struct vfds *vfds, enum link_type type, const uint8_t *payl
 int vfd_stream_data(struct vfds *vfds, uint32_t id, size_t size, struct link_sink **ret_sink);
 /* The link's queue has room again. */
 void vfd_streams_resume(struct vfds *vfds);
+/* What was handed out for @id has been closed here, perhaps by the last who had it: whether it was,
+ * and then the stream ends at once. */
+bool vfd_stream_let_go(struct vfds *vfds, uint32_t id);
 void vfd_streams_finish(struct vfds *vfds);

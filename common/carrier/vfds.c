@@ -122,6 +122,14 @@ struct vfd *vfds_last(const struct vfds *v)
     return v->arrived_n ? &v->arrived[v->arrived_first + v->arrived_n - 1] : NULL;
 }
 
+struct vfd *vfds_arrived(const struct vfds *v, uint32_t id)
+{
+    for (size_t i = 0; i < v->arrived_n; i++)
+        if (v->arrived[v->arrived_first + i].id == id)
+            return &v->arrived[v->arrived_first + i];
+    return NULL;
+}
+
 bool vfds_next(struct vfds *v, struct vfd *ret)
 {
     if (!v->arrived_n)

@@ -10,11 +10,14 @@
 #include "common/base/list.h"
 #include "protocol/frames.h"
 
+struct branch;
 struct ends;
 struct file_job;
 struct memory;
 struct stream;
+struct vfd_events;
 struct vfd_memory;
+struct vfd_mirrors;
 struct vfd_sockets;
 struct waiters;
 
@@ -24,7 +27,7 @@ struct vfd {
     uint32_t id;
     struct memory *memory;     /* memory, file: a reference */
     uint64_t filled;           /* file: bytes that came, from its start */
-    int fd;                    /* stream: the local end; -1 */
+    int fd;                    /* stream: the local end; what is known already; -1 */
     struct link_vfd_form form; /* file, of a service: what it is to be like; no access: nobody said
                                 */
 };
@@ -47,6 +50,9 @@ struct vfds {
         size_t size;
     } file;
     const struct vfd_sockets *sockets; /* vfd-socket: who connects them; NULL: nobody */
+    struct branch *branch;             /* tree: what may be meant again; NULL: nothing */
+    struct vfd_mirrors *mirrors;       /* vfd-mirror; NULL: there are none */
+    struct vfd_events *events;         /* vfd-event; the same */
     struct waiters *waiters; /* threads for files that make their reader wait; NULL: none yet */
 };
 
@@ -78,6 +84,8 @@ void vfds_discard_unclaimed(struct vfds *vfds);
 int vfds_arrive(struct vfds *vfds, struct vfd vfd);
 /* The last that arrived, if it is not taken; NULL: there is none. */
 struct vfd *vfds_last(const struct vfds *vfds);
+/* One that arrived as @id and is not taken; NULL: there is none. */
+struct vfd *vfds_arrived(const struct vfds *vfds, uint32_t id);
 /* The next that arrived, owned: vfd_release(). False: there is none. */
 bool vfds_next(struct vfds *vfds, struct vfd *ret);
 void vfd_release(struct vfd *vfd);

@@ -159,6 +159,16 @@ const struct filter_rule filter_rules_signals[] = {
     FILTER_END,
 };
 
+const struct filter_rule filter_rules_sharing[] = {
+    FILTER_CALL("inotify_add_watch"),
+    FILTER_CALL("inotify_init1"),
+    FILTER_CALL("inotify_rm_watch"),
+    FILTER_CALL("preadv2"),
+    FILTER_CALL_WITH("fcntl", 1, F_OFD_GETLK),
+    FILTER_CALL_WITH("fcntl", 1, F_OFD_SETLK),
+    FILTER_END,
+};
+
 const struct filter_rule filter_rules_streams[] = {
     FILTER_CALL("fallocate"),
     FILTER_CALL("pipe2"),

@@ -7,6 +7,8 @@ extern const struct filter_rule filter_rules_base[];    /* what each of them nee
 extern const struct filter_rule filter_rules_sockets[]; /* new Unix sockets */
 extern const struct filter_rule filter_rules_no_code[]; /* memory, but none that is executed */
 extern const struct filter_rule filter_rules_signals[]; /* handlers for a few signals only */
+extern const struct filter_rule
+    filter_rules_sharing[]; /* memory and eventfds of programs of both sides */
 extern const struct filter_rule filter_rules_streams[]; /* links, pipes, and mirrors of memory */
 extern const struct filter_rule filter_rules_threads[]; /* more threads, never processes */
 extern const struct filter_rule filter_rules_vsock[];   /* AF_VSOCK sockets */

@@ -5,15 +5,21 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "common/base/closings.h"
 #include "common/base/fd.h"
 #include "common/base/memory.h"
 #include "common/carrier/ends.h"
+#include "common/carrier/tree.h"
+#include "common/carrier/vfd-event.h"
 #include "common/carrier/vfd-file.h"
 #include "common/carrier/vfd-kinds.h"
+#include "common/carrier/vfd-mirror.h"
 #include "common/carrier/vfd-socket.h"
+#include "common/carrier/vfd-stream.h"
 #include "common/services/file-form.h"
 
 static int refuse(struct vfds *v, const struct descriptor_rules *rules, int fd, const char *kind,
@@ -34,24 +40,68 @@ static int unfit(struct vfds *v, const struct descriptor_rules *rules, int e,
                       "service %s: a descriptor is not carried: %s", rules->service, o->problem);
 }
 
-/* A pipe, or what is read once. */
+void descriptor_rules_init(struct descriptor_rules *rules, const char *service)
+{
+    *rules = (struct descriptor_rules){.service = service, .original = -1};
+}
+
+void descriptor_rules_finish(struct descriptor_rules *rules, struct vfds *v)
+{
+    vfds_discard(v, fd_steal(&rules->original));
+}
+
+/* A descriptor of the same for when it comes home: owned, or negative after ends_fail(). */
+static int keep_original(struct vfds *v, int fd)
+{
+    int kept = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    return kept < 0 ? ends_scarce(v->ends, "a service's message", -errno) : kept;
+}
+
+/* What the VFD that was queued last stands for: @original is taken. */
+static int know(struct vfds *v, const struct descriptor_rules *rules, enum link_vfd_kind kind,
+                const struct identity *identity, int original)
+{
+    struct known *k = tree_sent(v->branch, vfds_last_id(v), kind, identity, original);
+    if (!k)
+        return ends_scarce(v->ends, "a service's message", -errno);
+    k->message = rules->message;
+    return 0;
+}
+
 static int send_kind(struct vfds *v, const struct descriptor_rules *rules, enum link_vfd_kind kind,
                      struct vfd_offer *o)
 {
-    o->client = vfds_client(v);
-    o->what = "a service's message";
-    o->role = "its file";
     return unfit(v, rules, vfd_kinds[kind]->send(v, o), o);
+}
+
+static int send_pipe(struct vfds *v, const struct descriptor_rules *rules, struct vfd_offer *o)
+{
+    struct identity identity = identity_of(o->fd, &o->info);
+    if (o->info.readable && o->info.writable)
+        return refuse(v, rules, o->fd, "a pipe that is open both ways", "nobody can tell its end");
+    int original = keep_original(v, o->fd);
+    int e =
+        original < 0 ? (vfds_discard(v, o->fd), original) : send_kind(v, rules, LINK_VFD_STREAM, o);
+    if (e == 0)
+        return know(v, rules, LINK_VFD_STREAM, &identity, original);
+    vfds_discard(v, original);
+    return e;
 }
 
 /* Its VFD is queued: what it is to look like follows. */
 static int send_form(struct vfds *v, struct descriptor_rules *rules, int e)
 {
-    if (e != 0)
+    static const struct identity each_its_own = {0};
+    if (e == VFD_WAIT)
         return e;
+    int original = fd_steal(&rules->original);
+    if (e != 0) {
+        vfds_discard(v, original);
+        return e;
+    }
     rules->form.id = vfds_last_id(v);
     link_queue(v->ends->link, link_vfd_form_encode, &rules->form);
-    return 0;
+    return know(v, rules, LINK_VFD_FILE, &each_its_own, original);
 }
 
 static int send_file(struct vfds *v, struct descriptor_rules *rules, struct vfd_offer *o)
@@ -65,7 +115,53 @@ static int send_file(struct vfds *v, struct descriptor_rules *rules, struct vfd_
         return refuse(v, rules, o->fd, "a file that cannot be read",
                       "only what can be read is carried, by content");
     file_form_of(o->fd, &rules->form);
+    rules->original = keep_original(v, o->fd);
+    if (rules->original < 0) {
+        vfds_discard(v, o->fd);
+        return -EPROTO;
+    }
     return send_form(v, rules, send_kind(v, rules, LINK_VFD_FILE, o));
+}
+
+static bool is_sealed(int fd)
+{
+    int seals = fcntl(fd, F_GET_SEALS);
+    return seals >= 0 && seals & F_SEAL_WRITE;
+}
+
+static int send_memory(struct vfds *v, struct descriptor_rules *rules, struct vfd_offer *o)
+{
+    bool mirrored = rules->allowed.memory == LINK_MEMORY_MIRROR;
+    if (is_sealed(o->fd) || !o->info.size || (!mirrored && !o->info.writable))
+        return send_file(v, rules, o);
+    if (rules->allowed.memory == LINK_MEMORY_REFUSED)
+        return refuse(v, rules, o->fd, "shared memory", "memory = once or mirror would allow it");
+    /* To read from only, and too large: a copy, rather than nothing. */
+    if (!mirrored || (!o->info.writable && o->info.size > v->mirrors->max))
+        return send_file(v, rules, o);
+    if (!o->info.readable)
+        return refuse(v, rules, o->fd, "shared memory that cannot be read",
+                      "nobody could see what changes in it");
+    file_form_of(o->fd, &rules->form);
+    int e = send_kind(v, rules, LINK_VFD_MIRROR, o);
+    if (e != 0)
+        return e;
+    rules->form.id = vfds_last_id(v);
+    link_queue(v->ends->link, link_vfd_form_encode, &rules->form);
+    return 0;
+}
+
+static int send_event(struct vfds *v, const struct descriptor_rules *rules, struct vfd_offer *o,
+                      enum service_signals signals)
+{
+    enum carrier_side waits = CARRIER_HOST;
+    if (signals == SERVICE_SIGNALS_TO_GUEST ||
+        (!signals && rules->allowed.eventfds == LINK_SIGNALS_TO_GUEST))
+        waits = CARRIER_GUEST;
+    else if (!signals && rules->allowed.eventfds == LINK_SIGNALS_NONE)
+        return refuse(v, rules, o->fd, "an eventfd",
+                      "eventfds = to-host or to-guest would allow it");
+    return unfit(v, rules, vfd_event_send(v, o, waits == v->ends->side), o);
 }
 
 static int send_socket(struct vfds *v, struct descriptor_rules *rules, struct vfd_offer *o)
@@ -76,42 +172,201 @@ static int send_socket(struct vfds *v, struct descriptor_rules *rules, struct vf
     if (!v->sockets->depth)
         return refuse(v, rules, o->fd, "a connected socket",
                       "sockets = yes, or a larger max-depth, would allow it");
-    return send_kind(v, rules, LINK_VFD_SOCKET, o);
+    int e = send_kind(v, rules, LINK_VFD_SOCKET, o);
+    struct known *k =
+        e == 0 ? tree_find(v->branch->tree, v->branch->ticket, vfds_last_id(v)) : NULL;
+    if (k)
+        k->message = rules->message;
+    return e;
 }
 
-static bool is_sealed(int fd)
+/* What is known by these names. */
+static const struct {
+    const char *prefix, *kind;
+} others[] = {
+    {"/dmabuf:", "a dmabuf"},
+    {"anon_inode:[eventfd]", "an eventfd"},
+    {"anon_inode:[eventpoll]", "an epoll descriptor"},
+    {"anon_inode:[io_uring]", "an io_uring"},
+    {"anon_inode:inotify", "an inotify descriptor"},
+    {"anon_inode:[pidfd]", "a pidfd"},
+    {"anon_inode:sync_file", "a sync file"},
+    {"anon_inode:[timerfd]", "a timerfd"},
+    {"/dev/", "a device"},
+};
+
+static const char *name_other(int fd)
 {
-    int seals = fcntl(fd, F_GET_SEALS);
-    return seals >= 0 && seals & F_SEAL_WRITE;
+    char path[40], target[64];
+    snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+    ssize_t n = readlink(path, target, sizeof(target) - 1);
+    target[n > 0 ? n : 0] = 0;
+    for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++)
+        if (strncmp(target, others[i].prefix, strlen(others[i].prefix)) == 0)
+            return others[i].kind;
+    return fd_kind_name(FD_KIND_OTHER);
+}
+
+static uint16_t access_of(const struct fd_info *info)
+{
+    return (info->readable ? LINK_ACCESS_READ : 0) | (info->writable ? LINK_ACCESS_WRITE : 0);
+}
+
+/* Whoever has the other end of a connection's local side has closed it. */
+static bool local_is_left(const struct branch *b)
+{
+    struct pollfd p = {.fd = b->vfds->ends->local.fd};
+    return ends_has_local(b->vfds->ends) && poll(&p, 1, 0) > 0 && p.revents & POLLHUP;
+}
+
+/* It was made for the other side's @k, and goes back: it is closed here first, so that what was for
+ * the last who had it ends before. */
+static int send_home(struct vfds *v, struct known *k, struct vfd_offer *o)
+{
+    struct vfds *its = k->branch->vfds;
+    struct link_vfd_ref ref = {.id = k->id, .how = LINK_REF_HOME, .ticket = k->branch->ticket};
+    struct branch *socket =
+        k->kind == LINK_VFD_SOCKET ? tree_branch(k->branch->tree, k->ticket) : NULL;
+    bool stream = k->kind == LINK_VFD_STREAM, left = false;
+    if (k->kind == LINK_VFD_FILE || k->kind == LINK_VFD_MIRROR)
+        ref.access = access_of(&o->info);
+    k->homes++;
+    if (socket)
+        socket->went_home = true;
+    fd_close(fd_steal(&o->fd)); /* memory or an end of ours: nobody has to be waited for */
+    if (stream)
+        left = vfd_stream_let_go(its, ref.id);
+    else if (socket)
+        left = local_is_left(socket);
+    ref.how = left ? LINK_REF_HOME_LAST : LINK_REF_HOME;
+    if (its != v)
+        link_flush(its->ends->link);
+    link_queue(v->ends->link, link_vfd_ref_encode, &ref);
+    return 0;
+}
+
+/* It was sent before. False: as if it had not been. */
+static bool send_again(struct vfds *v, const struct descriptor_rules *rules, struct known *k,
+                       struct vfd_offer *o)
+{
+    struct link_vfd_ref ref = {.id = k->id, .how = LINK_REF_AGAIN, .ticket = k->branch->ticket};
+    switch (k->kind) {
+    case LINK_VFD_MIRROR:
+        vfd_mirror_again(v, k, o);
+        return true;
+    case LINK_VFD_STREAM:
+    case LINK_VFD_SOCKET: /* their end has to be seen: those before may have ended already */
+        if (k->branch != v->branch || k->message != rules->message)
+            return false;
+        break;
+    case LINK_VFD_EVENT:
+        break;
+    default:
+        return false;
+    }
+    k->passes++;
+    vfds_discard(v, fd_steal(&o->fd));
+    link_queue(v->ends->link, link_vfd_ref_encode, &ref);
+    return true;
 }
 
 int descriptor_send(struct vfds *v, struct descriptor_rules *rules, int fd,
                     const struct service_descriptor *known)
 {
-    struct vfd_offer o = {.fd = fd};
+    struct vfd_offer o = {.fd = fd, .what = "a service's message", .role = "its file"};
+    struct known *k;
     if (v->file.state == VFD_FILE_READ)
         return send_form(v, rules, unfit(v, rules, vfd_file_send_content(v, &o), &o));
     int e = fd_inspect(fd, &o.info);
     if (e < 0)
         return refuse(v, rules, fd, strerror(-e), "it cannot be looked at");
+    o.client = vfds_client(v);
+    struct identity identity = identity_of(fd, &o.info);
+    if ((k = tree_find_received(v->branch->tree, &identity)))
+        return send_home(v, k, &o);
+    if ((k = tree_find_sent(v->branch->tree, &identity)) && send_again(v, rules, k, &o))
+        return 0;
     switch (o.info.kind) {
     case FD_KIND_PIPE:
-        if (o.info.readable && o.info.writable)
-            return refuse(v, rules, fd, "a pipe that is open both ways", "nobody can tell its end");
-        return send_kind(v, rules, LINK_VFD_STREAM, &o);
+        return send_pipe(v, rules, &o);
     case FD_KIND_SOCKET:
     case FD_KIND_PACKETS:
         rules->speaks = known->speaks;
         return send_socket(v, rules, &o);
     case FD_KIND_SHMEM:
-        if (o.info.writable && !is_sealed(fd) && rules->allowed.memory == LINK_MEMORY_REFUSED)
-            return refuse(v, rules, fd, "shared memory", "memory = once would allow it");
-        return send_file(v, rules, &o);
+        return send_memory(v, rules, &o);
     case FD_KIND_FILE:
         return send_file(v, rules, &o);
     default:
-        return refuse(v, rules, fd, fd_kind_name(o.info.kind), "there is no way to carry it");
+        if (identity.what == IDENTITY_EVENT)
+            return send_event(v, rules, &o, known->signals);
+        return refuse(v, rules, fd, name_other(fd), "there is no way to carry it");
     }
+}
+
+/* The original of what comes home. Owned, or -errno. */
+static int open_home(const struct known *k, uint16_t access)
+{
+    if (k->kind == LINK_VFD_MIRROR)
+        return vfd_mirror_home(k, access);
+    if (k->kind == LINK_VFD_EVENT)
+        return vfd_event_open(k);
+    int mode = fcntl(k->original, F_GETFL) & O_ACCMODE;
+    if (k->kind == LINK_VFD_FILE && access == LINK_ACCESS_READ && mode == O_RDWR)
+        return fd_reopen(k->original, O_RDONLY);
+    int fd = fcntl(k->original, F_DUPFD_CLOEXEC, 0);
+    return fd < 0 ? -errno : fd;
+}
+
+static int came_home(struct vfds *v, struct known *k, const struct link_vfd_ref *ref)
+{
+    int fd = open_home(k, ref->access);
+    struct vfd vfd = {.kind = k->kind, .id = ref->id, .fd = fd};
+    if (fd < 0)
+        return ends_scarce(v->ends, "a service's descriptor", fd);
+    if (k->kind == LINK_VFD_SOCKET && ref->how == LINK_REF_HOME_LAST) {
+        struct branch *socket = tree_branch(k->branch->tree, k->ticket);
+        if (socket)
+            socket->stop = true;
+    }
+    k->homes++;
+    known_settle(k);
+    return vfds_arrive(v, vfd);
+}
+
+static int came_again(struct vfds *v, struct known *k, const struct link_vfd_ref *ref)
+{
+    struct vfd vfd = {.kind = k->kind, .id = ref->id, .fd = -1};
+    const struct vfd *first;
+    if (k->kind == LINK_VFD_MIRROR) {
+        vfd_mirror_allow(k, ref->access);
+        vfd.fd = vfd_mirror_open(k, 0, ref->access);
+    } else if (k->kind == LINK_VFD_EVENT) {
+        vfd.fd = vfd_event_open(k);
+    } else if (k->branch == v->branch && (first = vfds_arrived(v, ref->id)) && first->fd >= 0) {
+        vfd.fd = fcntl(first->fd, F_DUPFD_CLOEXEC, 0);
+        if (vfd.fd < 0)
+            vfd.fd = -errno;
+    } else {
+        return ends_broken(v->ends, "VFD_REF AGAIN of what cannot be", ref->id);
+    }
+    if (vfd.fd < 0)
+        return ends_scarce(v->ends, "a service's descriptor", vfd.fd);
+    k->passes++;
+    return vfds_arrive(v, vfd);
+}
+
+int descriptor_ref(struct vfds *v, const uint8_t *payload, size_t size)
+{
+    struct link_vfd_ref ref;
+    int e = link_vfd_ref_decode(payload, size, &ref);
+    if (e != LINK_OK)
+        return ends_malformed(v->ends, LINK_VFD_REF, e);
+    struct known *k = tree_find(v->branch->tree, ref.ticket, ref.id);
+    bool home = ref.how != LINK_REF_AGAIN;
+    if (!k || k->ours != home)
+        return ends_broken(v->ends, "VFD_REF of what is not there", ref.id);
+    return home ? came_home(v, k, &ref) : came_again(v, k, &ref);
 }
 
 int descriptor_form(struct vfds *v, const uint8_t *payload, size_t size)
@@ -121,10 +376,44 @@ int descriptor_form(struct vfds *v, const uint8_t *payload, size_t size)
     if (e != LINK_OK)
         return ends_malformed(v->ends, LINK_VFD_FORM, e);
     struct vfd *vfd = vfds_last(v); /* it follows the content at once */
-    if (!vfd || vfd->kind != LINK_VFD_FILE || vfd->id != form.id || vfd->form.access)
+    if (!vfd || (vfd->kind != LINK_VFD_FILE && vfd->kind != LINK_VFD_MIRROR) ||
+        vfd->id != form.id || vfd->form.access || vfd->fd >= 0)
         return ends_broken(v->ends, "VFD_FORM of no file, or twice", form.id);
     vfd->form = form;
     return 0;
+}
+
+/* The only descriptor of the copy that was handed out, and every mapping of it, is gone. */
+static void copy_closed(void *user, bool reopened)
+{
+    struct known *k = user;
+    struct link *link = k->branch->vfds->ends->link;
+    if (reopened)
+        return;
+    known_idle(k);
+    link_flush(link);
+}
+
+/* A copy, which is the original when it comes home. */
+static int take_file(struct vfds *v, const struct vfd *vfd)
+{
+    struct fd_info info;
+    if (vfd->filled != vfd->memory->size || !vfd->form.access)
+        return ends_broken(v->ends, "a file is incomplete", vfd->id);
+    int fd = file_form_make(vfd->memory, &vfd->form);
+    if (fd < 0 || fd_inspect(fd, &info) < 0)
+        return fd;
+    struct identity identity = identity_of(fd, &info);
+    struct known *k = tree_received(v->branch, vfd->id, LINK_VFD_FILE, &identity);
+    if (!k) {
+        int error = -errno;
+        fd_close(fd);
+        return error;
+    }
+    k->closing = closing_watch(v->ends->loop, fd, copy_closed, k);
+    if (!k->closing) /* without a watch, its number may be another's one day */
+        known_idle(k);
+    return fd;
 }
 
 int descriptor_take(struct vfds *v)
@@ -132,12 +421,9 @@ int descriptor_take(struct vfds *v)
     struct vfd vfd;
     if (!vfds_next(v, &vfd))
         return ends_broken(v->ends, "a message lacks its descriptor", 0);
-    if (vfd.kind == LINK_VFD_FILE && vfd.filled != vfd.memory->size) {
-        vfd_release(&vfd);
-        return ends_broken(v->ends, "a file is incomplete", vfd.id);
-    }
-    int fd = vfd.kind == LINK_VFD_FILE && vfd.form.access ? file_form_make(vfd.memory, &vfd.form)
-                                                          : vfd_open(v, &vfd);
+    int fd = vfd.fd >= 0                 ? fd_steal(&vfd.fd)
+             : vfd.kind == LINK_VFD_FILE ? take_file(v, &vfd)
+                                         : vfd_open(v, &vfd);
     vfd_release(&vfd);
     if (fd < 0 && fd != -EPROTO)
         return ends_scarce(v->ends, "a service's descriptor", fd);

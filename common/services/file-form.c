@@ -55,12 +55,12 @@ static int fill(int fd, const struct memory *memory)
     return 0;
 }
 
-/* Takes @fd. */
+/* Takes @fd. Opened anew in any case: the kernel does not tell when one that memfd_create() made is
+ * closed (closings). */
 static int with_access(int fd, uint16_t access)
 {
-    if (access == LINK_ACCESS_BOTH)
-        return fd;
-    int again = fd_reopen(fd, access == LINK_ACCESS_READ ? O_RDONLY : O_WRONLY);
+    static const int modes[] = {O_RDONLY, O_RDONLY, O_WRONLY, O_RDWR};
+    int again = fd_reopen(fd, modes[access & LINK_ACCESS_BOTH]);
     fd_close(fd);
     return again;
 }

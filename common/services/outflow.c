@@ -11,7 +11,9 @@
 
 #include "common/base/fd.h"
 #include "common/carrier/carrier.h"
+#include "common/carrier/tree.h"
 #include "common/carrier/vfd-kind.h"
+#include "common/carrier/vfd-mirror.h"
 
 #define COPY_MAX 1024 /* bytes: so few are copied behind their frame's head */
 
@@ -48,6 +50,8 @@ void outflow_finish(struct outflow *o)
     if (o->busy)
         close_fds(o, &o->now, o->fds_i);
     o->busy = false;
+    vfd_mirrors_forget(&o->carrier->vfds, o);
+    descriptor_rules_finish(&o->rules, &o->carrier->vfds);
     close_fds(o, &o->in[0], 0);
     close_fds(o, &o->in[1], 0);
     drop_copies(o);
@@ -89,8 +93,15 @@ static int send_now(struct outflow *o)
             return OUTFLOW_WAITS;
         }
         o->fds_i++;
+        o->synced = false;
         if (e < 0)
             return e;
+    }
+    if (!o->synced) {
+        int e = vfd_mirrors_sync(v, o);
+        if (e != 0)
+            return e < 0 ? e : OUTFLOW_WAITS;
+        o->synced = true;
     }
     do {
         size_t n = o->now.size < LINK_DATA_MAX ? o->now.size : LINK_DATA_MAX;
@@ -162,19 +173,30 @@ static int pump(struct outflow *o)
         o->busy = true;
         o->begun = false;
         o->fds_i = 0;
+        o->rules.message++;
     }
+}
+
+static bool went_home(const struct outflow *o)
+{
+    return o->carrier->vfds.branch->went_home;
 }
 
 void outflow_go_on(struct outflow *o)
 {
     struct ends *e = &o->carrier->ends;
-    if (carrier_is_over(o->carrier) || !ends_has_local(e))
+    if (carrier_is_over(o->carrier) || !ends_has_local(e)) {
+        vfd_mirrors_forget(&o->carrier->vfds, o);
         return;
+    }
     int r = pump(o);
     if (r < 0)
         return;
     if (r == 0 && o->at_end && !o->ended) {
-        link_queue(e->link, link_id_encode, LINK_STREAM_END, 0);
+        if (went_home(o)) /* its end is no end of the original */
+            tree_socket_ends(o->carrier->vfds.branch);
+        else
+            link_queue(e->link, link_id_encode, LINK_STREAM_END, 0);
         o->ended = true;
     }
     e->dry = r == OUTFLOW_WAITS || o->at_end || !o->credit || e->link->high;
@@ -193,7 +215,8 @@ void outflow_read(struct outflow *o)
 {
     struct carrier *c = o->carrier;
     struct ends *e = &c->ends;
-    if (o->busy || o->at_end || (!o->credit && !o->packets)) {
+    o->synced = false;
+    if (o->busy || o->at_end || c->vfds.branch->stop || (!o->credit && !o->packets)) {
         e->dry = true;
         carrier_flush_link(c);
         return;

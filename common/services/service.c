@@ -38,6 +38,14 @@ static int service_from_link(void *user, const uint8_t *payload, size_t size)
     return inflow_data(&s->in, payload, size);
 }
 
+static void allow_mirrors(struct service *s)
+{
+    const struct link_opened *allowed = &s->out.rules.allowed;
+    s->mirrors.max = allowed->mirror;
+    s->mirrors.max_all = allowed->mirrors;
+    s->carrier.vfds.mirrors = allowed->memory == LINK_MEMORY_MIRROR ? &s->mirrors : NULL;
+}
+
 static int service_opened(struct service *s, const uint8_t *payload, size_t size)
 {
     struct ends *e = &s->carrier.ends;
@@ -48,6 +56,7 @@ static int service_opened(struct service *s, const uint8_t *payload, size_t size
         return ends_broken(e, "OPENED twice, or from the guest", 0);
     s->out.opened = true;
     s->sockets.depth = s->out.rules.allowed.depth;
+    allow_mirrors(s);
     outflow_go_on(&s->out);
     carrier_flush_link(&s->carrier);
     return 0;
@@ -61,8 +70,22 @@ static int service_frame(void *user, enum link_type type, const uint8_t *payload
     int r = 0;
     if (type == LINK_OPENED)
         return service_opened(s, payload, size);
-    if (type == LINK_VFD_FORM)
+    switch (type) {
+    case LINK_VFD_FORM:
         return descriptor_form(&s->carrier.vfds, payload, size);
+    case LINK_VFD_REF:
+        return descriptor_ref(&s->carrier.vfds, payload, size);
+    case LINK_VFD_IDLE:
+        return tree_idle(&s->branch, payload, size);
+    case LINK_VFD_GONE:
+        return tree_gone(&s->branch, payload, size);
+    case LINK_MEM_DELTA:
+        return vfd_mirror_delta(&s->carrier.vfds, payload, size);
+    case LINK_EVENT:
+        return vfd_event_frame(&s->carrier.vfds, payload, size);
+    default:
+        break;
+    }
     if (type == LINK_STREAM_CREDIT &&
         link_stream_credit_decode(payload, size, &credit) == LINK_OK && credit.id == 0)
         r = ends_has_local(&s->carrier.ends) ? outflow_credit(&s->out, credit.bytes) : 0;
@@ -80,7 +103,18 @@ static void service_flowed(void *user)
     struct service *s = user;
     inflow_flowed(&s->in);
     outflow_go_on(&s->out);
+    vfd_events_resume(&s->carrier.vfds);
     end_if_done(s);
+}
+
+/* Changes that others waited for are on their way. */
+static void service_synced(void *user)
+{
+    struct service *s = user;
+    outflow_go_on(&s->out);
+    vfd_events_resume(&s->carrier.vfds);
+    end_if_done(s);
+    carrier_flush_link(&s->carrier);
 }
 
 static void service_ended(void *user)
@@ -130,7 +164,9 @@ static int service_connect(void *user, uint64_t ticket, int fd, enum link_socket
     struct service_spec spec = {.settings = s->spec.settings,
                                 .type = type,
                                 .helper = s->out.rules.speaks,
-                                .depth = s->sockets.depth - 1};
+                                .depth = s->sockets.depth - 1,
+                                .tree = tree_ref(s->branch.tree),
+                                .ticket = ticket};
     s->out.rules.speaks = NULL;
     return s->ops->socket(s, ticket, fd, &spec);
 }
@@ -143,6 +179,13 @@ struct service_spec service_spec_of(const struct service_settings *settings)
                                  .depth = settings->sockets ? settings->max_depth : 0};
 }
 
+void service_spec_finish(struct service_spec *spec)
+{
+    tree_socket_over(spec->tree, spec->ticket);
+    tree_unref(spec->tree);
+    spec->tree = NULL;
+}
+
 static void rules_of(const struct service_spec *spec, struct link_opened *ret)
 {
     const struct service_settings *settings = spec->settings;
@@ -151,6 +194,8 @@ static void rules_of(const struct service_spec *spec, struct link_opened *ret)
         .memory = (uint16_t)settings->memory,
         .eventfds = (uint16_t)settings->eventfds,
         .depth = (uint16_t)spec->depth,
+        .mirror = settings->max_mirror,
+        .mirrors = settings->max_mirrored,
     };
 }
 
@@ -164,10 +209,12 @@ struct service *service_create(struct loop *loop, enum carrier_side side, int lo
     bool packets = spec->type != LINK_SOCKET_STREAM;
     bool host = side == CARRIER_HOST, to_host = settings->direction == SERVICE_TO_HOST;
     enum service_way way = host == to_host ? SERVICE_FROM_SERVER : SERVICE_FROM_CLIENT;
-    int e = s ? messages_init(&s->messages, host ? spec->helper : NULL, settings, subject,
-                              service_fail, service_said, s)
-              : -ENOMEM;
+    struct tree *tree = spec->tree ? tree_ref(spec->tree) : tree_create();
+    int e = s && tree ? messages_init(&s->messages, host ? spec->helper : NULL, settings, subject,
+                                      service_fail, service_said, s)
+                      : -ENOMEM;
     if (e < 0) {
+        tree_unref(tree);
         free(s);
         fd_close(local_fd);
         link_stop(link); /* we may be in one of its callbacks */
@@ -183,7 +230,7 @@ struct service *service_create(struct loop *loop, enum carrier_side side, int lo
     outflow_init(&s->out, &s->carrier, &s->messages, way, packets);
     inflow_init(&s->in, &s->carrier, &s->messages,
                 way == SERVICE_FROM_CLIENT ? SERVICE_FROM_SERVER : SERVICE_FROM_CLIENT, packets);
-    s->out.rules.service = settings->name;
+    descriptor_rules_init(&s->out.rules, settings->name);
     if (host) {
         rules_of(spec, &s->out.rules.allowed);
         s->out.opened = true;
@@ -192,10 +239,17 @@ struct service *service_create(struct loop *loop, enum carrier_side side, int lo
                      &carrier_ops[settings->direction], s, subject);
     if (e < 0) {
         messages_finish(&s->messages);
+        tree_unref(tree);
         free(s);
         errno = -e;
         return NULL;
     }
+    branch_init(&s->branch, tree, spec->ticket, &s->carrier.vfds);
+    tree_unref(tree); /* the branch has it */
+    s->mirrors.job = (struct loop_job){.run = service_synced, .user = s};
+    s->carrier.vfds.branch = &s->branch;
+    s->carrier.vfds.events = &s->events;
+    allow_mirrors(s);
     s->carrier.ends.local.out.exact = true;
     s->carrier.vfds.sockets = &s->sockets;
     if (packets && local_socket_keep_packets(&s->carrier.ends.local,
@@ -217,6 +271,9 @@ void service_destroy(struct service *s)
         return;
     carrier_stop(&s->carrier);
     outflow_finish(&s->out);
+    branch_finish(&s->branch);
+    loop_later_cancel(s->carrier.ends.loop, &s->mirrors.job);
+    s->carrier.vfds.branch = NULL;
     messages_finish(&s->messages);
     carrier_finish(&s->carrier);
     free(s);

@@ -4,6 +4,9 @@
  * ways.
  */
 #include "common/carrier/carrier.h"
+#include "common/carrier/tree.h"
+#include "common/carrier/vfd-event.h"
+#include "common/carrier/vfd-mirror.h"
 #include "common/carrier/vfd-socket.h"
 #include "common/services/inflow.h"
 #include "common/services/service-messages.h"
@@ -18,7 +21,7 @@ struct service_ops {
     /* A new ticket, as vfd_sockets.ticket. */
     uint64_t (*ticket)(struct service *service);
     /* A socket was passed: @fd (taken) is the local side of a connection of its own, which @spec
-     * (@settings outlive it) describes. 0, or negative after ends_fail() of this one. */
+     * (taken; its settings outlive it) describes. 0, or negative after ends_fail() of this one. */
     int (*socket)(struct service *service, uint64_t ticket, int fd,
                   const struct service_spec *spec);
 };
@@ -28,11 +31,15 @@ struct service_spec {
     const struct service_settings *settings;
     enum link_socket_type type;
     const struct service_helper_ops
-        *helper;    /* host: of what is spoken there; NULL: nothing is known */
-    unsigned depth; /* how many sockets deep one may go from here */
+        *helper;       /* host: of what is spoken there; NULL: nothing is known */
+    unsigned depth;    /* how many sockets deep one may go from here */
+    struct tree *tree; /* of the tree that it is in (a reference); NULL: it begins one */
+    uint64_t ticket;   /* of the socket that it is; 0: none */
 };
 /* The connection to the service itself. */
 struct service_spec service_spec_of(const struct service_settings *settings);
+/* Whoever has one of a passed socket, when that is over or does not come about. */
+void service_spec_finish(struct service_spec *spec);
 
 struct service {
     struct carrier carrier;
@@ -41,6 +48,9 @@ struct service {
     struct inflow in;
     struct service_spec spec;
     struct vfd_sockets sockets;
+    struct branch branch;
+    struct vfd_mirrors mirrors;
+    struct vfd_events events;
     const struct service_ops *ops;
     void *user;
 };

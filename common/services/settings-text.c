@@ -35,7 +35,8 @@ static int choose(const char *value, const char *const *names, int n, char *erro
 
 static const char *const directions[] = {"to-host", "to-guest"};
 static const char *const types[] = {"stream", "seqpacket"};
-static const char *const memories[] = {"refuse", "once"};
+static const char *const memories[] = {"refuse", "once", "mirror"};
+static const char *const signals[] = {"refuse", "to-host", "to-guest"};
 static const char *const files[] = {"refuse", "once"};
 static const char *const no_or_yes[] = {"no", "yes"};
 
@@ -112,10 +113,42 @@ static int set_type(struct service_settings *s, const char *value, char *error, 
 
 static int set_memory(struct service_settings *s, const char *value, char *error, size_t error_size)
 {
-    int i = choose(value, memories, 2, error, error_size);
+    int i = choose(value, memories, 3, error, error_size);
     if (i >= 0)
         s->memory = (enum link_memory)i;
     return i < 0 ? i : 0;
+}
+
+static int set_eventfds(struct service_settings *s, const char *value, char *error,
+                        size_t error_size)
+{
+    int i = choose(value, signals, 3, error, error_size);
+    if (i >= 0)
+        s->eventfds = (enum link_signals)i;
+    return i < 0 ? i : 0;
+}
+
+static int set_size(uint32_t *size, const char *value, uint32_t max, char *error, size_t error_size)
+{
+    uint64_t n;
+    if (!number_parse_size(value, max, &n))
+        return error_set(-EINVAL, error, error_size,
+                         "\"%.32s\" is no size: write a number up to %u, in bytes or with K, M or "
+                         "G",
+                         value, max);
+    *size = (uint32_t)n;
+    return 0;
+}
+
+static int set_mirror(struct service_settings *s, const char *value, char *error, size_t error_size)
+{
+    return set_size(&s->max_mirror, value, LINK_MIRROR_MAX, error, error_size);
+}
+
+static int set_mirrored(struct service_settings *s, const char *value, char *error,
+                        size_t error_size)
+{
+    return set_size(&s->max_mirrored, value, 1u << 30, error, error_size);
 }
 
 static int set_files(struct service_settings *s, const char *value, char *error, size_t error_size)
@@ -186,10 +219,14 @@ static const struct {
     {"max-connections", set_connections},
     {"record", set_record},
     {"cookie", set_cookie},
+    {"eventfds", set_eventfds},
+    {"max-mirror", set_mirror},
+    {"max-mirrored", set_mirrored},
 };
 const char *const service_keys[] = {
-    "path",  "exec",    "listen",    "direction",       "protocol", "type",   "memory",
-    "files", "sockets", "max-depth", "max-connections", "record",   "cookie", NULL};
+    "path",       "exec",         "listen",    "direction",       "protocol", "type",   "memory",
+    "files",      "sockets",      "max-depth", "max-connections", "record",   "cookie", "eventfds",
+    "max-mirror", "max-mirrored", NULL};
 
 int service_set(struct service_settings *s, const char *key, const char *value, char *error,
                 size_t error_size)

@@ -17,7 +17,9 @@ void service_settings_init(struct service_settings *s, const char *name)
                                    .files = true,
                                    .sockets = true,
                                    .max_depth = SERVICE_DEPTH_DEFAULT,
-                                   .max_connections = SERVICE_CONNECTIONS_DEFAULT};
+                                   .max_connections = SERVICE_CONNECTIONS_DEFAULT,
+                                   .max_mirror = SERVICE_MIRROR_DEFAULT,
+                                   .max_mirrored = SERVICE_MIRRORED_DEFAULT};
     snprintf(s->name, sizeof(s->name), "%s", name);
 }
 

@@ -23,13 +23,16 @@ struct service_settings {
     enum link_signals eventfds; /* which way their signals go, where the helper does not say it */
     bool files, sockets, record;
     unsigned max_depth, max_connections;
-    const char *prefix; /* of the VM's, for what people read; borrowed; NULL: none */
-    char *cookie_file;  /* pulse: where the cookie is; NULL: where PulseAudio's programs look */
-    uint8_t *cookie;    /* what was in it at the start; NULL: none */
+    uint32_t max_mirror, max_mirrored; /* bytes: of one memory, of all of a connection's */
+    const char *prefix;                /* of the VM's, for what people read; borrowed; NULL: none */
+    char *cookie_file; /* pulse: where the cookie is; NULL: where PulseAudio's programs look */
+    uint8_t *cookie;   /* what was in it at the start; NULL: none */
 };
 
 #define SERVICE_DEPTH_DEFAULT 4
 #define SERVICE_CONNECTIONS_DEFAULT 64
+#define SERVICE_MIRROR_DEFAULT (1u << 20)
+#define SERVICE_MIRRORED_DEFAULT (16u << 20)
 
 /* What holds where nothing else is said, for the service called @name (at most LINK_NAME_MAX). */
 void service_settings_init(struct service_settings *settings, const char *name);

@@ -359,7 +359,8 @@ static int link_parse(struct link *link, const uint8_t *bytes, size_t size)
             /* A large frame is received into this block until it is whole, however small the pieces
              * are that it comes in. */
             size_t whole = LINK_HEADER_SIZE + (size_t)header.size;
-            bool collected = header.type == LINK_WAYLAND || header.type == LINK_DATA;
+            bool collected = header.type == LINK_WAYLAND || header.type == LINK_DATA ||
+                             header.type == LINK_MEM_DELTA;
             bool large = size >= LINK_HEADER_SIZE && collected && whole > COLLECT_MIN;
             return link_keep(link, bytes, size, large ? whole : 0);
         }

@@ -27,6 +27,10 @@ static size_t again(unsigned type, const uint8_t *payload, size_t size, uint8_t 
     struct link_opened opened;
     struct link_incoming incoming;
     struct link_vfd_form form;
+    struct link_vfd_ref ref;
+    struct link_vfd_idle idle;
+    struct link_vfd_gone gone;
+    struct link_event event;
     uint64_t serial;
     uint32_t id;
     char text[LINK_TEXT_MAX + 1];
@@ -100,6 +104,22 @@ static size_t again(unsigned type, const uint8_t *payload, size_t size, uint8_t 
     case LINK_VFD_FORM:
         return link_vfd_form_decode(payload, size, &form) == LINK_OK
                    ? link_vfd_form_encode(frame, &form)
+                   : 0;
+    case LINK_VFD_REF:
+        return link_vfd_ref_decode(payload, size, &ref) == LINK_OK
+                   ? link_vfd_ref_encode(frame, &ref)
+                   : 0;
+    case LINK_VFD_IDLE:
+        return link_vfd_idle_decode(payload, size, &idle) == LINK_OK
+                   ? link_vfd_idle_encode(frame, &idle)
+                   : 0;
+    case LINK_VFD_GONE:
+        return link_vfd_gone_decode(payload, size, &gone) == LINK_OK
+                   ? link_vfd_gone_encode(frame, &gone)
+                   : 0;
+    case LINK_EVENT:
+        return link_event_decode(payload, size, &event) == LINK_OK
+                   ? link_event_encode(frame, &event)
                    : 0;
     default:
         return 0;

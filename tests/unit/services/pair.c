@@ -5,11 +5,18 @@
 #include <poll.h>
 
 #include "common/base/budget.h"
+#include "common/base/counter.h"
 #include "common/base/fd.h"
 
 struct pairs P;
 
 static const struct link_ops no_ops;
+
+static void finish_specs(struct pair *p)
+{
+    service_spec_finish(&p->specs[0]);
+    service_spec_finish(&p->specs[1]);
+}
 
 int pairs_setup(void **state)
 {
@@ -17,6 +24,7 @@ int pairs_setup(void **state)
     memset(&P, 0, sizeof(P));
     signal(SIGPIPE, SIG_IGN);
     log_init("test", getenv("TEST_LOG") ? LOG_LEVEL_DEBUG : LOG_LEVEL_ERROR);
+    counter_prepare();
     P.before = count_fds();
     P.loop = loop_create();
     deliveries_init(&P.deliveries, NULL, NULL);
@@ -35,11 +43,14 @@ int pairs_teardown(void **state)
         struct pair *p = LIST_FIRST(&P.children);
         service_destroy(p->guest);
         service_destroy(p->host);
+        finish_specs(p);
         LIST_REMOVE(p, entry);
         free(p);
     }
-    for (unsigned i = 0; i < P.waiting_n; i++)
+    for (unsigned i = 0; i < P.waiting_n; i++) {
+        service_spec_finish(&P.waiting[i].spec);
         fd_close(P.waiting[i].fd);
+    }
     deliveries_finish(&P.deliveries);
     for (int i = 0; i < 2; i++) {
         assert_int_equal(P.party[i].budget->used[BUDGET_FDS], 0);
@@ -68,7 +79,9 @@ static void pair_ended(struct service *s)
         p->guest = NULL;
     else
         p->host = NULL;
+    enum carrier_side side = s->carrier.ends.side;
     service_destroy(s);
+    service_spec_finish(&p->specs[side]);
     child_gone(p);
 }
 
@@ -106,6 +119,8 @@ static void join(const struct pair_waiting *a, const struct pair_waiting *b)
     make_sockets(link, 0);
     const struct pair_waiting *guest = a->side == CARRIER_GUEST ? a : b;
     const struct pair_waiting *host = guest == a ? b : a;
+    p->specs[CARRIER_GUEST] = guest->spec;
+    p->specs[CARRIER_HOST] = host->spec;
     p->guest = half_of(p, CARRIER_GUEST, link[0], guest->fd, &guest->spec);
     p->host = half_of(p, CARRIER_HOST, link[1], host->fd, &host->spec);
     service_start(p->guest);

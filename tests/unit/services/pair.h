@@ -13,6 +13,7 @@ struct pair {
     int client, server;           /* the programs' ends; -1: closed */
     struct service_settings settings;
     struct log_subject subjects[2];
+    struct service_spec specs[2]; /* of a passed socket */
     LIST_ENTRY(pair) entry; /* a socket that was passed: of P.children, until both halves ended */
     uint64_t ticket;
 };

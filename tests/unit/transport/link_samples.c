@@ -136,7 +136,8 @@ static size_t encode_open(uint8_t *buffer)
 
 static size_t encode_opened(uint8_t *buffer)
 {
-    struct link_opened opened = {1, LINK_MEMORY_MIRROR, LINK_SIGNALS_TO_GUEST, 4};
+    struct link_opened opened = {1,       LINK_MEMORY_MIRROR, LINK_SIGNALS_TO_GUEST, 4,
+                                 1 << 20, UINT32_MAX};
     return link_opened_encode(buffer, &opened);
 }
 
@@ -158,6 +159,30 @@ static size_t encode_form(uint8_t *buffer)
 {
     struct link_vfd_form form = {0xfffffffeu, LINK_SEALS_ALL, LINK_ACCESS_BOTH, INT64_MAX};
     return link_vfd_form_encode(buffer, &form);
+}
+
+static size_t encode_ref(uint8_t *buffer)
+{
+    struct link_vfd_ref ref = {0xfffffffeu, LINK_REF_HOME_LAST, LINK_ACCESS_WRITE, UINT64_MAX - 1};
+    return link_vfd_ref_encode(buffer, &ref);
+}
+
+static size_t encode_idle(uint8_t *buffer)
+{
+    struct link_vfd_idle idle = {0xfffffffeu, 3, UINT32_MAX, UINT64_MAX - 1};
+    return link_vfd_idle_encode(buffer, &idle);
+}
+
+static size_t encode_gone(uint8_t *buffer)
+{
+    struct link_vfd_gone gone = {0xfffffffeu, UINT64_MAX - 1};
+    return link_vfd_gone_encode(buffer, &gone);
+}
+
+static size_t encode_event(uint8_t *buffer)
+{
+    struct link_event event = {0xfffffffeu, UINT64_MAX - 1};
+    return link_event_encode(buffer, &event);
 }
 
 static int decode_hello(const void *p, size_t n)
@@ -273,6 +298,10 @@ DECODE(opened)
 DECODE(incoming)
 DECODE(rejected)
 DECODE(vfd_form)
+DECODE(vfd_ref)
+DECODE(vfd_idle)
+DECODE(vfd_gone)
+DECODE(event)
 
 const struct codec codecs[CODECS_N] = {
     {LINK_HELLO, encode_hello, decode_hello},
@@ -300,6 +329,10 @@ const struct codec codecs[CODECS_N] = {
     {LINK_INCOMING, encode_incoming, decode_incoming},
     {LINK_REJECTED, encode_rejected, decode_rejected},
     {LINK_VFD_FORM, encode_form, decode_vfd_form},
+    {LINK_VFD_REF, encode_ref, decode_vfd_ref},
+    {LINK_VFD_IDLE, encode_idle, decode_vfd_idle},
+    {LINK_VFD_GONE, encode_gone, decode_vfd_gone},
+    {LINK_EVENT, encode_event, decode_event},
 };
 
 const struct codec *codec_of(enum link_type type)

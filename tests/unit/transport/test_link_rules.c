@@ -109,6 +109,19 @@ static const struct rule {
     {"no access", LINK_VFD_FORM, 6, 2, 0, LINK_E_VALUE},
     {"unknown access", LINK_VFD_FORM, 6, 2, 4, LINK_E_VALUE},
     {"offset beyond any", LINK_VFD_FORM, 8, 8, UINT64_MAX, LINK_E_VALUE},
+    {"a mirror beyond its cap", LINK_OPENED, 8, 4, LINK_MIRROR_MAX + 1, LINK_E_VALUE},
+    {"id 0", LINK_VFD_REF, 0, 4, 0, LINK_E_VALUE},
+    {"how 0", LINK_VFD_REF, 4, 2, 0, LINK_E_VALUE},
+    {"unknown how", LINK_VFD_REF, 4, 2, _LINK_REF_N, LINK_E_VALUE},
+    {"unknown access", LINK_VFD_REF, 6, 2, 4, LINK_E_VALUE},
+    {"id 0", LINK_VFD_IDLE, 0, 4, 0, LINK_E_VALUE},
+    {"reserved word", LINK_VFD_IDLE, 12, 4, 1, LINK_E_RESERVED},
+    {"id 0", LINK_VFD_GONE, 0, 4, 0, LINK_E_VALUE},
+    {"reserved word", LINK_VFD_GONE, 4, 4, 1, LINK_E_RESERVED},
+    {"id 0", LINK_EVENT, 0, 4, 0, LINK_E_VALUE},
+    {"reserved word", LINK_EVENT, 4, 4, 1, LINK_E_RESERVED},
+    {"no signal", LINK_EVENT, 8, 8, 0, LINK_E_VALUE},
+    {"more than an eventfd can have", LINK_EVENT, 8, 8, UINT64_MAX, LINK_E_VALUE},
 };
 
 static void test_each_rule(void **state)
@@ -258,11 +271,16 @@ static void test_header_bounds_of_each_type(void **state)
         {LINK_MEM_COPY, 40, 40},
         {LINK_MEM_IMPORT, 16, 16},
         {LINK_OPEN, 16, 16 + 32},
-        {LINK_OPENED, 8, 8},
+        {LINK_OPENED, 16, 16},
         {LINK_INCOMING, 13, 12 + 32},
         {LINK_REJECTED, 12, 12 + 1024},
         {LINK_VFD_FORM, 16, 16},
         {LINK_DATA, 4, 256 << 10},
+        {LINK_VFD_REF, 16, 16},
+        {LINK_VFD_IDLE, 24, 24},
+        {LINK_VFD_GONE, 16, 16},
+        {LINK_MEM_DELTA, 21, 8 + (64 << 10)},
+        {LINK_EVENT, 16, 16},
     };
     assert_int_equal(sizeof(bounds) / sizeof(*bounds), _LINK_TYPE_N - 1);
     for (size_t i = 0; i < sizeof(bounds) / sizeof(*bounds); i++) {
