@@ -393,17 +393,16 @@ static void test_again(void **state)
 
 /* --- nothing is left --- */
 
-#define PASSES 600
-
+/* WAYVSOCK_PASSES says how many. */
 static void test_nothing_leaks(void **state)
 {
-    const char *long_form = getenv("TEST_LONG");
-    int passes = long_form ? 100000 : PASSES;
+    const char *text = getenv("WAYVSOCK_PASSES");
+    long passes = text ? strtol(text, NULL, 10) : 600;
     (void)state;
     open_with(LINK_SIGNALS_TO_HOST);
     int event = eventfd(0, EFD_CLOEXEC), before = 0;
     uint64_t used[2][2] = {{0}};
-    for (int i = 0; i < passes; i++) {
+    for (long i = 0; i < passes; i++) {
         int from = i % 2 ? A.server : A.client, to = i % 2 ? A.client : A.server;
         int pipe[2], sockets[2];
         assert_int_equal(pipe2(pipe, O_CLOEXEC), 0);
@@ -420,7 +419,7 @@ static void test_nothing_leaks(void **state)
             if (i % 3 == 0 || k == 2) {
                 int back = pass(to, from, there);
                 if (!same_description(sent[k], back))
-                    fail_msg("pass %d, descriptor %d: it is another", i, k);
+                    fail_msg("pass %ld, descriptor %d: it is another", i, k);
                 fd_close(back);
             }
             fd_close(there);
