@@ -6,6 +6,7 @@
 #include "common/carrier/tree.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <search.h>
 #include <stdlib.h>
 
@@ -51,6 +52,22 @@ static int by_ticket(const void *a, const void *b)
     return compare(((const struct known *)a)->ticket, ((const struct known *)b)->ticket);
 }
 
+static struct known *find(void *const *index, const struct known *key,
+                          int (*order)(const void *, const void *))
+{
+    struct known *const *at = tfind(key, index, order);
+    return at ? *at : NULL;
+}
+
+/* Its original, or what stands for it. */
+static void known_close(struct known *k)
+{
+    if (k->original < 0)
+        return;
+    budget_give(k->branch->vfds->ends->party->budget, BUDGET_FDS, 1);
+    vfds_discard(k->branch->vfds, fd_steal(&k->original));
+}
+
 struct tree *tree_create(void)
 {
     struct tree *t = calloc(1, sizeof(*t));
@@ -73,8 +90,16 @@ void tree_unref(struct tree *t)
 
 void branch_init(struct branch *b, struct tree *tree, uint64_t ticket, struct vfds *vfds)
 {
+    const struct known key = {.ticket = ticket};
+    struct known *k = ticket ? find(&tree->sockets, &key, by_ticket) : NULL;
     *b = (struct branch){.tree = tree_ref(tree), .ticket = ticket, .vfds = vfds};
     LIST_INSERT_HEAD(&tree->branches, b, entry);
+    if (!k)
+        return;
+    b->went_home = !k->ours && k->homes;
+    b->stop = k->ours && k->left;
+    if (!k->ours)
+        known_close(k); /* the connection has it */
 }
 
 void branch_finish(struct branch *b)
@@ -204,13 +229,6 @@ struct known *tree_received(struct branch *b, uint32_t id, uint16_t kind,
                .id = id, .kind = kind, .original = -1, .identity = *identity, .passes = 1});
 }
 
-static struct known *find(void *const *index, const struct known *key,
-                          int (*order)(const void *, const void *))
-{
-    struct known *const *at = tfind(key, index, order);
-    return at ? *at : NULL;
-}
-
 struct known *tree_find_sent(const struct tree *t, const struct identity *identity)
 {
     const struct known key = {.identity = *identity};
@@ -240,10 +258,7 @@ void known_drop(struct known *k)
     index_remove(&t->sockets, k, by_ticket);
     LIST_REMOVE(k, entry);
     closing_destroy(k->closing);
-    if (k->original >= 0) {
-        budget_give(budget, BUDGET_FDS, 1);
-        vfds_discard(b->vfds, k->original);
-    }
+    known_close(k);
     budget_give(budget, BUDGET_MEMORY, COST);
     if (k->dropped)
         k->dropped(k->user);
@@ -289,6 +304,25 @@ int tree_socket(struct known *k, uint64_t ticket)
 {
     k->ticket = ticket;
     return tsearch(k, &k->branch->tree->sockets, by_ticket) ? 0 : -ENOMEM;
+}
+
+bool tree_socket_leaves(struct known *k)
+{
+    struct branch *b = tree_branch(k->branch->tree, k->ticket);
+    struct pollfd p = {.fd = k->original};
+    if (b) {
+        b->went_home = true;
+        p.fd = ends_has_local(b->vfds->ends) ? b->vfds->ends->local.fd : -1;
+    }
+    return p.fd >= 0 && poll(&p, 1, 0) > 0 && p.revents & POLLHUP;
+}
+
+void tree_socket_returns(struct known *k, bool last)
+{
+    struct branch *b = tree_branch(k->branch->tree, k->ticket);
+    k->left |= last;
+    if (b)
+        b->stop |= last;
 }
 
 void tree_socket_ends(struct branch *b)

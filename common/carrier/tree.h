@@ -42,9 +42,11 @@ enum identity_what {
 struct known {
     struct branch *branch;
     uint32_t id;
-    uint16_t kind;            /* enum link_vfd_kind */
-    bool ours;                /* sent from here, */
-    int original;             /* and this is it (owned, paid for); else -1 */
+    uint16_t kind; /* enum link_vfd_kind */
+    bool ours;     /* sent from here, */
+    int original;  /* and this is it (owned, paid for); else -1. A socket that came, until its
+                      connection begins: our end of it */
+    bool left;     /* a socket: nobody on the side where it came to has it any more */
     struct identity identity; /* ours: of that; else of what was handed out for it */
     uint64_t ticket;          /* a socket: of the connection that it became */
     uint64_t message;         /* ours: the last that it was sent with */
@@ -94,6 +96,11 @@ void tree_over(struct branch *branch, uint32_t id);
 struct branch *tree_branch(const struct tree *tree, uint64_t ticket);
 /* A socket's VFD: by the ticket of its connection. 0 or -ENOMEM. */
 int tree_socket(struct known *known, uint64_t ticket);
+/* It came here, and goes home: its end is no end of the original any more. Called once the
+ * descriptor that goes is closed; true: it was the last. */
+bool tree_socket_leaves(struct known *known);
+/* It came home; @last: and was the last. */
+void tree_socket_returns(struct known *known, bool last);
 /* The socket that this branch is will not be heard of here again: tells the other side, on its own
  * link, how often it went home. */
 void tree_socket_ends(struct branch *branch);

@@ -174,7 +174,7 @@ static int event_frame(struct vfds *v, const struct link_vfd *said)
         e = fd;
     if (e < 0)
         return ends_scarce(v->ends, "VFD", e);
-    return vfds_arrive(v, (struct vfd){.kind = LINK_VFD_EVENT, .id = said->id, .fd = fd});
+    return vfds_arrive_paid(v, (struct vfd){.kind = LINK_VFD_EVENT, .id = said->id, .fd = fd});
 }
 
 int vfd_event_open(const struct known *known)

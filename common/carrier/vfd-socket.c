@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "common/base/budget.h"
 #include "common/carrier/ends.h"
 #include "common/carrier/tree.h"
 
@@ -74,7 +75,7 @@ static int socket_send(struct vfds *v, struct vfd_offer *o)
 }
 
 /* What is handed out may come home. */
-static int socket_known(struct vfds *v, const struct link_vfd *said, int fd)
+static int socket_known(struct vfds *v, const struct link_vfd *said, int ours, int fd)
 {
     struct fd_info info;
     int e = v->branch ? fd_inspect(fd, &info) : 0;
@@ -82,7 +83,16 @@ static int socket_known(struct vfds *v, const struct link_vfd *said, int fd)
         return e;
     struct identity identity = identity_of(fd, &info);
     struct known *known = tree_received(v->branch, said->id, LINK_VFD_SOCKET, &identity);
-    return known ? tree_socket(known, said->size) : -errno;
+    if (!known || (e = tree_socket(known, said->size)) < 0)
+        return known ? e : -errno;
+    if ((e = budget_take(v->ends->party->budget, BUDGET_FDS, 1)) < 0)
+        return e;
+    known->original = fcntl(ours, F_DUPFD_CLOEXEC, 0);
+    if (known->original >= 0)
+        return 0;
+    e = -errno;
+    budget_give(v->ends->party->budget, BUDGET_FDS, 1);
+    return e;
 }
 
 static int socket_frame(struct vfds *v, const struct link_vfd *said)
@@ -95,7 +105,7 @@ static int socket_frame(struct vfds *v, const struct link_vfd *said)
     if (socketpair(AF_UNIX, types[said->flags] | SOCK_CLOEXEC, 0, ends) < 0)
         return ends_failf(v->ends, LINK_ERROR_INTERNAL, "no socket: %s", strerror(errno));
     fd_set_nonblock(ends[0]);
-    e = socket_known(v, said, ends[1]);
+    e = socket_known(v, said, ends[0], ends[1]);
     if (e < 0) {
         fd_close(ends[0]);
         fd_close(ends[1]);
@@ -108,7 +118,7 @@ static int socket_frame(struct vfds *v, const struct link_vfd *said)
         vfd_release(&vfd);
         return e;
     }
-    return vfds_arrive(v, vfd);
+    return vfds_arrive_paid(v, vfd);
 }
 
 static int socket_take(struct vfds *v, struct vfd *vfd)

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "common/base/budget.h"
 #include "common/base/fd.h"
 #include "common/base/list.h"
 #include "common/base/memory.h"
@@ -94,7 +95,21 @@ void vfds_discard_unclaimed(struct vfds *v)
 void vfd_release(struct vfd *vfd)
 {
     memory_unref(vfd->memory);
+    if (vfd->paid)
+        budget_give(vfd->paid, BUDGET_FDS, 1);
     fd_close(vfd->fd);
+}
+
+int vfds_arrive_paid(struct vfds *v, struct vfd vfd)
+{
+    struct budget *budget = v->ends->party->budget;
+    int e = budget_take(budget, BUDGET_FDS, 1);
+    if (e < 0) {
+        vfd_release(&vfd);
+        return ends_scarce(v->ends, "VFD", e);
+    }
+    vfd.paid = budget;
+    return vfds_arrive(v, vfd);
 }
 
 int vfds_arrive(struct vfds *v, struct vfd vfd)

@@ -11,6 +11,7 @@
 #include "protocol/frames.h"
 
 struct branch;
+struct budget;
 struct ends;
 struct file_job;
 struct memory;
@@ -28,6 +29,7 @@ struct vfd {
     struct memory *memory;     /* memory, file: a reference */
     uint64_t filled;           /* file: bytes that came, from its start */
     int fd;                    /* stream: the local end; what is known already; -1 */
+    struct budget *paid;       /* by whom, for @fd; NULL: it is not counted by itself */
     struct link_vfd_form form; /* file, of a service: what it is to be like; no access: nobody said
                                 */
 };
@@ -82,6 +84,8 @@ void vfds_discard_unclaimed(struct vfds *vfds);
 
 /* Takes what @vfd has. 0, or negative after ends_fail(). */
 int vfds_arrive(struct vfds *vfds, struct vfd vfd);
+/* The same with a descriptor that is one more: the party pays for it until it is taken. */
+int vfds_arrive_paid(struct vfds *vfds, struct vfd vfd);
 /* The last that arrived, if it is not taken; NULL: there is none. */
 struct vfd *vfds_last(const struct vfds *vfds);
 /* One that arrived as @id and is not taken; NULL: there is none. */

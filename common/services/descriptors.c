@@ -5,7 +5,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -212,32 +211,21 @@ static uint16_t access_of(const struct fd_info *info)
     return (info->readable ? LINK_ACCESS_READ : 0) | (info->writable ? LINK_ACCESS_WRITE : 0);
 }
 
-/* Whoever has the other end of a connection's local side has closed it. */
-static bool local_is_left(const struct branch *b)
-{
-    struct pollfd p = {.fd = b->vfds->ends->local.fd};
-    return ends_has_local(b->vfds->ends) && poll(&p, 1, 0) > 0 && p.revents & POLLHUP;
-}
-
 /* It was made for the other side's @k, and goes back: it is closed here first, so that what was for
  * the last who had it ends before. */
 static int send_home(struct vfds *v, struct known *k, struct vfd_offer *o)
 {
     struct vfds *its = k->branch->vfds;
     struct link_vfd_ref ref = {.id = k->id, .how = LINK_REF_HOME, .ticket = k->branch->ticket};
-    struct branch *socket =
-        k->kind == LINK_VFD_SOCKET ? tree_branch(k->branch->tree, k->ticket) : NULL;
-    bool stream = k->kind == LINK_VFD_STREAM, left = false;
+    bool left = false;
     if (k->kind == LINK_VFD_FILE || k->kind == LINK_VFD_MIRROR)
         ref.access = access_of(&o->info);
     k->homes++;
-    if (socket)
-        socket->went_home = true;
     fd_close(fd_steal(&o->fd)); /* memory or an end of ours: nobody has to be waited for */
-    if (stream)
-        left = vfd_stream_let_go(its, ref.id);
-    else if (socket)
-        left = local_is_left(socket);
+    if (k->kind == LINK_VFD_SOCKET)
+        left = tree_socket_leaves(k);
+    else if (k->kind == LINK_VFD_STREAM)
+        left = vfd_stream_let_go(its, ref.id); /* and @k may be gone */
     ref.how = left ? LINK_REF_HOME_LAST : LINK_REF_HOME;
     if (its != v)
         link_flush(its->ends->link);
@@ -324,14 +312,11 @@ static int came_home(struct vfds *v, struct known *k, const struct link_vfd_ref 
     struct vfd vfd = {.kind = k->kind, .id = ref->id, .fd = fd};
     if (fd < 0)
         return ends_scarce(v->ends, "a service's descriptor", fd);
-    if (k->kind == LINK_VFD_SOCKET && ref->how == LINK_REF_HOME_LAST) {
-        struct branch *socket = tree_branch(k->branch->tree, k->ticket);
-        if (socket)
-            socket->stop = true;
-    }
+    if (k->kind == LINK_VFD_SOCKET)
+        tree_socket_returns(k, ref->how == LINK_REF_HOME_LAST);
     k->homes++;
     known_settle(k);
-    return vfds_arrive(v, vfd);
+    return vfds_arrive_paid(v, vfd);
 }
 
 static int came_again(struct vfds *v, struct known *k, const struct link_vfd_ref *ref)
@@ -353,7 +338,7 @@ static int came_again(struct vfds *v, struct known *k, const struct link_vfd_ref
     if (vfd.fd < 0)
         return ends_scarce(v->ends, "a service's descriptor", vfd.fd);
     k->passes++;
-    return vfds_arrive(v, vfd);
+    return vfds_arrive_paid(v, vfd);
 }
 
 int descriptor_ref(struct vfds *v, const uint8_t *payload, size_t size)

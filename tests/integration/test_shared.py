@@ -132,6 +132,29 @@ def home(t):
 
 
 @test(direct=False)
+def a_socket_that_comes_home_at_once(t):
+    """Before anybody has come for its connection: nobody shuts it down, or reads from it any more."""
+    ends = Ends(t, "")
+    for sender, receiver in ((ends.guest, ends.host), (ends.host, ends.guest)) * 10:
+        a, b = socket.socketpair()
+        with a, b:
+            socket.send_fds(sender, [b"d"], [b.fileno()])
+            _, there, _, _ = socket.recv_fds(receiver, 1, 1)
+            socket.send_fds(receiver, [b"d"], there)
+            os.close(there[0])
+            _, back, _, _ = socket.recv_fds(sender, 1, 1)
+            t.eq(os.fstat(back[0]).st_ino, os.fstat(b.fileno()).st_ino, "what came home")
+            for _ in range(20):     # for as long as their messages take
+                receiver.sendall(b"x")
+                sender.recv(1)
+                b.sendall(b"down")
+                t.eq(a.recv(100), b"down", "what it says")
+                a.sendall(b"up")
+                t.eq(b.recv(100), b"up", "what it hears")
+            os.close(back[0])
+
+
+@test(direct=False)
 def nothing_is_left(t):
     """Memory, files and ends that nobody has any more cost neither daemon anything."""
     ends = Ends(t, "memory = mirror\neventfds = to-host\nmax-mirrored = 1M")

@@ -127,20 +127,37 @@ static void join(const struct pair_waiting *a, const struct pair_waiting *b)
     service_start(p->host);
 }
 
+/* The first two of the same ticket. */
+static bool join_some(void)
+{
+    for (unsigned i = 0; i < P.waiting_n; i++) {
+        for (unsigned k = i + 1; k < P.waiting_n; k++) {
+            struct pair_waiting one = P.waiting[i], other = P.waiting[k];
+            if (one.ticket != other.ticket)
+                continue;
+            P.waiting[k] = P.waiting[--P.waiting_n];
+            P.waiting[i] = P.waiting[--P.waiting_n];
+            assert_int_not_equal(one.side, other.side);
+            join(&one, &other);
+            return true;
+        }
+    }
+    return false;
+}
+
+void pairs_join(void)
+{
+    P.held = false;
+    while (join_some())
+        ;
+}
+
 static int pair_socket(struct service *s, uint64_t ticket, int fd, const struct service_spec *spec)
 {
-    struct pair_waiting new = {ticket, fd, s->carrier.ends.side, *spec};
-    for (unsigned i = 0; i < P.waiting_n; i++) {
-        if (P.waiting[i].ticket != ticket)
-            continue;
-        struct pair_waiting old = P.waiting[i];
-        P.waiting[i] = P.waiting[--P.waiting_n];
-        assert_int_not_equal(old.side, new.side);
-        join(&old, &new);
-        return 0;
-    }
     assert_true(P.waiting_n < 256);
-    P.waiting[P.waiting_n++] = new;
+    P.waiting[P.waiting_n++] = (struct pair_waiting){ticket, fd, s->carrier.ends.side, *spec};
+    if (!P.held)
+        pairs_join();
     return 0;
 }
 

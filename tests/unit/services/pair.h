@@ -31,6 +31,7 @@ struct pairs {
         struct service_spec spec;
     } waiting[256];
     unsigned waiting_n;
+    bool held; /* nobody comes for them, until pairs_join() */
     uint64_t last_ticket;
     LIST_HEAD(, pair) children;
 };
@@ -39,6 +40,8 @@ extern struct pairs P;
 
 int pairs_setup(void **state);
 int pairs_teardown(void **state); /* nothing may be left open */
+/* Those that waited are joined now. */
+void pairs_join(void);
 /* Takes @settings. */
 void pair_open(struct pair *pair, const struct service_settings *settings);
 void pair_close(struct pair *pair);

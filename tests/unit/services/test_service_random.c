@@ -155,6 +155,7 @@ static void write_it(const struct object *o)
 static void use(struct object *o)
 {
     char text[16] = "";
+    pairs_join();
     switch (o->kind) {
     case READ_END:
         flows(o->peer, o->copy);
@@ -320,6 +321,7 @@ static void open_way(void)
     new->other = pair[1];
     new->depth = ways[w].depth + 1;
     new->there = true;
+    pairs_join();
 }
 
 /* With what was passed on it: it lives no longer. */
@@ -338,6 +340,9 @@ static void step(void)
 {
     struct object *o = any_object();
     unsigned what = any(20);
+    if (P.waiting_n > 100)
+        pairs_join();
+    P.held |= any(6) == 0; /* for a while nobody comes for sockets */
     if (what == 0)
         open_way();
     else if (what == 1 && any(3) == 0)
@@ -380,6 +385,7 @@ static void test_random(void **state)
         ways[i] = (struct way){.end = {-1, -1}, .other = -1};
     for (unsigned long i = 0; i < steps; i++)
         step();
+    pairs_join();
     A.client = A.server = -1;
     for (int i = WAYS - 1; i >= 0; i--)
         close_way(i);

@@ -336,6 +336,37 @@ static void test_home(void **state)
     close_all();
 }
 
+/* Before anybody has come for its connection: which is then over at once, and shuts nothing down,
+ * nor reads what is the program's. */
+static void test_home_at_once(void **state)
+{
+    (void)state;
+    open_with(LINK_SIGNALS_NONE);
+    for (int way = 0; way < 4; way++) {
+        int from = way % 2 ? A.server : A.client, to = way % 2 ? A.client : A.server;
+        int sockets[2], got[SEND_FDS_MAX];
+        size_t n;
+        char text[8];
+        make_sockets(sockets, 0);
+        P.held = true;
+        int there = pass(from, to, sockets[1]);
+        assert_int_equal(send_fds(to, "h", 1, &there, 1), 1);
+        fd_close(there);
+        assert_int_equal(pair_receive(from, text, 1, got, &n), 1);
+        assert_true(n == 1 && same_description(got[0], sockets[1]));
+        fd_close(got[0]);
+        assert_int_equal(send(sockets[0], "mine", 4, 0), 4);
+        pairs_join();
+        turn_times(P.loop, 50);
+        assert_int_equal(recv(sockets[1], text, sizeof(text), MSG_DONTWAIT), 4);
+        assert_int_equal(send(sockets[1], "up", 2, MSG_NOSIGNAL), 2);
+        assert_int_equal(recv(sockets[0], text, sizeof(text), MSG_DONTWAIT), 2);
+        fd_close(sockets[0]);
+        fd_close(sockets[1]);
+    }
+    close_all();
+}
+
 /* On the connection of a socket that was passed, two deep. */
 static void test_home_by_another_way(void **state)
 {
@@ -450,16 +481,10 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, pairs_setup, pairs_teardown)
     const struct CMUnitTest tests[] = {
-        TEST(test_mirror),
-        TEST(test_mirror_one_way),
-        TEST(test_mirror_that_shrinks),
-        TEST(test_mirror_limits),
-        TEST(test_signals),
-        TEST(test_signal_refused),
-        TEST(test_home),
-        TEST(test_home_by_another_way),
-        TEST(test_again),
-        TEST(test_nothing_leaks),
+        TEST(test_mirror),        TEST(test_mirror_one_way), TEST(test_mirror_that_shrinks),
+        TEST(test_mirror_limits), TEST(test_signals),        TEST(test_signal_refused),
+        TEST(test_home),          TEST(test_home_at_once),   TEST(test_home_by_another_way),
+        TEST(test_again),         TEST(test_nothing_leaks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
