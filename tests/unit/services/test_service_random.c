@@ -107,6 +107,7 @@ static void flows(int in, int out)
     size_t n = 1 + any(sizeof(sent)), have = 0;
     fill_pattern(sent, n, any(1000));
     assert_int_equal(write(in, sent, n), (ssize_t)n);
+    turn_times(P.loop, any(4)); /* who should not take it has the time for it */
     while (have < n) {
         turn_until(P.loop, is_readable, &out);
         ssize_t r = read(out, got + have, n - have);
@@ -280,7 +281,7 @@ static void pass_home(struct object *o)
     fd_close(back);
     if (!last)
         return;
-    turn_times(P.loop, any(20));
+    turn_times(P.loop, any(2) * any(20));
     if (o->kind == SOCKET) {
         flows(o->original, o->peer);
         flows(o->peer, o->original);
