@@ -6,8 +6,7 @@ import os
 
 from harness import main, test
 from harness.client import Client, Pool, Window
-
-BTN_LEFT = 0x110
+from harness.pointer import BTN_LEFT, VirtualPointer
 
 
 def read(path):
@@ -24,39 +23,6 @@ def plug_keyboard(t, sway):
     with Client(sway.socket) as c:
         c.bind("wl_seat", 5)
         c.wait_for(lambda: any(m.name == "capabilities" and m.args[0] & 2 for m in c.events), "a keyboard")
-
-
-class VirtualPointer:
-    """A pointer on the host, made by a raw client that is connected directly."""
-
-    def __init__(self, t, sway):
-        self.client = Client(sway.socket)
-        t.closers.append(self.client.close)
-        manager = self.client.bind("zwlr_virtual_pointer_manager_v1", 1)
-        seat = self.client.bind("wl_seat", 1)
-        self.id = self.client.create(manager, "create_virtual_pointer", seat)
-        self.client.roundtrip()
-        self.time = 0
-
-    def _do(self, name, *args):
-        self.time += 10
-        self.client.send(self.id, name, *args)
-        self.client.send(self.id, "frame")
-        self.client.roundtrip()
-
-    def to(self, x, y):
-        self._do("motion_absolute", self.time, x, y, 1280, 720)
-
-    def by(self, dx, dy):
-        self._do("motion", self.time, dx, dy)
-
-    def button(self, state):
-        self._do("button", self.time, BTN_LEFT, state)
-
-    def scroll(self, value):
-        self.client.send(self.id, "axis_source", 0)
-        self.client.send(self.id, "axis_discrete", self.time, 0, value * 15, value)
-        self._do("axis", self.time, 0, value * 15)
 
 
 @test
