@@ -4,7 +4,6 @@
 #include "common/wayland/inject.h"
 
 #include <assert.h>
-#include <stdarg.h>
 #include <string.h>
 
 struct builder {
@@ -76,6 +75,12 @@ static size_t inject_build(struct builder *b, uint32_t object, enum wl_named wha
     uint32_t head = (uint32_t)b->n << 16 | named->opcode;
     memcpy(b->at + 4, &head, 4);
     return b->n;
+}
+
+size_t inject_build_plain(uint8_t at[INJECT_MAX], uint32_t object, enum wl_named what, va_list args)
+{
+    struct builder b = {.at = at};
+    return inject_build(&b, object, what, args);
 }
 
 void inject_local(struct relay *r, uint32_t object, enum wl_named what, ...)

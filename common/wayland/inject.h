@@ -8,6 +8,7 @@
  *   N             const char *interface, uint32_t version, uint32_t id
  *   a             uint32_t bytes, const void *
  *   h             nothing: the descriptor is queued before */
+#include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -24,6 +25,9 @@ void inject_host(struct relay *relay, uint32_t object, enum wl_named what, ...);
  */
 size_t inject_build_host(struct relay *relay, uint8_t at[INJECT_MAX], uint32_t object,
                          enum wl_named what, ...);
+/* The same for one that is no relay's: ids stay as they are. */
+size_t inject_build_plain(uint8_t at[INJECT_MAX], uint32_t object, enum wl_named what,
+                          va_list args);
 /* True if @message, whose object is of the interface that has it, and in the right direction, is
  * that one. */
 bool message_is(const struct wl_message *message, enum wl_named what);

@@ -5,6 +5,7 @@
 packages_build=(
     meson ninja-build gcc libc6-dev pkg-config wayland-protocols
     libwayland-dev libdrm-dev libevent-dev libpixman-1-dev libseccomp-dev libjansson-dev
+    libxcb1-dev libxcb-composite0-dev libxcb-xfixes0-dev
     scdoc libvirglrenderer-dev libegl-dev libcmocka-dev
 )
 
@@ -40,7 +41,8 @@ packages_tests=(
     "${packages_demo[@]}" "${packages_guest_kernel[@]}"
     clang llvm libclang-rt-14-dev python3 shellcheck strace valgrind
     dbus fish libpam-systemd openssh-client openssh-server openssl passwd systemd zsh
-    imagemagick waypipe wayland-utils wl-clipboard wtype xwayland
+    imagemagick waypipe wayland-utils wl-clipboard wtype
+    xwayland xterm x11-apps tk xclip
     pipewire pipewire-pulse wireplumber
     libglib2.0-bin libnotify-bin python3-gi xdg-dbus-proxy
     libgl1-mesa-dri libegl1 libgbm1 libgles2 libwayland-egl1

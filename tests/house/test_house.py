@@ -22,6 +22,8 @@ FLOORS["common/control"] = ["common/services", "common/wayland", *FLOORS["common
 for proxy in ("guest-proxy", "host-proxy"):
     FLOORS[f"{proxy}/pixels"] = ["common/wayland", "common/sandbox", *FLOORS["common/wayland"]]
     FLOORS[proxy] = [f"{proxy}/pixels", "common/control", "common/services", *FLOORS[f"{proxy}/pixels"]]
+# Beside the guest's daemon, a program of its own, which knows Wayland but not the host.
+FLOORS["guest-proxy/x11"] = ["common/wayland", *FLOORS["common/wayland"]]
 # Beside them, the VM's devices, which know nothing of Wayland and are nobody's libraries.
 FLOORS["common/vhost-user"] = ["common/transport", *FLOORS["common/transport"]]
 FLOORS["host-proxy/gpu/renderer"] = ["common/transport", "common/sandbox", *FLOORS["common/transport"]]

@@ -20,7 +20,9 @@ GUEST, HOST = os.environ.get("WAYVSOCK_GUEST", ""), os.environ.get("WAYVSOCK_HOS
 GPU = os.environ.get("WAYVSOCK_GPU", "")
 DAEMONS = ((GUEST, "wayvsock-guest"), (HOST, "wayvsock-host"))
 VSOCK = os.environ.get("WAYVSOCK_VSOCK", "")
-PROGRAMS = (*DAEMONS, *([(os.environ["WAYVSOCK"], "wayvsock")] if os.environ.get("WAYVSOCK") else []), *([(GPU, "wayvsock-gpu")] if GPU else []), *([(VSOCK, "wayvsock-vsock")] if VSOCK else []))
+X11 = os.path.join(os.path.dirname(GUEST), "wayvsock-x11")
+PROGRAMS = (*DAEMONS, *([(os.environ["WAYVSOCK"], "wayvsock")] if os.environ.get("WAYVSOCK") else []), *([(GPU, "wayvsock-gpu")] if GPU else []), *([(VSOCK, "wayvsock-vsock")] if VSOCK else []),
+            *([(X11, "wayvsock-x11")] if os.path.exists(X11) else []))
 MAN = os.environ.get("WAYVSOCK_MAN", os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../man"))
 
 COMPLETIONS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../completions")

@@ -21,10 +21,10 @@ fail() {
 # What is not installed yet cannot be verified: the programs are replaced, manual pages not looked for.
 for unit in "$units"/wayvsock-*.service "$units"/wayvsock-*.socket "$units"/wayvsock-*.target; do
     grep -q '@bindir@\|@sysconfdir@' "$unit" && fail "$unit has unreplaced variables"
-    sed -E "s#^ExecStart=[^ ]*/wayvsock-(guest|host|gpu|vsock) #ExecStart=$(command -v true) #" \
+    sed -E "s#^ExecStart=[^ ]*/wayvsock-(guest|host|gpu|vsock|x11)( |$)#ExecStart=$(command -v true)\\2#" \
         "$unit" >"$work/${unit##*/}"
 done
-[[ $(grep -lE '^ExecStart=/[^ ]*/wayvsock-(guest|host|gpu|vsock) ' "$units"/*.service | wc -l) == 4 ]] ||
+[[ $(grep -lE '^ExecStart=/[^ ]*/wayvsock-(guest|host|gpu|vsock|x11)( |$)' "$units"/*.service | wc -l) == 5 ]] ||
     fail "not every service starts a daemon by its full path"
 
 # Unknown settings are only warned of: there must be no output either.
@@ -39,6 +39,7 @@ verify verify --man=no ./wayvsock-gpu@vm.socket ./wayvsock-gpu@vm.service
 verify verify --man=no ./wayvsock-vsock@vm.socket ./wayvsock-vsock@vm.service
 verify verify --man=no ./wayvsock-vm@vm.target
 verify --user verify --man=no ./wayvsock-host.socket ./wayvsock-host.service
+verify --user verify --man=no ./wayvsock-x11.socket ./wayvsock-x11.service
 
 for service in wayvsock-guest@ wayvsock-gpu@ wayvsock-vsock@; do
     exposure=$(cd "$work" && systemd-analyze security --offline=true --threshold=15 --no-pager \
@@ -50,7 +51,7 @@ done
 mkdir -p "$work/run/someone"
 sed "s#/run/wayvsock#$work/run#" "$generator" >"$work/generator"
 generate() {
-    env -u WAYLAND_DISPLAY "$@" sh "$work/generator"
+    env -u WAYLAND_DISPLAY -u DISPLAY -u XDG_CONFIG_HOME "$@" sh "$work/generator"
 }
 [[ -z $(generate USER=someone) ]] || fail "a display is named that is not there"
 touch "$work/run/someone/wayland-0"
@@ -64,5 +65,13 @@ python3 -c 'import socket, sys; socket.socket(socket.AF_UNIX).bind(sys.argv[1])'
 [[ -z $(generate USER=someone WAYLAND_DISPLAY=wayland-1) ]] || fail "a display in use is replaced"
 grep -q '^ListenStream=/run/wayvsock/%i/wayland-0$' "$units/wayvsock-guest@.socket" ||
     fail "the socket unit's path is not the generator's"
+
+# The X display of the user's own number, once its socket is enabled.
+mkdir -p "$HOME/.config/systemd/user/sockets.target.wants"
+touch "$HOME/.config/systemd/user/sockets.target.wants/wayvsock-x11.socket"
+[[ $(generate USER=other) == "DISPLAY=:$(id -u)" ]] || fail "the X display is not named"
+[[ -z $(generate USER=other DISPLAY=:7) ]] || fail "an X display in use is replaced"
+grep -q '^ListenStream=/tmp/.X11-unix/X%U$' "$units/wayvsock-x11.socket" ||
+    fail "the X display's number is not the generator's"
 
 exit $failed

@@ -1,0 +1,617 @@
+/* SPDX-License-Identifier: MIT */
+/* Owns the connection to the X server, and a record for each child of its root window. Windows lie
+ * one over the other in the middle of X's screen, since where they are is the compositor's
+ * business; a menu's place is meant relative to the window below it, and the one that the pointer
+ * is on comes first. */
+#include "guest-proxy/x11/wm.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <xcb/composite.h>
+#include <xcb/xfixes.h>
+
+#include "common/base/list.h"
+#include "common/base/log.h"
+#include "guest-proxy/x11/roles.h"
+#include "guest-proxy/x11/x-window.h"
+
+#define WINDOWS_MAX 65536
+#define FIXED (ROLE_MAXIMIZED | ROLE_FULLSCREEN | ROLE_TILED)
+
+enum { STATE_WITHDRAWN = 0, STATE_NORMAL = 1, STATE_ICONIC = 3 }; /* ICCCM */
+enum { REMOVE = 0, ADD = 1, TOGGLE = 2 };                         /* _NET_WM_STATE */
+enum { MOVERESIZE_MOVE = 8, MOVERESIZE_KEYBOARD_MOVE = 10 };      /* _NET_WM_MOVERESIZE */
+
+struct wm {
+    const struct wm_ops *ops;
+    void *user;
+    xcb_connection_t *x;
+    struct x_atoms atoms;
+    struct roles *roles;
+    xcb_window_t root, check;
+    int width, height; /* of the root */
+    LIST_HEAD(, x_window) windows;
+    unsigned n;
+    struct x_window *focused; /* has the keyboard, or had it last; NULL: none */
+    struct x_window *pointed; /* the pointer is on it */
+};
+
+static xcb_atom_t atom(const struct wm *wm, enum x_name name)
+{
+    return wm->atoms.of[name];
+}
+
+static struct x_window *find(const struct wm *wm, xcb_window_t id)
+{
+    struct x_window *w;
+    LIST_FOREACH (w, &wm->windows, entry)
+        if (w->id == id)
+            return w;
+    return NULL;
+}
+
+static void add(struct wm *wm, const xcb_create_notify_event_t *e)
+{
+    if (e->parent != wm->root || e->window == wm->check || find(wm, e->window) ||
+        wm->n >= WINDOWS_MAX)
+        return;
+    struct x_window *w = calloc(1, sizeof(*w));
+    if (!w)
+        return;
+    *w = (struct x_window){.id = e->window,
+                           .x = e->x,
+                           .y = e->y,
+                           .width = e->width,
+                           .height = e->height,
+                           .override = e->override_redirect,
+                           .input = true};
+    LIST_INSERT_HEAD(&wm->windows, w, entry);
+    wm->n++;
+}
+
+static void forget(struct wm *wm, struct x_window *w)
+{
+    if (wm->focused == w)
+        wm->focused = NULL;
+    if (wm->pointed == w)
+        wm->pointed = NULL;
+}
+
+static void set_words(const struct wm *wm, xcb_window_t id, enum x_name property, xcb_atom_t type,
+                      const uint32_t *words, unsigned n)
+{
+    xcb_change_property(wm->x, XCB_PROP_MODE_REPLACE, id, atom(wm, property), type, 32, n, words);
+}
+
+static void tell_states(const struct wm *wm, const struct x_window *w)
+{
+    uint32_t words[4];
+    unsigned n = 0;
+    if (w->states & ROLE_FULLSCREEN)
+        words[n++] = atom(wm, X__NET_WM_STATE_FULLSCREEN);
+    if (w->states & ROLE_MAXIMIZED) {
+        words[n++] = atom(wm, X__NET_WM_STATE_MAXIMIZED_HORZ);
+        words[n++] = atom(wm, X__NET_WM_STATE_MAXIMIZED_VERT);
+    }
+    if (w->states & ROLE_ACTIVATED)
+        words[n++] = atom(wm, X__NET_WM_STATE_FOCUSED);
+    set_words(wm, w->id, X__NET_WM_STATE, XCB_ATOM_ATOM, words, n);
+}
+
+static void tell_wm_state(const struct wm *wm, const struct x_window *w, uint32_t state)
+{
+    uint32_t words[2] = {state, XCB_WINDOW_NONE};
+    set_words(wm, w->id, X_WM_STATE, atom(wm, X_WM_STATE), words, 2);
+}
+
+/* In words that no server sends: a program that was given nothing else to do hears where it is. */
+static void tell_place(const struct wm *wm, const struct x_window *w)
+{
+    xcb_configure_notify_event_t e = {.response_type = XCB_CONFIGURE_NOTIFY,
+                                      .event = w->id,
+                                      .window = w->id,
+                                      .x = (int16_t)w->x,
+                                      .y = (int16_t)w->y,
+                                      .width = (uint16_t)w->width,
+                                      .height = (uint16_t)w->height};
+    char bytes[32] = {0};
+    memcpy(bytes, &e, sizeof(e));
+    xcb_send_event(wm->x, 0, w->id, XCB_EVENT_MASK_STRUCTURE_NOTIFY, bytes);
+}
+
+/* To its size, in the middle. */
+static void place(struct wm *wm, struct x_window *w, int width, int height)
+{
+    w->x = wm->width > width ? (wm->width - width) / 2 : 0;
+    w->y = wm->height > height ? (wm->height - height) / 2 : 0;
+    w->width = width;
+    w->height = height;
+    uint32_t values[] = {(uint32_t)w->x, (uint32_t)w->y, (uint32_t)width, (uint32_t)height, 0};
+    xcb_configure_window(wm->x, w->id,
+                         XCB_CONFIG_WINDOW_X | XCB_CONFIG_WINDOW_Y | XCB_CONFIG_WINDOW_WIDTH |
+                             XCB_CONFIG_WINDOW_HEIGHT | XCB_CONFIG_WINDOW_BORDER_WIDTH,
+                         values);
+    if (w->role)
+        role_resized(w->role, width, height);
+    tell_place(wm, w);
+}
+
+static void send_protocol(const struct wm *wm, const struct x_window *w, enum x_name protocol)
+{
+    xcb_client_message_event_t e = {.response_type = XCB_CLIENT_MESSAGE,
+                                    .format = 32,
+                                    .window = w->id,
+                                    .type = atom(wm, X_WM_PROTOCOLS)};
+    e.data.data32[0] = atom(wm, protocol);
+    e.data.data32[1] = XCB_CURRENT_TIME;
+    xcb_send_event(wm->x, 0, w->id, XCB_EVENT_MASK_NO_EVENT, (const char *)&e);
+}
+
+/* What a toplevel is told, of what its window says. */
+static void describe(struct wm *wm, struct x_window *w)
+{
+    struct x_window *parent = w->parent ? find(wm, w->parent) : NULL;
+    role_set_title(w->role, w->title);
+    role_set_app_id(w->role, w->app_id);
+    role_set_limits(w->role, w->min_width, w->min_height, w->max_width, w->max_height);
+    role_set_parent(w->role, parent && parent != w ? parent->role : NULL);
+    role_set_frame(w->role, !w->frameless && !w->override);
+}
+
+/* The window that a menu belongs to. */
+static struct x_window *below(struct wm *wm, const struct x_window *w)
+{
+    struct x_window *candidates[] = {w->parent ? find(wm, w->parent) : NULL, wm->pointed,
+                                     wm->focused};
+    for (size_t i = 0; i < sizeof(candidates) / sizeof(*candidates); i++)
+        if (candidates[i] && candidates[i]->role && !candidates[i]->override)
+            return candidates[i];
+    struct x_window *other;
+    LIST_FOREACH (other, &wm->windows, entry)
+        if (other->role && !other->override)
+            return other;
+    return NULL;
+}
+
+/* Once X has drawn a surface for it, and the compositor knows that. */
+static void show(struct wm *wm, struct x_window *w)
+{
+    if (w->role || !w->mapped || !w->surface)
+        return;
+    struct x_window *parent = w->override ? below(wm, w) : NULL;
+    if (parent) {
+        w->role = roles_popup(wm->roles, w->surface, w, parent->role, w->x - parent->x,
+                              w->y - parent->y, w->width, w->height);
+        return;
+    }
+    w->role = roles_toplevel(wm->roles, w->surface, w, w->width, w->height);
+    if (!w->role)
+        return; /* not yet */
+    describe(wm, w);
+    role_set_states(w->role, w->asked);
+    role_begun(w->role);
+}
+
+static void surface_is_there(void *user, uint32_t servers)
+{
+    struct wm *wm = user;
+    struct x_window *w;
+    LIST_FOREACH (w, &wm->windows, entry)
+        if (w->surface == servers)
+            return show(wm, w);
+}
+
+static void configured(void *user, void *window, int width, int height, unsigned states)
+{
+    struct wm *wm = user;
+    struct x_window *w = window;
+    if (states != w->states) {
+        w->states = states;
+        tell_states(wm, w);
+    }
+    width = width ? width : w->width;
+    height = height ? height : w->height;
+    if (width != w->width || height != w->height)
+        place(wm, w, width, height);
+    xcb_flush(wm->x);
+}
+
+static void close_window(void *user, void *window)
+{
+    struct wm *wm = user;
+    struct x_window *w = window;
+    if (w->deletes)
+        send_protocol(wm, w, X_WM_DELETE_WINDOW);
+    else
+        xcb_kill_client(wm->x, w->id);
+    xcb_flush(wm->x);
+}
+
+static void surface_is_gone(void *user, void *window)
+{
+    (void)user;
+    ((struct x_window *)window)->role = NULL;
+}
+
+static void raise_window(const struct wm *wm, const struct x_window *w)
+{
+    uint32_t above = XCB_STACK_MODE_ABOVE;
+    xcb_configure_window(wm->x, w->id, XCB_CONFIG_WINDOW_STACK_MODE, &above);
+}
+
+/* X looks for the uppermost window below the pointer; menus stay above. */
+static void pointer_is_on(void *user, void *window)
+{
+    struct wm *wm = user;
+    struct x_window *w = window, *menu;
+    if (w->override) {
+        raise_window(wm, w);
+    } else if (wm->pointed != w) {
+        wm->pointed = w;
+        raise_window(wm, w);
+        LIST_FOREACH (menu, &wm->windows, entry)
+            if (menu->override && menu->mapped)
+                raise_window(wm, menu);
+    }
+    xcb_flush(wm->x);
+}
+
+static void keyboard_is_at(void *user, void *window)
+{
+    struct wm *wm = user;
+    struct x_window *w = window;
+    xcb_window_t id = w ? w->id : XCB_WINDOW_NONE;
+    if (!w) {
+        xcb_set_input_focus(wm->x, XCB_INPUT_FOCUS_POINTER_ROOT, wm->check, XCB_CURRENT_TIME);
+    } else {
+        wm->focused = w;
+        if (w->input)
+            xcb_set_input_focus(wm->x, XCB_INPUT_FOCUS_POINTER_ROOT, w->id, XCB_CURRENT_TIME);
+        if (w->takes_focus)
+            send_protocol(wm, w, X_WM_TAKE_FOCUS);
+    }
+    set_words(wm, wm->root, X__NET_ACTIVE_WINDOW, XCB_ATOM_WINDOW, &id, 1);
+    xcb_flush(wm->x);
+}
+
+const struct roles_ops wm_roles_ops = {.surface = surface_is_there,
+                                       .configured = configured,
+                                       .close = close_window,
+                                       .gone = surface_is_gone,
+                                       .pointer = pointer_is_on,
+                                       .keyboard = keyboard_is_at};
+
+static void on_map_request(struct wm *wm, const xcb_map_request_event_t *e)
+{
+    struct x_window *w = find(wm, e->window);
+    if (w && !w->override) {
+        uint32_t events = XCB_EVENT_MASK_PROPERTY_CHANGE;
+        xcb_change_window_attributes(wm->x, w->id, XCB_CW_EVENT_MASK, &events);
+        x_window_read(w, wm->x, &wm->atoms);
+        place(wm, w, w->width, w->height);
+        tell_wm_state(wm, w, STATE_NORMAL);
+        tell_states(wm, w);
+    }
+    xcb_map_window(wm->x, e->window);
+}
+
+static void on_map(struct wm *wm, const xcb_map_notify_event_t *e)
+{
+    struct x_window *w = find(wm, e->window);
+    if (!w)
+        return;
+    w->override = e->override_redirect;
+    if (w->override)
+        x_window_read(w, wm->x, &wm->atoms);
+    w->mapped = true;
+    show(wm, w);
+}
+
+static void on_unmap(struct wm *wm, const xcb_unmap_notify_event_t *e)
+{
+    struct x_window *w = find(wm, e->window);
+    if (!w || !w->mapped)
+        return;
+    w->mapped = false;
+    w->surface = 0;
+    w->states = 0;
+    forget(wm, w);
+    if (w->role) /* the server takes its time with the surface */
+        role_abandon(w->role);
+    w->role = NULL;
+    if (!w->override)
+        tell_wm_state(wm, w, STATE_WITHDRAWN);
+}
+
+static void on_destroy(struct wm *wm, const xcb_destroy_notify_event_t *e)
+{
+    struct x_window *w = find(wm, e->window);
+    if (!w)
+        return;
+    forget(wm, w);
+    if (w->role)
+        role_abandon(w->role);
+    LIST_REMOVE(w, entry);
+    wm->n--;
+    free(w);
+}
+
+static void on_configure_request(struct wm *wm, const xcb_configure_request_event_t *e)
+{
+    struct x_window *w = find(wm, e->window);
+    uint32_t values[4];
+    unsigned n = 0;
+    if (w && !w->override) {
+        bool decided = w->mapped && w->states & FIXED;
+        int width = e->value_mask & XCB_CONFIG_WINDOW_WIDTH ? e->width : w->width;
+        int height = e->value_mask & XCB_CONFIG_WINDOW_HEIGHT ? e->height : w->height;
+        return place(wm, w, decided ? w->width : width, decided ? w->height : height);
+    }
+    if (e->value_mask & XCB_CONFIG_WINDOW_X)
+        values[n++] = (uint32_t)e->x;
+    if (e->value_mask & XCB_CONFIG_WINDOW_Y)
+        values[n++] = (uint32_t)e->y;
+    if (e->value_mask & XCB_CONFIG_WINDOW_WIDTH)
+        values[n++] = e->width;
+    if (e->value_mask & XCB_CONFIG_WINDOW_HEIGHT)
+        values[n++] = e->height;
+    xcb_configure_window(wm->x, e->window,
+                         e->value_mask & (XCB_CONFIG_WINDOW_X | XCB_CONFIG_WINDOW_Y |
+                                          XCB_CONFIG_WINDOW_WIDTH | XCB_CONFIG_WINDOW_HEIGHT),
+                         values);
+}
+
+static void on_configure(struct wm *wm, const xcb_configure_notify_event_t *e)
+{
+    if (e->window == wm->root) {
+        wm->width = e->width;
+        wm->height = e->height;
+        return;
+    }
+    struct x_window *w = find(wm, e->window);
+    if (!w || !e->override_redirect)
+        return; /* of the others, what we have said counts */
+    w->x = e->x;
+    w->y = e->y;
+    w->width = e->width;
+    w->height = e->height;
+    if (!w->role)
+        return;
+    role_resized(w->role, w->width, w->height);
+    struct x_window *parent = below(wm, w);
+    if (parent)
+        role_place(w->role, w->x - parent->x, w->y - parent->y);
+}
+
+static void on_property(struct wm *wm, const xcb_property_notify_event_t *e)
+{
+    struct x_window *w = find(wm, e->window);
+    bool ours = e->atom == atom(wm, X_WM_STATE) || e->atom == atom(wm, X__NET_WM_STATE);
+    if (!w || ours || w->override)
+        return;
+    x_window_read(w, wm->x, &wm->atoms);
+    if (w->role)
+        describe(wm, w);
+}
+
+static void change_states(struct wm *wm, struct x_window *w, const xcb_client_message_event_t *e)
+{
+    unsigned states = w->role ? w->states & ~(unsigned)(ROLE_ACTIVATED | ROLE_TILED) : w->asked;
+    unsigned change = 0;
+    for (int i = 1; i <= 2; i++) {
+        if (e->data.data32[i] == atom(wm, X__NET_WM_STATE_FULLSCREEN))
+            change |= ROLE_FULLSCREEN;
+        if (e->data.data32[i] == atom(wm, X__NET_WM_STATE_MAXIMIZED_VERT) ||
+            e->data.data32[i] == atom(wm, X__NET_WM_STATE_MAXIMIZED_HORZ))
+            change |= ROLE_MAXIMIZED;
+    }
+    switch (e->data.data32[0]) {
+    case REMOVE:
+        states &= ~change;
+        break;
+    case ADD:
+        states |= change;
+        break;
+    case TOGGLE:
+        states ^= change;
+    }
+    w->asked = states;
+    if (w->role)
+        role_set_states(w->role, states);
+}
+
+static void move_or_resize(struct x_window *w, uint32_t how)
+{
+    /* Of the eight directions, in EWMH's order: xdg_toplevel.resize_edge. */
+    static const uint32_t edges[] = {5, 1, 9, 8, 10, 2, 6, 4};
+    if (!w->role)
+        return;
+    if (how < sizeof(edges) / sizeof(*edges))
+        role_resize(w->role, edges[how]);
+    else if (how == MOVERESIZE_MOVE || how == MOVERESIZE_KEYBOARD_MOVE)
+        role_move(w->role);
+}
+
+static void on_message(struct wm *wm, const xcb_client_message_event_t *e)
+{
+    struct x_window *w = find(wm, e->window), *other;
+    if (!w || e->format != 32)
+        return;
+    if (e->type == atom(wm, X_WL_SURFACE_ID)) {
+        LIST_FOREACH (other, &wm->windows, entry)
+            if (other->surface == e->data.data32[0])
+                other->surface = 0;
+        w->surface = e->data.data32[0];
+        show(wm, w);
+    } else if (e->type == atom(wm, X__NET_WM_STATE)) {
+        change_states(wm, w, e);
+    } else if (e->type == atom(wm, X__NET_WM_MOVERESIZE)) {
+        move_or_resize(w, e->data.data32[2]);
+    } else if (e->type == atom(wm, X__NET_CLOSE_WINDOW)) {
+        close_window(wm, w);
+    } else if (e->type == atom(wm, X_WM_CHANGE_STATE) && e->data.data32[0] == STATE_ICONIC &&
+               w->role) {
+        role_minimize(w->role);
+    }
+}
+
+static void take(struct wm *wm, const xcb_generic_event_t *e)
+{
+    const void *event = e;
+    switch (e->response_type & 0x7f) {
+    case XCB_CREATE_NOTIFY:
+        return add(wm, event);
+    case XCB_DESTROY_NOTIFY:
+        return on_destroy(wm, event);
+    case XCB_MAP_REQUEST:
+        return on_map_request(wm, event);
+    case XCB_MAP_NOTIFY:
+        return on_map(wm, event);
+    case XCB_UNMAP_NOTIFY:
+        return on_unmap(wm, event);
+    case XCB_CONFIGURE_REQUEST:
+        return on_configure_request(wm, event);
+    case XCB_CONFIGURE_NOTIFY:
+        return on_configure(wm, event);
+    case XCB_PROPERTY_NOTIFY:
+        on_property(wm, event);
+        break; /* selections have properties, too */
+    case XCB_CLIENT_MESSAGE:
+        return on_message(wm, event);
+    }
+    wm->ops->other(wm->user, e);
+}
+
+int wm_receive(struct wm *wm)
+{
+    xcb_generic_event_t *e;
+    while ((e = xcb_poll_for_event(wm->x))) {
+        take(wm, e);
+        free(e);
+    }
+    xcb_flush(wm->x);
+    return xcb_connection_has_error(wm->x) ? -ECONNRESET : 0;
+}
+
+void wm_flush(struct wm *wm)
+{
+    if (wm->x)
+        xcb_flush(wm->x);
+}
+
+/* What programs look for to know that there is a window manager, and what it can do. */
+static void announce(struct wm *wm)
+{
+    /* Java knows by this name, and by few others, that windows here have no frame around them that
+     * is a window itself; else it waits for one, and draws nothing. */
+    static const char name[] = "LG3D";
+    uint32_t supported[] = {atom(wm, X__NET_ACTIVE_WINDOW),
+                            atom(wm, X__NET_CLOSE_WINDOW),
+                            atom(wm, X__NET_SUPPORTED),
+                            atom(wm, X__NET_SUPPORTING_WM_CHECK),
+                            atom(wm, X__NET_WM_MOVERESIZE),
+                            atom(wm, X__NET_WM_NAME),
+                            atom(wm, X__NET_WM_STATE),
+                            atom(wm, X__NET_WM_STATE_FOCUSED),
+                            atom(wm, X__NET_WM_STATE_FULLSCREEN),
+                            atom(wm, X__NET_WM_STATE_MAXIMIZED_HORZ),
+                            atom(wm, X__NET_WM_STATE_MAXIMIZED_VERT),
+                            atom(wm, X__NET_WM_STATE_MODAL)};
+    set_words(wm, wm->root, X__NET_SUPPORTED, XCB_ATOM_ATOM, supported,
+              sizeof(supported) / sizeof(*supported));
+    set_words(wm, wm->root, X__NET_SUPPORTING_WM_CHECK, XCB_ATOM_WINDOW, &wm->check, 1);
+    set_words(wm, wm->check, X__NET_SUPPORTING_WM_CHECK, XCB_ATOM_WINDOW, &wm->check, 1);
+    xcb_change_property(wm->x, XCB_PROP_MODE_REPLACE, wm->check, atom(wm, X__NET_WM_NAME),
+                        atom(wm, X_UTF8_STRING), 8, sizeof(name) - 1, name);
+}
+
+/* What the server needs to be told once; 0 or -errno. */
+static int begin(struct wm *wm)
+{
+    const xcb_screen_t *screen = xcb_setup_roots_iterator(xcb_get_setup(wm->x)).data;
+    wm->root = screen->root;
+    wm->width = screen->width_in_pixels;
+    wm->height = screen->height_in_pixels;
+    xcb_prefetch_extension_data(wm->x, &xcb_composite_id);
+    xcb_prefetch_extension_data(wm->x, &xcb_xfixes_id);
+    int r = x_atoms_load(&wm->atoms, wm->x);
+    if (r < 0)
+        return r;
+    free(xcb_composite_query_version_reply(wm->x, xcb_composite_query_version(wm->x, 0, 4), NULL));
+    free(xcb_xfixes_query_version_reply(wm->x, xcb_xfixes_query_version(wm->x, 6, 0), NULL));
+    uint32_t events = XCB_EVENT_MASK_SUBSTRUCTURE_NOTIFY | XCB_EVENT_MASK_SUBSTRUCTURE_REDIRECT |
+                      XCB_EVENT_MASK_STRUCTURE_NOTIFY;
+    xcb_generic_error_t *error = xcb_request_check(
+        wm->x, xcb_change_window_attributes_checked(wm->x, wm->root, XCB_CW_EVENT_MASK, &events));
+    if (error) {
+        free(error);
+        return -EBUSY;
+    }
+    /* Each window has its own picture, which the server shows as a surface. */
+    xcb_composite_redirect_subwindows(wm->x, wm->root, XCB_COMPOSITE_REDIRECT_MANUAL);
+    /* The last program's end is the server's: we do not count. */
+    xcb_xfixes_set_client_disconnect_mode(wm->x, XCB_XFIXES_CLIENT_DISCONNECT_FLAGS_TERMINATE);
+    wm->check = xcb_generate_id(wm->x);
+    xcb_create_window(wm->x, XCB_COPY_FROM_PARENT, wm->check, wm->root, -1, -1, 1, 1, 0,
+                      XCB_WINDOW_CLASS_INPUT_ONLY, XCB_COPY_FROM_PARENT, 0, NULL);
+    xcb_map_window(wm->x, wm->check);
+    announce(wm);
+    return 0;
+}
+
+int wm_connect(struct wm *wm, int fd, struct roles *roles)
+{
+    wm->roles = roles;
+    wm->x = xcb_connect_to_fd(fd, NULL); /* takes it */
+    if (xcb_connection_has_error(wm->x))
+        return -ECONNRESET;
+    return begin(wm);
+}
+
+void wm_open(struct wm *wm)
+{
+    xcb_set_selection_owner(wm->x, wm->check, atom(wm, X_WM_S0), XCB_CURRENT_TIME);
+    xcb_flush(wm->x);
+}
+
+xcb_connection_t *wm_connection(struct wm *wm)
+{
+    return wm->x;
+}
+
+const struct x_atoms *wm_atoms(const struct wm *wm)
+{
+    return &wm->atoms;
+}
+
+xcb_window_t wm_root(const struct wm *wm)
+{
+    return wm->root;
+}
+
+struct wm *wm_create(const struct wm_ops *ops, void *user)
+{
+    struct wm *wm = calloc(1, sizeof(*wm));
+    if (!wm)
+        return NULL;
+    wm->ops = ops;
+    wm->user = user;
+    return wm;
+}
+
+void wm_destroy(struct wm *wm)
+{
+    struct x_window *w;
+    if (!wm)
+        return;
+    while ((w = LIST_FIRST(&wm->windows))) {
+        if (w->role)
+            role_abandon(w->role);
+        LIST_REMOVE(w, entry);
+        free(w);
+    }
+    if (wm->x)
+        xcb_disconnect(wm->x);
+    free(wm);
+}
