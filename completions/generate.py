@@ -18,7 +18,7 @@ def read(lines, program):
         section = re.fullmatch(r"\[(.+)\]\n?", line)
         if section:
             here = section[1] == program
-        row = here and re.fullmatch(r"(--[a-z-]*)(?: \[([^]]+)\])? +(.+?)\n?", line)
+        row = here and re.fullmatch(r"(--[a-z0-9-]*)(?: \[([^]]+)\])? +(.+?)\n?", line)
         verb = here and re.fullmatch(r"([a-z]+) +(.+?)\n?", line)
         if verb:
             own.append(verb.groups())

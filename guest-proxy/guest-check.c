@@ -32,6 +32,7 @@
 #include "guest-proxy/guest-client.h"
 #include "guest-proxy/guest-services-check.h"
 #include "guest-proxy/pixels/gpu.h"
+#include "guest-proxy/x-display.h"
 
 #define CHECK_MS 15000
 
@@ -365,6 +366,8 @@ int check_run(const struct guest_options *options, const struct uplink_config *c
     bool local = p->services_only || check_display(p->loop, options);
     local &= guest_services_check(options);
     local &= check_command(options);
+    if (options->x11)
+        local &= x_display_check();
     sandbox_check();
     p->timer = loop_timer_create(p->loop, check_expired, p);
     struct uplink_config trial = *config;

@@ -21,6 +21,7 @@ enum {
     OPTION_SERVE,
     OPTION_TOKEN,
     OPTION_GPU,
+    OPTION_X11,
     OPTION_NO_AUTH,
     OPTION_CHECK,
 };
@@ -32,6 +33,7 @@ static const struct option options[] = {
     {"serve", required_argument, NULL, OPTION_SERVE},
     {"token", required_argument, NULL, OPTION_TOKEN},
     {"gpu", required_argument, NULL, OPTION_GPU},
+    {"x11", no_argument, NULL, OPTION_X11},
     {"no-auth", no_argument, NULL, OPTION_NO_AUTH},
     {"check", no_argument, NULL, OPTION_CHECK},
     OPTIONS_COMMON,
@@ -56,6 +58,8 @@ static const char help[] =
     "  --token FILE            prove with this file's content that this is the VM's daemon\n"
     "  --gpu DEVICE            let the host take pixels from this virtio-gpu: auto, off, or\n"
     "                          /dev/dri/renderD128 (auto: the one that it knows)\n"
+    "  --x11                   offer an X display as well, for X programs: with Xwayland, which\n"
+    "                          runs while there are some\n"
     "  --no-auth               offer no proof; for development\n"
     "  --check                 tell what is in place and what is not; exit with 0 if\n"
     "                          applications would work\n"
@@ -119,6 +123,9 @@ int guest_options_parse(int argc, char **argv, struct guest_options *ret_options
                     optarg);
             o.gpu = optarg;
             break;
+        case OPTION_X11:
+            o.x11 = true;
+            break;
         case OPTION_NO_AUTH:
             o.no_auth = true;
             break;
@@ -141,6 +148,8 @@ int guest_options_parse(int argc, char **argv, struct guest_options *ret_options
     } else if (argc > 1 && strcmp(argv[argc - 1], "--") == 0) {
         return options_error(PROGRAM, "there is no command after --");
     }
+    if (o.x11 && o.display && strcmp(o.display, "none") == 0)
+        return options_error(PROGRAM, "--x11 needs a Wayland display, and --display none has none");
     int parsed = address_parse(connect, &o.connect, error, sizeof(error));
     if (parsed == 0 && o.connect.kind == ADDRESS_VSOCK_DEVICE)
         return options_error(PROGRAM,

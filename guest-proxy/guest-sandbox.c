@@ -33,7 +33,7 @@ static const struct filter_rule cid_calls[] = {
     FILTER_END,
 };
 
-static const struct filter_rule command_calls[] = {
+static const struct filter_rule children_calls[] = {
     FILTER_CALL("wait4"),
     FILTER_END,
 };
@@ -71,7 +71,7 @@ static int allow_paths(struct landlock *paths, const struct display *display,
 }
 
 int guest_sandbox_enter(const struct display *display, const struct services *services,
-                        const char *control, const struct gpu *gpu, pid_t command)
+                        const char *control, const struct gpu *gpu, pid_t command, bool children)
 {
     const struct filter_rule *const tables[] = {filter_rules_base,
                                                 filter_rules_sockets,
@@ -84,7 +84,7 @@ int guest_sandbox_enter(const struct display *display, const struct services *se
                                                 cid_calls,
                                                 gpu_calls,
                                                 virtgpu_calls,
-                                                command > 0 ? command_calls : NULL,
+                                                children ? children_calls : NULL,
                                                 NULL};
     struct landlock paths;
     int r = landlock_begin(&paths, sandbox_wishes() | (command > 0 ? LANDLOCK_KEEP_SIGNALS : 0));

@@ -19,6 +19,7 @@
 #include "common/transport/inherited.h"
 #include "common/transport/token.h"
 #include "guest-proxy/approach.h"
+#include "guest-proxy/child.h"
 #include "guest-proxy/guest-check.h"
 #include "guest-proxy/guest-client.h"
 #include "guest-proxy/guest-control.h"
@@ -28,6 +29,7 @@
 #include "guest-proxy/guest-sandbox.h"
 #include "guest-proxy/guest-services.h"
 #include "guest-proxy/uplink.h"
+#include "guest-proxy/x-display.h"
 
 struct daemon {
     struct loop *loop;
@@ -39,6 +41,7 @@ struct daemon {
     struct guest_view view;
     struct guest_control *control; /* NULL: nobody can ask */
     const struct gpu *gpu;
+    struct x_display x_display;
     pid_t command; /* 0: none, or it ended */
     bool ran;
     int status; /* of the command, or our own */
@@ -97,10 +100,10 @@ static void advise(const struct daemon *d)
 {
     const char *x11 = getenv("DISPLAY");
     bool ran = d->status != 0 && d->status < 126; /* else it was not found, or a signal ended it */
-    if (ran && d->clients.serial == 0 && (!x11 || !*x11))
+    if (ran && d->clients.serial == 0 && !d->options.x11 && (!x11 || !*x11))
         log_info(NULL,
                  "%s failed and never came to the Wayland display; an X11 application needs an X "
-                 "server here, such as Xwayland: see X11 in wayvsock-guest(1)",
+                 "server here, such as --x11 brings: see X11 in wayvsock-guest(1)",
                  d->options.command[0]);
 }
 
@@ -111,6 +114,10 @@ static void child_ended(void *user, int signo)
     pid_t pid;
     (void)signo;
     while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+        if (pid == d->x_display.pid) {
+            log_error(NULL, "wayvsock-x11 has ended: no X program shows windows any more");
+            d->x_display.pid = 0;
+        }
         if (pid != d->command)
             continue;
         d->command = 0;
@@ -133,30 +140,19 @@ static void main_terminate(void *user, int signo)
 
 static int run_command(struct daemon *d)
 {
-    static const int ours[] = {SIGTERM, SIGINT, SIGCHLD, SIGPIPE};
-    sigset_t all, before, none;
-    sigfillset(&all);
-    sigemptyset(&none);
-    fflush(NULL);
-    /* The child would catch signals as we do, and tell us instead of ending. */
-    sigprocmask(SIG_SETMASK, &all, &before);
-    pid_t pid = fork();
-    if (pid != 0) {
+    pid_t pid = child_fork();
+    if (pid < 0) {
         int error = errno;
-        sigprocmask(SIG_SETMASK, &before, NULL);
-        if (pid < 0) {
-            log_error(NULL, "cannot start the command: %s", strerror(error));
-            return -error;
-        }
-    } else {
-        for (size_t i = 0; i < sizeof(ours) / sizeof(*ours); i++)
-            signal(ours[i], SIG_DFL);
-        sigprocmask(SIG_SETMASK, &none, NULL);
+        log_error(NULL, "cannot start the command: %s", strerror(error));
+        return -error;
+    }
+    if (pid == 0) {
         if (d->display)
             setenv("WAYLAND_DISPLAY", display_path(d->display), 1);
         else
             unsetenv("WAYLAND_DISPLAY");
         services_export(&d->services);
+        x_display_export(&d->x_display);
         unsetenv("WAYLAND_SOCKET");
         unsetenv("NOTIFY_SOCKET");
         execvp(d->options.command[0], d->options.command);
@@ -223,12 +219,20 @@ static int main_start(struct daemon *d)
         return r;
     d->view.display = d->display;
     d->control = guest_control_create(d->loop, &d->view);
+    if (d->options.x11) {
+        r = x_display_start(&d->x_display, display_path(d->display), d->options.log_level, error,
+                            sizeof(error));
+        if (r < 0) {
+            log_error(NULL, "--x11: %s", error);
+            return r;
+        }
+    }
     if (d->options.command)
         r = run_command(d);
     if (r == 0) /* the command is not limited */
         r = guest_sandbox_enter(d->display, &d->services,
                                 d->control ? guest_control_path(d->control) : NULL, d->gpu,
-                                d->command);
+                                d->command, d->command > 0 || d->x_display.pid > 0);
     if (r < 0)
         return r;
     if (d->display)

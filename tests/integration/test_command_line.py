@@ -59,10 +59,10 @@ def man_pages_agree_with_help(t):
         options = page[page.index("# OPTIONS"):]
         options = options[:options.index("\n# ", 5)]
         documented = {(m.group(1), m.group(2) or "") for m in
-                      re.finditer(r"^\*(--[a-z-]+)\*(?: _([A-Z\\*:_\[\]-]+)_?.*)?$", options, re.M)}
+                      re.finditer(r"^\*(--[a-z0-9-]+)\*(?: _([A-Z\\*:_\[\]-]+)_?.*)?$", options, re.M)}
         documented = {(o, a.replace("\\", "").split("*")[0].rstrip("_[")) for o, a in documented}
         shown = {(m.group(1), (m.group(2) or "").split("[")[0]) for m in
-                 re.finditer(r"^\s+(--[a-z-]+)(?:[ =]([A-Z][A-Z\[\]:|-]*))?", call(binary, "--help").stdout, re.M)}
+                 re.finditer(r"^\s+(--[a-z0-9-]+)(?:[ =]([A-Z][A-Z\[\]:|-]*))?", call(binary, "--help").stdout, re.M)}
         t.eq(documented, shown, f"{name}: options of the page and of --help")
 
 
@@ -73,7 +73,7 @@ def completions(shell, program):
 
 
 def options_of_help(binary):
-    return set(re.findall(r"^\s+(--[a-z-]+)", call(binary, "--help").stdout, re.M))
+    return set(re.findall(r"^\s+(--[a-z0-9-]+)", call(binary, "--help").stdout, re.M))
 
 
 @test(direct=False)
@@ -81,7 +81,7 @@ def completions_agree_with_help(t):
     """Each shell offers each option, and no other."""
     for binary, name in PROGRAMS:
         shown = options_of_help(binary)
-        for shell, option in (("bash", r"(--[a-z-]+[a-z])"), ("zsh", r"^    '\*(--[a-z-]+)\["), ("fish", r" -l ([a-z-]+)")):
+        for shell, option in (("bash", r"(--[a-z0-9-]+[a-z0-9])"), ("zsh", r"^    '\*(--[a-z0-9-]+)\["), ("fish", r" -l ([a-z0-9-]+)")):
             offered = {o if o.startswith("--") else f"--{o}" for o in re.findall(option, completions(shell, name), re.M)}
             t.eq(offered, shown, f"{name}: what {shell} offers")
 

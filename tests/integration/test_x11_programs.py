@@ -1,0 +1,455 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""wayvsock-guest --x11: each window of an X program is a window of the host, and copy and paste go both ways."""
+
+import hashlib
+import os
+import socket
+import struct
+import subprocess
+
+from harness import main, test
+from harness.compositors import NOBODY
+from harness.pointer import VirtualPointer
+from harness.tools import copy, plug_keyboard
+from harness.x11 import X
+
+# A Tk program that does as it is told, and says what happens to it.
+TK = """
+package require Tk
+proc say {text} { puts $text; flush stdout }
+fileevent stdin readable {if {[gets stdin line] < 0} exit; if {[catch $line why]} {say "error: $why"}}
+wm title . first
+wm geometry . 300x200
+entry .e -textvariable typed
+pack .e -fill x
+menu .m -tearoff 0 -background #ff0000 -activebackground #ff0000
+.m add command -label one -command {say chosen}
+wm protocol . WM_DELETE_WINDOW {say asked; exit}
+bind . <Configure> {if {"%W" eq "."} {say "size %wx%h"}}
+bind . <FocusIn> {if {"%W" eq "."} {say "focus"}}
+focus .e
+say ready
+"""
+SWING = """
+import javax.swing.*;
+public class Window {
+    public static void main(String[] args) {
+        SwingUtilities.invokeLater(() -> {
+            JFrame frame = new JFrame("swing");
+            JMenuBar bar = new JMenuBar();
+            JMenu menu = new JMenu("File");
+            JMenuItem item = new JMenuItem("one");
+            item.setBackground(java.awt.Color.RED);
+            item.setOpaque(true);
+            menu.add(item);
+            bar.add(menu);
+            frame.setJMenuBar(bar);
+            JTextField field = new JTextField();
+            field.addActionListener(e -> { System.out.println("typed " + field.getText()); menu.doClick(0); });
+            frame.add(field);
+            frame.setDefaultCloseOperation(JFrame.EXIT_ON_CLOSE);
+            frame.setSize(400, 300);
+            frame.setVisible(true);
+        });
+    }
+}
+"""
+MIB = 1 << 20
+PIXEL_RED = b"\xff\0\0"
+
+
+def start(t, sway, **options):
+    """The daemons with an X display; its number, and what X programs have for an environment."""
+    t.need("Xwayland")
+    stack = t.stack(sway, guest_args=["--x11"], settle=False, **options)
+    number = stack.guest.log().split("X display :")[1].split()[0]
+    return stack, number, stack.env(DISPLAY=f":{number}")
+
+
+class Tk:
+    def __init__(self, t, env):
+        t.need("wish")
+        self.t = t
+        self.proc = t.spawn(["wish", t.write("program.tcl", TK)], env, stdin=subprocess.PIPE)
+        self.said("ready")
+
+    def do(self, line):
+        self.proc.popen.stdin.write(line.encode() + b"\n")
+        self.proc.popen.stdin.flush()
+
+    def ask(self, expression):
+        """What it answers to one question."""
+        mark = len(self.proc.log())
+        self.do(f"say <[{expression}]>")
+        self.t.wait(lambda: ">" in self.proc.log()[mark:], f"an answer to {expression}")
+        return self.proc.log()[mark:].partition("<")[2].partition(">")[0]
+
+    def said(self, text, after=0):
+        self.t.wait(lambda: text in self.proc.log()[after:], f"the program says {text!r}: {self.proc.log()[-300:]!r}")
+
+
+def wait_size(t, sway, title, width, height):
+    def size():
+        rect = sway.window(title=title)["rect"]
+        return rect["width"], rect["height"]
+    t.wait(lambda: size() == (width, height), f"{title} is {width} x {height}")
+
+
+@test(timeout=240)
+def xterm_fills_its_window(t):
+    """A command that is an X program: its window fills what the compositor gives it, has its title, and its status is ours."""
+    t.need("Xwayland", "xterm", "grim")
+    sway = t.sway()
+    empty = sway.grab()
+    stack = t.stack(sway, start=False, guest_args=["--x11"])
+    stack.start_host()
+    go = t.path("go")
+    script = f'printf "\\033]0;in the VM\\007"; while [ ! -e {go} ]; do sleep 0.1; done; exit 7'
+    guest = stack.start_guest(command=["sh", "-c", f"xterm -bg '#102030' -e sh -c '{script}'; exit 7"])
+    guest.any_status = True
+    window = sway.window(title="in the VM")
+    t.eq(window["app_id"], "XTerm", "its app_id")
+    t.eq((window["rect"]["width"], window["rect"]["height"]), (1280, 720), "it has the whole output")
+
+    def fills():
+        grab = sway.grab()
+        return grab != empty and all(grab[16 + (y * 1280 + x) * 3:][:3] == b"\x10\x20\x30"
+                                     for x, y in ((1270, 5), (5, 715), (1275, 715), (640, 360)))
+    t.wait(fills, "its pixels reach all corners")
+    with open(go, "w"):
+        pass
+    t.eq(guest.wait(60), 7, "the command's status")
+    sway.no_windows()
+
+
+@test(timeout=240)
+def windows_and_their_sizes(t):
+    """Title and size follow, whoever changes them; a dialog belongs to its window; closing asks the program."""
+    sway = t.sway()
+    plug_keyboard(t, sway)
+    _, _, env = start(t, sway)
+    tk = Tk(t, env)
+    sway.window(title="first", app_id="Program.tcl")
+    tk.do("wm title . [encoding convertfrom utf-8 \\xe2\\x82\\xac]")
+    sway.window(title="€")
+    tk.do("wm title . second")
+    sway.window(title="second")
+    tk.said("size 1280x720")
+    sway.msg("[title=second]", "floating", "enable")
+    sway.msg("[title=second]", "resize", "set", "500", "400")
+    tk.said("size 500x400")
+    tk.do("wm geometry . 640x300")
+    tk.said("size 640x300")
+    wait_size(t, sway, "second", 640, 300)
+
+    tk.do("toplevel .d; wm title .d dialog; wm transient .d .; wm resizable .d 0 0; wm geometry .d 200x100; "
+          "wm protocol .d WM_DELETE_WINDOW {say closing; destroy .d}")
+    wait_size(t, sway, "dialog", 200, 100)
+    t.eq(sway.window(title="dialog")["type"], "floating_con", "a dialog of a fixed size")
+    sway.msg("[title=dialog]", "kill")
+    tk.said("closing")
+    sway.wait_windows(1)
+
+    mark = len(tk.proc.log())
+    sway.msg("[title=second]", "floating", "disable")
+    tk.said("size 1280x720", mark)
+    tk.do("wm attributes . -fullscreen 1")
+    t.wait(lambda: sway.window(title="second")["fullscreen_mode"] == 1, "full screen")
+    t.wait(lambda: tk.ask("wm attributes . -fullscreen") == "1", "the program knows")
+    tk.do("wm attributes . -fullscreen 0")
+    t.wait(lambda: sway.window(title="second")["fullscreen_mode"] == 0, "no full screen")
+    tk.do("wm withdraw .")
+    sway.no_windows()
+    tk.do("wm deiconify .")
+    sway.window(title="second")
+    sway.msg("[title=second]", "kill")
+    tk.said("asked")
+    t.eq(tk.proc.wait(), 0, "the program ends by itself")
+    sway.no_windows()
+
+
+@test(timeout=240)
+def keys_menus_and_the_focus(t):
+    """Keys reach the window that has the focus; a menu opens in its place, takes a click, and is gone."""
+    t.need("wtype", "grim")
+    sway = t.sway()
+    plug_keyboard(t, sway)
+    pointer = VirtualPointer(t, sway)
+    _, _, env = start(t, sway)
+    tk = Tk(t, env)
+    sway.window(title="first")
+    tk.said("size 1280x720")
+    t.run(["wtype", "hello"], sway.env())
+    t.wait(lambda: tk.ask("set typed") == "hello", "what was typed")
+
+    def red(x, y, width=40, height=10):
+        return sway.grab(geometry=f"{x},{y} {width}x{height}").count(PIXEL_RED) > width * height // 2
+    for x, y in ((200, 300), (600, 500)):
+        t.ok(not red(x + 2, y + 4), "no menu yet")
+        tk.do(f"tk_popup .m [expr [winfo rootx .]+{x}] [expr [winfo rooty .]+{y}]")
+        t.wait(lambda: red(x + 2, y + 4), f"a menu at {x},{y}")
+        mark = len(tk.proc.log())
+        pointer.to(x + 20, y + 12)
+        pointer.to(x + 30, y + 12)      # Tk looks at what moves within
+        pointer.button(1)
+        pointer.button(0)
+        tk.said("chosen", mark)
+        t.wait(lambda: not red(x + 2, y + 4), "the menu is gone")
+
+    # Two windows: the keys go where the compositor says.
+    tk.do("toplevel .o; wm title .o other; entry .o.e -textvariable second; pack .o.e; focus .o.e")
+    for title, field, name, text in (("other", ".o.e", "second", "there"), ("first", ".e", "typed", "again")):
+        sway.window(title=title)
+        sway.msg(f"[title={title}]", "focus")
+        t.wait(lambda: tk.ask("focus") == field, f"{title} has the focus: {tk.ask('focus')}")
+        tk.do(f"set {name} {{}}")
+        t.run(["wtype", text], sway.env())
+        t.wait(lambda: tk.ask(f"set {name}") == text, f"{title} has what was typed: {tk.ask('set typed')} {tk.ask('set second')}")
+
+
+@test(timeout=240)
+def the_server_comes_and_goes(t):
+    """No X server before the first program or after the last one, and one that dies is the loss of its programs only."""
+    t.need("xeyes")
+    sway = t.sway()
+    stack, number, env = start(t, sway)
+    paths = [f"/tmp/.X11-unix/X{number}", f"/tmp/.X{number}-lock"]
+    t.ok(all(os.path.exists(path) for path in paths), "the display's socket and lock")
+
+    def servers():
+        return [pid for pid in os.listdir("/proc") if pid.isdigit() and is_server(pid, number)]
+    t.eq(servers(), [], "no server yet")
+    for _ in range(2):
+        eyes = t.spawn(["xeyes"], env)
+        sway.window(app_id="XEyes")
+        t.eq(len(servers()), 1, "a server")
+        eyes.stop()
+        sway.no_windows()
+        t.wait(lambda: not servers(), "the server ends")
+    eyes = t.spawn(["xeyes"], env)
+    eyes.expected_exit = True
+    sway.window(app_id="XEyes")
+    os.kill(int(servers()[0]), 9)
+    eyes.wait()
+    sway.no_windows()
+    eyes = t.spawn(["xeyes"], env)
+    sway.window(app_id="XEyes")
+    eyes.expected_exit = True
+    stack.stop_guest()
+    t.wait(lambda: not servers() and not any(os.path.exists(path) for path in paths), "nothing is left of the display")
+
+
+def is_server(pid, number):
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as f:
+            return f.read().split(b"\0")[:2] == [b"Xwayland", f":{number}".encode()]
+    except OSError:
+        return False
+
+
+def connects(path):
+    """True if the X server at a socket lets this process in."""
+    with socket.socket(socket.AF_UNIX) as s:
+        s.settimeout(20)
+        s.connect(path)
+        s.sendall(struct.pack("<BxHHHHxx", ord("l"), 11, 0, 0, 0))
+        return s.recv(8)[:1] == b"\1"
+
+
+@test(timeout=120)
+def other_users_stay_out(t):
+    """The display is its user's, in the abstract as well."""
+    sway = t.sway()
+    _, number, _ = start(t, sway)
+    keep = X(number)
+    t.ok(connects(f"/tmp/.X11-unix/X{number}") and connects(f"\0/tmp/.X11-unix/X{number}"), "its user may")
+    child = os.fork()
+    if child == 0:
+        status = 0
+        try:
+            os.setresuid(NOBODY, NOBODY, NOBODY)
+            for path in (f"/tmp/.X11-unix/X{number}", f"\0/tmp/.X11-unix/X{number}"):
+                try:
+                    status |= connects(path)
+                except OSError:
+                    pass
+        finally:
+            os._exit(status)
+    t.eq(os.waitpid(child, 0)[1], 0, "another user is turned away")
+    keep.socket.close()
+
+
+@test(timeout=120)
+def three_thousand_pixmaps(t):
+    """So many are no more than a program's due."""
+    sway = t.sway()
+    stack, number, _ = start(t, sway)
+    x = X(number)
+    for _ in range(3):
+        x.pixmaps(1000, 64, 64)
+        x.base += 1000
+    stack.client().roundtrip()
+    x.socket.close()
+
+
+def digest(data):
+    return hashlib.sha256(data).hexdigest()
+
+
+def both_ways(t, selection, *tool_args):
+    t.need("xclip", "wl-copy", "wl-paste", "wtype")
+    sway = t.sway()
+    plug_keyboard(t, sway)
+    _, _, env = start(t, sway)
+    tk = Tk(t, env)
+    sway.window(title="first")
+
+    def press():
+        """Somebody copies by a key: else what was copied elsewhere may be newer."""
+        tk.do("set typed {}")
+        t.run(["wtype", "c"], sway.env())
+        t.wait(lambda: tk.ask("set typed") == "c", "a key")
+    kind = "application/octet-stream"
+    for size in (20, 5 * MIB + 17):
+        for n, way in enumerate(("from X", "to X")):
+            data = os.urandom(size)
+            path = t.path(f"{size}-{n}")
+            with open(path, "wb") as f:
+                f.write(data)
+            if way == "from X":
+                press()
+                t.spawn(["xclip", "-quiet", "-selection", selection, "-t", kind, path], env).expected_exit = True
+                argv, where = ["wl-paste", "-n", "-t", kind, *tool_args], sway.env()
+            else:
+                copy(t, sway.env(), path, *tool_args).expected_exit = True
+                argv, where = ["xclip", "-o", "-selection", selection, "-t", kind], env
+
+            def arrived():
+                got = subprocess.run(argv, env=where, capture_output=True, timeout=60)
+                return digest(got.stdout) == digest(data)
+            t.wait(arrived, f"{way}: {size} bytes", timeout=40)
+    text = "äöü€"
+    t.run(["sh", "-c", f"printf %s {text} | wl-copy {' '.join(tool_args)}"], sway.env())
+
+    def pasted():
+        return subprocess.run(["xclip", "-o", "-selection", selection], env=env, capture_output=True, timeout=60).stdout
+    t.wait(lambda: pasted() == text.encode(), "a text to X")
+    press()
+    xclip = t.spawn(["xclip", "-quiet", "-selection", selection, t.write("text", text + text)], env)
+
+    def read():
+        return subprocess.run(["wl-paste", "-n", *tool_args], env=sway.env(), capture_output=True, timeout=60).stdout
+    t.wait(lambda: read() == (text + text).encode(), "a text from X")
+    xclip.stop()
+    t.wait(lambda: not read(), "its owner is gone")
+
+
+@test(timeout=240)
+def copy_and_paste(t):
+    """Of any length, both ways: the clipboard."""
+    both_ways(t, "clipboard")
+
+
+@test(timeout=240)
+def copy_and_paste_primary(t):
+    """The same with what is selected."""
+    both_ways(t, "primary", "--primary")
+
+
+@test(timeout=240)
+def nonsense(t):
+    """What an X program says of its windows may be anything; others go on."""
+    t.need("xeyes", "xterm")
+    sway = t.sway()
+    _, number, env = start(t, sway)
+    t.spawn(["xeyes"], env)
+    sway.window(app_id="XEyes")
+    x = X(number)
+
+    def window(n, width=50, height=50):
+        x.socket.sendall(struct.pack("<BBHIIhhHHHHIII", 1, 0, 9, x.base + n, x.root, 0, 0, width, height, 0, 1, 0, 2, 0xff00))
+        return x.base + n
+
+    def prop(w, name, kind, form, data):
+        units = len(data) * 8 // form
+        data += b"\0" * (-len(data) % 4)
+        x.socket.sendall(struct.pack("<BBHIIIBxxxI", 18, 0, 6 + len(data) // 4, w, name, kind, form, units) + data)
+
+    def message(w, name, *words):
+        event = struct.pack("<BBHII5I", 33, 32, 0, w, name, *(list(words) + [0] * 5)[:5])
+        x.socket.sendall(struct.pack("<BBHII", 25, 0, 11, x.root, 0x180000) + event)
+
+    def sync():
+        x.socket.sendall(struct.pack("<BxH", 43, 1))
+        while x._read(32)[0] != 1:
+            pass
+
+    def atom(name):
+        x.socket.sendall(struct.pack("<BBHHxx", 16, 0, 2 + (len(name) + 3) // 4, len(name)) + name.encode() + b"\0" * (-len(name) % 4))
+        while True:
+            answer = x._read(32)
+            if answer[0] == 1:
+                return struct.unpack_from("<I", answer, 8)[0]
+    names = {39: None, 67: None, 40: None, 35: None, 68: None}      # WM_NAME, WM_CLASS, WM_NORMAL_HINTS, WM_HINTS, WM_TRANSIENT_FOR
+    for name in ("_NET_WM_NAME", "WM_PROTOCOLS", "_MOTIF_WM_HINTS", "_NET_WM_STATE"):
+        names[atom(name)] = name
+    surface_id, state, moveresize = atom("WL_SURFACE_ID"), atom("_NET_WM_STATE"), atom("_NET_WM_MOVERESIZE")
+    for n in range(40):
+        w = window(100 + n, *((1, 1), (32767, 3), (50, 50))[n % 3])
+        for name in names:
+            prop(w, name, (31, 6, 4)[n % 3], (8, 16, 32)[n % 3], os.urandom((0, 4, 4000, 60)[n % 4]))
+        prop(w, 68, 33, 32, struct.pack("<I", w if n % 2 else x.base + 100 + (n + 1) % 40))     # of itself, of each other
+        x.socket.sendall(struct.pack("<BxHI", 8, 2, w))                                        # map
+        for words in ((1, 2, 3), (0xffffffff,) * 5):
+            message(w, surface_id, words[0])
+            message(w, state, *words)
+            message(w, moveresize, *words)
+        if n % 3 == 0:
+            x.socket.sendall(struct.pack("<BxHI", 10 if n % 2 else 4, 2, w))                    # unmap, destroy
+        sync()
+    x.socket.close()
+    t.wait(lambda: [w["app_id"] for w in sway.windows()] == ["XEyes"], "only the other program's window is left")
+    t.spawn(["xterm"], env)
+    sway.window(app_id="XTerm")
+
+
+@test(timeout=120)
+def without_xwayland(t):
+    """The log says what is missing, --check as well, and X programs are turned away at once."""
+    t.need("xeyes")
+    sway = t.sway()
+    folder = t.mkdir("bin")
+    stack, _, env = start(t, sway, guest_env={"PATH": folder})
+    eyes = t.spawn(["xeyes"], env)
+    t.ok(eyes.wait() != 0, "it does not wait for ever")
+    t.wait(lambda: "is Xwayland installed?" in stack.guest.log(), "the log says so")
+    said = subprocess.run(stack.guest_argv() + ["--display", t.path("other"), "--check"], capture_output=True, text=True, timeout=60,
+                          env=t.env(PATH=folder))
+    t.has("install the package xwayland", said.stdout, "--check")
+    t.ok(said.returncode != 0, "its status")
+
+
+@test(timeout=240)
+def a_swing_program(t):
+    """Java draws and takes keys without being told what kind of window manager there is."""
+    t.need("java", "javac", "wtype", "grim")
+    sway = t.sway()
+    plug_keyboard(t, sway)
+    _, _, env = start(t, sway)
+    t.run(["javac", "-d", t.dir, t.write("Window.java", SWING)], timeout=100)
+    swing = t.spawn(["java", "-cp", t.dir, "Window"], env)
+    sway.window(title="swing", timeout=60)
+    t.wait(lambda: len(set(sway.grab()[16:])) > 8, "it has drawn more than its background")
+
+    def typed():
+        t.run(["wtype", "a", "-k", "Return"], sway.env())
+        return "typed a" in swing.log()
+    t.wait(typed, "what was typed")
+    t.wait(lambda: PIXEL_RED * 8 in sway.grab(), "its menu")
+    sway.msg("[title=swing]", "kill")
+    t.eq(swing.wait(), 0, "it closes")
+
+
+if __name__ == "__main__":
+    main()
