@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* closings: owns one inotify for each process, while anything is watched. A memfd has a path in
- * /proc as long as it is open, and with it, the kernel tells of the last close of each of its open
- * file descriptions, which mappings keep. The watch keeps the file's number from being used
- * again. */
+/* closings: owns one inotify for each process, while anything is watched or about to be. A memfd
+ * has a path in /proc as long as it is open, and with it, the kernel tells of the last close of
+ * each of its open file descriptions, which mappings keep. The watch keeps the file's number from
+ * being used again. */
 #include "common/base/closings.h"
 
 #include <errno.h>
@@ -27,7 +27,7 @@ static struct {
     int fd;
     struct loop_io *io;
     void *all; /* a tree (search.h) by number */
-    unsigned n;
+    unsigned n, holders;
 } closings = {.fd = -1};
 
 static int by_number(const void *a, const void *b)
@@ -45,7 +45,7 @@ static struct closing *closing_of(int wd)
 
 static void closings_stop(void)
 {
-    if (closings.n)
+    if (closings.n || closings.holders)
         return;
     loop_io_destroy(closings.io);
     closings.fd = fd_close(closings.fd);
@@ -68,6 +68,17 @@ static void closings_ready(void *user, unsigned events)
         if (c && e->mask & IN_CLOSE)
             c->closed(c->user, c->reopened);
     }
+}
+
+void closings_hold(void)
+{
+    closings.holders++;
+}
+
+void closings_release(void)
+{
+    closings.holders--;
+    closings_stop();
 }
 
 static int closings_start(struct loop *loop)

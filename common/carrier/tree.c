@@ -71,8 +71,10 @@ static void known_close(struct known *k)
 struct tree *tree_create(void)
 {
     struct tree *t = calloc(1, sizeof(*t));
-    if (t)
+    if (t) {
         t->refs = 1;
+        closings_hold();
+    }
     return t;
 }
 
@@ -84,8 +86,10 @@ struct tree *tree_ref(struct tree *t)
 
 void tree_unref(struct tree *t)
 {
-    if (t && --t->refs == 0)
-        free(t); /* entries are branches', and each has a reference */
+    if (!t || --t->refs)
+        return;
+    closings_release();
+    free(t); /* entries are branches', and each has a reference */
 }
 
 void branch_init(struct branch *b, struct tree *tree, uint64_t ticket, struct vfds *vfds)
