@@ -13,7 +13,9 @@
 #include "common/base/loop.h"
 #include "common/transport/address.h"
 
-#define LINE_MAX_BYTES (256u << 20) /* of one answer: what a VM may have, with all its titles */
+#define LINE_MAX_BYTES                                                                             \
+    (64u << 20) /* of one answer: more than a VM may have, with all its titles                     \
+                 */
 #define READ_AT_ONCE (64u << 10)
 
 int ask_begin(struct ask *a, const char *path, json_t *request)

@@ -60,6 +60,7 @@ static void gather_refused(json_t *vm, json_t *answer)
         json_array_append(sorted, entries[i]);
     free(entries);
     json_decref(all);
+    json_object_del(answer, "name"); /* whose it is, the gate knows */
     json_object_update(vm, answer);
     json_object_set_new(vm, "refused", sorted);
 }

@@ -12,6 +12,7 @@
 #include "command/show.h"
 #include "command/top.h"
 #include "command/trace.h"
+#include "command/words.h"
 #include "common/control/control-socket.h"
 
 static size_t terminal_columns(void)
@@ -44,7 +45,9 @@ static int run_end(const struct command_options *o)
     if (o->client)
         json_object_set_new(request, "client", json_count(o->client));
     json_t *answer = gather_host(o, path, sizeof(path)) == 0 ? gather_one(path, request) : NULL;
-    const char *error = answer ? json_text_of(answer, "error") : "no daemon answers here";
+    char error[512];
+    words_clean(answer ? json_text_of(answer, "error") : "no daemon answers here", error,
+                sizeof(error));
     uint64_t n = json_count_of(answer, "ended");
     if (*error)
         fprintf(stderr, "wayvsock: %s\n", error);

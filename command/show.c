@@ -133,9 +133,10 @@ static void services_print(FILE *out, const json_t *services)
 static void vm_head(FILE *out, const json_t *vm)
 {
     const json_t *daemons = json_object_get(vm, "daemons"), *daemon;
-    const char *state = json_text_of(vm, "state");
+    char state[WORDS_SIZE];
     char text[TEXT_SIZE], memory[WORDS_SIZE];
     size_t clients = json_array_size(json_object_get(vm, "clients")), i;
+    words_cut(json_text_of(vm, "state"), 16, state, sizeof(state));
     fprintf(out, "%s: %s", words_cut(json_text_of(vm, "name"), 64, text, sizeof(text)), state);
     json_array_foreach(daemons, i, daemon)
         fprintf(out, "%s%s", i ? ", " : ", ",

@@ -36,15 +36,16 @@ static void line_print(const json_t *line)
 {
     const json_t *args = json_object_get(line, "args"), *a;
     const char *when = json_text_of(line, "when"), *clock = strchr(when, 'T');
-    char name[128], interface[128], message[128];
+    char time[64], name[128], interface[128], message[128];
     size_t i;
     uint64_t lost = json_count_of(line, "lost");
     if (lost) {
         printf("(%llu messages were left out)\n", (unsigned long long)lost);
         return;
     }
-    printf("%.12s  %llu %s %s %s#%llu.%s", clock ? clock + 1 : "",
-           (unsigned long long)json_count_of(line, "client"),
+    words_clean(clock ? clock + 1 : "", time, sizeof(time));
+    time[strcspn(time, "Z")] = 0;
+    printf("%s  %llu %s %s %s#%llu.%s", time, (unsigned long long)json_count_of(line, "client"),
            words_cut(json_text_of(line, "name"), 24, name, sizeof(name)),
            strcmp(json_text_of(line, "direction"), "event") == 0 ? "<-" : "->",
            words_cut(json_text_of(line, "interface"), 64, interface, sizeof(interface)),
@@ -63,8 +64,8 @@ static void line_print(const json_t *line)
 /* -1: go on; or the exit status. */
 static int trace_line(const struct command_options *o, const json_t *line)
 {
-    const char *error = json_text_of(line, "error");
-    if (*error) {
+    char error[512];
+    if (*words_clean(json_text_of(line, "error"), error, sizeof(error))) {
         fprintf(stderr, "wayvsock: %s\n", error);
         return 1;
     }

@@ -499,6 +499,49 @@ def fifty_that_come_and_go(t):
 
 
 @test(direct=False)
+def answers_that_lie(t):
+    """A VM's process may have been taken over: what it says is about that VM, whatever it says, and no terminal obeys it."""
+    lies = [{"name": "two", "state": "running", "clients": [{"id": "\x1b[2J", "name": 5, "windows": "x"}], "daemons": 7},
+            {"clients": [{"windows": [{"title": "\x1b]0;mine\x07", "app_id": []}, 3], "bytes": [], "since": "\x1b[2J"}],
+             "refused": [{"rule": "\x1b[2J", "who": "\x9b2J", "text": "\n\n\x1b[2J", "when": "2026-11-30T99:99:99Z"}, 1, "x"]},
+            {"refused": "none", "services": [1, {"name": "\x1b[2J"}], "daemons": [{"host_name": "\x1b[2J"}, None]},
+            {"state": "\x1b[2J", "memory": -1, "clients": {}}, {"error": ["busy"]}, {"error": "\x1b[2J"}]
+    server = socket.socket(socket.AF_UNIX)
+    server.bind(t.path("liar"))
+    server.listen()
+    lie = None
+    def serve():
+        while True:
+            try:
+                connection = server.accept()[0]
+            except OSError:
+                return
+            with connection:
+                request = json.loads(connection.makefile().readline())
+                vms = {"version": "1", "when": "2026-11-30T00:00:00.000Z",
+                       "vms": [{"name": n, "state": s, "refused": []} for n, s in (("one", "running"), ("two", "absent"))]}
+                connection.sendall(json.dumps(lie if "vm" in request else vms).encode() + b"\n")
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    for lie in lies:
+        said = json.loads(command(t, "status", "--json", "--socket", t.path("liar")))
+        t.eq([one["name"] for one in said["vms"]], ["one", "two"], f"whom {lie} is about")
+        text = command(t, "status", "--socket", t.path("liar"))
+        t.ok(re.search("^one: ", text, re.M) and re.search("^two: absent$", text, re.M), text)
+        t.ok(not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f]", text), f"what reaches the terminal: {text!r}")
+    lie = {"error": "\x1b[2J"}
+    for words in (("end", "one"), ("trace", "one")):
+        t.lacks("\x1b", command(t, *words, "--socket", t.path("liar"), status=1), f"an error of {words[0]}")
+    lie = {"when": "T\x1b[2J", "client": "\x1b[2J", "name": "\x1b[2J", "direction": "\x1b[2J", "interface": "\x1b[2J", "id": [],
+           "message": "\x1b[2J", "args": ["\x1b[2J", {"interface": "\x1b[2J"}, [1], 1e300, True]}
+    text = command(t, "trace", "one", "--socket", t.path("liar"))
+    t.ok(text and not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f]", text), f"what reaches the terminal: {text!r}")
+    server.shutdown(socket.SHUT_RDWR)
+    server.close()
+    thread.join(20)
+
+
+@test(direct=False)
 def the_socket(t):
     s = t.stack(t.fake())
     t.eq(stat.S_IMODE(os.stat(path(t)).st_mode), 0o600, "the socket's mode")
