@@ -49,8 +49,8 @@ static json_t *status_clients(const struct vm *vm)
     json_t *list = json_array();
     LIST_FOREACH (s, &vm->sessions, in_vm)
         LIST_FOREACH (c, &s->clients, in_session)
-            if (!c->uncounted)
-                json_array_append_new(list, client_describe(c));
+            if (!c->uncounted) /* the oldest first */
+                json_array_insert_new(list, 0, client_describe(c));
     return list;
 }
 
