@@ -21,6 +21,7 @@
 #include "common/transport/inherited.h"
 #include "common/transport/listener.h"
 #include "guest-proxy/approach.h"
+#include "guest-proxy/datagrams.h"
 #include "guest-proxy/peer-name.h"
 #include "guest-proxy/uplink.h"
 
@@ -34,7 +35,8 @@ struct service_connection {
     struct link_open open; /* what it asks the host for */
     struct log_subject subject;
     char name[LINK_NAME_MAX + 64];
-    int fd; /* until the service has it */
+    int fd;                      /* until the service has it */
+    struct datagrams *datagrams; /* whose packets it has; NULL: it is somebody's who connected */
     struct approach approach;
     struct carrier_party party;
     struct service *service;
@@ -50,6 +52,7 @@ static void connection_destroy(struct service_connection *c)
     approach_cancel(&c->approach);
     fd_close(c->fd);
     budget_unref(c->party.budget);
+    datagrams_over(c->datagrams);
     free(c);
     if (owner->changed)
         owner->changed(owner->user);
@@ -61,7 +64,7 @@ static void connection_ended(struct service *service)
 }
 
 static void connection_begin(struct services *owner, struct service_spec spec,
-                             const struct link_open *open, int fd);
+                             const struct link_open *open, int fd, struct datagrams *datagrams);
 
 static uint64_t connection_ticket(struct service *service)
 {
@@ -78,7 +81,7 @@ static int connection_socket(struct service *service, uint64_t ticket, int fd,
     connection_begin(c->owner, *spec,
                      &(struct link_open){
                          .type = (uint16_t)spec->type, .how = LINK_OPEN_ATTACH, .ticket = ticket},
-                     fd);
+                     fd, NULL);
     return 0;
 }
 
@@ -124,7 +127,7 @@ static void connection_arrived(void *user, struct link *link, const void *bytes,
 
 /* Takes @spec and @fd. */
 static void connection_begin(struct services *owner, struct service_spec spec,
-                             const struct link_open *open, int fd)
+                             const struct link_open *open, int fd, struct datagrams *datagrams)
 {
     const struct service_settings *settings = spec.settings;
     struct service_connection *c = NULL;
@@ -139,11 +142,14 @@ static void connection_begin(struct services *owner, struct service_spec spec,
         free(c);
         service_spec_finish(&spec);
         fd_close(fd);
+        datagrams_over(datagrams);
         return;
     }
-    char peer[32];
-    peer_name_of(fd, peer, sizeof(peer));
-    *c = (struct service_connection){.owner = owner, .spec = spec, .open = *open, .fd = fd};
+    char peer[32] = "whoever sends";
+    if (!datagrams)
+        peer_name_of(fd, peer, sizeof(peer));
+    *c = (struct service_connection){
+        .owner = owner, .spec = spec, .open = *open, .fd = fd, .datagrams = datagrams};
     c->party = (struct carrier_party){
         .deliveries = &owner->deliveries, .budget = budget, .queue = QUEUE_MAX};
     snprintf(c->name, sizeof(c->name), "%s %lu (%s)", settings->name, ++owner->serial, peer);
@@ -163,7 +169,7 @@ static void forward_accepted(void *user, int fd)
                              .how = LINK_OPEN_CONNECT,
                              .name = g->settings.name,
                              .name_size = (uint16_t)strlen(g->settings.name)};
-    connection_begin(g->owner, spec, &open, fd);
+    connection_begin(g->owner, spec, &open, fd, g->datagrams);
 }
 
 int services_default_path(const struct service_settings *settings, char *path, size_t size,
@@ -215,6 +221,9 @@ static int services_new(struct services *owner, const char *text, enum service_d
     if (r < 0)
         return r;
     g->settings.direction = direction;
+    if (direction == SERVICE_TO_GUEST && g->settings.type == LINK_SOCKET_DGRAM)
+        return error_set(-EINVAL, error, error_size,
+                         "%s: services of type dgram go to the host only", g->settings.name);
     if (services_find(owner, g->settings.name, direction))
         return error_set(-EEXIST, error, error_size, "%s is there twice", g->settings.name);
     if (path && (size_t)snprintf(g->path, sizeof(g->path), "%s", path) >= sizeof(g->path))
@@ -252,7 +261,7 @@ void services_incoming(struct services *owner, const struct link_incoming *incom
     struct service_spec spec = service_spec_of(&g->settings);
     struct link_open open = {
         .type = incoming->type, .how = LINK_OPEN_ACCEPT, .ticket = incoming->ticket};
-    connection_begin(owner, spec, &open, fd);
+    connection_begin(owner, spec, &open, fd, NULL);
 }
 
 /* Makes the socket, where --forward or nobody says. Owned, or -errno with a message. */
@@ -293,8 +302,11 @@ int services_forward(struct services *owner, const char *text, struct inherited 
         socket ? service_take(g, socket, error, error_size) : service_listen(g, error, error_size);
     if (fd < 0)
         return fd;
-    g->listener = listener_create(owner->loop, fd, &owner->subject, forward_accepted, g);
-    if (!g->listener)
+    if (g->settings.type == LINK_SOCKET_DGRAM)
+        g->datagrams = datagrams_create(owner->loop, fd, forward_accepted, g);
+    else
+        g->listener = listener_create(owner->loop, fd, &owner->subject, forward_accepted, g);
+    if (!g->listener && !g->datagrams)
         return error_set(-ENOMEM, error, error_size, "out of memory");
     owner->n++;
     log_info(NULL, "serving %s, the host's %s", g->path, g->settings.name);
@@ -375,8 +387,10 @@ void services_finish(struct services *owner)
     owner->changed = NULL;
     while (!LIST_EMPTY(&owner->all))
         connection_destroy(LIST_FIRST(&owner->all));
-    for (unsigned i = 0; i < owner->n; i++)
+    for (unsigned i = 0; i < owner->n; i++) {
         listener_destroy(owner->at[i].listener);
+        datagrams_destroy(owner->at[i].datagrams);
+    }
     deliveries_finish(&owner->deliveries);
     budget_unref(owner->whole);
 }

@@ -10,6 +10,7 @@
 
 struct approaches;
 struct budget;
+struct datagrams;
 struct inherited;
 struct loop;
 struct services;
@@ -20,9 +21,10 @@ struct services;
 struct guest_service {
     struct services *owner;
     struct service_settings settings;
-    struct listener *listener;
-    char path[108]; /* of its socket */
-    bool ours;      /* we made it, and remove it; no: (to-guest) somebody serves it there */
+    struct listener *listener;   /* NULL: none */
+    struct datagrams *datagrams; /* instead, of such a type */
+    char path[108];              /* of its socket */
+    bool ours; /* we made it, and remove it; no: (to-guest) somebody serves it there */
 };
 
 struct services {

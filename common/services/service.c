@@ -98,9 +98,21 @@ static int service_frame(void *user, enum link_type type, const uint8_t *payload
     return r;
 }
 
+/* A datagram socket is told by what it sends that nobody is there any more, and by nothing else. */
+static bool is_left(const struct service *s)
+{
+    const struct ends *e = &s->carrier.ends;
+    return s->spec.type == LINK_SOCKET_DGRAM && ends_has_local(e) && e->local.broken &&
+           !carrier_is_over(&s->carrier);
+}
+
 static void service_flowed(void *user)
 {
     struct service *s = user;
+    if (is_left(s)) {
+        carrier_end_local(&s->carrier);
+        return;
+    }
     inflow_flowed(&s->in);
     outflow_go_on(&s->out);
     vfd_events_resume(&s->carrier.vfds);

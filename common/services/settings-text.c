@@ -34,7 +34,7 @@ static int choose(const char *value, const char *const *names, int n, char *erro
 }
 
 static const char *const directions[] = {"to-host", "to-guest"};
-static const char *const types[] = {"stream", "seqpacket"};
+static const char *const types[] = {"stream", "seqpacket", "dgram"};
 static const char *const memories[] = {"refuse", "once", "mirror"};
 static const char *const signals[] = {"refuse", "to-host", "to-guest"};
 static const char *const files[] = {"refuse", "once"};
@@ -105,7 +105,7 @@ static int set_protocol(struct service_settings *s, const char *value, char *err
 
 static int set_type(struct service_settings *s, const char *value, char *error, size_t error_size)
 {
-    int i = choose(value, types, 2, error, error_size);
+    int i = choose(value, types, 3, error, error_size);
     if (i >= 0)
         s->type = (enum link_socket_type)i;
     return i < 0 ? i : 0;
@@ -275,6 +275,10 @@ int service_settings_check(const struct service_settings *s, char *error, size_t
                          : s->exec ? "exec"
                                    : "listen",
                          directions[s->direction]);
+    if (s->direction == SERVICE_TO_GUEST && s->type == LINK_SOCKET_DGRAM)
+        return error_set(-EINVAL, error, error_size,
+                         "the service \"%s\" is of type dgram, which goes to the host only",
+                         s->name);
     if (s->helper && s->type != LINK_SOCKET_STREAM)
         return error_set(-EINVAL, error, error_size,
                          "the service \"%s\": a protocol is known of streams only", s->name);

@@ -173,7 +173,7 @@ int address_listen_path(const char *path, int type, mode_t mode, char *error, si
         mode_t mask = umask(0);
         if (fchmod(bound->fd, mode) < 0 ||
             bind(bound->fd, (struct sockaddr *)&sun, sizeof(sun)) < 0 ||
-            listen(bound->fd, BACKLOG) < 0)
+            (type != SOCK_DGRAM && listen(bound->fd, BACKLOG) < 0))
             result = -errno;
         umask(mask);
         if (result < 0) {

@@ -38,7 +38,8 @@ const char *address_format(const struct address *address, char *buffer, size_t s
  * kernel allows. Unix paths stay locked (PATH.lock) until address_unlisten() or the end of the
  * process. */
 int address_listen(const struct address *address, char *error, size_t error_size);
-/* The same for a Unix socket of any type (SOCK_STREAM, SOCK_SEQPACKET) and mode. */
+/* The same for a Unix socket of any type (SOCK_STREAM, SOCK_SEQPACKET; SOCK_DGRAM, which is bound)
+ * and mode. */
 int address_listen_path(const char *path, int type, mode_t mode, char *error, size_t error_size);
 /* Removes the Unix socket at @path, and its lock, if nobody listens on it. 0 (also if there is
  * none), -EADDRINUSE, or another -errno. */

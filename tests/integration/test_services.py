@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: MIT
 """Services: programs of the VM reach sockets of the host, through both daemons."""
 
+import fcntl
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -197,6 +199,41 @@ def sockets_in_sockets(t):
 
 
 @test(direct=False)
+def a_datagram_pair_ends(t):
+    """Only who sends finds out that the other end is closed, as without us."""
+    path = t.path("sockets")
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(path)
+    listener.listen()
+    t.closers.append(listener.close)
+    stack = stack_of(t, ["--forward", f"sockets={path}"], ["--forward", f"sockets={t.path('g-sockets')}"])
+    stack.start_before_clients()
+    with connect(t.path("g-sockets")) as s:
+        server, _ = listener.accept()
+        server.settimeout(30)
+        t.closers.append(server.close)
+        for sender, other in ((s, server), (server, s)):
+            ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+            socket.send_fds(sender, [b"s"], [theirs.fileno()])
+            theirs.close()
+            _, fds, _, _ = socket.recv_fds(other, 1, 1)
+            passed = socket.socket(fileno=fds[0])
+            passed.settimeout(30)
+            ours.send(b"a packet")
+            t.eq(passed.recv(100), b"a packet", "what was said")
+            passed.close()
+
+            def refused():
+                try:
+                    ours.send(b"another")
+                except OSError:
+                    return True
+                return False
+            t.wait(refused, "who sends is told")
+            ours.close()
+
+
+@test(direct=False)
 def what_cannot_be_carried_is_refused(t):
     _, stack, path = echo_stack(t)
     with connect(path) as s, open("/dev/null", "r+b") as null:
@@ -253,6 +290,70 @@ def seqpacket(t):
             s.send(packet)
         for packet in (b"one", b"two", b"x" * 60000):
             t.eq(s.recv(1 << 17), b"<%s>" % packet, "a packet")
+
+
+def receiver(t, path):
+    s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    s.bind(path)
+    s.settimeout(30)
+    t.closers.append(s.close)
+    return s
+
+
+@test(direct=False)
+def datagrams(t):
+    """A log's socket: whoever sends packets to it, without a connection, with descriptors, empty ones as well."""
+    log = receiver(t, t.path("log"))
+    conf = t.write("services.conf", f"[forward log]\npath = {t.path('log')}\ntype = dgram\n")
+    stack = stack_of(t, ["--config", conf, "--forward", "log"], ["--forward", f"log:dgram={t.path('g-log')}"])
+    stack.start_before_clients()
+    path = t.path("g-log")
+    t.eq(os.stat(path).st_mode & 0o777, 0o600, "the socket's mode")
+    packets = [b"one", b"", b"two", b"x" * 100000, b"", b"last"]
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as other:
+        for packet in packets:
+            s.sendto(packet, path)
+            t.eq(log.recv(1 << 20), packet, f"a packet of {len(packet)} bytes")
+        other.connect(path)
+        for i in range(300):        # more than any queue has room for
+            other.send(b"%d" % i) if i % 2 else s.sendto(b"%d" % i, path)
+            if i % 3 == 2:
+                t.eq([log.recv(100) for _ in range(3)], [b"%d" % n for n in range(i - 2, i + 1)], "packets in their order")
+        fd = os.memfd_create("entry", os.MFD_ALLOW_SEALING)      # as journald's large ones come
+        os.write(fd, b"much to say")
+        fcntl.fcntl(fd, fcntl.F_ADD_SEALS, 0xf)
+        socket.send_fds(other, [b""], [fd])
+        os.close(fd)
+        data, fds, _, _ = socket.recv_fds(log, 100, 2)
+        t.eq((data, len(fds)), (b"", 1), "an empty packet with a descriptor")
+        t.eq((os.pread(fds[0], 100, 0), fcntl.fcntl(fds[0], fcntl.F_GET_SEALS)), (b"much to say", 0xf), "what that has")
+        os.close(fds[0])
+    if shutil.which("logger"):
+        subprocess.run(["logger", "--socket", path, "--id=7", "-t", "vm", "from the guest"], check=True, timeout=60)
+        t.has("from the guest", log.recv(1000).decode(), "a line of logger's")
+
+
+@test(direct=False)
+def datagrams_and_a_service_that_starts_anew(t):
+    log = receiver(t, t.path("log"))
+    conf = t.write("services.conf", f"[forward log]\npath = {t.path('log')}\ntype = dgram\n")
+    stack = stack_of(t, ["--config", conf, "--forward", "log"], ["--forward", f"log:dgram={t.path('g-log')}"])
+    stack.start_before_clients()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
+        s.sendto(b"first", t.path("g-log"))
+        t.eq(log.recv(100), b"first", "a packet")
+        log.close()
+        os.unlink(t.path("log"))
+        log = receiver(t, t.path("log"))
+
+        def arrives():      # what was sent before it was noticed is lost, as without us
+            s.sendto(b"again", t.path("g-log"))
+            log.settimeout(0.5)
+            try:
+                return log.recv(100) == b"again"
+            except TimeoutError:
+                return False
+        t.wait(arrives, "the next one gets packets")
 
 
 @test(direct=False)

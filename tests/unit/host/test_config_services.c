@@ -144,8 +144,10 @@ static void test_mistakes(void **state)
     refuse("[forward x]\n", "leads nowhere");
     refuse("[forward x]\npath = /x\npath = /y\n", "\"path\" is set twice");
     refuse("[forward x]\npath =\n", "write a path");
-    refuse("[forward x]\ntype = raw\n", "\"raw\" is none of stream or seqpacket");
+    refuse("[forward x]\ntype = raw\n", "\"raw\" is none of stream, seqpacket or dgram");
     refuse("[forward x]\nprotocol = nonsense\n", "is none of: none");
+    refuse("[forward x]\ntype = dgram\ndirection = to-guest\nlisten = /x\n",
+           "type dgram, which goes to the host only");
     refuse("[forward x]\nfiles = mirror\n", "is none of refuse or once");
     refuse("[forward x]\nmax-connections = 0\n", "is no count");
     refuse("[forward x]\nmax-connections = 4097\n", "is no count");
