@@ -391,6 +391,8 @@ def windows(t):
         t.eq(window["name"], "[vm] bob's", "its title")
     show("both daemons started by their sockets")
     t.eq([state(f"{GUEST}.service"), state(f"{HOST}.service", "alice")], ["active"] * 2, "both daemons")
+    t.has(f"{DISPLAY}: connected to vsock:1:1100, which calls this VM bob\n", call("wayvsock", "status", user="bob"), "what bob is told")
+    t.has("bob: running, ", call("wayvsock", "status", user="alice"), "what alice is told")
     for refused in ("Permission denied", "Operation not permitted"):
         t.lacks(refused, said(f"{GUEST}.service"), "the guest's log, render nodes among it")
     for unit, user in ((f"{GUEST}.service", None), (f"{HOST}.service", "alice")):
@@ -408,6 +410,7 @@ def windows(t):
     show("after alice has logged in anew")
     systemctl("stop", f"{GUEST}.socket", f"{GUEST}.service")
     t.ok(not os.path.exists(DISPLAY), "no display is left")
+    t.ok(not os.path.exists("/run/wayvsock-guest/bob"), "no control socket is left")
     work = "/run/user/1234/work"
     t.ok(os.path.exists(work), "the host's socket")
     systemctl("stop", f"{HOST}.socket", f"{HOST}.service", user="alice")
