@@ -166,7 +166,7 @@ def refusals(t):
     listening = socket.socket(socket.AF_UNIX)
     listening.bind(t.path("listening"))
     listening.listen()
-    for fd, words in ((memfd(b"x"), "shared memory (memory = once would allow it"),
+    for fd, words in ((memfd(b"x"), "shared memory (memory = once or mirror would allow it)"),
                       (memfd(b"x", F_SEAL_WRITE), "shared memory (files = once would allow it)"),
                       (os.open("/etc/passwd", os.O_RDONLY), "file (files = once would allow it)"),
                       (a, "a connected socket (sockets = yes, or a larger max-depth, would allow it)"),
