@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: MIT
 """wayvsock-guest --x11: each window of an X program is a window of the host, and copy and paste go both ways."""
 
-import hashlib
 import os
 import socket
 import struct
@@ -11,82 +10,10 @@ import subprocess
 from harness import main, test
 from harness.compositors import NOBODY
 from harness.pointer import VirtualPointer
-from harness.tools import copy, plug_keyboard
-from harness.x11 import X
+from harness.tools import plug_keyboard
+from harness.x11 import Tk, X, both_ways, start
 
-# A Tk program that does as it is told, and says what happens to it.
-TK = """
-package require Tk
-proc say {text} { puts $text; flush stdout }
-fileevent stdin readable {if {[gets stdin line] < 0} exit; if {[catch $line why]} {say "error: $why"}}
-wm title . first
-wm geometry . 300x200
-entry .e -textvariable typed
-pack .e -fill x
-menu .m -tearoff 0 -background #ff0000 -activebackground #ff0000
-.m add command -label one -command {say chosen}
-wm protocol . WM_DELETE_WINDOW {say asked; exit}
-bind . <Configure> {if {"%W" eq "."} {say "size %wx%h"}}
-bind . <FocusIn> {if {"%W" eq "."} {say "focus"}}
-focus .e
-say ready
-"""
-SWING = """
-import javax.swing.*;
-public class Window {
-    public static void main(String[] args) {
-        SwingUtilities.invokeLater(() -> {
-            JFrame frame = new JFrame("swing");
-            JMenuBar bar = new JMenuBar();
-            JMenu menu = new JMenu("File");
-            JMenuItem item = new JMenuItem("one");
-            item.setBackground(java.awt.Color.RED);
-            item.setOpaque(true);
-            menu.add(item);
-            bar.add(menu);
-            frame.setJMenuBar(bar);
-            JTextField field = new JTextField();
-            field.addActionListener(e -> { System.out.println("typed " + field.getText()); menu.doClick(0); });
-            frame.add(field);
-            frame.setDefaultCloseOperation(JFrame.EXIT_ON_CLOSE);
-            frame.setSize(400, 300);
-            frame.setVisible(true);
-        });
-    }
-}
-"""
-MIB = 1 << 20
 PIXEL_RED = b"\xff\0\0"
-
-
-def start(t, sway, **options):
-    """The daemons with an X display; its number, and what X programs have for an environment."""
-    t.need("Xwayland")
-    stack = t.stack(sway, guest_args=["--x11"], settle=False, **options)
-    number = stack.guest.log().split("X display :")[1].split()[0]
-    return stack, number, stack.env(DISPLAY=f":{number}")
-
-
-class Tk:
-    def __init__(self, t, env):
-        t.need("wish")
-        self.t = t
-        self.proc = t.spawn(["wish", t.write("program.tcl", TK)], env, stdin=subprocess.PIPE)
-        self.said("ready")
-
-    def do(self, line):
-        self.proc.popen.stdin.write(line.encode() + b"\n")
-        self.proc.popen.stdin.flush()
-
-    def ask(self, expression):
-        """What it answers to one question."""
-        mark = len(self.proc.log())
-        self.do(f"say <[{expression}]>")
-        self.t.wait(lambda: ">" in self.proc.log()[mark:], f"an answer to {expression}")
-        return self.proc.log()[mark:].partition("<")[2].partition(">")[0]
-
-    def said(self, text, after=0):
-        self.t.wait(lambda: text in self.proc.log()[after:], f"the program says {text!r}: {self.proc.log()[-300:]!r}")
 
 
 def wait_size(t, sway, title, width, height):
@@ -293,68 +220,10 @@ def three_thousand_pixmaps(t):
     x.socket.close()
 
 
-def digest(data):
-    return hashlib.sha256(data).hexdigest()
-
-
-def both_ways(t, selection, *tool_args):
-    t.need("xclip", "wl-copy", "wl-paste", "wtype")
-    sway = t.sway()
-    plug_keyboard(t, sway)
-    _, _, env = start(t, sway)
-    tk = Tk(t, env)
-    sway.window(title="first")
-
-    def press():
-        """Somebody copies by a key: else what was copied elsewhere may be newer."""
-        tk.do("set typed {}")
-        t.run(["wtype", "c"], sway.env())
-        t.wait(lambda: tk.ask("set typed") == "c", "a key")
-    kind = "application/octet-stream"
-    for size in (20, 5 * MIB + 17):
-        for n, way in enumerate(("from X", "to X")):
-            data = os.urandom(size)
-            path = t.path(f"{size}-{n}")
-            with open(path, "wb") as f:
-                f.write(data)
-            if way == "from X":
-                press()
-                t.spawn(["xclip", "-quiet", "-selection", selection, "-t", kind, path], env).expected_exit = True
-                argv, where = ["wl-paste", "-n", "-t", kind, *tool_args], sway.env()
-            else:
-                copy(t, sway.env(), path, *tool_args).expected_exit = True
-                argv, where = ["xclip", "-o", "-selection", selection, "-t", kind], env
-
-            def arrived():
-                got = subprocess.run(argv, env=where, capture_output=True, timeout=60)
-                return digest(got.stdout) == digest(data)
-            t.wait(arrived, f"{way}: {size} bytes", timeout=40)
-    text = "äöü€"
-    t.run(["sh", "-c", f"printf %s {text} | wl-copy {' '.join(tool_args)}"], sway.env())
-
-    def pasted():
-        return subprocess.run(["xclip", "-o", "-selection", selection], env=env, capture_output=True, timeout=60).stdout
-    t.wait(lambda: pasted() == text.encode(), "a text to X")
-    press()
-    xclip = t.spawn(["xclip", "-quiet", "-selection", selection, t.write("text", text + text)], env)
-
-    def read():
-        return subprocess.run(["wl-paste", "-n", *tool_args], env=sway.env(), capture_output=True, timeout=60).stdout
-    t.wait(lambda: read() == (text + text).encode(), "a text from X")
-    xclip.stop()
-    t.wait(lambda: not read(), "its owner is gone")
-
-
 @test(timeout=240)
 def copy_and_paste(t):
-    """Of any length, both ways: the clipboard."""
-    both_ways(t, "clipboard")
-
-
-@test(timeout=240)
-def copy_and_paste_primary(t):
-    """The same with what is selected."""
-    both_ways(t, "primary", "--primary")
+    """Both ways; test_x11_more.py has the rest of it."""
+    both_ways(t, "clipboard", [20])
 
 
 @test(timeout=240)
@@ -428,27 +297,6 @@ def without_xwayland(t):
                           env=t.env(PATH=folder))
     t.has("install the package xwayland", said.stdout, "--check")
     t.ok(said.returncode != 0, "its status")
-
-
-@test(timeout=240)
-def a_swing_program(t):
-    """Java draws and takes keys without being told what kind of window manager there is."""
-    t.need("java", "javac", "wtype", "grim")
-    sway = t.sway()
-    plug_keyboard(t, sway)
-    _, _, env = start(t, sway)
-    t.run(["javac", "-d", t.dir, t.write("Window.java", SWING)], timeout=100)
-    swing = t.spawn(["java", "-cp", t.dir, "Window"], env)
-    sway.window(title="swing", timeout=60)
-    t.wait(lambda: len(set(sway.grab()[16:])) > 8, "it has drawn more than its background")
-
-    def typed():
-        t.run(["wtype", "a", "-k", "Return"], sway.env())
-        return "typed a" in swing.log()
-    t.wait(typed, "what was typed")
-    t.wait(lambda: PIXEL_RED * 8 in sway.grab(), "its menu")
-    sway.msg("[title=swing]", "kill")
-    t.eq(swing.wait(), 0, "it closes")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,31 @@
 # SPDX-License-Identifier: MIT
-"""A raw X11 client."""
+"""X11 clients: a raw one, a program that does as it is told, and what both ways of copying are tried with."""
 
+import hashlib
+import os
 import socket
 import struct
+import subprocess
+
+from .tools import copy, plug_keyboard
+
+# A Tk program that does as it is told, and says what happens to it.
+TK = """
+package require Tk
+proc say {text} { puts $text; flush stdout }
+fileevent stdin readable {if {[gets stdin line] < 0} exit; if {[catch $line why]} {say "error: $why"}}
+wm title . first
+wm geometry . 300x200
+entry .e -textvariable typed
+pack .e -fill x
+menu .m -tearoff 0 -background #ff0000 -activebackground #ff0000
+.m add command -label one -command {say chosen}
+wm protocol . WM_DELETE_WINDOW {say asked; exit}
+bind . <Configure> {if {"%W" eq "."} {say "size %wx%h"}}
+bind . <FocusIn> {if {"%W" eq "."} {say "focus"}}
+focus .e
+say ready
+"""
 
 
 class X:
@@ -42,3 +65,86 @@ class X:
         self.socket.sendall(struct.pack("<BxH", 43, 1))
         answer = self._read(32)
         assert answer[0] == 1, f"X11 error {answer[1]}"
+
+
+def start(t, sway, **options):
+    """The daemons with an X display; its number, and what X programs have for an environment."""
+    t.need("Xwayland")
+    stack = t.stack(sway, guest_args=["--x11"], settle=False, **options)
+    number = stack.guest.log().split("X display :")[1].split()[0]
+    return stack, number, stack.env(DISPLAY=f":{number}")
+
+
+class Tk:
+    def __init__(self, t, env):
+        t.need("wish")
+        self.t = t
+        self.proc = t.spawn(["wish", t.write("program.tcl", TK)], env, stdin=subprocess.PIPE)
+        self.said("ready")
+
+    def do(self, line):
+        self.proc.popen.stdin.write(line.encode() + b"\n")
+        self.proc.popen.stdin.flush()
+
+    def ask(self, expression):
+        """What it answers to one question."""
+        mark = len(self.proc.log())
+        self.do(f"say <[{expression}]>")
+        self.t.wait(lambda: ">" in self.proc.log()[mark:], f"an answer to {expression}")
+        return self.proc.log()[mark:].partition("<")[2].partition(">")[0]
+
+    def said(self, text, after=0):
+        self.t.wait(lambda: text in self.proc.log()[after:], f"the program says {text!r}: {self.proc.log()[-300:]!r}")
+
+
+def digest(data):
+    return hashlib.sha256(data).hexdigest()
+
+
+def both_ways(t, selection, sizes, *tool_args):
+    """Contents of those sizes, and a text."""
+    t.need("xclip", "wl-copy", "wl-paste", "wtype")
+    sway = t.sway()
+    plug_keyboard(t, sway)
+    _, _, env = start(t, sway)
+    tk = Tk(t, env)
+    sway.window(title="first")
+
+    def press():
+        """Somebody copies by a key: else what was copied elsewhere may be newer."""
+        tk.do("set typed {}")
+        t.run(["wtype", "c"], sway.env())
+        t.wait(lambda: tk.ask("set typed") == "c", "a key")
+    kind = "application/octet-stream"
+    for size in sizes:
+        for n, way in enumerate(("from X", "to X")):
+            data = os.urandom(size)
+            path = t.path(f"{size}-{n}")
+            with open(path, "wb") as f:
+                f.write(data)
+            if way == "from X":
+                press()
+                t.spawn(["xclip", "-quiet", "-selection", selection, "-t", kind, path], env).expected_exit = True
+                argv, where = ["wl-paste", "-n", "-t", kind, *tool_args], sway.env()
+            else:
+                copy(t, sway.env(), path, *tool_args).expected_exit = True
+                argv, where = ["xclip", "-o", "-selection", selection, "-t", kind], env
+
+            def arrived():
+                got = subprocess.run(argv, env=where, capture_output=True, timeout=60)
+                return digest(got.stdout) == digest(data)
+            t.wait(arrived, f"{way}: {size} bytes", timeout=40)
+    text = "äöü€"
+    t.run(["sh", "-c", f"printf %s {text} | wl-copy {' '.join(tool_args)}"], sway.env())
+
+    def pasted():
+        return subprocess.run(["xclip", "-o", "-selection", selection], env=env, capture_output=True, timeout=60).stdout
+    t.wait(lambda: pasted() == text.encode(), "a text to X")
+    press()
+    xclip = t.spawn(["xclip", "-quiet", "-selection", selection, t.write("text", text + text)], env)
+
+    def read():
+        return subprocess.run(["wl-paste", "-n", *tool_args], env=sway.env(), capture_output=True, timeout=60).stdout
+    t.wait(lambda: read() == (text + text).encode(), "a text from X")
+    xclip.stop()
+    t.wait(lambda: not read(), "its owner is gone")
