@@ -14,13 +14,13 @@
 #include "common/base/loop.h"
 #include "guest-proxy/x11/tunnel.h"
 
-#define TEXT_MAX 400    /* bytes of a title */
-#define PATIENCE_MS 300 /* for a first picture of the size that the compositor wants */
-#define FRAMES_MAX 16   /* of a surface that is not shown */
-#define POPUP_ANCHOR 5  /* xdg_positioner.anchor: top_left */
-#define POPUP_GRAVITY 8 /* xdg_positioner.gravity: bottom_right */
-#define FRAME_OURS 1    /* zxdg_toplevel_decoration_v1.mode: client_side */
-#define FRAME_THEIRS 2  /* server_side */
+#define TEXT_MAX 400     /* bytes of a title */
+#define PATIENCE_MS 1000 /* for a picture of the size that the compositor wants */
+#define FRAMES_MAX 16    /* of a surface that is not shown */
+#define POPUP_ANCHOR 5   /* xdg_positioner.anchor: top_left */
+#define POPUP_GRAVITY 8  /* xdg_positioner.gravity: bottom_right */
+#define FRAME_OURS 1     /* zxdg_toplevel_decoration_v1.mode: client_side */
+#define FRAME_THEIRS 2   /* server_side */
 
 enum kind { KIND_NONE, KIND_CURSOR, KIND_TOPLEVEL, KIND_POPUP };
 
@@ -36,8 +36,9 @@ struct role {
     uint32_t serial;
     int wanted_width, wanted_height;
     unsigned states;
-    int width, height; /* in X */
-    bool shown;        /* attach and commit pass */
+    int width, height;             /* in X */
+    int drawn_width, drawn_height; /* of the last picture */
+    bool shown;                    /* attach and commit pass */
     bool attached, committed;
     uint32_t buffer; /* by the X server's name, of the last attach; 0: it is gone */
     int32_t attach_x, attach_y;
@@ -185,9 +186,13 @@ static bool role_request(struct role *r, const struct wl_message *m)
 {
     struct tunnel *t = r->roles->tunnel;
     int32_t width, height;
-    if (tunnel_is(m, MSG_SURFACE_ATTACH) && r->xdg && r->serial && m->args[0].u &&
-        tunnel_buffer_size(t, m->args[0].u, &width, &height) && fits(r, width, height))
-        role_show(r);
+    if (tunnel_is(m, MSG_SURFACE_ATTACH) && m->args[0].u &&
+        tunnel_buffer_size(t, m->args[0].u, &width, &height)) {
+        r->drawn_width = width;
+        r->drawn_height = height;
+        if (r->xdg && r->serial && fits(r, width, height))
+            role_show(r);
+    }
     if (tunnel_is(m, MSG_SURFACE_ATTACH)) {
         r->buffer = m->args[0].u;
         r->attach_x = m->args[1].i;
@@ -367,9 +372,9 @@ static void xdg_event(void *user, uint32_t id, const struct wl_message *m, int f
     if (r->kind == KIND_TOPLEVEL)
         r->roles->ops->configured(r->roles->user, r->window, r->wanted_width, r->wanted_height,
                                   r->states);
-    if (fits(r, r->width, r->height))
+    if (fits(r, r->drawn_width, r->drawn_height))
         role_show(r);
-    else /* its next picture may have that size */
+    else /* X has the size, and its picture will: a smaller one now would be the window's wish */
         loop_timer_arm(r->patience, PATIENCE_MS);
 }
 
