@@ -21,7 +21,7 @@
 #include "host-proxy/host-options.h"
 #include "host-proxy/host-sandbox.h"
 #include "host-proxy/program-keeper.h"
-#include "host-proxy/spawner.h"
+#include "common/base/spawner.h"
 #include "host-proxy/vm-main.h"
 
 /* What the processes of one VM share, one after the other: how much it has been in the log, and
@@ -62,9 +62,10 @@ static int host_make_shared(struct host *host)
 
 /* --- in the spawner's process, and those that it starts --- */
 
-static void host_spawner_begun(void *user)
+static void host_spawner_begun(void *user, int socket)
 {
     (void)user;
+    (void)socket; /* closed by exec, as all of ours */
     sandbox_close_inherited(host_sandbox_wayland_socket());
 }
 

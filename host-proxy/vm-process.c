@@ -18,7 +18,7 @@
 #include "common/base/refused.h"
 #include "common/transport/packets.h"
 #include "host-proxy/channel.h"
-#include "host-proxy/spawner.h"
+#include "common/base/spawner.h"
 
 #define UNTAKEN_MAX 1024 /* connections of a VM that its process has not taken */
 #define UNTAKEN_MIN 16

@@ -5,11 +5,13 @@
 #include "common/base/fd.h"
 
 #include <assert.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -134,4 +136,18 @@ uint64_t fd_raise_limit(void)
     if (limit.rlim_cur < limit.rlim_max && setrlimit(RLIMIT_NOFILE, &raised) == 0)
         return raised.rlim_cur;
     return limit.rlim_cur;
+}
+
+/* Of a list that changes while it is read, nothing is missed that was there before. */
+void fd_close_others(int keep)
+{
+    DIR *dir = opendir("/proc/self/fd");
+    const struct dirent *entry;
+    while (dir && (entry = readdir(dir))) {
+        int fd = atoi(entry->d_name);
+        if (fd > 2 && fd != keep && fd != dirfd(dir))
+            close(fd);
+    }
+    if (dir)
+        closedir(dir);
 }

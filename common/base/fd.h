@@ -56,5 +56,7 @@ int fd_reopen(int fd, int flags);
 int fd_set_nonblock(int fd); /* only for descriptors that we made */
 /* A sealable, close-on-exec memfd of @size bytes. Returns an owned fd or -errno. */
 int fd_memfd(const char *name, uint64_t size);
+/* Closes every descriptor above 2 but @keep: for a process that was forked in the midst of work. */
+void fd_close_others(int keep);
 /* Raises RLIMIT_NOFILE's soft limit to the hard one; returns the limit. */
 uint64_t fd_raise_limit(void);

@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
+#include <sys/wait.h>
 #include <linux/magic.h>
 
 #include "common/base/fd.h"
@@ -265,6 +266,24 @@ static void test_raise_limit(void **state)
     setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+/* In a process of its own, which has more than this one knows of. */
+static void test_close_others(void **state)
+{
+    int keep[2], status;
+    (void)state;
+    assert_int_equal(pipe(keep), 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        fd_close_others(keep[1]);
+        bool closed = fcntl(keep[0], F_GETFD) < 0 && errno == EBADF;
+        _exit(closed && fcntl(keep[1], F_GETFD) >= 0 && fcntl(2, F_GETFD) >= 0 ? 0 : 1);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+    fd_close(keep[0]);
+    fd_close(keep[1]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -284,6 +303,7 @@ int main(void)
         cmocka_unit_test(test_nonblock),
         cmocka_unit_test(test_close_steal_and_cleanup),
         cmocka_unit_test(test_raise_limit),
+        cmocka_unit_test(test_close_others),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

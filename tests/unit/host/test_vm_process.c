@@ -8,7 +8,7 @@
 #include "common/base/fd.h"
 #include "common/base/log.h"
 #include "host-proxy/channel.h"
-#include "host-proxy/spawner.h"
+#include "common/base/spawner.h"
 #include "host-proxy/vm-process.h"
 
 #define VMS 2

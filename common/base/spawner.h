@@ -29,14 +29,15 @@ struct spawner_report {
 };
 
 struct spawner_ops {
-    /* In the spawner's process, first of all. */
-    void (*begun)(void *user);
+    /* In the spawner's process, first of all; @socket (borrowed) is what it needs. */
+    void (*begun)(void *user, int socket);
     /* In the new process: its exit status. Takes @channel. */
     int (*run)(void *user, uint32_t number, int channel);
     /* In the spawner's: the process with that number has started, or has ended. */
     void (*started)(void *user, uint32_t number);
     void (*ended)(void *user, uint32_t number);
-    /* How many assistants process @number may have at a time for its @what; 0: there is no such. */
+    /* How many assistants process @number may have at a time for its @what; 0: there is no such.
+     * NULL, with assist(): nobody has any. */
     uint32_t (*assistants)(void *user, uint32_t number, uint32_t what);
     /* In an assistant, which is to end when the other end of @fd (taken) is closed, and has all
      * signals that can be caught ignored: its exit status. */

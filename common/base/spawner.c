@@ -2,7 +2,7 @@
 /* The spawner's process owns the others, and their assistants, which end by themselves when nobody
  * waits for them any more, whatever has become of the process that asked for them. It has no event
  * loop, whose descriptors those would share, and waits for a request or for the end of a child. */
-#include "host-proxy/spawner.h"
+#include "common/base/spawner.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -216,7 +216,7 @@ static enum started spawner_hear(struct spawning *s, int *ret_status)
     struct child *c = &s->children[request.number];
     if (request.kind == SPAWNER_START && fd >= 0 && !c->runs && c->told)
         return spawner_start(s, request.number, fd, ret_status);
-    if (request.kind == SPAWNER_ASSIST && fd >= 0)
+    if (request.kind == SPAWNER_ASSIST && fd >= 0 && s->ops->assist)
         return spawner_assist(s, request.number, request.what, fd, ret_status);
     if (request.kind == SPAWNER_KILL && c->runs)
         kill(c->pid, SIGKILL);
@@ -295,7 +295,7 @@ static int spawner_main(struct spawning *s)
     sigaddset(&child, SIGCHLD); /* comes only while we wait */
     sigprocmask(SIG_SETMASK, &child, NULL);
     prctl(PR_SET_NAME, "wayvsock-spawn");
-    s->ops->begun(s->user);
+    s->ops->begun(s->user, s->socket);
     s->children = calloc(s->n ? s->n : 1, sizeof(*s->children));
     for (uint32_t i = 0; s->children && i < s->n; i++)
         s->children[i].told = true;

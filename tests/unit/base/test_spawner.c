@@ -13,7 +13,7 @@
 #include <sys/wait.h>
 
 #include "common/base/fd.h"
-#include "host-proxy/spawner.h"
+#include "common/base/spawner.h"
 
 #define NUMBERS 3
 
@@ -39,9 +39,10 @@ static bool was_left(const char *what, uint32_t number)
     return rmdir(path) == 0;
 }
 
-static void begun(void *user)
+static void begun(void *user, int socket)
 {
     (void)user;
+    assert_true(socket >= 0);
 }
 
 /* Says its number and process id, and obeys. */
