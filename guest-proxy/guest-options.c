@@ -19,6 +19,7 @@ enum {
     OPTION_DISPLAY,
     OPTION_FORWARD,
     OPTION_SERVE,
+    OPTION_ALLOW_RUN,
     OPTION_TOKEN,
     OPTION_GPU,
     OPTION_X11,
@@ -31,6 +32,7 @@ static const struct option options[] = {
     {"display", required_argument, NULL, OPTION_DISPLAY},
     {"forward", required_argument, NULL, OPTION_FORWARD},
     {"serve", required_argument, NULL, OPTION_SERVE},
+    {"allow-run", no_argument, NULL, OPTION_ALLOW_RUN},
     {"token", required_argument, NULL, OPTION_TOKEN},
     {"gpu", required_argument, NULL, OPTION_GPU},
     {"x11", no_argument, NULL, OPTION_X11},
@@ -55,6 +57,7 @@ static const char help[] =
     "  --serve NAME[:TYPE]=PATH\n"
     "                          let the host's programs reach what listens on PATH in the VM, as\n"
     "                          its service NAME\n"
+    "  --allow-run             let the host start programs here, as this user\n"
     "  --token FILE            prove with this file's content that this is the VM's daemon\n"
     "  --gpu DEVICE            let the host take pixels from this virtio-gpu: auto, off, or\n"
     "                          /dev/dri/renderD128 (auto: the one that it knows)\n"
@@ -110,6 +113,9 @@ int guest_options_parse(int argc, char **argv, struct guest_options *ret_options
             if (!path)
                 return options_error(PROGRAM, "--serve: say what serves it, as in %s=PATH", optarg);
             o.serve[o.serve_n++] = optarg;
+            break;
+        case OPTION_ALLOW_RUN:
+            o.allow_run = true;
             break;
         case OPTION_TOKEN:
             o.token_file = optarg;

@@ -22,8 +22,10 @@
 #include "common/transport/listener.h"
 #include "guest-proxy/approach.h"
 #include "guest-proxy/datagrams.h"
+#include "guest-proxy/guest-runs.h"
 #include "guest-proxy/peer-name.h"
 #include "guest-proxy/uplink.h"
+#include "protocol/run.h"
 
 #define CONNECTIONS_MAX 1024
 #define QUEUE_MAX (16u << 20)
@@ -246,8 +248,14 @@ void services_incoming(struct services *owner, const struct link_incoming *incom
     char name[LINK_NAME_MAX + 1], error[256] = "there is no such service";
     snprintf(name, sizeof(name), "%.*s", (int)incoming->name_size, incoming->name);
     struct guest_service *g = services_find(owner, name, SERVICE_TO_GUEST);
+    bool run = strcmp(name, RUN_SERVICE) == 0;
     int fd = -ENOENT;
-    if (g && g->settings.type != incoming->type)
+    if (run && !g && owner->runs)
+        fd = guest_runs_start(owner->runs, error, sizeof(error));
+    else if (run && !g)
+        snprintf(error, sizeof(error),
+                 "the host may start no programs here: wayvsock-guest --allow-run would let it");
+    else if (g && g->settings.type != incoming->type)
         snprintf(error, sizeof(error), "it is a %s service", service_type_name(g->settings.type));
     else if (g)
         fd = address_connect_type(g->path, service_type_socket(g->settings.type), error,
@@ -258,7 +266,7 @@ void services_incoming(struct services *owner, const struct link_incoming *incom
         uplink_reject(owner->approaches->uplink, incoming->ticket, error);
         return;
     }
-    struct service_spec spec = service_spec_of(&g->settings);
+    struct service_spec spec = service_spec_of(g ? &g->settings : &owner->run);
     struct link_open open = {
         .type = incoming->type, .how = LINK_OPEN_ACCEPT, .ticket = incoming->ticket};
     connection_begin(owner, spec, &open, fd, NULL);
@@ -342,6 +350,8 @@ void services_init(struct services *owner, struct loop *loop, struct approaches 
                                .subject = {.name = "services"},
                                .changed = changed,
                                .user = user};
+    service_settings_init(&owner->run, RUN_SERVICE);
+    owner->run.direction = SERVICE_TO_GUEST;
     deliveries_init(&owner->deliveries, delivered, owner);
 }
 

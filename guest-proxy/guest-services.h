@@ -11,6 +11,7 @@
 struct approaches;
 struct budget;
 struct datagrams;
+struct guest_runs;
 struct inherited;
 struct loop;
 struct services;
@@ -37,8 +38,10 @@ struct services {
     LIST_HEAD(, service_connection) all;
     unsigned connections;
     unsigned long serial;
-    uint64_t ticket; /* the last that we made */
-    bool told;       /* the log says that this host has no services */
+    uint64_t ticket;             /* the last that we made */
+    struct service_settings run; /* of what @runs serves */
+    bool told;                   /* the log says that this host has no services */
+    struct guest_runs *runs;     /* borrowed; NULL: the host may start nothing by way of us */
     struct log_subject subject;
     void (*changed)(void *user); /* one connection more or less, or a delivery less */
     void *user;

@@ -26,8 +26,10 @@
 #include "guest-proxy/display.h"
 #include "guest-proxy/pixels/gpu.h"
 #include "guest-proxy/guest-options.h"
+#include "guest-proxy/guest-runs.h"
 #include "guest-proxy/guest-sandbox.h"
 #include "guest-proxy/guest-services.h"
+#include "guest-proxy/run/runner.h"
 #include "guest-proxy/uplink.h"
 #include "guest-proxy/x-display.h"
 
@@ -40,6 +42,7 @@ struct daemon {
     struct services services;
     struct guest_view view;
     struct guest_control *control; /* NULL: nobody can ask */
+    struct guest_runs runs;
     const struct gpu *gpu;
     struct x_display x_display;
     pid_t command; /* 0: none, or it ended */
@@ -138,6 +141,36 @@ static void main_terminate(void *user, int signo)
     loop_stop(d->loop);
 }
 
+/* What a program here finds. */
+static void set_environment(void *user)
+{
+    const struct daemon *d = user;
+    if (d->display)
+        setenv("WAYLAND_DISPLAY", display_path(d->display), 1);
+    else
+        unsetenv("WAYLAND_DISPLAY");
+    services_export(&d->services);
+    x_display_export(&d->x_display);
+}
+
+/* 0 or -errno; or MAIN_OVER in the other processes, when they are to end with d->status. */
+enum { MAIN_OVER = 1 };
+
+static int allow_run(struct daemon *d)
+{
+    int r = guest_runs_fork(&d->runs, set_environment, d, &d->status);
+    if (r == SPAWNER_OVER)
+        return MAIN_OVER;
+    if (r == SPAWNER_PARENT)
+        r = guest_runs_begin(&d->runs, d->loop);
+    if (r < 0)
+        log_error(NULL, "--allow-run: cannot start the process that starts others: %s",
+                  strerror(-r));
+    else
+        d->services.runs = &d->runs;
+    return r;
+}
+
 static int run_command(struct daemon *d)
 {
     pid_t pid = child_fork();
@@ -147,12 +180,7 @@ static int run_command(struct daemon *d)
         return -error;
     }
     if (pid == 0) {
-        if (d->display)
-            setenv("WAYLAND_DISPLAY", display_path(d->display), 1);
-        else
-            unsetenv("WAYLAND_DISPLAY");
-        services_export(&d->services);
-        x_display_export(&d->x_display);
+        set_environment(d);
         unsetenv("WAYLAND_SOCKET");
         unsetenv("NOTIFY_SOCKET");
         execvp(d->options.command[0], d->options.command);
@@ -227,13 +255,15 @@ static int main_start(struct daemon *d)
             return r;
         }
     }
-    if (d->options.command)
+    if (d->options.allow_run)
+        r = allow_run(d);
+    if (r == 0 && d->options.command)
         r = run_command(d);
     if (r == 0) /* the command is not limited */
-        r = guest_sandbox_enter(d->display, &d->services,
-                                d->control ? guest_control_path(d->control) : NULL, d->gpu,
-                                d->command, d->command > 0 || d->x_display.pid > 0);
-    if (r < 0)
+        r = guest_sandbox_enter(
+            d->display, &d->services, d->control ? guest_control_path(d->control) : NULL, d->gpu,
+            d->command, d->command > 0 || d->x_display.pid > 0 || d->options.allow_run);
+    if (r != 0)
         return r;
     if (d->display)
         log_info(NULL, "serving %s", display_path(d->display));
@@ -260,7 +290,7 @@ static const struct token *load_token(const struct guest_options *options, struc
 
 int main(int argc, char **argv)
 {
-    struct daemon d = {0};
+    struct daemon d = {.runs = {.spawner = {.fd = -1}}};
     int r = guest_options_parse(argc, argv, &d.options);
     if (r != 0)
         return r == OPTIONS_DONE ? 0 : 2;
@@ -303,7 +333,7 @@ int main(int argc, char **argv)
     r = clients_init(&d.clients, d.loop, &d.approaches, leave_when_alone, &d);
     if (r == 0)
         services_init(&d.services, d.loop, &d.approaches, d.clients.whole, leave_when_alone, &d);
-    config.services = d.options.forward_n + d.options.serve_n > 0;
+    config.services = d.options.forward_n + d.options.serve_n > 0 || d.options.allow_run;
     if (r == 0)
         d.approaches.uplink = uplink_create(d.loop, &config, &uplink_ops, &d);
     d.view.clients = &d.clients;
@@ -311,11 +341,16 @@ int main(int argc, char **argv)
     d.view.uplink = d.approaches.uplink;
     d.clients.subject.refused = d.services.subject.refused = &d.view.refused;
     r = d.approaches.uplink ? main_start(&d) : -ENOMEM;
+    if (r == MAIN_OVER) { /* nothing here is that process's to take down */
+        fflush(NULL);
+        _exit(d.status);
+    }
     if (r == 0)
         loop_run(d.loop);
     sd_notify_stopping();
     guest_control_destroy(d.control);
     services_finish(&d.services);
+    guest_runs_finish(&d.runs);
     clients_finish(&d.clients);
     uplink_destroy(d.approaches.uplink);
     gpu_finish(&gpu);

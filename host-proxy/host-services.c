@@ -14,6 +14,7 @@
 #include "common/base/refused.h"
 #include "common/services/service.h"
 #include "common/services/settings-text.h"
+#include "common/transport/run-socket.h"
 #include "host-proxy/program-keeper.h"
 #include "host-proxy/programs.h"
 #include "host-proxy/refuse.h"
@@ -353,26 +354,17 @@ void service_begin(struct session *session, struct link *link, const char *label
 
 /* --- what the guest serves --- */
 
-void services_call(struct vm *vm, uint32_t service, int fd)
+/* Takes @fd. 0 or negative: it is closed, and nobody hears of it. */
+static int incoming_offer(struct vm_service *of, struct session *session, int fd)
 {
-    struct vm_service *of = &vm->services.at[service];
     struct service_spec spec = service_spec_of(&of->settings);
-    struct session *session = sessions_serving(vm);
-    const char *name = of->settings.name;
-    if (!session || of->n >= of->settings.max_connections) {
-        refused_warn(vm->subject, "service", "service %s: refused a connection: %s", name,
-                     session          ? "as many are there already (max-connections)"
-                     : vm->sessions_n ? "its daemon serves nothing"
-                                      : "the VM is not there");
-        fd_close(fd);
-        return;
-    }
     uint64_t ticket = vm_tickets_new(&session->tickets);
+    const char *name = of->settings.name;
     int e = vm_tickets_add(&session->tickets, ticket, fd, &spec, of, NULL);
     if (e < 0) {
-        refused_warn(vm->subject, "service", "service %s: refused a connection: %s", name,
+        refused_warn(of->vm->subject, "service", "service %s: refused a connection: %s", name,
                      e == -EAGAIN ? "too many wait for the VM" : strerror(-e));
-        return;
+        return e;
     }
     struct link_incoming incoming = {.ticket = ticket,
                                      .type = (uint16_t)spec.type,
@@ -380,4 +372,59 @@ void services_call(struct vm *vm, uint32_t service, int fd)
                                      .name_size = (uint16_t)strlen(name)};
     link_queue(session->control, link_incoming_encode, &incoming);
     link_flush(session->control);
+    return 0;
+}
+
+/* Why nobody can be asked; NULL: *ret can. */
+static const char *incoming_refusal(const struct vm_service *of, struct session **ret)
+{
+    const struct vm *vm = of->vm;
+    *ret = sessions_serving(vm, NULL);
+    if (*ret && of->n < of->settings.max_connections)
+        return NULL;
+    return *ret             ? "as many are there already (max-connections)"
+           : vm->sessions_n ? "its daemon serves nothing"
+                            : "the VM is not there";
+}
+
+void services_call(struct vm *vm, uint32_t service, int fd)
+{
+    struct vm_service *of = &vm->services.at[service];
+    struct session *session;
+    const char *why = incoming_refusal(of, &session);
+    if (why) {
+        refused_warn(vm->subject, "service", "service %s: refused a connection: %s",
+                     of->settings.name, why);
+        fd_close(fd);
+        return;
+    }
+    incoming_offer(of, session, fd);
+}
+
+/* Another daemon of the VM may let it. The one that may has been there for longest, mostly. */
+static void run_refused(struct vm_ticket *ticket, const char *why)
+{
+    const char *tickets = (const char *)ticket->owner;
+    const struct session *session =
+        (const struct session *)(tickets - offsetof(struct session, tickets));
+    struct session *next = sessions_serving(ticket->of->vm, session);
+    if (next)
+        incoming_offer(ticket->of, next, fd_steal(&ticket->fd));
+    else
+        run_fail(ticket->fd, RUN_STATUS_REFUSED, why);
+}
+
+void services_run(struct vm *vm, int fd)
+{
+    struct vm_service *of = vm_services_find(&vm->services, RUN_SERVICE, SERVICE_TO_GUEST);
+    struct session *session;
+    const char *why = incoming_refusal(of, &session);
+    if (why == NULL) {
+        of->refused = run_refused;
+        incoming_offer(of, session, fd);
+        return;
+    }
+    refused_warn(vm->subject, "run", "refused to start a program there: %s", why);
+    run_fail(fd, RUN_STATUS_REFUSED, why);
+    fd_close(fd);
 }

@@ -11,6 +11,10 @@ struct vm;
  * serve. */
 void services_call(struct vm *vm, uint32_t service, int fd);
 
+/* Somebody on the host wants a program started in the VM: the guest's daemons are asked, one after
+ * the other, who takes @fd (taken). Nobody: what is said there is why (protocol/run.h). */
+void services_run(struct vm *vm, int fd);
+
 /* A connection that proved itself, and is to say next what it is for (@link is taken). @label: what
  * the guest calls the program. */
 void service_begin(struct session *session, struct link *link, const char *label);

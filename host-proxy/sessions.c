@@ -84,12 +84,15 @@ struct session *sessions_find(const struct vm *vm, const struct link_hello *hell
     return found;
 }
 
-struct session *sessions_serving(const struct vm *vm)
+struct session *sessions_serving(const struct vm *vm, const struct session *after)
 {
     struct session *s, *found = NULL;
-    LIST_FOREACH (s, &vm->sessions, in_vm)
+    LIST_FOREACH (s, &vm->sessions, in_vm) { /* the newest comes first */
+        if (s == after)
+            break;
         if (s->control && s->features & LINK_FEATURE_SERVICES)
-            found = s; /* the newest comes first */
+            found = s;
+    }
     return found;
 }
 

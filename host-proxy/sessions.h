@@ -15,9 +15,9 @@ void sessions_begin(struct vm *vm, struct link *link, const struct link_hello *h
 /* Whose client this HELLO is of. NULL: nobody's, and *ret_wrong says what is wrong. */
 struct session *sessions_find(const struct vm *vm, const struct link_hello *hello,
                               const char **ret_wrong);
-/* The daemon that has been there for longest of those that serve: the service's, mostly. NULL:
- * none. */
-struct session *sessions_serving(const struct vm *vm);
+/* The daemon that has been there for longest of those that serve: the service's, mostly; or, of
+ * those that came after @after, if that is not NULL. NULL: none. */
+struct session *sessions_serving(const struct vm *vm, const struct session *after);
 /* There is none, and nothing of an earlier one that has to be delivered. */
 bool sessions_are_over(const struct vm *vm);
 /* At once. */

@@ -9,8 +9,10 @@
 
 #include "common/base/list.h"
 #include "host-proxy/config.h"
+#include "protocol/run.h"
 
 #define REFUSED_MAX 64
+#define RUNS_MAX 256 /* programs of a VM that were started from here, at a time */
 
 int vm_services_init(struct vm_services *s, const struct host_config *config,
                      const struct vm_config *vm_config, struct vm *vm)
@@ -18,7 +20,7 @@ int vm_services_init(struct vm_services *s, const struct host_config *config,
     size_t n = 0;
     for (char **name = vm_config->forward; name && *name; name++)
         n++;
-    s->at = calloc(n ? n : 1, sizeof(*s->at));
+    s->at = calloc(n + 1, sizeof(*s->at));
     if (!s->at)
         return -ENOMEM;
     for (; s->n < n; s->n++) {
@@ -26,6 +28,12 @@ int vm_services_init(struct vm_services *s, const struct host_config *config,
             .settings = *host_config_service(config, vm_config->forward[s->n]), .vm = vm};
         s->at[s->n].settings.prefix = vm_config->title_prefix;
     }
+    struct vm_service *run = &s->at[s->n++];
+    *run = (struct vm_service){.vm = vm};
+    service_settings_init(&run->settings, RUN_SERVICE);
+    run->settings.direction = SERVICE_TO_GUEST;
+    run->settings.files = run->settings.sockets = false;
+    run->settings.max_connections = RUNS_MAX;
     return 0;
 }
 

@@ -10,12 +10,16 @@
 struct host_config;
 struct vm;
 struct vm_config;
+struct vm_ticket;
 
 struct vm_service {
     struct service_settings
         settings; /* the configuration's, whose strings they are; and the VM's */
     struct vm *vm;
     unsigned n; /* connections */
+    /* to-guest: nobody there takes that connection, whose descriptor it may steal; NULL: it is
+     * closed. */
+    void (*refused)(struct vm_ticket *ticket, const char *why);
 };
 
 struct vm_services {

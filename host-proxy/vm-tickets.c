@@ -3,14 +3,16 @@
 #include "host-proxy/vm-tickets.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "common/base/fd.h"
 #include "common/base/loop.h"
 #include "host-proxy/programs.h"
+#include "host-proxy/vm-services.h"
 
 #define ATTACH_MS 10000
-#define TICKETS_MAX 64 /* that wait, of a VM */
+#define TICKETS_MAX 256 /* that wait, of a VM */
 
 uint64_t vm_tickets_new(struct vm_tickets *t)
 {
@@ -28,12 +30,19 @@ void vm_ticket_destroy(struct vm_ticket *ticket)
     free(ticket);
 }
 
+static void ticket_refuse(struct vm_ticket *ticket, const char *why)
+{
+    if (ticket->of->refused)
+        ticket->of->refused(ticket, why);
+    vm_ticket_destroy(ticket);
+}
+
 static void ticket_expired(void *user)
 {
     struct vm_ticket *ticket = user;
     log_warn(ticket->owner->subject, "service %s: the guest did not come for a connection",
              ticket->spec.settings->name);
-    vm_ticket_destroy(ticket);
+    ticket_refuse(ticket, "its daemon does not answer");
 }
 
 int vm_tickets_add(struct vm_tickets *t, uint64_t number, int fd, const struct service_spec *spec,
@@ -73,15 +82,17 @@ struct vm_ticket *vm_tickets_find(const struct vm_tickets *t, uint64_t number)
 void vm_tickets_reject(struct vm_tickets *t, const struct link_rejected *rejected)
 {
     struct vm_ticket *ticket = vm_tickets_find(t, rejected->ticket);
+    char why[256];
     if (!ticket)
         return;
     log_info(t->subject, "service %s: the guest says: %.*s", ticket->spec.settings->name,
              (int)rejected->text_size, rejected->text);
-    vm_ticket_destroy(ticket);
+    snprintf(why, sizeof(why), "%.*s", (int)rejected->text_size, rejected->text);
+    ticket_refuse(ticket, why);
 }
 
 void vm_tickets_clear(struct vm_tickets *t)
 {
     while (!LIST_EMPTY(&t->all))
-        vm_ticket_destroy(LIST_FIRST(&t->all));
+        ticket_refuse(LIST_FIRST(&t->all), "its daemon is gone");
 }

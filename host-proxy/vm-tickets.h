@@ -18,7 +18,7 @@ struct vm_ticket {
     uint64_t ticket;
     int fd; /* owned */
     struct service_spec spec;
-    struct vm_service *of;   /* whose connection it is to be */
+    struct vm_service *of;   /* whose connection it is to be, and who hears of its refusal */
     struct program *program; /* of the connection that it came on, a reference; NULL: none */
     struct loop_timer *timer;
 };

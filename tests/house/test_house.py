@@ -24,6 +24,9 @@ for proxy in ("guest-proxy", "host-proxy"):
     FLOORS[proxy] = [f"{proxy}/pixels", "common/control", "common/services", *FLOORS[f"{proxy}/pixels"]]
 # Beside the guest's daemon, a program of its own, which knows Wayland but not the host.
 FLOORS["guest-proxy/x11"] = ["common/wayland", *FLOORS["common/wayland"]]
+# Starts programs, and knows nothing of Wayland or of the link.
+FLOORS["guest-proxy/run"] = ["common/transport", *FLOORS["common/transport"]]
+FLOORS["guest-proxy"].insert(0, "guest-proxy/run")
 # Beside them, the VM's devices, which know nothing of Wayland and are nobody's libraries.
 FLOORS["common/vhost-user"] = ["common/transport", *FLOORS["common/transport"]]
 FLOORS["host-proxy/gpu/renderer"] = ["common/transport", "common/sandbox", *FLOORS["common/transport"]]
