@@ -20,6 +20,7 @@ enum {
     OPTION_FORWARD,
     OPTION_SERVE,
     OPTION_ALLOW_RUN,
+    OPTION_RUN_SERVICE,
     OPTION_TOKEN,
     OPTION_GPU,
     OPTION_X11,
@@ -33,6 +34,7 @@ static const struct option options[] = {
     {"forward", required_argument, NULL, OPTION_FORWARD},
     {"serve", required_argument, NULL, OPTION_SERVE},
     {"allow-run", no_argument, NULL, OPTION_ALLOW_RUN},
+    {"run-service", no_argument, NULL, OPTION_RUN_SERVICE},
     {"token", required_argument, NULL, OPTION_TOKEN},
     {"gpu", required_argument, NULL, OPTION_GPU},
     {"x11", no_argument, NULL, OPTION_X11},
@@ -58,6 +60,9 @@ static const char help[] =
     "                          let the host's programs reach what listens on PATH in the VM, as\n"
     "                          its service NAME\n"
     "  --allow-run             let the host start programs here, as this user\n"
+    "  --run-service           do nothing but start programs for the host, on the socket that\n"
+    "                          systemd handed over, which the daemon's --serve wayvsock.run= "
+    "names\n"
     "  --token FILE            prove with this file's content that this is the VM's daemon\n"
     "  --gpu DEVICE            let the host take pixels from this virtio-gpu: auto, off, or\n"
     "                          /dev/dri/renderD128 (auto: the one that it knows)\n"
@@ -116,6 +121,9 @@ int guest_options_parse(int argc, char **argv, struct guest_options *ret_options
             break;
         case OPTION_ALLOW_RUN:
             o.allow_run = true;
+            break;
+        case OPTION_RUN_SERVICE:
+            o.run_service = true;
             break;
         case OPTION_TOKEN:
             o.token_file = optarg;

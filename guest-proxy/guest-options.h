@@ -15,7 +15,7 @@ struct guest_options {
     const char *display;    /* NULL: none was named; "none": there is to be none */
     const char *token_file; /* NULL: see token_default() */
     const char *gpu;        /* "auto", "off", or a render node */
-    bool x11, no_auth, check, allow_run;
+    bool x11, no_auth, check, allow_run, run_service;
     enum log_level log_level;
     const char *forward[GUEST_OPTION_LIST_MAX]; /* as they are written */
     unsigned forward_n;

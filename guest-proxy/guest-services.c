@@ -260,6 +260,11 @@ void services_incoming(struct services *owner, const struct link_incoming *incom
     else if (g)
         fd = address_connect_type(g->path, service_type_socket(g->settings.type), error,
                                   sizeof(error));
+    if (fd < 0 && g && run) {
+        size_t n = strlen(error);
+        snprintf(error + n, sizeof(error) - n,
+                 "; wayvsock-run@USER.socket would let the host start programs");
+    }
     if (fd < 0) {
         refused_warn(&owner->subject, "service", "the host's programs cannot reach %s: %s", name,
                      error);

@@ -29,7 +29,7 @@
 #include "guest-proxy/guest-runs.h"
 #include "guest-proxy/guest-sandbox.h"
 #include "guest-proxy/guest-services.h"
-#include "guest-proxy/run/runner.h"
+#include "guest-proxy/run/run-service.h"
 #include "guest-proxy/uplink.h"
 #include "guest-proxy/x-display.h"
 
@@ -288,6 +288,16 @@ static const struct token *load_token(const struct guest_options *options, struc
     return token;
 }
 
+/* wayvsock-run@.service: not limited, as what it starts is not. */
+static int run_service(void)
+{
+    int first, n = address_inherited(&first);
+    if (n > 0)
+        return run_service_serve(first, n);
+    log_error(NULL, "--run-service: no socket was handed over; wayvsock-run@USER.socket does that");
+    return 2;
+}
+
 int main(int argc, char **argv)
 {
     struct daemon d = {.runs = {.spawner = {.fd = -1}}};
@@ -298,6 +308,8 @@ int main(int argc, char **argv)
                                    ? LOG_LEVEL_ERROR
                                    : d.options.log_level);
     signal(SIGPIPE, SIG_IGN);
+    if (d.options.run_service)
+        return run_service();
     fd_raise_limit();
     sandbox_hide(); /* tokens, clipboards */
     guard_init();   /* without it, a client's file that shrinks is our end */

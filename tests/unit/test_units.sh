@@ -24,7 +24,7 @@ for unit in "$units"/wayvsock-*.service "$units"/wayvsock-*.socket "$units"/wayv
     sed -E "s#^ExecStart=[^ ]*/wayvsock-(guest|host|gpu|vsock|x11)( |$)#ExecStart=$(command -v true)\\2#" \
         "$unit" >"$work/${unit##*/}"
 done
-[[ $(grep -lE '^ExecStart=/[^ ]*/wayvsock-(guest|host|gpu|vsock|x11)( |$)' "$units"/*.service | wc -l) == 5 ]] ||
+[[ $(grep -lE '^ExecStart=/[^ ]*/wayvsock-(guest|host|gpu|vsock|x11)( |$)' "$units"/*.service | wc -l) == 6 ]] ||
     fail "not every service starts a daemon by its full path"
 
 # Unknown settings are only warned of: there must be no output either.
@@ -35,6 +35,7 @@ verify() {
     [[ -z $output ]] || fail "systemd-analyze $*: $output"
 }
 verify verify --man=no ./wayvsock-guest@root.socket ./wayvsock-guest@root.service
+verify verify --man=no ./wayvsock-run@root.socket ./wayvsock-run@root.service
 verify verify --man=no ./wayvsock-gpu@vm.socket ./wayvsock-gpu@vm.service
 verify verify --man=no ./wayvsock-vsock@vm.socket ./wayvsock-vsock@vm.service
 verify verify --man=no ./wayvsock-vm@vm.target
