@@ -9,6 +9,7 @@
 
 #include "command/command-options.h"
 #include "command/gather.h"
+#include "command/run-program.h"
 #include "command/show.h"
 #include "command/top.h"
 #include "command/trace.h"
@@ -61,11 +62,9 @@ static int run_end(const struct command_options *o)
 }
 
 static const struct command commands[] = {
-    {"end", run_end, TARGET_CLIENT},
-    {"status", run_status, TARGET_VM_MAY},
-    {"top", top_run, TARGET_VM_MAY},
-    {"trace", trace_run, TARGET_CLIENT},
-    {0},
+    {"end", run_end, TARGET_CLIENT},       {"run", run_program, TARGET_PROGRAM},
+    {"status", run_status, TARGET_VM_MAY}, {"top", top_run, TARGET_VM_MAY},
+    {"trace", trace_run, TARGET_CLIENT},   {0},
 };
 
 int main(int argc, char **argv)

@@ -293,6 +293,13 @@ static int vm_max_queue(struct reader *reader, const char *value)
                         &reader->vm->limits.queue);
 }
 
+static int vm_start(struct reader *reader, const char *value)
+{
+    if (!*value)
+        return refuse(reader, "write the command that starts the VM");
+    return set_string(reader, &reader->vm->start, value);
+}
+
 static int vm_forward(struct reader *reader, const char *value)
 {
     char words[LINE_MAX_BYTES], error[256], *rest = words, *word;
@@ -336,6 +343,7 @@ static const struct key vm_keys[] = {
     {"max-fds", vm_max_fds, false},
     {"max-queue", vm_max_queue, false},
     {"forward", vm_forward, true},
+    {"start", vm_start, false},
     {0},
 };
 

@@ -16,6 +16,7 @@
 #include "common/services/helper.h"
 #include "common/services/presets.h"
 #include "common/services/settings-text.h"
+#include "protocol/run.h"
 
 #define NAME_MAX_BYTES 64
 #define GLOB_MAX_BYTES 128
@@ -56,6 +57,7 @@ void host_config_finish(struct host_config *config)
         config_free_strings(vm->forward);
         free(vm->title_prefix);
         free(vm->app_id_prefix);
+        free(vm->start);
     }
     for (size_t i = 0; i < config->n_services; i++)
         service_settings_finish(&config->services[i]);
@@ -179,6 +181,11 @@ struct service_settings *host_config_add_service(struct host_config *config, con
             "\"%.80s\" is no name for a service: write 1 to %d letters, digits, dots, hyphens "
             "or underscores",
             name, LINK_NAME_MAX);
+        return NULL;
+    }
+    if (strncmp(name, RUN_SERVICE_PREFIX, strlen(RUN_SERVICE_PREFIX)) == 0) {
+        error_set(-EINVAL, error, error_size, "services called %s... are the daemons' own",
+                  RUN_SERVICE_PREFIX);
         return NULL;
     }
     if (host_config_service(config, name)) {

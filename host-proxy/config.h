@@ -51,6 +51,7 @@ struct vm_config {
     enum dmabuf_policy dmabuf;
     struct limits limits;
     char **forward; /* names of the services that it may have, NULL-terminated; NULL if none */
+    char *start;    /* the command that starts it, for a shell; NULL: nobody knows */
     bool on_command_line; /* --vm named it */
 };
 

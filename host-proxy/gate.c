@@ -167,6 +167,9 @@ static void visitor_hello(struct visitor *v)
     int r = vm_process_give(process, &arrival, fd);
     if (r < 0)
         log_error(subject, "cannot hand a connection over: %s", strerror(-r));
+    else if (arrival.hello.role == LINK_ROLE_CONTROL &&
+             !(arrival.hello.features & LINK_FEATURE_TRIAL))
+        host_control_came(v->gate->control, (size_t)(v->vm - v->gate->vms));
     visitor_leave(v);
 }
 

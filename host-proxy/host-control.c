@@ -14,6 +14,7 @@
 #include "common/control/control-socket.h"
 #include "host-proxy/config.h"
 #include "host-proxy/vm-process.h"
+#include "host-proxy/vm-starts.h"
 
 struct host_control {
     const struct host_config *config;
@@ -21,6 +22,7 @@ struct host_control {
     const struct refused *refused;
     struct control_socket *socket;
     struct answers answers;
+    struct vm_starts *starts;
 };
 
 static json_t *control_vms(const struct host_control *h)
@@ -73,10 +75,14 @@ static void control_came(void *user, const struct control_request *request, cons
         return;
     }
     for (size_t i = 0; i < h->config->n_vms; i++) {
-        if (strcmp(h->config->vms[i].name, request->vm) == 0) {
+        if (strcmp(h->config->vms[i].name, request->vm) != 0)
+            continue;
+        if (request->command == CONTROL_RUN &&
+            !vm_process_is_there(vm_processes_number(h->processes, i)))
+            vm_starts_wait(h->starts, i, line, n, fd);
+        else
             control_hand_over(h, i, line, n, fd);
-            return;
-        }
+        return;
     }
     control_refuse(fd, "no VM has that name");
 }
@@ -90,14 +96,24 @@ struct host_control *host_control_create(struct loop *loop, const struct host_co
     if (h) {
         *h = (struct host_control){.config = config, .processes = processes, .refused = refused};
         answers_init(&h->answers, loop);
+        h->starts = vm_starts_create(loop, config, processes);
+    }
+    if (h && h->starts)
         h->socket =
             control_socket_create(loop, CONTROL_HOST, NULL, control_came, h, error, sizeof(error));
-    }
     if (h && h->socket)
         return h;
     log_info(NULL, "\"wayvsock status\" will not find this daemon: %s", error);
+    if (h)
+        vm_starts_destroy(h->starts);
     free(h);
     return NULL;
+}
+
+void host_control_came(struct host_control *h, size_t number)
+{
+    if (h)
+        vm_starts_came(h->starts, number);
 }
 
 void host_control_destroy(struct host_control *h)
@@ -106,5 +122,6 @@ void host_control_destroy(struct host_control *h)
         return;
     control_socket_destroy(h->socket);
     answers_finish(&h->answers);
+    vm_starts_destroy(h->starts);
     free(h);
 }

@@ -3,6 +3,8 @@
 /* host-control: the host's control socket, in the gate: what it knows itself it answers, who asks
  * about one VM is handed to that VM's process. */
 
+#include <stddef.h>
+
 struct host_config;
 struct host_control;
 struct loop;
@@ -14,4 +16,6 @@ struct vm_processes;
 struct host_control *host_control_create(struct loop *loop, const struct host_config *config,
                                          struct vm_processes *processes,
                                          const struct refused *refused);
+/* A daemon of VM @number has been let in: who waits for it goes on. Accepts NULL. */
+void host_control_came(struct host_control *control, size_t number);
 void host_control_destroy(struct host_control *control); /* accepts NULL */

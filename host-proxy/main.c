@@ -22,6 +22,7 @@
 #include "host-proxy/host-sandbox.h"
 #include "host-proxy/program-keeper.h"
 #include "common/base/spawner.h"
+#include "host-proxy/start-command.h"
 #include "host-proxy/vm-main.h"
 
 /* What the processes of one VM share, one after the other: how much it has been in the log, and
@@ -69,9 +70,17 @@ static void host_spawner_begun(void *user, int socket)
     sandbox_close_inherited(host_sandbox_wayland_socket());
 }
 
-static int host_run_vm(void *user, uint32_t number, int channel)
+/* The first numbers are the VMs', the next ones those of what starts them. */
+#define NUMBERS_OF_A_VM 2
+
+static int host_run_number(void *user, uint32_t number, int channel)
 {
     struct host *host = user;
+    const size_t n_vms = host->config.n_vms;
+    if (number >= n_vms) {
+        host_free_shared(host);
+        return start_command_run(host->config.vms[number - n_vms].start, channel);
+    }
     struct shared *shared = host->shared[number];
     host->shared[number] = NULL;
     host_free_shared(host);
@@ -83,18 +92,20 @@ static int host_run_vm(void *user, uint32_t number, int channel)
 }
 
 /* A connection to the compositor that we were given is the first process's. */
-static void host_vm_started(void *user, uint32_t number)
+static void host_started(void *user, uint32_t number)
 {
-    (void)user;
-    (void)number;
+    const struct host *host = user;
+    if (number >= host->config.n_vms)
+        return;
     fd_close(host_sandbox_wayland_socket());
     unsetenv("WAYLAND_SOCKET");
 }
 
-static void host_vm_ended(void *user, uint32_t number)
+static void host_ended(void *user, uint32_t number)
 {
-    (void)user;
-    context_folder_clear(number);
+    const struct host *host = user;
+    if (number < host->config.n_vms)
+        context_folder_clear(number);
 }
 
 static void host_finished(void *user)
@@ -107,8 +118,10 @@ static void host_finished(void *user)
 static const struct service_settings *host_command(const struct host *host, uint32_t number,
                                                    uint32_t what)
 {
-    const struct vm_config *vm = &host->config.vms[number];
     const struct service_settings *service = NULL;
+    if (number >= host->config.n_vms)
+        return NULL;
+    const struct vm_config *vm = &host->config.vms[number];
     for (uint32_t i = 0; vm->forward && vm->forward[i]; i++)
         if (i == what)
             service = host_config_service(&host->config, vm->forward[i]);
@@ -129,11 +142,11 @@ static int host_assist(void *user, uint32_t number, uint32_t what, int fd)
 }
 
 static const struct spawner_ops spawner_ops = {.begun = host_spawner_begun,
-                                               .run = host_run_vm,
+                                               .run = host_run_number,
                                                .assistants = host_assistants,
                                                .assist = host_assist,
-                                               .started = host_vm_started,
-                                               .ended = host_vm_ended,
+                                               .started = host_started,
+                                               .ended = host_ended,
                                                .finished = host_finished};
 
 /* --- in the gate's --- */
@@ -186,7 +199,8 @@ static int host_run(struct host *host)
     if (r == 0 && has_contexts(&host->config))
         context_folder();
     if (r == 0)
-        r = spawner_fork((uint32_t)host->config.n_vms, &spawner_ops, host, &spawner, &status);
+        r = spawner_fork(NUMBERS_OF_A_VM * (uint32_t)host->config.n_vms, &spawner_ops, host,
+                         &spawner, &status);
     if (r == SPAWNER_PARENT) {
         host_free_shared(host);
         status = main_run(&host->config, &spawner);

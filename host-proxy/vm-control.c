@@ -4,13 +4,16 @@
 #include "host-proxy/vm-control.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "common/base/budget.h"
 #include "common/control/control-app.h"
 #include "common/control/control-request.h"
 #include "host-proxy/host-client.h"
+#include "host-proxy/host-services.h"
 #include "host-proxy/session.h"
 #include "host-proxy/vm.h"
+#include "protocol/run.h"
 
 void vm_control_init(struct vm_control *control, struct vm *vm)
 {
@@ -60,6 +63,9 @@ static json_t *status_services(const struct vm *vm)
     for (size_t i = 0; i < vm->services.n; i++) {
         const struct vm_service *of = &vm->services.at[i];
         bool to_guest = of->settings.direction == SERVICE_TO_GUEST;
+        if (!of->n &&
+            strncmp(of->settings.name, RUN_SERVICE_PREFIX, strlen(RUN_SERVICE_PREFIX)) == 0)
+            continue; /* every VM has it, which tells nobody anything */
         json_array_append_new(list, json_pack("{so ss si}", "name", json_words(of->settings.name),
                                               "direction", to_guest ? "to-guest" : "to-host",
                                               "connections", (int)of->n));
@@ -136,6 +142,10 @@ void vm_control_ask(struct vm_control *control, const char *line, size_t n, int 
     char error[128];
     if (control_request_parse(line, n, &request, error, sizeof(error)) < 0) {
         control_refuse(fd, error);
+        return;
+    }
+    if (request.command == CONTROL_RUN) {
+        services_run(control->vm, fd);
         return;
     }
     if (request.client && !control_find(control->vm, request.client)) {

@@ -22,7 +22,7 @@
 
 #define UNTAKEN_MAX 1024 /* connections of a VM that its process has not taken */
 #define UNTAKEN_MIN 16
-#define ASKED_MAX 16        /* who ask about it, and have not been taken */
+#define ASKED_MAX 256       /* who ask about it, and have not been taken */
 #define CLAIMS_MAX 256      /* devices that a process may say are its VM's; each is told to all */
 #define ANSWER_MS 20000     /* for it to take one, or to end: it waits for a compositor at most */
 #define START_AGAIN_MS 1000 /* after one that ended badly */
@@ -45,6 +45,8 @@ struct vm_process {
     uint8_t device[CHANNEL_DEVICE_SIZE];
     unsigned claims;   /* of this process */
     unsigned programs; /* that run beside it, or beside those before it */
+    void (*command_ended)(void *user, int status); /* what starts the VM runs; NULL: it does not */
+    void *command_user;
 };
 
 struct vm_processes {
@@ -223,6 +225,29 @@ static void process_ended(struct vm_process *p, int status)
     process_start(p);
 }
 
+static void command_ended(struct vm_process *p, int status)
+{
+    void (*ended)(void *user, int status) = p->command_ended;
+    p->command_ended = NULL;
+    if (ended)
+        ended(p->command_user, status);
+}
+
+int vm_process_run(struct vm_process *p, void (*ended)(void *user, int status), void *user)
+{
+    struct spawner_request request = {.kind = SPAWNER_START,
+                                      .number = (uint32_t)p->all->n + p->number};
+    int ends[2];
+    if (p->command_ended)
+        return -EBUSY;
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
+        return -errno;
+    p->command_ended = ended;
+    p->command_user = user;
+    packets_send(p->all->spawner, &request, sizeof(request), ends[1]);
+    return ends[0];
+}
+
 static void spawner_said(void *user, const uint8_t *bytes, size_t size, int fd)
 {
     struct vm_processes *all = user;
@@ -236,6 +261,8 @@ static void spawner_said(void *user, const uint8_t *bytes, size_t size, int fd)
         p->programs--;
     else if (p && report.kind == SPAWNER_START && p->alive)
         process_ended(p, report.status);
+    else if (!p && report.kind == SPAWNER_START && report.number - all->n < all->n)
+        command_ended(&all->at[report.number - all->n], report.status);
 }
 
 static void spawner_closed(void *user, int reason)
@@ -261,7 +288,7 @@ struct vm_process *vm_processes_number(struct vm_processes *all, size_t number)
     return &all->at[number];
 }
 
-const struct log_subject *vm_process_subject(const struct vm_process *p)
+struct log_subject *vm_process_subject(const struct vm_process *p)
 {
     return p->subject;
 }

@@ -30,7 +30,7 @@ struct vm_process *vm_processes_number(struct vm_processes *processes, size_t nu
 const char *vm_process_state(const struct vm_process *process);
 
 /* Whom lines are about. */
-const struct log_subject *vm_process_subject(const struct vm_process *process);
+struct log_subject *vm_process_subject(const struct vm_process *process);
 
 /* Whether it may have a session, which a client's connection needs. */
 bool vm_process_is_there(const struct vm_process *process);
@@ -40,6 +40,10 @@ bool vm_process_has_room(const struct vm_process *process);
 const char *vm_process_unasked(const struct vm_process *process);
 /* Then hands it the connection of somebody who asks (takes @fd), with the request's line. */
 void vm_process_ask(struct vm_process *process, const char *line, size_t n, int fd);
+/* Has the spawner run what starts the VM, its number being that of the VM behind those of all. The
+ * channel (owned) that the command's process has, or -errno; -EBUSY: it runs already. @ended: with
+ * a status as waitpid() has it, or -errno. */
+int vm_process_run(struct vm_process *process, void (*ended)(void *user, int status), void *user);
 /* Gives it a connection, an ARRIVAL or a CALL (takes @fd), and starts it if it is not there. 0 or
  * -errno. */
 int vm_process_give(struct vm_process *process, const struct channel_packet *packet, int fd);

@@ -9,8 +9,10 @@
 #include "common/base/error.h"
 #include "common/control/json.h"
 
-static const char *const names[_CONTROL_N] = {
-    [CONTROL_STATUS] = "status", [CONTROL_TRACE] = "trace", [CONTROL_END] = "end"};
+static const char *const names[_CONTROL_N] = {[CONTROL_STATUS] = "status",
+                                              [CONTROL_TRACE] = "trace",
+                                              [CONTROL_END] = "end",
+                                              [CONTROL_RUN] = "run"};
 
 const char *control_command_name(enum control_command command)
 {

@@ -13,6 +13,7 @@ enum control_command {
     CONTROL_STATUS, /* how are things: of all VMs, or of one */
     CONTROL_TRACE,  /* each message of a VM, or of one application */
     CONTROL_END,    /* a VM's applications, or one */
+    CONTROL_RUN,    /* a program in it: what follows on the connection is protocol/run.h's */
     _CONTROL_N
 };
 

@@ -184,7 +184,9 @@ static void test_clipboard_values(void **state)
 static void test_values_keep_what_looks_like_syntax(void **state)
 {
     (void)state;
-    accept_text("[vm a]\ntitle-prefix = a = b # c ; d\napp-id-prefix = \"\"\n");
+    accept_text("[vm a]\ntitle-prefix = a = b # c ; d\napp-id-prefix = \"\"\n"
+                "start = virsh start \"a\" # now\n");
+    assert_string_equal(config.vms[0].start, "virsh start \"a\" # now");
     assert_string_equal(config.vms[0].title_prefix, "a = b # c ; d");
     assert_null(config.vms[0].app_id_prefix);
 }
@@ -288,6 +290,7 @@ static void test_refuse_values(void **state)
         {"security-context = maybe", "neither yes nor no"},
         {"output-names = yes", "neither plain nor real"},
         {"dmabuf = maybe", "none of yes, no and linear"},
+        {"start =", "write the command"},
         {"title-prefix = a\x01", "control characters"},
         {"app-id-prefix = a\x7f", "control characters"},
         {"max-daemons = 0", "\"0\" is no count: write a number from 1 to 1024"},

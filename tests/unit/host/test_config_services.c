@@ -139,6 +139,7 @@ static void test_mistakes(void **state)
     (void)state;
     refuse("[forward a b]\n", "is no name for a service");
     refuse("[forward .]\n", "is no name for a service");
+    refuse("[forward wayvsock.run]\n", "are the daemons' own");
     refuse("[forward 123456789012345678901234567890123]\n", "is no name for a service");
     refuse("[forward x]\npath = /x\n[forward x]\n", "the service \"x\" is there already");
     refuse("[forward x]\n", "leads nowhere");

@@ -282,7 +282,7 @@ static void test_asking(void **state)
     assert_string_equal(vm_process_state(T.vm[0]), "running");
     while (ask())
         n++;
-    assert_in_range(n, 8, 64);
+    assert_in_range(n, 8, 256);
     assert_false(ask());
     assert_int_equal(arrivals(), 1);
     say(&(struct channel_packet){.kind = CHANNEL_HEARD});
