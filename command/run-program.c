@@ -56,7 +56,7 @@ static char *add_variable(char *at, const char *end, const char *name, uint32_t 
     return at + wrote + 1;
 }
 
-/* 0, or -E2BIG. */
+/* 0, -E2BIG or -ENOMEM. */
 static int run_ask(struct run *r, const struct command_options *o)
 {
     static char texts[RUN_TEXTS_MAX];
@@ -82,7 +82,8 @@ static int run_ask(struct run *r, const struct command_options *o)
                                (uint32_t)(at - texts), r->theirs, RUN_FDS);
     for (int i = 0; i < RUN_FDS; i++)
         r->theirs[i] = fd_close(r->theirs[i]);
-    return sent == -E2BIG ? -EIO : sent;
+    /* Who refuses may have done so already: that is there to be read all the same. */
+    return sent == -ENOMEM ? sent : 0;
 }
 
 /* Ours at the one end of a pipe: only that one does not wait. */

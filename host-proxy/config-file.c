@@ -227,13 +227,23 @@ static int vm_app_id_prefix(struct reader *reader, const char *value)
     return set_prefix(reader, &reader->vm->app_id_prefix, value);
 }
 
-static int vm_security_context(struct reader *reader, const char *value)
+static int set_yes_or_no(struct reader *reader, bool *ret, const char *value)
 {
     bool yes = strcmp(value, "yes") == 0;
     if (!yes && strcmp(value, "no") != 0)
         return refuse(reader, "\"%.32s\" is neither yes nor no", value);
-    reader->vm->security_context = yes;
+    *ret = yes;
     return 0;
+}
+
+static int vm_security_context(struct reader *reader, const char *value)
+{
+    return set_yes_or_no(reader, &reader->vm->security_context, value);
+}
+
+static int vm_menu(struct reader *reader, const char *value)
+{
+    return set_yes_or_no(reader, &reader->vm->menu, value);
 }
 
 static int vm_output_names(struct reader *reader, const char *value)
@@ -344,6 +354,7 @@ static const struct key vm_keys[] = {
     {"max-queue", vm_max_queue, false},
     {"forward", vm_forward, true},
     {"start", vm_start, false},
+    {"menu", vm_menu, false},
     {0},
 };
 

@@ -52,6 +52,7 @@ struct vm_config {
     struct limits limits;
     char **forward; /* names of the services that it may have, NULL-terminated; NULL if none */
     char *start;    /* the command that starts it, for a shell; NULL: nobody knows */
+    bool menu;      /* its entries are in the host's menu */
     bool on_command_line; /* --vm named it */
 };
 

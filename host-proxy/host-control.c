@@ -13,6 +13,7 @@
 #include "common/control/control-request.h"
 #include "common/control/control-socket.h"
 #include "host-proxy/config.h"
+#include "host-proxy/vm-menus.h"
 #include "host-proxy/vm-process.h"
 #include "host-proxy/vm-starts.h"
 
@@ -23,6 +24,7 @@ struct host_control {
     struct control_socket *socket;
     struct answers answers;
     struct vm_starts *starts;
+    struct vm_menus *menus;
 };
 
 static json_t *control_vms(const struct host_control *h)
@@ -97,23 +99,28 @@ struct host_control *host_control_create(struct loop *loop, const struct host_co
         *h = (struct host_control){.config = config, .processes = processes, .refused = refused};
         answers_init(&h->answers, loop);
         h->starts = vm_starts_create(loop, config, processes);
+        h->menus = vm_menus_create(loop, config, processes);
     }
-    if (h && h->starts)
+    if (h && h->starts && h->menus)
         h->socket =
             control_socket_create(loop, CONTROL_HOST, NULL, control_came, h, error, sizeof(error));
     if (h && h->socket)
         return h;
     log_info(NULL, "\"wayvsock status\" will not find this daemon: %s", error);
-    if (h)
+    if (h) {
         vm_starts_destroy(h->starts);
+        vm_menus_destroy(h->menus);
+    }
     free(h);
     return NULL;
 }
 
 void host_control_came(struct host_control *h, size_t number)
 {
-    if (h)
-        vm_starts_came(h->starts, number);
+    if (!h)
+        return;
+    vm_starts_came(h->starts, number);
+    vm_menus_came(h->menus, number);
 }
 
 void host_control_destroy(struct host_control *h)
@@ -123,5 +130,6 @@ void host_control_destroy(struct host_control *h)
     control_socket_destroy(h->socket);
     answers_finish(&h->answers);
     vm_starts_destroy(h->starts);
+    vm_menus_destroy(h->menus);
     free(h);
 }

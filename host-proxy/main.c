@@ -22,8 +22,11 @@
 #include "host-proxy/host-sandbox.h"
 #include "host-proxy/program-keeper.h"
 #include "common/base/spawner.h"
+#include "host-proxy/menu/menu-process.h"
 #include "host-proxy/start-command.h"
 #include "host-proxy/vm-main.h"
+#include "host-proxy/vm-menus.h"
+#include "host-proxy/vm-process.h"
 
 /* What the processes of one VM share, one after the other: how much it has been in the log, and
  * what was refused. */
@@ -70,8 +73,20 @@ static void host_spawner_begun(void *user, int socket)
     sandbox_close_inherited(host_sandbox_wayland_socket());
 }
 
-/* The first numbers are the VMs', the next ones those of what starts them. */
-#define NUMBERS_OF_A_VM 2
+/* The first numbers are the VMs', the next ones those of what runs beside them, by its kind. */
+#define NUMBERS_OF_A_VM (1 + _VM_PROCESS_KIND_N)
+
+static int host_run_beside(const struct vm_config *vm, enum vm_process_kind kind, int channel)
+{
+    char name[80];
+    struct log_subject subject = {.name = name};
+    const struct menu_style style = {
+        .vm = vm->name, .title_prefix = vm->title_prefix, .app_id_prefix = vm->app_id_prefix};
+    if (kind == VM_PROCESS_START)
+        return start_command_run(vm->start, channel);
+    snprintf(name, sizeof(name), "vm %s", vm->name);
+    return menu_process_run(&style, channel, &subject);
+}
 
 static int host_run_number(void *user, uint32_t number, int channel)
 {
@@ -79,7 +94,8 @@ static int host_run_number(void *user, uint32_t number, int channel)
     const size_t n_vms = host->config.n_vms;
     if (number >= n_vms) {
         host_free_shared(host);
-        return start_command_run(host->config.vms[number - n_vms].start, channel);
+        return host_run_beside(&host->config.vms[number % n_vms], number / (uint32_t)n_vms - 1,
+                               channel);
     }
     struct shared *shared = host->shared[number];
     host->shared[number] = NULL;
@@ -196,6 +212,7 @@ static int host_run(struct host *host)
     struct spawner spawner;
     int status = 1;
     int r = host_make_shared(host);
+    vm_menus_clear(&host->config);
     if (r == 0 && has_contexts(&host->config))
         context_folder();
     if (r == 0)

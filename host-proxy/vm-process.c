@@ -43,10 +43,12 @@ struct vm_process {
     int64_t not_before;
     bool has_device; /* this VM's guest has shown that it holds it; it stays this VM's */
     uint8_t device[CHANNEL_DEVICE_SIZE];
-    unsigned claims;   /* of this process */
-    unsigned programs; /* that run beside it, or beside those before it */
-    void (*command_ended)(void *user, int status); /* what starts the VM runs; NULL: it does not */
-    void *command_user;
+    unsigned claims;                           /* of this process */
+    unsigned programs;                         /* that run beside it, or beside those before it */
+    struct {                                   /* what runs beside it */
+        void (*ended)(void *user, int status); /* NULL: it does not run */
+        void *user;
+    } beside[_VM_PROCESS_KIND_N];
 };
 
 struct vm_processes {
@@ -225,25 +227,26 @@ static void process_ended(struct vm_process *p, int status)
     process_start(p);
 }
 
-static void command_ended(struct vm_process *p, int status)
+static void beside_ended(struct vm_process *p, enum vm_process_kind kind, int status)
 {
-    void (*ended)(void *user, int status) = p->command_ended;
-    p->command_ended = NULL;
+    void (*ended)(void *user, int status) = p->beside[kind].ended;
+    p->beside[kind].ended = NULL;
     if (ended)
-        ended(p->command_user, status);
+        ended(p->beside[kind].user, status);
 }
 
-int vm_process_run(struct vm_process *p, void (*ended)(void *user, int status), void *user)
+int vm_process_run(struct vm_process *p, enum vm_process_kind kind,
+                   void (*ended)(void *user, int status), void *user)
 {
     struct spawner_request request = {.kind = SPAWNER_START,
-                                      .number = (uint32_t)p->all->n + p->number};
+                                      .number = (uint32_t)(p->all->n * (1 + kind)) + p->number};
     int ends[2];
-    if (p->command_ended)
+    if (p->beside[kind].ended)
         return -EBUSY;
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
         return -errno;
-    p->command_ended = ended;
-    p->command_user = user;
+    p->beside[kind].ended = ended;
+    p->beside[kind].user = user;
     packets_send(p->all->spawner, &request, sizeof(request), ends[1]);
     return ends[0];
 }
@@ -261,8 +264,9 @@ static void spawner_said(void *user, const uint8_t *bytes, size_t size, int fd)
         p->programs--;
     else if (p && report.kind == SPAWNER_START && p->alive)
         process_ended(p, report.status);
-    else if (!p && report.kind == SPAWNER_START && report.number - all->n < all->n)
-        command_ended(&all->at[report.number - all->n], report.status);
+    else if (!p && report.kind == SPAWNER_START && all->n &&
+             report.number / all->n <= _VM_PROCESS_KIND_N)
+        beside_ended(&all->at[report.number % all->n], report.number / all->n - 1, report.status);
 }
 
 static void spawner_closed(void *user, int reason)
@@ -379,7 +383,8 @@ struct vm_processes *vm_processes_create(struct loop *loop, const struct spawner
     if (fd >= 0)
         all->spawner =
             packets_create(loop, fd, sizeof(struct spawner_report),
-                           (3 + SPAWNER_ASSISTANTS_MAX) * n + 1, &spawner_packets_ops, all);
+                           (3 * (1 + _VM_PROCESS_KIND_N) + SPAWNER_ASSISTANTS_MAX) * n + 1,
+                           &spawner_packets_ops, all);
     bool good = all->spawner;
     while (good && all->n < n) {
         struct vm_process *p = &all->at[all->n];

@@ -40,10 +40,17 @@ bool vm_process_has_room(const struct vm_process *process);
 const char *vm_process_unasked(const struct vm_process *process);
 /* Then hands it the connection of somebody who asks (takes @fd), with the request's line. */
 void vm_process_ask(struct vm_process *process, const char *line, size_t n, int fd);
-/* Has the spawner run what starts the VM, its number being that of the VM behind those of all. The
- * channel (owned) that the command's process has, or -errno; -EBUSY: it runs already. @ended: with
- * a status as waitpid() has it, or -errno. */
-int vm_process_run(struct vm_process *process, void (*ended)(void *user, int status), void *user);
+/* What the spawner runs beside the VM's process. Of each VM, the number of that kind is the VM's
+ * own behind those of all VMs before it. */
+enum vm_process_kind {
+    VM_PROCESS_START, /* what starts the VM */
+    VM_PROCESS_MENU,  /* what writes its menu */
+    _VM_PROCESS_KIND_N
+};
+/* Has it run that. The channel (owned) that the process has, or -errno; -EBUSY: it runs already.
+ * @ended: with a status as waitpid() has it, or -errno. */
+int vm_process_run(struct vm_process *process, enum vm_process_kind kind,
+                   void (*ended)(void *user, int status), void *user);
 /* Gives it a connection, an ARRIVAL or a CALL (takes @fd), and starts it if it is not there. 0 or
  * -errno. */
 int vm_process_give(struct vm_process *process, const struct channel_packet *packet, int fd);

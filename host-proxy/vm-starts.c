@@ -97,7 +97,8 @@ static void start_run(struct vm_start *s)
         return;
     log_info(start_subject(s), "is not there and is started: %s",
              s->all->config->vms[s->number].start);
-    s->channel = vm_process_run(vm_processes_number(s->all->processes, s->number), start_ended, s);
+    s->channel = vm_process_run(vm_processes_number(s->all->processes, s->number), VM_PROCESS_START,
+                                start_ended, s);
     if (s->channel < 0)
         start_ended(s, s->channel);
 }

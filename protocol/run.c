@@ -4,7 +4,6 @@
 #include "protocol/run.h"
 
 #include <assert.h>
-#include <stdbool.h>
 
 #include "protocol/fields.h"
 
@@ -160,4 +159,14 @@ const char *run_text_next(const uint8_t **at, const uint8_t *end)
         return NULL;
     *at = zero + 1;
     return (const char *)text;
+}
+
+bool run_id_is_valid(const char *id)
+{
+    static const char suffix[] = ".desktop";
+    const size_t suffix_n = sizeof(suffix) - 1;
+    size_t n = strlen(id);
+    return n > suffix_n && n <= RUN_ID_MAX && strcmp(id + n - suffix_n, suffix) == 0 &&
+           *id != '-' && *id != '.' &&
+           strspn(id, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-+@") == n;
 }

@@ -7,6 +7,7 @@
  * Everything is little-endian. A message is a header {u32 size; u16 type, zero} and @size bytes of
  * payload. The first one is COMMAND, ENTRY or MENU; COMMAND and ENTRY come with three pipes: the
  * program's standard input, output and error. Texts end with a zero byte. */
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -24,7 +25,7 @@
 
 #define RUN_NAME_MAX 256u         /* bytes of an entry's name, and its other texts */
 #define RUN_ICON_EDGE_MAX 64u     /* pixels */
-#define RUN_LIST_MAX 2048u        /* entries of a VM */
+#define RUN_LIST_MAX 1024u        /* entries of a VM */
 #define RUN_ENTRY_TEXTS_MAX 2048u /* bytes: of all texts of one */
 #define RUN_ICON_MAX (RUN_ICON_EDGE_MAX * RUN_ICON_EDGE_MAX * 4)
 #define RUN_PAYLOAD_MAX (RUN_TEXTS_MAX + 32)
@@ -135,6 +136,9 @@ size_t run_encode(uint8_t *bytes, unsigned type, const union run_message *messag
 /* The largest fixed part: what run_encode() needs beside the data. */
 #define RUN_FIXED_MAX (RUN_HEADER_SIZE + 16)
 
+/* Whether that may be an entry's id: letters, digits and few others, as it is a word of a command
+ * on the host. */
+bool run_id_is_valid(const char *id);
 /* The next of texts that end with a zero byte: what *at points to, which moves behind it; NULL:
  * there is none, or it does not end within @end. */
 const char *run_text_next(const uint8_t **at, const uint8_t *end);

@@ -20,6 +20,8 @@
 #include "common/base/log.h"
 #include "common/base/pump.h"
 #include "common/transport/run-socket.h"
+#include "guest-proxy/run/desktop-list.h"
+#include "guest-proxy/run/menu.h"
 #include "guest-proxy/run/run-child.h"
 
 #define FIRST_MS 10000 /* for the request */
@@ -200,6 +202,37 @@ static void runner_command(struct runner *r, const struct run_command *c, const 
     free(words);
 }
 
+/* What its entry says, in words that are in static memory. */
+static void runner_entry(struct runner *r, const struct run_command *c, const uint8_t *data,
+                         uint32_t size)
+{
+    static struct desktop_entry entry;
+    static char buffer[2 * DESKTOP_VALUE_MAX];
+    char *words[DESKTOP_WORDS_MAX + 1], *asked[2], *variables[RUN_VARIABLES_MAX + 1];
+    uint8_t *texts = malloc(size);
+    if (!texts)
+        return;
+    memcpy(texts, data, size);
+    struct run_child_spec spec = {.words = words,
+                                  .variables = variables,
+                                  .terminal = c->flags & RUN_FLAG_TERMINAL,
+                                  .rows = c->rows,
+                                  .columns = c->columns,
+                                  .fds = r->socket.fds};
+    if (split(c, texts, size, asked, variables) < 0 || r->socket.fds_n != RUN_FDS) {
+        run_fail(r->socket.fd, 126, "the request makes no sense");
+    } else if (desktop_find(asked[0], &entry) < 0 ||
+               desktop_entry_words(&entry, buffer, words) < 0) {
+        log_warn(&r->subject, "the host asked for the menu's entry %s, which is not there",
+                 asked[0]);
+        run_fail(r->socket.fd, 127, "the menu has no such entry any more");
+    } else {
+        spec.folder = *entry.folder ? entry.folder : NULL;
+        runner_run(r, &spec);
+    }
+    free(texts);
+}
+
 static void runner_begin(struct runner *r)
 {
     union run_message m;
@@ -209,6 +242,10 @@ static void runner_begin(struct runner *r)
     int got = run_socket_wait(&r->socket, FIRST_MS, &type, &m, &data, &size);
     if (got > 0 && type == RUN_COMMAND)
         runner_command(r, &m.command, data, size);
+    else if (got > 0 && type == RUN_ENTRY)
+        runner_entry(r, &m.command, data, size);
+    else if (got > 0 && type == RUN_MENU)
+        menu_serve(&r->socket, &r->subject);
     else if (got != -ECONNRESET)
         run_fail(r->socket.fd, 126, "the request makes no sense to this guest's wayvsock");
 }

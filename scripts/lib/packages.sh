@@ -4,7 +4,7 @@
 # README.md lists them, too; a test compares.
 packages_build=(
     meson ninja-build gcc libc6-dev pkg-config wayland-protocols
-    libwayland-dev libdrm-dev libevent-dev libpixman-1-dev libseccomp-dev libjansson-dev
+    libwayland-dev libdrm-dev libevent-dev libpixman-1-dev libseccomp-dev libjansson-dev libpng-dev
     libxcb1-dev libxcb-composite0-dev libxcb-xfixes0-dev
     scdoc libvirglrenderer-dev libegl-dev libcmocka-dev
 )

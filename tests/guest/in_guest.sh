@@ -15,7 +15,7 @@ if [[ $1 == -s ]]; then
     given+=(-s)
     shift
 fi
-for name in WAYVSOCK_BUILD WAYVSOCK_GPU WAYVSOCK_NEWER_GL WAYVSOCK_NEWER_WESTON; do
+for name in WAYVSOCK WAYVSOCK_BUILD WAYVSOCK_GPU WAYVSOCK_NEWER_GL WAYVSOCK_NEWER_WESTON; do
     [[ ! ${!name:-} ]] || given+=(-e "$name=${!name}")
 done
 exec "$here/../../scripts/guest" -m 2G -t "${WAYVSOCK_GUEST_LIMIT:-900}" \

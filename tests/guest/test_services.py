@@ -33,6 +33,7 @@ SIZE = WIDTH * HEIGHT * 4
 BLIT, RGBA = 16, 15      # a command of virgl, and what it copies
 VMM_DOC = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "docs", "vmm.md")
 GPU, GUEST, HOST = "wayvsock-gpu@work", "wayvsock-guest@bob", "wayvsock-host"
+RUN = "wayvsock-run@bob"
 VHOST, EXPORT = "/run/wayvsock-gpu/work.vhost", "/run/wayvsock-gpu-work/export"
 DISPLAY = "/run/wayvsock/bob/wayland-0"
 RENDER_NODE = "/dev/dri/renderD128"
@@ -417,6 +418,37 @@ def windows(t):
     t.ok(not os.path.exists(work), "no socket of the host is left")
     for unit, user in ((f"{GUEST}.service", None), (f"{HOST}.service", "alice")):
         t.eq(systemctl("show", "-P", "Result", unit, user=user), "success", f"how {unit} ended")
+
+
+@test(timeout=120)
+def programs_from_the_host(t):
+    """Alice starts bob's programs from her desktop, once his unit allows it: in a session of his, not limited as the daemon is."""
+    t.need("foot")
+    desktop = Desktop(t)
+    t.spawn(["journalctl", "-q", "-f", "-n", "0", "-o", "short-monotonic"], name="journal")
+    units = (f"{RUN}.socket", f"{RUN}.service", f"{GUEST}.socket", f"{GUEST}.service", "user@1235.service")
+    t.closers.append(lambda: systemctl("stop", *units, check=False))
+    systemctl("enable", "-q", "--now", f"{GUEST}.socket")
+    systemctl("start", f"{HOST}.service", user="alice")
+    systemctl("start", f"{GUEST}.service")
+
+    def run(*words, check=True):
+        return call("wayvsock", "run", "bob", "--", *words, user="alice", check=check)
+    t.wait(lambda: "wayvsock-run@USER.socket would let" in run("true", check=False), "what would let her")
+    systemctl("enable", "-q", "--now", f"{RUN}.socket")
+    seen = os.stat("/run/wayvsock/bob/run")
+    t.eq((seen.st_uid, stat.S_IMODE(seen.st_mode)), (1235, 0o600), "the socket's owner and mode")
+    script = "id -un; pwd; echo $WAYLAND_DISPLAY $XDG_RUNTIME_DIR; grep NoNewPrivs /proc/self/status; touch ~/written && echo wrote"
+    t.eq(run("sh", "-c", script).split(), ["bob", "/home/bob", DISPLAY, "/run/user/1235", "NoNewPrivs:", "0", "wrote"], "whose program it is")
+    t.has("not found", call("sh", "-c", "wayvsock run bob -- sh -c nonsense; echo $?", user="alice"), "what is not there")
+    t.eq(call("sh", "-c", "wayvsock run bob -- sh -c 'exit 7'; echo $?", user="alice"), "7", "a status")
+    program = t.spawn(["setpriv", "--reuid=1234", "--regid=1234", "--init-groups", "env", "XDG_RUNTIME_DIR=/run/user/1234",
+                       "wayvsock", "run", "bob", "--", "foot", "--title=bob's", "sleep", "600"], name="run")
+    window = t.wait(desktop.windows, "a window")[0]
+    t.eq(window["name"], "[vm] bob's", "its title")
+    t.has("foot --title=bob's sleep 600", call("journalctl", "-q", "-o", "cat", "_UID=1235"), "what the log tells")
+    program.popen.terminate()
+    desktop.no_windows()
 
 
 if __name__ == "__main__":

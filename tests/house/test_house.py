@@ -27,6 +27,9 @@ FLOORS["guest-proxy/x11"] = ["common/wayland", *FLOORS["common/wayland"]]
 # Starts programs, and knows nothing of Wayland or of the link.
 FLOORS["guest-proxy/run"] = ["common/transport", *FLOORS["common/transport"]]
 FLOORS["guest-proxy"].insert(0, "guest-proxy/run")
+# Writes the menu of a VM, in a process of its own.
+FLOORS["host-proxy/menu"] = ["common/transport", "common/sandbox", *FLOORS["common/transport"]]
+FLOORS["host-proxy"].insert(0, "host-proxy/menu")
 # Beside them, the VM's devices, which know nothing of Wayland and are nobody's libraries.
 FLOORS["common/vhost-user"] = ["common/transport", *FLOORS["common/transport"]]
 FLOORS["host-proxy/gpu/renderer"] = ["common/transport", "common/sandbox", *FLOORS["common/transport"]]

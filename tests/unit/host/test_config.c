@@ -291,6 +291,7 @@ static void test_refuse_values(void **state)
         {"output-names = yes", "neither plain nor real"},
         {"dmabuf = maybe", "none of yes, no and linear"},
         {"start =", "write the command"},
+        {"menu = maybe", "neither yes nor no"},
         {"title-prefix = a\x01", "control characters"},
         {"app-id-prefix = a\x7f", "control characters"},
         {"max-daemons = 0", "\"0\" is no count: write a number from 1 to 1024"},
