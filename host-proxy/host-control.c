@@ -53,11 +53,11 @@ static void control_status(struct host_control *h, int fd)
 }
 
 /* Somebody asks about one; @fd is taken. */
-static void control_hand_over(struct host_control *h, size_t number, const char *line, size_t n,
-                              int fd)
+static void control_hand_over(struct host_control *h, size_t number, bool run, const char *line,
+                              size_t n, int fd)
 {
     struct vm_process *process = vm_processes_number(h->processes, number);
-    const char *unasked = vm_process_unasked(process);
+    const char *unasked = vm_process_unasked(process, run);
     if (unasked)
         control_refuse(fd, unasked);
     else
@@ -83,7 +83,7 @@ static void control_came(void *user, const struct control_request *request, cons
             !vm_process_is_there(vm_processes_number(h->processes, i)))
             vm_starts_wait(h->starts, i, line, n, fd);
         else
-            control_hand_over(h, i, line, n, fd);
+            control_hand_over(h, i, request->command == CONTROL_RUN, line, n, fd);
         return;
     }
     control_refuse(fd, "no VM has that name");

@@ -62,7 +62,7 @@ static void menu_begin(void *user)
     struct vm_menu *m = user;
     char line[128];
     struct vm_process *process = vm_processes_number(m->all->processes, m->number);
-    if (m->alive || vm_process_unasked(process))
+    if (m->alive || vm_process_unasked(process, true))
         return;
     int fd = vm_process_run(process, VM_PROCESS_MENU, menu_ended, m);
     if (fd < 0)

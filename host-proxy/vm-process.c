@@ -22,7 +22,8 @@
 
 #define UNTAKEN_MAX 1024 /* connections of a VM that its process has not taken */
 #define UNTAKEN_MIN 16
-#define ASKED_MAX 256       /* who ask about it, and have not been taken */
+#define ASKED_MAX 16        /* who ask about it, and have not been taken */
+#define RUNS_ASKED_MAX 256  /* with those who want a program started there, who come in crowds */
 #define CLAIMS_MAX 256      /* devices that a process may say are its VM's; each is told to all */
 #define ANSWER_MS 20000     /* for it to take one, or to end: it waits for a compositor at most */
 #define START_AGAIN_MS 1000 /* after one that ended badly */
@@ -317,9 +318,9 @@ static int process_open(struct vm_process *p)
     int ends[2];
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) < 0)
         return -errno;
-    p->channel =
-        packets_create(p->all->loop, ends[0], CHANNEL_PACKET_MAX,
-                       p->all->untaken_max + ASKED_MAX + CLAIMS_MAX * p->all->n, &channel_ops, p);
+    p->channel = packets_create(p->all->loop, ends[0], CHANNEL_PACKET_MAX,
+                                p->all->untaken_max + RUNS_ASKED_MAX + CLAIMS_MAX * p->all->n,
+                                &channel_ops, p);
     if (!p->channel) {
         fd_close(ends[1]);
         return -ENOMEM;
@@ -349,9 +350,10 @@ int vm_process_give(struct vm_process *p, const struct channel_packet *packet, i
     return 0;
 }
 
-const char *vm_process_unasked(const struct vm_process *p)
+const char *vm_process_unasked(const struct vm_process *p, bool run)
 {
-    return !p->channel ? "the VM is not there" : p->asked >= ASKED_MAX ? "the VM is busy" : NULL;
+    unsigned max = run ? RUNS_ASKED_MAX : ASKED_MAX;
+    return !p->channel ? "the VM is not there" : p->asked >= max ? "the VM is busy" : NULL;
 }
 
 void vm_process_ask(struct vm_process *p, const char *line, size_t size, int fd)

@@ -36,8 +36,9 @@ struct log_subject *vm_process_subject(const struct vm_process *process);
 bool vm_process_is_there(const struct vm_process *process);
 /* Whether it may be given one more connection. */
 bool vm_process_has_room(const struct vm_process *process);
-/* Why nobody may ask it anything now, for people, or NULL: who does is taken. */
-const char *vm_process_unasked(const struct vm_process *process);
+/* Why nobody may ask it anything now, for people, or NULL: who does is taken. @run: it is a program
+ * to be started, of which many may come at once. */
+const char *vm_process_unasked(const struct vm_process *process, bool run);
 /* Then hands it the connection of somebody who asks (takes @fd), with the request's line. */
 void vm_process_ask(struct vm_process *process, const char *line, size_t n, int fd);
 /* What the spawner runs beside the VM's process. Of each VM, the number of that kind is the VM's

@@ -133,7 +133,7 @@ void vm_starts_came(struct vm_starts *starts, size_t number)
     struct vm_start *s = &starts->at[number];
     for (struct waiting *w; (w = start_take(s));) {
         struct vm_process *process = vm_processes_number(starts->processes, number);
-        const char *unasked = vm_process_unasked(process);
+        const char *unasked = vm_process_unasked(process, true);
         if (unasked)
             control_refuse(w->fd, unasked);
         else
