@@ -65,7 +65,7 @@ static int add(struct walk *w, const char *id, const char *path)
     struct desktop_list *l = w->list;
     struct desktop_item key;
     snprintf(key.id, sizeof(key.id), "%s", id);
-    if (bsearch(&key, l->at, w->before, sizeof(*l->at), by_id))
+    if (w->before && bsearch(&key, l->at, w->before, sizeof(*l->at), by_id))
         return 0;
     if (l->n == RUN_LIST_MAX) {
         l->left_out++;

@@ -35,6 +35,7 @@ static int tear_down(void **state)
     return 0;
 }
 
+static const uint8_t pixels[64];
 static const char words[] = "sh\0-c\0exit 7\0A=b";
 
 static union run_message command(void)
@@ -135,9 +136,9 @@ REFUSED(status_and_signal, m.exited = (struct run_exited){1, 1},
         n = run_encode(bytes, RUN_EXITED, &m, NULL, 0))
 REFUSED(signal_65, m.signal.number = 65, n = run_encode(bytes, RUN_SIGNAL, &m, NULL, 0))
 REFUSED(pixels_that_are_not_there, m.icon = (struct run_icon){8, 4},
-        n = run_encode(bytes, RUN_ICON, &m, bytes, 64))
+        n = run_encode(bytes, RUN_ICON, &m, pixels, 64))
 REFUSED(an_edge_beyond_all, m.icon = (struct run_icon){65, 1},
-        n = run_encode(bytes, RUN_ICON, &m, bytes, 4))
+        n = run_encode(bytes, RUN_ICON, &m, pixels, 4))
 REFUSED(json, strcpy((char *)bytes, "{\"error\": \"no VM\"}\n"), n = 19)
 
 static void test_too_many_descriptors(void **state)
