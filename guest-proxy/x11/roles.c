@@ -35,6 +35,7 @@ struct role {
     /* What the compositor has asked for last, and not been told that it is so. */
     uint32_t serial;
     int wanted_width, wanted_height;
+    int before_width, before_height; /* by the one before */
     unsigned states;
     int width, height;             /* in X */
     int drawn_width, drawn_height; /* of the last picture */
@@ -94,10 +95,11 @@ static void role_show(struct role *r)
     r->attached = r->committed = false;
 }
 
+/* X has its size from the compositor or from its program, whichever was last: a picture of that
+ * size is what is meant. */
 static bool fits(const struct role *r, int32_t width, int32_t height)
 {
-    return (!r->wanted_width || r->wanted_width == width) &&
-           (!r->wanted_height || r->wanted_height == height);
+    return r->width == width && r->height == height;
 }
 
 static void patience_is_over(void *user)
@@ -190,8 +192,12 @@ static bool role_request(struct role *r, const struct wl_message *m)
         tunnel_buffer_size(t, m->args[0].u, &width, &height)) {
         r->drawn_width = width;
         r->drawn_height = height;
-        if (r->xdg && r->serial && fits(r, width, height))
+        if (r->xdg && r->serial && fits(r, width, height)) {
+            r->attached = r->committed = false; /* this is instead */
             role_show(r);
+        } else if (r->serial && r->kind == KIND_TOPLEVEL) {
+            r->shown = false; /* a picture from before would be taken for the window's own wish */
+        }
     }
     if (tunnel_is(m, MSG_SURFACE_ATTACH)) {
         r->buffer = m->args[0].u;
@@ -369,9 +375,15 @@ static void xdg_event(void *user, uint32_t id, const struct wl_message *m, int f
     if (!tunnel_is(m, MSG_XDG_SURFACE_CONFIGURE))
         return;
     r->serial = m->args[0].u;
-    if (r->kind == KIND_TOPLEVEL)
-        r->roles->ops->configured(r->roles->user, r->window, r->wanted_width, r->wanted_height,
-                                  r->states);
+    if (r->kind == KIND_TOPLEVEL) {
+        /* What is said again may have crossed a size that the window has chosen since. */
+        bool again = !(r->states & (ROLE_MAXIMIZED | ROLE_FULLSCREEN | ROLE_TILED)) &&
+                     r->wanted_width == r->before_width && r->wanted_height == r->before_height;
+        r->roles->ops->configured(r->roles->user, r->window, again ? 0 : r->wanted_width,
+                                  again ? 0 : r->wanted_height, r->states);
+        r->before_width = r->wanted_width;
+        r->before_height = r->wanted_height;
+    }
     if (fits(r, r->drawn_width, r->drawn_height))
         role_show(r);
     else /* X has the size, and its picture will: a smaller one now would be the window's wish */
@@ -392,7 +404,7 @@ static struct role *role_begin(struct roles *rs, uint32_t servers, void *window,
     r->window = window;
     r->width = width;
     r->height = height;
-    r->wanted_width = r->wanted_height = 0;
+    r->wanted_width = r->wanted_height = r->before_width = r->before_height = 0;
     tunnel_send(rs->tunnel, rs->wm_base, MSG_WM_BASE_GET_SURFACE, r->xdg, r->surface);
     return r;
 }

@@ -64,6 +64,8 @@ def windows_and_their_sizes(t):
     sway.window(title="second")
     tk.said("size 1280x720")
     sway.msg("[title=second]", "floating", "enable")
+    # sway takes a picture of the size before for a wish of the program's, whoever it is.
+    t.wait(lambda: sway.window(title="second")["geometry"]["width"] == 300, "its own size, which sway has seen")
     sway.msg("[title=second]", "resize", "set", "500", "400")
     tk.said("size 500x400")
     tk.do("wm geometry . 640x300")
