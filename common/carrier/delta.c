@@ -111,6 +111,8 @@ static uint64_t read_head(const uint8_t *at, uint64_t *ret_mask)
 int delta_check(const uint8_t *delta, size_t n, uint64_t size)
 {
     uint64_t next = 0, blocks = delta_shadow_size(size) / BLOCK;
+    if (n > LINK_DELTA_MAX)
+        return -EINVAL;
     while (n) {
         uint64_t mask, block;
         if (n < HEAD)
@@ -144,22 +146,34 @@ static void put_word(uint8_t *at, uint64_t bytes, uint64_t mask)
             __atomic_store_n(at + i, (uint8_t)(htole64(bytes) >> (8 * i)), __ATOMIC_RELEASE);
 }
 
+/* From its end to its beginning. */
+static void apply_block(uint8_t *map, uint8_t *shadow, const uint8_t *at)
+{
+    uint64_t mask, offset = read_head(at, &mask) * BLOCK;
+    const uint8_t *from = at + HEAD + __builtin_popcountll(mask);
+    for (unsigned w = WORDS; w-- > 0;) {
+        uint64_t bytes = 0, bits = 0;
+        for (unsigned i = 8; i-- > 0;) {
+            if (!(mask >> (8 * w + i) & 1))
+                continue;
+            shadow[offset + 8 * w + i] = *--from;
+            bytes |= (uint64_t)*from << (8 * i);
+            bits |= 0xffull << (8 * i);
+        }
+        if (bits)
+            put_word(map + offset + 8 * w, le64toh(bytes), le64toh(bits));
+    }
+}
+
 void delta_apply(uint8_t *map, uint8_t *shadow, const uint8_t *delta, size_t n)
 {
-    for (const uint8_t *end = delta + n; delta < end;) {
-        uint64_t mask, offset = read_head(delta, &mask) * BLOCK;
-        delta += HEAD;
-        for (unsigned w = 0; w < WORDS; w++) {
-            uint64_t bytes = 0, bits = 0;
-            for (unsigned i = 0; i < 8; i++) {
-                if (!(mask >> (8 * w + i) & 1))
-                    continue;
-                shadow[offset + 8 * w + i] = *delta;
-                bytes |= (uint64_t)*delta++ << (8 * i);
-                bits |= 0xffull << (8 * i);
-            }
-            if (bits)
-                put_word(map + offset + 8 * w, le64toh(bytes), le64toh(bits));
-        }
+    static uint32_t starts[LINK_DELTA_MAX / (HEAD + 1) + 1];
+    unsigned blocks = 0;
+    uint64_t mask;
+    for (size_t at = 0; at < n; at += HEAD + (size_t)__builtin_popcountll(mask)) {
+        starts[blocks++] = (uint32_t)at;
+        read_head(delta + at, &mask);
     }
+    while (blocks)
+        apply_block(map, shadow, delta + starts[--blocks]);
 }

@@ -17,5 +17,6 @@ size_t delta_compare(const uint8_t *map, uint8_t *shadow, uint64_t size, uint64_
 /* Whether @delta is blocks as they have to be, for memory of @size bytes. */
 int delta_check(const uint8_t *delta, size_t n, uint64_t size);
 /* Puts those bytes into @map and @shadow. Each aligned word of 8 bytes changes at once, and bytes
- * beside those are not touched, whoever writes to them meanwhile. */
+ * beside those are not touched, whoever writes to them meanwhile. The last ones come first: they
+ * were read last, so a counter in front of what it counts never says too much. */
 void delta_apply(uint8_t *map, uint8_t *shadow, const uint8_t *delta, size_t n);

@@ -2,6 +2,7 @@
 /* What changed in memory, byte for byte: found, checked, and put in its place. */
 #include "tests/unit/support.h"
 
+#include <pthread.h>
 #include <string.h>
 
 #include "common/carrier/delta.h"
@@ -97,12 +98,49 @@ static void test_refused(void **state)
     }
 }
 
+/* A counter and behind it what it counts, as in a ring: whoever looks all the time sees nothing
+ * that is not there yet. */
+static _Atomic bool over;
+static uint32_t seen_too_early;
+
+static void *looks(void *user)
+{
+    (void)user;
+    while (!over) {
+        uint32_t head = __atomic_load_n((uint32_t *)(void *)b.map, __ATOMIC_ACQUIRE);
+        for (unsigned at = 512; at < 960; at += 4)
+            seen_too_early +=
+                (int32_t)(__atomic_load_n((uint32_t *)(void *)(b.map + at), __ATOMIC_ACQUIRE) -
+                          head) < 0;
+    }
+    return NULL;
+}
+
+static void test_a_counter_comes_after_what_it_counts(void **state)
+{
+    pthread_t reader;
+    (void)state;
+    memset(&a, 0, sizeof(a));
+    memset(&b, 0, sizeof(b));
+    assert_int_equal(pthread_create(&reader, NULL, looks, NULL), 0);
+    for (uint32_t round = 1; round < 100000; round++) {
+        for (unsigned at = 512; at < 960; at += 4)
+            memcpy(a.map + at, &round, 4);
+        memcpy(a.map, &round, 4);
+        cross(&a, &b, ROOM);
+    }
+    over = true;
+    pthread_join(reader, NULL);
+    assert_int_equal(seen_too_early, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_both_write),
         cmocka_unit_test(test_only_what_differs),
         cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_a_counter_comes_after_what_it_counts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
