@@ -238,7 +238,7 @@ def a_start_that_waits(t):
     t.has("its daemon did not take it", p.communicate(timeout=30)[1].decode(), "what who waits hears")
     with open(t.path("pid"), encoding="utf-8") as f:
         os.kill(int(f.read()), signal.SIGKILL)      # what starts a VM is left alone
-    stack.stop_host()
+    t.eq(stack.host.wait(), 0, "how the daemon ended")
 
 
 class Terminal:
