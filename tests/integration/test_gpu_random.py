@@ -20,7 +20,7 @@ from harness.vgpu import PAGE
 FIRST_SEED = int(os.environ.get("WAYVSOCK_RANDOM_SEED", "1"))
 SEEDS = range(FIRST_SEED, FIRST_SEED + 6)
 STEPS = 400
-KILLS = int(os.environ.get("WAYVSOCK_KILLS") or 8)
+KILLS = int(os.environ.get("WAYVSOCK_KILLS") or 4)
 IDS = range(1, 9)
 ROW = PAGE // 4         # pixels
 
