@@ -9,7 +9,7 @@ wait_for() { until [[ -e $1 ]]; do sleep 0.2; done; }
 install_packages() { DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends "$@"; }
 
 useradd -m -s /bin/bash alice
-install_packages ./packages/wayvsock-guest_*.deb
+install_packages ./packages/*.deb
 install -D -m 600 token /etc/credstore/wayvsock.token
 [[ $(systemctl is-active 'wayvsock-guest@alice.socket') == inactive ]] # nothing is started by itself
 systemctl enable --now wayvsock-guest@alice.socket
@@ -20,7 +20,7 @@ wait_for show-first
 su - alice -c 'exec foot --title=first sleep 1000' </dev/null &
 first=$!
 wait_for show-second
-install_packages ./newer/wayvsock-guest_*.deb
+install_packages ./newer/*.deb
 [[ $(dpkg-query -W -f '${Version}' wayvsock-guest) == *+newer ]]
 kill -0 $first # its window is open still
 su - alice -c 'exec foot --title=second sleep 1000' </dev/null &
@@ -28,7 +28,7 @@ touch upgraded
 
 wait_for end
 pkill foot || true
-DEBIAN_FRONTEND=noninteractive apt-get -qq purge -y wayvsock-guest
+DEBIAN_FRONTEND=noninteractive apt-get -qq purge -y 'wayvsock*'
 systemctl list-units --all --plain --no-legend 'wayvsock*' >left
 find / /etc/systemd /run -xdev \( -path /proc -o -path /sys -o -path "$GUEST_DIR" \) -prune -o -name '*wayvsock*' -print |
     grep -v -e '^/etc/credstore/wayvsock.token$' >>left || true

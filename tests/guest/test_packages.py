@@ -143,9 +143,9 @@ def picture(t, host, name):
 def a_newcomers_walk(t):
     debs = sorted(glob.glob(os.path.join(os.path.abspath(PACKAGES), "*.deb")))
     t.eq([os.path.basename(deb).split("_")[0] for deb in debs],
-         [f"wayvsock-{part}" for part in ("doc", "gpu", "guest", "host", "vsock")], "the packages")
+         [*(f"wayvsock-{part}" for part in ("doc", "gpu", "guest", "host", "vsock")), "wayvsock"], "the packages")
     host = Machine(t, "host", debs)
-    guest = Machine(t, "guest", [deb for deb in debs if "wayvsock-guest_" in deb])
+    guest = Machine(t, "guest", [deb for deb in debs if "wayvsock-guest_" in deb or "/wayvsock_" in deb])
     Bridge(guest.hybrid, host.hybrid)
     host.wait("started", "the host's desktop")
     guest.wait("enabled", "the guest's display")
