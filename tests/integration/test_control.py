@@ -410,7 +410,7 @@ def a_vm_that_hangs(t):
             asking.connect(path(t))
             asking.sendall(b'{"command":"status","vm":"one"}\n')
             many.append(asking)
-        t.wait(lambda: len(select.select(many, [], [], 0)[0]) >= 20, "some are told at once")
+        t.wait(lambda: len(select.select(many, [], [], 0)[0]) >= 24, "all but sixteen are told at once")
         told = select.select(many, [], [], 0)[0]
         t.eq({s.recv(4096) for s in told}, {b'{"error":"the VM is busy"}\n'}, "what they are told")
         t.eq(vm(t, "two")["state"], "running", "the other")
@@ -422,7 +422,8 @@ def a_vm_that_hangs(t):
             asking.settimeout(20)
             heard.append(json.loads(asking.makefile().readline()))
         asking.close()
-    t.ok([a for a in heard if a.get("name") == "one"], f"those hear of it who waited: {heard}")
+    # Three places may still be of those above who did not wait.
+    t.ok(len([a for a in heard if a.get("name") == "one"]) >= 13, f"those hear of it who waited: {heard}")
     t.eq([a for a in heard if "name" not in a and a != {"error": "the VM is busy"}], [], "nothing else is heard")
     t.wait(lambda: vm(t, "one")["state"] == "running", "it goes on")
     one.roundtrip()

@@ -190,7 +190,7 @@ def idle(t):
     t.wait(lambda: trace.pings(ends.stack.guest) >= 3, "three heartbeats", 60)
     trace.stop()
     for proc in ends.stack.host, ends.stack.guest:
-        t.ok(trace.wakes(proc) <= 3 * trace.pings(ends.stack.guest) + 12,
+        t.ok(trace.wakes(proc) <= 3 * trace.pings(ends.stack.guest) + 3,
              f"{proc.name}: {trace.wakes(proc)} wake-ups with {trace.pings(ends.stack.guest)} heartbeats")
 
 
