@@ -184,6 +184,12 @@ static void run_signal(struct run *r)
     run_socket_send(&r->socket, RUN_SIGNAL, &m, NULL, 0, NULL, 0);
 }
 
+/* Its output may be here before the word that it was started. */
+static bool run_has_written(const struct run *r)
+{
+    return r->pumps[1].n || r->pumps[2].n;
+}
+
 static bool run_is_over(const struct run *r)
 {
     return r->ended &&
@@ -202,10 +208,11 @@ static void run_serve(struct run *r)
             break;
         for (int i = 0; i < RUN_FDS; i++)
             pump_move(&r->pumps[i], &polls[2 + 2 * i]);
-        if (polls[1].revents)
-            run_signal(r);
+        r->started = r->started || run_has_written(r);
         if (polls[0].revents)
             run_hear(r);
+        if (polls[1].revents)
+            run_signal(r);
     }
 }
 

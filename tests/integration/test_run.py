@@ -5,6 +5,8 @@
 import os
 import pty
 import signal
+import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -12,6 +14,7 @@ import threading
 from harness import Failure, main, test
 
 REFUSED = 125       # by wayvsock itself
+RUN_SIGNAL, RUN_STARTED, RUN_EXITED = 4, 6, 8       # of protocol/run.h
 
 
 def stack_of(t, allow=True, **options):
@@ -102,6 +105,33 @@ def signals_pass(t):
     p.send_signal(signal.SIGINT)
     t.eq(p.communicate(timeout=30), (b"", b""), "what it says")
     t.eq(p.returncode, 128 + signal.SIGINT, "all of it is interrupted, as at a terminal")
+
+
+@test(direct=False)
+def a_signal_before_it_is_said_to_be_started(t):
+    """A program's output and what is said of it come on different descriptors, in any order: one that has written is there,
+    and gets what is sent to it."""
+    t.mkdir("run/wayvsock")
+    with socket.socket(socket.AF_UNIX) as host:
+        host.bind(t.path("run", "wayvsock", "host.sock"))
+        host.listen(1)
+        p = start(t, "program")
+        connection = host.accept()[0]
+    connection.settimeout(30)
+    fds = []
+    while len(fds) < 3:
+        part, came, *_ = socket.recv_fds(connection, 65536, 3)
+        t.ok(part, "the request")
+        fds += came
+    os.write(fds[1], b"ready\n")
+    t.eq(p.stdout.readline(), b"ready\n", "it runs")
+    p.send_signal(signal.SIGUSR1)
+    t.eq(connection.recv(100), struct.pack("<IHHII", 8, RUN_SIGNAL, 0, signal.SIGUSR1, 0), "the signal")
+    connection.sendall(struct.pack("<IHHQ", 8, RUN_STARTED, 0, 0) + struct.pack("<IHHII", 8, RUN_EXITED, 0, 3, 0))
+    for fd in fds:
+        os.close(fd)
+    t.eq(p.wait(30), 3, "its status")
+    connection.close()
 
 
 def alive(pid):
