@@ -2,7 +2,8 @@
 """TAP runner.
 
 A test is a function that takes a Context.  Each runs in a process of its own, which is the subreaper of everything that it
-starts: when it ends, in whatever way, nothing of it is left.  A failed test prints the logs of all the processes that it ran.
+starts: when it ends, in whatever way, nothing of it is left.  A failed test shows the logs of all the processes that it ran,
+then why it failed.
 """
 
 import ctypes
@@ -92,7 +93,7 @@ def _run_child(function, number, out):
     except Skip as e:
         status, text = "skip", str(e)
     except BaseException:
-        status, text = "not ok", traceback.format_exc() + context.logs()
+        status, text = "not ok", context.logs() + traceback.format_exc()
     kill_descendants(os.getpid())
     context.remove()
     out.write(status + "\n" + text)
