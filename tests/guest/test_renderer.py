@@ -10,6 +10,7 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "integration"))
 
 from harness import main, test  # noqa: E402
+from harness.proc import alive  # noqa: E402
 
 from vm import GPU, HERE, Vm, need_gpu, no_drawing  # noqa: E402
 
@@ -124,7 +125,7 @@ def nothing_is_left(t):
     pid = s.renderer()
     device = parent_of(parent_of(pid))
     os.kill(device, signal.SIGKILL)
-    t.wait(lambda: not os.path.exists(f"/proc/{pid}"), "the renderer ends")
+    t.wait(lambda: not alive(pid), "the renderer ends")
     s.guest.kill()
 
 

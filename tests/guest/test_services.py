@@ -363,7 +363,8 @@ def checks(t):
     t.has(f"note  the display unix:{DISPLAY}: {GUEST}.socket has it", told, "the guest's --check")
     t.eq([state(f"{GUEST}.service"), state(f"{HOST}.service", "alice")], ["inactive"] * 2, "both daemons")
     call("systemd-run", "-q", "--unit=stranger", "-p", "Type=exec", "--", sys.executable, "-c",
-         "import socket; s = socket.socket(socket.AF_UNIX); s.bind('/run/stranger'); s.listen(); s.accept()")
+         "import os, socket; s = socket.socket(socket.AF_UNIX); s.bind('/run/stranger.new'); s.listen(); "
+         "os.rename('/run/stranger.new', '/run/stranger'); s.accept()")
     t.closers.append(lambda: systemctl("stop", "stranger.service", check=False))
     t.wait(lambda: os.path.exists("/run/stranger"), "a program that listens")
     told = call("wayvsock-guest", "--connect", "vsock:1:1101", "--display", "/run/stranger", "--check", check=False)

@@ -13,6 +13,7 @@ import sys
 
 from harness import Skip, main, test
 from harness.client import Client
+from harness.proc import alive
 from harness.stack import Notify
 from harness.tap import descendants
 
@@ -382,14 +383,7 @@ def signals_reach_the_command(t):
     pid = int(open(pidfile).read())
     guest.signal(signal.SIGTERM)
     guest.wait()
-
-    def gone():
-        try:
-            with open(f"/proc/{pid}/stat") as f:
-                return f.read().rpartition(")")[2].split()[0] == "Z"
-        except OSError:
-            return True
-    t.wait(gone, "the command has ended")
+    t.wait(lambda: not alive(pid), "the command has ended")
 
 
 def traced(t, call_, signo, when):

@@ -7,6 +7,7 @@ import signal
 import subprocess
 
 from harness import Skip, main, test
+from harness.proc import alive
 from harness.stack import Notify
 
 SANITIZED = bool(os.environ.get("WAYVSOCK_SANITIZED"))
@@ -148,7 +149,7 @@ def gpu_that_draws(t):
     limits(t, renderer_of(t, proc))
     last = renderer_of(t, proc)
     proc.stop()
-    t.wait(lambda: not os.path.exists(f"/proc/{last.pid}"), "with the device, it ends")
+    t.wait(lambda: not alive(last.pid), "with the device, it ends")
     t.eq([p for p in ("vhost", "vhost.lock", "export", "export.lock") if os.path.exists(t.path(p))], [], "what is left")
 
 

@@ -23,6 +23,15 @@ def wait_until(condition, what, timeout=20):
         pause = min(pause * 1.5, 0.1)
 
 
+def alive(pid):
+    """Whether that process still runs: one that only its parent has not heard of does not."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as f:
+            return f.read().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
 class Process:
     """A process that is there, and what the kernel says about it."""
 
