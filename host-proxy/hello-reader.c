@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "common/base/ancillary.h"
 #include "common/base/fd.h"
 
 /* recv() that sees descriptors. */
@@ -23,16 +24,9 @@ static ssize_t hello_receive(struct hello_reader *r, int fd, size_t size)
     ssize_t n = recvmsg(fd, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
     if (n < 0)
         return -errno;
-    for (struct cmsghdr *c = CMSG_FIRSTHDR(&message); c; c = CMSG_NXTHDR(&message, c)) {
-        if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
-            continue;
-        for (size_t i = 0; i < (c->cmsg_len - CMSG_LEN(0)) / sizeof(int); i++) {
-            int one;
-            memcpy(&one, CMSG_DATA(c) + i * sizeof(int), sizeof(int));
-            fd_close(one);
-            r->got_descriptor = true;
-        }
-    }
+    bool any;
+    ancillary_take_fds(&message, NULL, 0, &any);
+    r->got_descriptor |= any;
     return n;
 }
 

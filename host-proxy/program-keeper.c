@@ -17,6 +17,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#include "common/base/ancillary.h"
 #include "common/base/error.h"
 #include "common/base/fd.h"
 #include "common/base/loop.h"
@@ -174,12 +175,7 @@ static void keeper_answer(const struct keeper *k, int fd)
     struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1};
     if (fd >= 0) {
         m.msg_control = control.bytes;
-        m.msg_controllen = sizeof(control.bytes);
-        struct cmsghdr *c = CMSG_FIRSTHDR(&m);
-        c->cmsg_level = SOL_SOCKET;
-        c->cmsg_type = SCM_RIGHTS;
-        c->cmsg_len = CMSG_LEN(sizeof(int));
-        memcpy(CMSG_DATA(c), &fd, sizeof(fd));
+        ancillary_add_fds(&m, &fd, 1);
     }
     sendmsg(k->asker, &m, MSG_NOSIGNAL); /* who has left does not hear it */
 }

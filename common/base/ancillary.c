@@ -5,6 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/base/fd.h"
+
 static void add(struct msghdr *m, int type, const void *data, size_t size)
 {
     struct cmsghdr *c = (void *)((char *)m->msg_control + m->msg_controllen);
@@ -26,4 +28,28 @@ void ancillary_add_credentials(struct msghdr *m)
     const struct ucred own = {.pid = getpid(), .uid = getuid(), .gid = getgid()};
     _Static_assert(CMSG_SPACE(sizeof(own)) == ANCILLARY_CREDENTIALS, "as the room for it");
     add(m, SCM_CREDENTIALS, &own, sizeof(own));
+}
+
+size_t ancillary_take_fds(struct msghdr *m, int *fds, size_t room, bool *ret_more)
+{
+    size_t kept = 0;
+    bool more = false;
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {
+        if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+            continue;
+        size_t n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+        for (size_t i = 0; i < n; i++) {
+            int fd;
+            memcpy(&fd, CMSG_DATA(c) + i * sizeof(fd), sizeof(fd));
+            if (kept < room) {
+                fds[kept++] = fd;
+            } else {
+                fd_close(fd);
+                more = true;
+            }
+        }
+    }
+    if (ret_more)
+        *ret_more = more;
+    return kept;
 }

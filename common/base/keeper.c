@@ -18,6 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/base/ancillary.h"
 #include "common/base/fd.h"
 #include "common/base/log.h"
 #include "common/base/number.h"
@@ -112,10 +113,7 @@ static bool keeper_hear(struct keeper *keeper, int socket)
         return n < 0 && errno == EINTR;
     text[n] = '\0';
     int fd = -1;
-    const struct cmsghdr *c = CMSG_FIRSTHDR(&m);
-    if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS &&
-        c->cmsg_len == CMSG_LEN(sizeof(fd)))
-        memcpy(&fd, CMSG_DATA(c), sizeof(fd));
+    ancillary_take_fds(&m, &fd, 1, NULL);
     if (read_message(text, &name, &store) < 0)
         fd_close(fd);
     else if (store && fd >= 0)

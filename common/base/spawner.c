@@ -15,6 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "common/base/ancillary.h"
 #include "common/base/fd.h"
 #include "common/base/list.h"
 #include "common/base/loop.h"
@@ -196,10 +197,7 @@ static int spawner_receive(int socket, struct spawner_request *ret, int *ret_fd)
     ssize_t n = recvmsg(socket, &m, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
     if (n <= 0)
         return n == 0 || (errno != EAGAIN && errno != EINTR) ? -ECONNRESET : 0;
-    const struct cmsghdr *c = CMSG_FIRSTHDR(&m);
-    if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS &&
-        c->cmsg_len == CMSG_LEN(sizeof(int)))
-        memcpy(ret_fd, CMSG_DATA(c), sizeof(int));
+    ancillary_take_fds(&m, ret_fd, 1, NULL);
     return n == sizeof(*ret) && !(m.msg_flags & MSG_TRUNC);
 }
 

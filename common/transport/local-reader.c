@@ -12,6 +12,7 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
+#include "common/base/ancillary.h"
 #include "common/base/fd.h"
 #include "common/transport/local-socket.h"
 
@@ -60,13 +61,7 @@ static ssize_t receive(int fd, uint8_t *at, size_t size, struct local_piece *pie
     if (n < 0)
         return -errno;
     *ret_any = message.msg_controllen > 0;
-    for (struct cmsghdr *c = CMSG_FIRSTHDR(&message); c; c = CMSG_NXTHDR(&message, c)) {
-        if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
-            continue;
-        size_t fds = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-        memcpy(piece->fds + piece->fds_n, CMSG_DATA(c), fds * sizeof(int));
-        piece->fds_n += (unsigned)fds;
-    }
+    piece->fds_n = (unsigned)ancillary_take_fds(&message, piece->fds, LOCAL_FDS_MAX, NULL);
     return message.msg_flags & MSG_CTRUNC ? -EMFILE : n;
 }
 

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "common/base/ancillary.h"
 #include "common/base/fd.h"
 #include "common/base/list.h"
 #include "common/base/loop.h"
@@ -91,17 +92,9 @@ static int local_socket_queue_fds(struct local_socket *ws, const int *fds, size_
 
 static int local_socket_collect_fds(struct local_socket *ws, struct msghdr *message)
 {
-    int r = 0;
-    for (struct cmsghdr *c = CMSG_FIRSTHDR(message); c; c = CMSG_NXTHDR(message, c)) {
-        if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
-            continue;
-        int fds[SCM_FDS_MAX];
-        size_t n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-        memcpy(fds, CMSG_DATA(c), n * sizeof(int));
-        int q = local_socket_queue_fds(ws, fds, n);
-        if (r == 0)
-            r = q;
-    }
+    int fds[SCM_FDS_MAX];
+    size_t n = ancillary_take_fds(message, fds, SCM_FDS_MAX, NULL);
+    int r = n ? local_socket_queue_fds(ws, fds, n) : 0;
     if (r == 0 && message->msg_flags & MSG_CTRUNC)
         r = -EMFILE;
     return r;

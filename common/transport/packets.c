@@ -114,22 +114,8 @@ static ssize_t packets_receive_one(struct packets *p)
     if (n < 0)
         return -errno;
     _cleanup_(fd_closep) int fd = -1;
-    bool surplus = false;
-    for (struct cmsghdr *c = CMSG_FIRSTHDR(&message); c; c = CMSG_NXTHDR(&message, c)) {
-        if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
-            continue;
-        size_t n_fds = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-        for (size_t i = 0; i < n_fds; i++) {
-            int one;
-            memcpy(&one, CMSG_DATA(c) + i * sizeof(int), sizeof(one));
-            if (fd >= 0) {
-                fd_close(one);
-                surplus = true;
-            } else {
-                fd = one;
-            }
-        }
-    }
+    bool surplus;
+    ancillary_take_fds(&message, &fd, 1, &surplus);
     if (message.msg_flags & MSG_TRUNC || surplus)
         return -EMSGSIZE;
     if (message.msg_flags & MSG_CTRUNC) {

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "common/base/ancillary.h"
 #include "common/base/fd.h"
 #include "common/base/loop.h"
 
@@ -35,23 +36,9 @@ void run_socket_finish(struct run_socket *s)
 /* Whether all could be kept. */
 static bool take_fds(struct run_socket *s, struct msghdr *m)
 {
-    bool fit = !(m->msg_flags & MSG_CTRUNC);
-    for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {
-        if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
-            continue;
-        size_t n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-        for (size_t i = 0; i < n; i++) {
-            int fd;
-            memcpy(&fd, CMSG_DATA(c) + i * sizeof(fd), sizeof(fd));
-            if (s->fds_n < RUN_FDS) {
-                s->fds[s->fds_n++] = fd;
-            } else {
-                fd_close(fd);
-                fit = false;
-            }
-        }
-    }
-    return fit;
+    bool more;
+    s->fds_n += (unsigned)ancillary_take_fds(m, s->fds + s->fds_n, RUN_FDS - s->fds_n, &more);
+    return !more && !(m->msg_flags & MSG_CTRUNC);
 }
 
 int run_socket_read(struct run_socket *s)
@@ -135,12 +122,7 @@ int run_socket_send(const struct run_socket *s, unsigned type, const union run_m
     struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1};
     if (n) {
         m.msg_control = control.bytes;
-        m.msg_controllen = CMSG_SPACE(n * sizeof(int));
-        struct cmsghdr *c = CMSG_FIRSTHDR(&m);
-        c->cmsg_level = SOL_SOCKET;
-        c->cmsg_type = SCM_RIGHTS;
-        c->cmsg_len = CMSG_LEN(n * sizeof(int));
-        memcpy(CMSG_DATA(c), fds, n * sizeof(int));
+        ancillary_add_fds(&m, fds, n);
     }
     int r = 0;
     while (iov.iov_len && r == 0) {

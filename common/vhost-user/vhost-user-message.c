@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
+#include "common/base/ancillary.h"
 #include "common/base/fd.h"
 
 const char *vhost_user_request_name(uint32_t request)
@@ -46,23 +47,9 @@ const char *vhost_user_request_name(uint32_t request)
  * ones. */
 static int message_collect(struct vhost_user_message *m, struct msghdr *header)
 {
-    int result = header->msg_flags & MSG_CTRUNC ? -EPROTO : 0;
-    for (struct cmsghdr *c = CMSG_FIRSTHDR(header); c; c = CMSG_NXTHDR(header, c)) {
-        if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
-            continue;
-        size_t n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-        for (size_t i = 0; i < n; i++) {
-            int fd;
-            memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof(fd));
-            if (m->n_fds < VHOST_USER_FDS_MAX) {
-                m->fds[m->n_fds++] = fd;
-            } else {
-                fd_close(fd);
-                result = -EPROTO;
-            }
-        }
-    }
-    return result;
+    bool more;
+    m->n_fds += ancillary_take_fds(header, m->fds + m->n_fds, VHOST_USER_FDS_MAX - m->n_fds, &more);
+    return more || header->msg_flags & MSG_CTRUNC ? -EPROTO : 0;
 }
 
 int vhost_user_message_receive(struct vhost_user_message *m, int socket)

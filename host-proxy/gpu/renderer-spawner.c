@@ -22,6 +22,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/base/ancillary.h"
 #include "common/base/fd.h"
 #include "common/sandbox/sandbox.h"
 #include "host-proxy/gpu/renderer/renderer-process.h"
@@ -113,11 +114,9 @@ static ssize_t receive(int *ret_fd, char *ret_what)
                              .msg_control = control.bytes,
                              .msg_controllen = sizeof(control.bytes)};
     ssize_t n = recvmsg(CONTROL_FD, &message, MSG_CMSG_CLOEXEC);
-    const struct cmsghdr *c = n > 0 ? CMSG_FIRSTHDR(&message) : NULL;
     *ret_fd = -1;
-    if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS &&
-        c->cmsg_len == CMSG_LEN(sizeof(int)))
-        memcpy(ret_fd, CMSG_DATA(c), sizeof(*ret_fd));
+    if (n > 0)
+        ancillary_take_fds(&message, ret_fd, 1, NULL);
     return n;
 }
 
@@ -220,12 +219,7 @@ static int renderer_spawner_ask(const struct renderer_spawner *s, char what, int
     struct msghdr message = {.msg_iov = &iov, .msg_iovlen = 1};
     if (fd >= 0) {
         message.msg_control = control.bytes;
-        message.msg_controllen = sizeof(control.bytes);
-        struct cmsghdr *c = CMSG_FIRSTHDR(&message);
-        c->cmsg_level = SOL_SOCKET;
-        c->cmsg_type = SCM_RIGHTS;
-        c->cmsg_len = CMSG_LEN(sizeof(int));
-        memcpy(CMSG_DATA(c), &fd, sizeof(fd));
+        ancillary_add_fds(&message, &fd, 1);
     }
     return sendmsg(s->fd, &message, MSG_NOSIGNAL) < 0 ? -errno : 0;
 }

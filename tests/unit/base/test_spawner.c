@@ -14,6 +14,7 @@
 
 #include "common/base/fd.h"
 #include "common/base/spawner.h"
+#include "tests/support/send_fds.h"
 
 #define NUMBERS 3
 
@@ -128,22 +129,8 @@ static int teardown(void **state)
 static void ask_for(uint32_t kind, uint32_t number, uint32_t what, int fd)
 {
     struct spawner_request request = {.kind = kind, .number = number, .what = what};
-    union {
-        char bytes[CMSG_SPACE(sizeof(int))];
-        struct cmsghdr align;
-    } control = {0};
-    struct iovec iov = {&request, sizeof(request)};
-    struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1};
-    if (fd >= 0) {
-        m.msg_control = control.bytes;
-        m.msg_controllen = sizeof(control.bytes);
-        struct cmsghdr *c = CMSG_FIRSTHDR(&m);
-        c->cmsg_level = SOL_SOCKET;
-        c->cmsg_type = SCM_RIGHTS;
-        c->cmsg_len = CMSG_LEN(sizeof(int));
-        memcpy(CMSG_DATA(c), &fd, sizeof(fd));
-    }
-    assert_int_equal(sendmsg(T.spawner.fd, &m, MSG_NOSIGNAL), sizeof(request));
+    assert_int_equal(send_fds(T.spawner.fd, &request, sizeof(request), &fd, fd >= 0),
+                     sizeof(request));
     fd_close(fd);
 }
 
