@@ -9,10 +9,13 @@ import shlex
 import socket
 import struct
 import subprocess
+import sys
 import threading
 import zlib
 
 from harness import Failure, main, test
+from harness.client import Client, Pool, Window
+from harness.tools import plug_keyboard
 
 ITEM, ICON, LISTED = 9, 10, 11     # protocol/run.h
 
@@ -88,11 +91,15 @@ class Menu:
         return self.entries()
 
 
-def run_entry(t, entry, **options):
-    """What its command does."""
+def command_of(t, entry):
     words = shlex.split(entry["Exec"])
     t.eq(words[:2], ["wayvsock", "run"], "the command")
-    return subprocess.run([os.environ["WAYVSOCK"], *words[1:]], env=t.env(), stdin=subprocess.DEVNULL, timeout=60,
+    return [os.environ["WAYVSOCK"], *words[1:]]
+
+
+def run_entry(t, entry, **options):
+    """What its command does."""
+    return subprocess.run(command_of(t, entry), env=t.env(), stdin=subprocess.DEVNULL, timeout=60,
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
 
 
@@ -150,6 +157,48 @@ def the_vm_is_started_first(t):
     t.wait(lambda: run_entry(t, entry).returncode == 7, "the program is started, and the VM before it")
     with open(t.path("pid"), encoding="utf-8") as f:
         os.kill(int(f.read()), 15)
+
+
+class Launcher:
+    """A program of the host's whose window has the focus, and which starts others."""
+
+    def __init__(self, t, sway):
+        self.client = Client(sway.socket)
+        t.closers.append(self.client.close)
+        self.seat = self.client.bind("wl_seat", 5)
+        self.client.create(self.seat, "get_keyboard")
+        self.window = Window(self.client, title="launcher", app_id="launcher")
+        pool = Pool(self.client, self.window.shm, 64 * 64 * 4)
+        self.window.show(pool.buffer(0, 64, 64, 64 * 4))
+        self.serial = self.client.wait_event("wl_keyboard", "enter").args[0]
+
+    def token(self):
+        """As launchers ask for one: with what the user did last in their window."""
+        token = self.client.create(self.client.bind("xdg_activation_v1", 1), "get_activation_token")
+        self.client.send(token, "set_serial", self.serial, self.seat)
+        self.client.send(token, "set_surface", self.window.surface)
+        self.client.send(token, "commit")
+        return self.client.wait_for(lambda: next((m.args[0] for m in self.client.events if (m.object, m.name) == (token, "done")), None),
+                                    "the token")
+
+
+@test(direct=False)
+def the_focus(t):
+    """A new window has it by the token that the launcher has set; without one, as the compositor likes: this one does not."""
+    sway = t.sway(config='no_focus [app_id="activated"]\nfocus_on_window_activation focus\n')
+    plug_keyboard(t, sway)
+    menu = Menu(t, 'menu = yes\ntitle-prefix = "[test] "\n', compositor=sway)
+    menu.add("activated", Exec=f"{sys.executable} {os.path.dirname(os.path.abspath(__file__))}/harness/activated.py activated")
+    menu.stack.start_before_clients()
+    entry = menu.shows("[test] activated")["[test] activated"]
+    launcher = Launcher(t, sway)
+    for token, focused in ((None, "launcher"), ("made-up", "launcher"), (launcher.token(), "activated")):
+        started = t.spawn(command_of(t, entry), t.env(XDG_ACTIVATION_TOKEN=token))
+        window = sway.window(app_id="activated", title="[test] has asked")
+        t.eq([w["app_id"] for w in sway.windows() if w["focused"]], [focused], f"who has the focus with the token {token}")
+        sway.msg(f"[con_id={window['id']}]", "kill")
+        sway.wait_windows(1)
+        t.eq(started.wait(30), 0, "the program's end")
 
 
 @test(direct=False)
