@@ -17,9 +17,11 @@
 #include "command/command-options.h"
 #include "command/gather.h"
 #include "command/terminal.h"
-#include "common/control/control-socket.h"
 #include "common/base/fd.h"
 #include "common/base/pump.h"
+#include "common/base/text.h"
+#include "common/control/control-request.h"
+#include "common/control/control-socket.h"
 #include "common/transport/run-socket.h"
 
 static const int passed[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH};
@@ -54,6 +56,14 @@ static char *add_variable(char *at, const char *end, const char *name, uint32_t 
         return at;
     (*n)++;
     return at + wrote + 1;
+}
+
+/* What the daemon's log is told of it: the request itself is the guest's to read. */
+static json_t *run_request(const struct command_options *o)
+{
+    char what[CONTROL_REQUEST_MAX], *entry[] = {"--entry", (char *)o->entry, NULL};
+    text_join(what, sizeof(what), o->entry ? entry : o->words);
+    return json_pack("{ss ss so}", "command", "run", "vm", o->vm, "what", json_words(what));
 }
 
 /* 0, -E2BIG or -ENOMEM. */
@@ -227,7 +237,7 @@ int run_program(const struct command_options *o)
     }
     int e = gather_host(o, path, sizeof(path));
     if (e == 0)
-        e = ask_begin(&ask, path, json_pack("{ss ss}", "command", "run", "vm", o->vm));
+        e = ask_begin(&ask, path, run_request(o));
     if (e < 0)
         return run_refuse(&r, RUN_STATUS_REFUSED,
                           "no daemon answers here: is wayvsock-host running?");

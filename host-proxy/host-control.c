@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "common/base/log.h"
 #include "common/control/control-answer.h"
@@ -64,6 +65,18 @@ static void control_hand_over(struct host_control *h, size_t number, bool run, c
         vm_process_ask(process, line, n, fd);
 }
 
+/* Who it is the kernel tells; what he wants, he says himself. */
+static void control_note_run(struct host_control *h, size_t number,
+                             const struct control_request *request, int fd)
+{
+    struct ucred peer = {0};
+    socklen_t size = sizeof(peer);
+    getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size);
+    log_info(vm_process_subject(vm_processes_number(h->processes, number)),
+             "run: process %ld of user %lu wants a program%s%s", (long)peer.pid,
+             (unsigned long)peer.uid, *request->what ? ": " : "", request->what);
+}
+
 static void control_came(void *user, const struct control_request *request, const char *line,
                          size_t n, int fd)
 {
@@ -79,6 +92,8 @@ static void control_came(void *user, const struct control_request *request, cons
     for (size_t i = 0; i < h->config->n_vms; i++) {
         if (strcmp(h->config->vms[i].name, request->vm) != 0)
             continue;
+        if (request->command == CONTROL_RUN)
+            control_note_run(h, i, request, fd);
         if (request->command == CONTROL_RUN &&
             !vm_process_is_there(vm_processes_number(h->processes, i)))
             vm_starts_wait(h->starts, i, line, n, fd);

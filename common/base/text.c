@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #define MARKS_MAX 4 /* on one character: more than any language writes */
@@ -199,4 +200,14 @@ size_t text_clean(char *at, size_t room, const char *text, size_t max)
     }
     at[n] = 0;
     return n;
+}
+
+void text_join(char *at, size_t room, char *const *words)
+{
+    size_t n = 0;
+    *at = 0;
+    for (char *const *word = words; *word && n + 1 < room; word++) {
+        int wrote = snprintf(at + n, room - n, "%s%s", n ? " " : "", *word);
+        n += wrote > 0 ? (size_t)wrote : 0;
+    }
 }

@@ -26,3 +26,7 @@ enum text_kind text_next(struct text_reader *reader, size_t *ret_size);
  * cut where one ends, a space for each BREAK, U+FFFD for each OTHER, nothing for what is unseen.
  * Returns its length in bytes. */
 size_t text_clean(char *at, size_t room, const char *text, size_t max);
+
+/* Writes @words (NULL-terminated) with spaces between into @at (terminated; @room bytes): as much
+ * as fits. */
+void text_join(char *at, size_t room, char *const *words);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "common/base/error.h"
+#include "common/base/text.h"
 #include "common/control/json.h"
 
 static const char *const names[_CONTROL_N] = {[CONTROL_STATUS] = "status",
@@ -56,6 +57,15 @@ static int take_contents(struct control_request *r, const json_t *value)
     return 0;
 }
 
+static int take_what(struct control_request *r, const json_t *value)
+{
+    const char *text = json_string_value(value);
+    if (!text)
+        return -EINVAL;
+    text_clean(r->what, sizeof(r->what), text, CONTROL_WHAT_MAX);
+    return 0;
+}
+
 static const struct {
     const char *name;
     int (*take)(struct control_request *request, const json_t *value);
@@ -65,6 +75,7 @@ static const struct {
     {"vm", take_vm, ~0u},
     {"client", take_client, 1u << CONTROL_TRACE | 1u << CONTROL_END},
     {"contents", take_contents, 1u << CONTROL_TRACE},
+    {"what", take_what, 1u << CONTROL_RUN},
 };
 
 #define FIELDS_N (sizeof(fields) / sizeof(*fields))

@@ -8,6 +8,7 @@
 
 #define CONTROL_REQUEST_MAX 4096 /* bytes of the line with its end */
 #define CONTROL_VM_MAX 64
+#define CONTROL_WHAT_MAX 80 /* characters */
 
 enum control_command {
     CONTROL_STATUS, /* how are things: of all VMs, or of one */
@@ -22,6 +23,8 @@ struct control_request {
     char vm[CONTROL_VM_MAX + 1]; /* "": none was named */
     uint64_t client;             /* 0: none was named */
     bool contents;               /* TRACE: arguments, too */
+    /* RUN: the program, as who asks says; cleaned and cut. "": it was not said. */
+    char what[4 * CONTROL_WHAT_MAX + 1];
 };
 
 /* The @n bytes of a line, less its end. 0, or -EINVAL with a message: what is not known is not

@@ -19,6 +19,7 @@
 #include "common/base/fd.h"
 #include "common/base/log.h"
 #include "common/base/pump.h"
+#include "common/base/text.h"
 #include "common/transport/run-socket.h"
 #include "guest-proxy/run/desktop-list.h"
 #include "guest-proxy/run/menu.h"
@@ -35,16 +36,6 @@ struct runner {
     struct pump in, out; /* of a terminal */
     bool over;           /* the host's program is gone */
 };
-
-static void describe(char *const *words, char *text, size_t size)
-{
-    size_t n = 0;
-    *text = 0;
-    for (char *const *word = words; *word && n + 1 < size; word++) {
-        int wrote = snprintf(text + n, size - n, "%s%s", n ? " " : "", *word);
-        n += wrote > 0 ? (size_t)wrote : 0;
-    }
-}
 
 static void answer_failed(struct runner *r, int error, const char *what)
 {
@@ -137,7 +128,7 @@ static void runner_run(struct runner *r, const struct run_child_spec *spec)
 {
     char text[400];
     int status;
-    describe(spec->words, text, sizeof(text));
+    text_join(text, sizeof(text), spec->words);
     int e = run_child_start(spec, &r->child);
     if (e < 0) {
         answer_failed(r, -e, spec->words[0]);

@@ -62,6 +62,11 @@ def status_and_output(t):
     run(t, "/etc/passwd", status=126, said="Permission denied")
     t.wait(lambda: "started for the host, as process" in stack.guest.log(), "the guest's log tells")
     t.has("sh -c exit 7", stack.guest.log(), "what was started")
+    p = start(t, "echo", "a\x1b[31m\nb", "\udcff", "x" * 9000)
+    p.communicate(timeout=60)
+    line = next(line for line in stack.host.log().splitlines() if f"run: process {p.pid} of user {os.geteuid()} wants a program" in line)
+    t.has(": echo a [31m b \ufffd xxx", line, "who wants what, in the host's log")
+    t.ok(len(line) < 200, "which has an end")
 
 
 @test(direct=False)

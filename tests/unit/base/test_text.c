@@ -108,6 +108,22 @@ static void test_cut(void **state)
     assert_int_equal(text_clean(at, sizeof(at), "abc", 0), 0);
 }
 
+static void test_join(void **state)
+{
+    char *none[] = {NULL}, *words[] = {"a", "", "b c", NULL}, at[16];
+    (void)state;
+    text_join(at, sizeof(at), none);
+    assert_string_equal(at, "");
+    text_join(at, sizeof(at), words);
+    assert_string_equal(at, "a  b c");
+    text_join(at, 6, words);
+    assert_string_equal(at, "a  b ");
+    text_join(at, 2, words);
+    assert_string_equal(at, "a");
+    text_join(at, 1, words);
+    assert_string_equal(at, "");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -117,6 +133,7 @@ int main(void)
         cmocka_unit_test(test_what_nobody_knows_is_replaced),
         cmocka_unit_test(test_marks_are_counted),
         cmocka_unit_test(test_cut),
+        cmocka_unit_test(test_join),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

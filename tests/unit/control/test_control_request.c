@@ -35,6 +35,12 @@ static void test_good(void **state)
     assert_int_equal(request.command, CONTROL_END);
     assert_int_equal(request.client, 0);
     assert_false(request.contents);
+    assert_int_equal(parse("{\"command\":\"run\",\"vm\":\"work\"}"), 0);
+    assert_int_equal(request.command, CONTROL_RUN);
+    assert_string_equal(request.what, "");
+    assert_int_equal(
+        parse("{\"command\":\"run\",\"vm\":\"work\",\"what\":\"a\\nb\\u202e\\u001b[31m\"}"), 0);
+    assert_string_equal(request.what, "a b [31m");
 }
 
 static void test_bad(void **state)
@@ -67,6 +73,8 @@ static void test_bad(void **state)
         "{\"command\":\"end\",\"client\":\"1\"}",
         "{\"command\":\"end\",\"client\":9223372036854775808}",
         "{\"command\":\"trace\",\"contents\":1}",
+        "{\"command\":\"trace\",\"what\":\"x\"}",
+        "{\"command\":\"run\",\"what\":1}",
         "{\"command\":\"status\",\"vm\":\"\xff\"}",
     };
     memset(&request, 0x5a, sizeof(request));
