@@ -6,6 +6,12 @@
 #include <errno.h>
 #include <string.h>
 
+bool channel_is_daemon(const struct channel_packet *p)
+{
+    return p->kind == CHANNEL_ARRIVAL && p->hello.role == LINK_ROLE_CONTROL &&
+           !(p->hello.features & LINK_FEATURE_TRIAL);
+}
+
 size_t channel_encode(uint8_t buffer[CHANNEL_PACKET_MAX], const struct channel_packet *p)
 {
     static_assert(LINK_FRAME_SMALL_MAX <= CHANNEL_PACKET_MAX - 8, "a HELLO fits");
@@ -31,6 +37,7 @@ size_t channel_encode(uint8_t buffer[CHANNEL_PACKET_MAX], const struct channel_p
         return 8 + p->line_size;
     case CHANNEL_CALL:
     case CHANNEL_PROGRAM:
+    case CHANNEL_ABSENT:
         words[1] = p->number;
         memcpy(buffer, words, 8);
         return 8;
@@ -72,6 +79,7 @@ int channel_decode(const uint8_t *bytes, size_t n, struct channel_packet *ret)
         return n == 12 && words[2] <= 1 ? 0 : -EPROTO;
     case CHANNEL_CALL:
     case CHANNEL_PROGRAM:
+    case CHANNEL_ABSENT:
         ret->number = words[1];
         return n == 8 ? 0 : -EPROTO;
     case CHANNEL_DEVICE:

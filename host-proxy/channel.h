@@ -19,7 +19,8 @@ enum channel_kind {
     CHANNEL_REPORT,      /* process → gate */
     CHANNEL_DEVICE,      /* either */
     CHANNEL_CONTROL,     /* gate → process, with the descriptor of who asks */
-    CHANNEL_HEARD,       /* process → gate: one of those was taken */
+    CHANNEL_HEARD,       /* process → gate: the next one of those was taken */
+    CHANNEL_ABSENT,      /* process → gate: or it wants a program, and no daemon is there */
     CHANNEL_CALL,        /* gate → process, with the connection of a program of the host's */
     CHANNEL_PROGRAM,     /* process → gate, with the descriptor that the program's keeper gets */
 };
@@ -34,6 +35,7 @@ struct channel_packet {
     bool idle;      /* there is no session and nothing to deliver: the channel may be closed */
     /* CALL, PROGRAM: of the VM's service number so and so, as its configuration lists them */
     /* DEVICE: it is this VM's; from the gate: of VM number so and so */
+    /* ABSENT: how many daemons had come (channel_is_daemon()) */
     uint32_t number;
     uint8_t device[CHANNEL_DEVICE_SIZE];
     /* CONTROL: the request's line, less its end */
@@ -41,6 +43,8 @@ struct channel_packet {
     size_t line_size; /* below CONTROL_REQUEST_MAX */
 };
 
+/* Whether that is the arrival of a guest's daemon, which may start programs. */
+bool channel_is_daemon(const struct channel_packet *packet);
 /* The number of bytes. */
 size_t channel_encode(uint8_t buffer[CHANNEL_PACKET_MAX], const struct channel_packet *packet);
 /* 0 or -EPROTO; *ret_packet refers to @bytes. */

@@ -167,8 +167,7 @@ static void visitor_hello(struct visitor *v)
     int r = vm_process_give(process, &arrival, fd);
     if (r < 0)
         log_error(subject, "cannot hand a connection over: %s", strerror(-r));
-    else if (arrival.hello.role == LINK_ROLE_CONTROL &&
-             !(arrival.hello.features & LINK_FEATURE_TRIAL))
+    else if (channel_is_daemon(&arrival))
         host_control_came(v->gate->control, (size_t)(v->vm - v->gate->vms));
     visitor_leave(v);
 }
@@ -403,6 +402,14 @@ static void gate_fail(void *user)
     loop_stop(gate->loop);
 }
 
+static void gate_absent(void *user, size_t number, bool again, const char *line, size_t n, int fd)
+{
+    const struct gate *gate = user;
+    host_control_absent(gate->control, number, again, line, n, fd);
+}
+
+static const struct vm_processes_ops processes_ops = {.lost = gate_fail, .absent = gate_absent};
+
 bool gate_has_failed(const struct gate *gate)
 {
     return gate->failed;
@@ -433,7 +440,8 @@ static int gate_know(struct gate *gate, const struct spawner *spawner, char *err
     const struct host_config *config = gate->config;
     gate->vms = calloc(config->n_vms ? config->n_vms : 1, sizeof(*gate->vms));
     if (gate->vms)
-        gate->processes = vm_processes_create(gate->loop, spawner, config->n_vms, gate_fail, gate);
+        gate->processes =
+            vm_processes_create(gate->loop, spawner, config->n_vms, &processes_ops, gate);
     if (gate->processes)
         gate->callers = callers_create(gate->loop, config, gate_called);
     if (!gate->callers)

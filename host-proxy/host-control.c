@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "common/base/fd.h"
 #include "common/base/log.h"
 #include "common/control/control-answer.h"
 #include "common/control/control-app.h"
@@ -62,7 +63,7 @@ static void control_hand_over(struct host_control *h, size_t number, bool run, c
     if (unasked)
         control_refuse(fd, unasked);
     else
-        vm_process_ask(process, line, n, fd);
+        vm_process_ask(process, line, n, run, fd);
 }
 
 /* Who it is the kernel tells; what he wants, he says himself. */
@@ -128,6 +129,17 @@ struct host_control *host_control_create(struct loop *loop, const struct host_co
     }
     free(h);
     return NULL;
+}
+
+void host_control_absent(struct host_control *h, size_t number, bool again, const char *line,
+                         size_t n, int fd)
+{
+    if (!h)
+        fd_close(fd);
+    else if (again)
+        control_hand_over(h, number, true, line, n, fd);
+    else
+        vm_starts_wait(h->starts, number, line, n, fd);
 }
 
 void host_control_came(struct host_control *h, size_t number)

@@ -3,6 +3,7 @@
 /* host-control: the host's control socket, in the gate: what it knows itself it answers, who asks
  * about one VM is handed to that VM's process. */
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct host_config;
@@ -16,6 +17,10 @@ struct vm_processes;
 struct host_control *host_control_create(struct loop *loop, const struct host_config *config,
                                          struct vm_processes *processes,
                                          const struct refused *refused);
+/* Of who asked for a program in VM @number, its process says that no daemon is there; @again: one
+ * has come since. Takes @fd. Accepts NULL. */
+void host_control_absent(struct host_control *control, size_t number, bool again, const char *line,
+                         size_t n, int fd);
 /* A daemon of VM @number has been let in: who waits for it goes on. Accepts NULL. */
 void host_control_came(struct host_control *control, size_t number);
 void host_control_destroy(struct host_control *control); /* accepts NULL */

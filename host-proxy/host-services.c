@@ -414,17 +414,20 @@ static void run_refused(struct vm_ticket *ticket, const char *why)
         run_fail(ticket->fd, RUN_STATUS_REFUSED, why);
 }
 
-void services_run(struct vm *vm, int fd)
+int services_run(struct vm *vm, int fd)
 {
     struct vm_service *of = vm_services_find(&vm->services, RUN_SERVICE, SERVICE_TO_GUEST);
     struct session *session;
     const char *why = incoming_refusal(of, &session);
+    if (vm->sessions_n == 0)
+        return -ENOENT;
     if (why == NULL) {
         of->refused = run_refused;
         incoming_offer(of, session, fd);
-        return;
+        return 0;
     }
     refused_warn(vm->subject, "run", "refused to start a program there: %s", why);
     run_fail(fd, RUN_STATUS_REFUSED, why);
     fd_close(fd);
+    return 0;
 }

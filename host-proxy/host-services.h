@@ -12,8 +12,9 @@ struct vm;
 void services_call(struct vm *vm, uint32_t service, int fd);
 
 /* Somebody on the host wants a program started in the VM: the guest's daemons are asked, one after
- * the other, who takes @fd (taken). Nobody: what is said there is why (protocol/run.h). */
-void services_run(struct vm *vm, int fd);
+ * the other, who takes @fd (taken). Nobody: what is said there is why (protocol/run.h). 0, or
+ * -ENOENT with @fd as it was: there is none. */
+int services_run(struct vm *vm, int fd);
 
 /* A connection that proved itself, and is to say next what it is for (@link is taken). @label: what
  * the guest calls the program. */

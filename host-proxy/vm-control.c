@@ -136,37 +136,42 @@ static void control_end(struct vm_control *control, const struct control_request
     answer_end(answer);
 }
 
-void vm_control_ask(struct vm_control *control, const char *line, size_t n, int fd)
+/* What is answered in JSON. Takes @fd. */
+static void control_answer(struct vm_control *control, const struct control_request *request,
+                           int fd)
 {
-    struct control_request request;
-    char error[128];
-    if (control_request_parse(line, n, &request, error, sizeof(error)) < 0) {
-        control_refuse(fd, error);
-        return;
-    }
-    if (request.command == CONTROL_RUN) {
-        services_run(control->vm, fd);
-        return;
-    }
-    if (request.client && !control_find(control->vm, request.client)) {
+    if (request->client && !control_find(control->vm, request->client)) {
         control_refuse(fd, "no application has that number");
         return;
     }
-    if (request.command == CONTROL_TRACE) {
-        vm_traces_begin(&control->traces, fd, request.client, request.contents);
+    if (request->command == CONTROL_TRACE) {
+        vm_traces_begin(&control->traces, fd, request->client, request->contents);
         return;
     }
     struct answer *answer = answer_create(&control->answers, fd, NULL, NULL);
     if (!answer)
         return;
-    switch (request.command) {
+    switch (request->command) {
     case CONTROL_STATUS:
         control_status(control, answer);
         return;
     case CONTROL_END:
-        control_end(control, &request, answer);
+        control_end(control, request, answer);
         return;
     default:
         answer_refuse(answer, "no command of a VM");
     }
+}
+
+int vm_control_ask(struct vm_control *control, const char *line, size_t n, int fd)
+{
+    struct control_request request;
+    char error[128];
+    if (control_request_parse(line, n, &request, error, sizeof(error)) < 0)
+        control_refuse(fd, error);
+    else if (request.command == CONTROL_RUN)
+        return services_run(control->vm, fd);
+    else
+        control_answer(control, &request, fd);
+    return 0;
 }

@@ -36,6 +36,7 @@ struct vm_main {
     struct vm vm;
     struct vm_control control;
     uint32_t taken, taken_said;
+    uint32_t daemons; /* among those taken */
     bool idle_said;
     struct loop_job report;
     struct device { /* what is known of each VM's */
@@ -117,6 +118,7 @@ static void main_arrival(struct vm_main *m, const struct channel_packet *arrival
     const struct link_hello *hello = &arrival->hello;
     char label[LINK_LABEL_MAX + 1];
     m->taken++;
+    m->daemons += channel_is_daemon(arrival);
     main_changed(m);
     struct link *link = link_create(m->loop, fd, arrival->unix_socket, &nobody, NULL);
     if (!link)
@@ -138,6 +140,17 @@ static void main_arrival(struct vm_main *m, const struct channel_packet *arrival
         client_begin(session, link, label);
 }
 
+static void main_asked(struct vm_main *m, const struct channel_packet *asked, int fd)
+{
+    struct channel_packet answer = {.kind = CHANNEL_HEARD};
+    if (vm_control_ask(&m->control, asked->line, asked->line_size, fd) == -ENOENT) {
+        fd_close(fd);
+        answer.kind = CHANNEL_ABSENT;
+        answer.number = m->daemons;
+    }
+    main_say(m, &answer);
+}
+
 static void main_heard(void *user, const uint8_t *bytes, size_t size, int fd)
 {
     struct vm_main *m = user;
@@ -148,8 +161,7 @@ static void main_heard(void *user, const uint8_t *bytes, size_t size, int fd)
         return;
     }
     if (r == 0 && packet.kind == CHANNEL_CONTROL && fd >= 0) {
-        main_say(m, &(struct channel_packet){.kind = CHANNEL_HEARD});
-        vm_control_ask(&m->control, packet.line, packet.line_size, fd);
+        main_asked(m, &packet, fd);
         return;
     }
     if (r == 0 && packet.kind == CHANNEL_CALL && fd >= 0 && packet.number < m->vm.services.n) {
@@ -174,11 +186,13 @@ static void main_bereft(void *user, const uint8_t *bytes, size_t size)
 {
     struct vm_main *m = user;
     struct channel_packet packet;
-    if (channel_decode(bytes, size, &packet) == 0 && packet.kind == CHANNEL_CONTROL) {
+    bool good = channel_decode(bytes, size, &packet) == 0;
+    if (good && packet.kind == CHANNEL_CONTROL) {
         main_say(m, &(struct channel_packet){.kind = CHANNEL_HEARD});
         return;
     }
     m->taken++;
+    m->daemons += good && channel_is_daemon(&packet);
     main_changed(m);
     log_warn(m->vm.subject, "a connection was lost: its process has no descriptor left for it");
 }

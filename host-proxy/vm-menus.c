@@ -70,7 +70,7 @@ static void menu_begin(void *user)
     m->alive = true;
     int n = snprintf(line, sizeof(line), "{\"command\":\"run\",\"vm\":\"%s\"}",
                      m->all->config->vms[m->number].name);
-    vm_process_ask(process, line, (size_t)n, fd);
+    vm_process_ask(process, line, (size_t)n, false, fd); /* it starts no VM */
 }
 
 void vm_menus_came(struct vm_menus *menus, size_t number)

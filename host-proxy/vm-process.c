@@ -17,8 +17,9 @@
 #include "common/base/loop.h"
 #include "common/base/refused.h"
 #include "common/transport/packets.h"
-#include "host-proxy/channel.h"
 #include "common/base/spawner.h"
+#include "host-proxy/channel.h"
+#include "host-proxy/vm-askers.h"
 
 #define UNTAKEN_MAX 1024 /* connections of a VM that its process has not taken */
 #define UNTAKEN_MIN 16
@@ -37,7 +38,9 @@ struct vm_process {
     struct packets *channel;  /* to it, or to the next one; NULL: none */
     int other_end;            /* owned: of the next one, which is not there yet. -1: it has it */
     uint32_t sent, taken;     /* connections, on this channel */
-    unsigned asked;           /* and those who ask that it has not taken */
+    uint32_t daemons;         /* among those that were sent */
+    struct vm_askers askers;  /* who ask, and have not been taken */
+    unsigned again;           /* of whom so many may be asked about once more */
     bool idle;                /* as it said last */
     struct loop_timer *watch; /* it has to answer */
     struct loop_timer *start; /* the next one may start */
@@ -55,7 +58,7 @@ struct vm_process {
 struct vm_processes {
     struct loop *loop;
     struct packets *spawner;
-    void (*lost)(void *user);
+    const struct vm_processes_ops *ops;
     void *user;
     struct vm_process *at;
     size_t n;
@@ -96,6 +99,7 @@ static void process_close(struct vm_process *p)
     packets_destroy_later(p->channel);
     p->channel = NULL;
     p->other_end = fd_close(p->other_end);
+    vm_askers_clear(&p->askers);
 }
 
 /* @why: for the log. */
@@ -144,6 +148,17 @@ static void process_claimed(struct vm_process *p, const uint8_t device[CHANNEL_D
         process_tell_device(&p->all->at[i], p);
 }
 
+/* Closes the channel of one that has nothing to do, and nobody to hear. It has to answer or to end.
+ */
+static void process_rest(struct vm_process *p)
+{
+    if (p->taken < p->sent || !p->idle)
+        return;
+    if (p->askers.n == 0)
+        process_close(p);
+    loop_timer_arm(p->watch, ANSWER_MS);
+}
+
 /* Each says more than the one before, so there are not many. */
 static bool process_reported(struct vm_process *p, uint32_t taken, bool idle)
 {
@@ -156,9 +171,27 @@ static bool process_reported(struct vm_process *p, uint32_t taken, bool idle)
     } else if (!p->idle) {
         loop_timer_disarm(p->watch);
     } else {
-        process_close(p);
-        loop_timer_arm(p->watch, ANSWER_MS); /* to end */
+        process_rest(p);
     }
+    return true;
+}
+
+/* The next one of those who ask was taken, or not (@absent): by then it had heard of as many
+ * daemons as @daemons. False: that makes no sense. */
+static bool process_heard(struct vm_process *p, bool absent, uint32_t daemons)
+{
+    struct vm_asker *asker = vm_askers_take(&p->askers);
+    bool late = absent && daemons != p->daemons; /* one has come meanwhile */
+    if (!asker || (late && p->again == 0)) {
+        vm_asker_free(asker);
+        return false;
+    }
+    p->again -= late;
+    process_rest(p);
+    if (absent && asker->fd >= 0 && p->all->ops->absent)
+        p->all->ops->absent(p->all->user, p->number, late, asker->line, asker->n,
+                            fd_steal(&asker->fd));
+    vm_asker_free(asker);
     return true;
 }
 
@@ -187,10 +220,13 @@ static void process_said(void *user, const uint8_t *bytes, size_t size, int fd)
     fd_close(fd);
     if (good && packet.kind == CHANNEL_DEVICE)
         process_claimed(p, packet.device);
-    else if (good && packet.kind == CHANNEL_HEARD && p->asked)
-        p->asked--;
-    else if (!good || packet.kind != CHANNEL_REPORT ||
-             !process_reported(p, packet.taken, packet.idle))
+    else if (good && packet.kind == CHANNEL_REPORT)
+        good = process_reported(p, packet.taken, packet.idle);
+    else if (good && packet.kind == CHANNEL_HEARD)
+        good = process_heard(p, false, 0);
+    else
+        good = good && packet.kind == CHANNEL_ABSENT && process_heard(p, true, packet.number);
+    if (!good)
         process_kill(p, "said what makes no sense");
 }
 
@@ -275,7 +311,7 @@ static void spawner_closed(void *user, int reason)
     struct vm_processes *all = user;
     log_error(NULL, "the process that starts those of the VMs is gone%s%s", reason ? ": " : "",
               reason ? strerror(-reason) : "");
-    all->lost(all->user);
+    all->ops->lost(all->user);
 }
 
 static const struct packets_ops spawner_packets_ops = {.received = spawner_said,
@@ -326,7 +362,7 @@ static int process_open(struct vm_process *p)
         return -ENOMEM;
     }
     p->other_end = ends[1];
-    p->sent = p->taken = p->claims = p->asked = 0;
+    p->sent = p->taken = p->claims = p->daemons = p->again = 0;
     p->idle = false;
     for (size_t i = 0; i < p->all->n; i++)
         process_tell_device(p, &p->all->at[i]);
@@ -344,6 +380,10 @@ int vm_process_give(struct vm_process *p, const struct channel_packet *packet, i
     }
     if (p->sent++ == p->taken && p->alive && p->other_end < 0)
         loop_timer_arm(p->watch, ANSWER_MS);
+    if (channel_is_daemon(packet)) {
+        p->daemons++;
+        p->again = RUNS_ASKED_MAX;
+    }
     packets_send(p->channel, bytes, n, fd);
     explicit_bzero(bytes, sizeof(bytes)); /* keys */
     process_start(p);
@@ -353,14 +393,17 @@ int vm_process_give(struct vm_process *p, const struct channel_packet *packet, i
 const char *vm_process_unasked(const struct vm_process *p, bool run)
 {
     unsigned max = run ? RUNS_ASKED_MAX : ASKED_MAX;
-    return !p->channel ? "the VM is not there" : p->asked >= max ? "the VM is busy" : NULL;
+    return !p->channel ? "the VM is not there" : p->askers.n >= max ? "the VM is busy" : NULL;
 }
 
-void vm_process_ask(struct vm_process *p, const char *line, size_t size, int fd)
+void vm_process_ask(struct vm_process *p, const char *line, size_t size, bool keep, int fd)
 {
     uint8_t bytes[CHANNEL_PACKET_MAX];
     struct channel_packet packet = {.kind = CHANNEL_CONTROL, .line = line, .line_size = size};
-    p->asked++;
+    if (vm_askers_add(&p->askers, line, size, keep ? fd : -1) < 0) {
+        fd_close(fd);
+        return;
+    }
     packets_send(p->channel, bytes, channel_encode(bytes, &packet), fd);
 }
 
@@ -373,13 +416,13 @@ static uint32_t processes_share(size_t n)
 }
 
 struct vm_processes *vm_processes_create(struct loop *loop, const struct spawner *spawner, size_t n,
-                                         void (*lost)(void *user), void *user)
+                                         const struct vm_processes_ops *ops, void *user)
 {
     struct vm_processes *all = calloc(1, sizeof(*all));
     if (!all)
         return NULL;
     *all = (struct vm_processes){
-        .loop = loop, .lost = lost, .user = user, .untaken_max = processes_share(n)};
+        .loop = loop, .ops = ops, .user = user, .untaken_max = processes_share(n)};
     all->at = calloc(n ? n : 1, sizeof(*all->at));
     int fd = all->at ? fcntl(spawner->fd, F_DUPFD_CLOEXEC, 0) : -1;
     if (fd >= 0)
@@ -391,6 +434,7 @@ struct vm_processes *vm_processes_create(struct loop *loop, const struct spawner
     while (good && all->n < n) {
         struct vm_process *p = &all->at[all->n];
         *p = (struct vm_process){.all = all, .number = (uint32_t)all->n++, .other_end = -1};
+        vm_askers_init(&p->askers);
         p->watch = loop_timer_create(loop, process_unanswered, p);
         p->start = loop_timer_create(loop, process_start, p);
         good = p->watch && p->start;
@@ -410,6 +454,7 @@ void vm_processes_destroy(struct vm_processes *all)
         struct vm_process *p = &all->at[i];
         packets_destroy(p->channel);
         fd_close(p->other_end);
+        vm_askers_clear(&p->askers);
         loop_timer_destroy(p->watch);
         loop_timer_destroy(p->start);
     }

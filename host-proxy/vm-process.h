@@ -13,10 +13,18 @@ struct spawner;
 struct vm_process;
 struct vm_processes;
 
-/* For @n VMs, none of which has a process yet. @spawner is borrowed. @lost: no more processes can
- * be started; called from the loop, once. NULL: errno. */
+/* Called from the loop. */
+struct vm_processes_ops {
+    /* No more processes can be started; once. */
+    void (*lost)(void *user);
+    /* Somebody asked VM @number's process for a program, and no daemon of the VM is there; or one
+     * has come since (@again). @fd: to be taken, as in vm_process_ask(). May be NULL. */
+    void (*absent)(void *user, size_t number, bool again, const char *line, size_t n, int fd);
+};
+
+/* For @n VMs, none of which has a process yet. @spawner and @ops are borrowed. NULL: errno. */
 struct vm_processes *vm_processes_create(struct loop *loop, const struct spawner *spawner, size_t n,
-                                         void (*lost)(void *user), void *user);
+                                         const struct vm_processes_ops *ops, void *user);
 /* Closes the channels: the processes end, which spawner_stop() waits for. Accepts NULL. */
 void vm_processes_destroy(struct vm_processes *processes);
 
@@ -39,8 +47,9 @@ bool vm_process_has_room(const struct vm_process *process);
 /* Why nobody may ask it anything now, for people, or NULL: who does is taken. @run: it is a program
  * to be started, of which many may come at once. */
 const char *vm_process_unasked(const struct vm_process *process, bool run);
-/* Then hands it the connection of somebody who asks (takes @fd), with the request's line. */
-void vm_process_ask(struct vm_process *process, const char *line, size_t n, int fd);
+/* Then hands it the connection of somebody who asks (takes @fd), with the request's line. @keep: it
+ * is for absent(), if need be. */
+void vm_process_ask(struct vm_process *process, const char *line, size_t n, bool keep, int fd);
 /* What the spawner runs beside the VM's process. Of each VM, the number of that kind is the VM's
  * own behind those of all VMs before it. */
 enum vm_process_kind {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* vm-starts: owns what waits. The command is run once for all who wait, by the spawner: the gate
- * may not, and tells it a number only. */
+ * may not, and tells it a number only. One that has brought the VM, and still runs when that is
+ * gone again, has its end waited for: what it says then is about the VM before. */
 #include "host-proxy/vm-starts.h"
 
 #include <errno.h>
@@ -33,6 +34,7 @@ struct vm_start {
     STAILQ_HEAD(, waiting) waiting;
     unsigned n;
     int channel; /* to its command, owned; -1: none runs */
+    bool came;   /* the VM has, since that was run */
     struct loop_timer *timer;
 };
 
@@ -74,12 +76,18 @@ static void start_expired(void *user)
     start_give_up(user, "its daemon has not come within two minutes");
 }
 
+static void start_run(struct vm_start *s);
+
 /* The command ended. The VM may still be on its way. */
 static void start_ended(void *user, int status)
 {
     struct vm_start *s = user;
     char text[160];
     s->channel = fd_close(s->channel);
+    if (s->came && s->n) {
+        start_run(s);
+        return;
+    }
     if (status >= 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0)
         return;
     if (status < 0)
@@ -93,8 +101,14 @@ static void start_ended(void *user, int status)
 
 static void start_run(struct vm_start *s)
 {
-    if (s->channel >= 0)
+    if (s->channel >= 0) {
+        if (s->came)
+            log_info(start_subject(s), "is not there; what has started it is waited for, as it "
+                                       "has not ended, and run again then");
         return;
+    }
+    s->came = false;
+    loop_timer_arm(s->timer, START_MS);
     log_info(start_subject(s), "is not there and is started: %s",
              s->all->config->vms[s->number].start);
     s->channel = vm_process_run(vm_processes_number(s->all->processes, s->number), VM_PROCESS_START,
@@ -122,7 +136,7 @@ void vm_starts_wait(struct vm_starts *starts, size_t number, const char *line, s
     w->n = n;
     memcpy(w->line, line, n);
     STAILQ_INSERT_TAIL(&s->waiting, w, entry);
-    if (s->n++ == 0)
+    if (s->n++ == 0) /* what runs already brings it, or not */
         loop_timer_arm(s->timer, START_MS);
     log_debug(start_subject(s), "%u wait for it", s->n);
     start_run(s);
@@ -131,13 +145,14 @@ void vm_starts_wait(struct vm_starts *starts, size_t number, const char *line, s
 void vm_starts_came(struct vm_starts *starts, size_t number)
 {
     struct vm_start *s = &starts->at[number];
+    s->came = true;
     for (struct waiting *w; (w = start_take(s));) {
         struct vm_process *process = vm_processes_number(starts->processes, number);
         const char *unasked = vm_process_unasked(process, true);
         if (unasked)
             control_refuse(w->fd, unasked);
         else
-            vm_process_ask(process, w->line, w->n, w->fd);
+            vm_process_ask(process, w->line, w->n, true, w->fd);
         free(w);
     }
     loop_timer_disarm(s->timer);

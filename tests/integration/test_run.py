@@ -13,6 +13,7 @@ import threading
 
 from harness import Failure, main, test
 from harness.proc import alive
+from harness.transfers import Rig, feed, read_all
 
 REFUSED = 125       # by wayvsock itself
 RUN_SIGNAL, RUN_STARTED, RUN_EXITED = 4, 6, 8       # of protocol/run.h
@@ -250,6 +251,51 @@ def a_start_that_fails(t):
     t.eq(len(times()), 2, "it is tried each time")
     t.has("ended with status 3", stack.host.log(), "the host's log")
     stack.stop_host()
+
+
+@test(direct=False)
+def what_started_it_lingers(t):
+    """A hypervisor in the foreground that takes its time to end: it is started again when it has, whatever it ended with."""
+    stack, times = started_first(t, "exec >/dev/null 2>&1; {guest} & echo $! >>" + t.path("pids") + "; wait; "
+                                    "until [ -e " + t.path("may-end") + " ]; do sleep 0.1; done; exit 3")
+
+    def pids():
+        with open(t.path("pids"), encoding="utf-8") as f:
+            return [int(line) for line in f]
+    run(t, "true")
+    os.kill(pids()[0], signal.SIGTERM)
+    t.wait(lambda: "gone: " in stack.host.log(), "the VM is gone")
+    waiting = [start(t, "sh", "-c", f"exit {i}") for i in range(3)]
+    t.wait(lambda: "as it has not ended" in stack.host.log() and "3 wait for it" in stack.host.log(), "they wait for its end")
+    t.eq(len(times()), 1, "it is not run twice at a time")
+    open(t.path("may-end"), "w", encoding="utf-8").close()
+    for i, p in enumerate(waiting):
+        t.eq(p.communicate(timeout=60), (b"", b""), "what is said")
+        t.eq(p.returncode, i, f"the status of program {i}")
+    t.eq(len(times()), 2, "it was run once more")
+    os.kill(pids()[1], signal.SIGTERM)
+    t.wait(lambda: not alive(pids()[1]), "it ends")
+
+
+@test(direct=False)
+def the_vm_is_gone_but_for_its_process(t):
+    """While something of it is still being delivered, its process is there, and the VM is not: it is started, and served by that."""
+    pid, path = t.path("pid"), t.path("start-vm")
+    rig = Rig(t, config=f"[vm test]\nlisten = @ADDRESS@\nstart = sh {path}\n", guest_args=["--allow-run"])
+    writer, reader = rig.to_host()
+    data = os.urandom(200000)
+    feed(writer, data).join(60)
+    for _ in range(50):
+        rig.client.roundtrip()      # all of it has crossed the link
+    rig.stack.stop_guest()
+    t.write("start-vm", f"exec >/dev/null 2>&1; {' '.join(rig.stack.guest_argv())} & echo $! >{pid}")
+    for i in range(2):
+        run(t, "sh", "-c", f"exit {i}", status=i)
+    process = [p.pid for p in rig.stack.host.family if p.name == "vm test"]
+    t.eq(len(process), 1, "processes of the VM")
+    t.ok(read_all(reader) == data, "what was still to be delivered")
+    with open(pid, encoding="utf-8") as f:
+        os.kill(int(f.read()), signal.SIGTERM)
 
 
 @test(direct=False)

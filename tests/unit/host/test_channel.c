@@ -108,6 +108,10 @@ static void test_requests(void **state)
     uint8_t more[CHANNEL_PACKET_MAX + 1];
     memcpy(more, bytes, 8);
     assert_int_equal(channel_decode(more, 8 + CONTROL_REQUEST_MAX, &back), -EPROTO);
+    sent = (struct channel_packet){.kind = CHANNEL_ABSENT, .number = 70000};
+    assert_int_equal(channel_decode(bytes, channel_encode(bytes, &sent), &back), 0);
+    assert_int_equal(back.kind, CHANNEL_ABSENT);
+    assert_int_equal(back.number, 70000);
     sent = (struct channel_packet){.kind = CHANNEL_HEARD};
     assert_int_equal(channel_decode(bytes, channel_encode(bytes, &sent), &back), 0);
     assert_int_equal(back.kind, CHANNEL_HEARD);
@@ -134,10 +138,12 @@ static void test_nonsense(void **state)
     for (unsigned kind = 0; kind < 300; kind++)
         for (size_t n = 0; n < 40; n++) {
             memcpy(bytes, &kind, sizeof(kind));
-            bool fits = (kind == CHANNEL_REPORT && n == 12) ||
-                        ((kind == CHANNEL_PROGRAM || kind == CHANNEL_CALL) && n == 8) ||
-                        (kind == CHANNEL_DEVICE && n == 8 + CHANNEL_DEVICE_SIZE) ||
-                        (kind == CHANNEL_CONTROL && n >= 8) || (kind == CHANNEL_HEARD && n == 8);
+            bool fits =
+                (kind == CHANNEL_REPORT && n == 12) ||
+                ((kind == CHANNEL_PROGRAM || kind == CHANNEL_CALL || kind == CHANNEL_ABSENT) &&
+                 n == 8) ||
+                (kind == CHANNEL_DEVICE && n == 8 + CHANNEL_DEVICE_SIZE) ||
+                (kind == CHANNEL_CONTROL && n >= 8) || (kind == CHANNEL_HEARD && n == 8);
             assert_int_equal(channel_decode(bytes, n, &back), fits ? 0 : -EPROTO);
         }
 }

@@ -22,7 +22,7 @@ static struct {
     struct log_subject subjects[VMS];
     struct spawner_request request; /* the last one */
     int channel;                    /* which came with it */
-    unsigned lost;
+    unsigned lost, absent, again;
 } T;
 
 static void lost(void *user)
@@ -30,6 +30,20 @@ static void lost(void *user)
     (void)user;
     T.lost++;
 }
+
+static void absent(void *user, size_t number, bool again, const char *line, size_t n, int fd)
+{
+    (void)user;
+    assert_int_equal(number, 0);
+    assert_int_equal(n, 2);
+    assert_memory_equal(line, "{}", 2);
+    assert_true(fd >= 0);
+    T.absent++;
+    T.again += again;
+    fd_close(fd);
+}
+
+static const struct vm_processes_ops ops = {.lost = lost, .absent = absent};
 
 static int setup(void **state)
 {
@@ -41,7 +55,7 @@ static int setup(void **state)
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, T.ends) < 0)
         return -1;
     T.spawner.fd = T.ends[0];
-    T.all = vm_processes_create(T.loop, &T.spawner, VMS, lost, NULL);
+    T.all = vm_processes_create(T.loop, &T.spawner, VMS, &ops, NULL);
     for (int i = 0; i < VMS; i++) {
         T.subjects[i].name = "test";
         T.vm[i] = vm_processes_at(T.all, (size_t)i, &T.subjects[i]);
@@ -220,6 +234,7 @@ static void test_lies(void **state)
         {.kind = CHANNEL_REPORT, .taken = UINT32_MAX, .idle = true},
         {.kind = CHANNEL_REPORT},
         {.kind = CHANNEL_HEARD},
+        {.kind = CHANNEL_ABSENT, .number = 1},
         {.kind = CHANNEL_CONTROL, .line = "{}", .line_size = 2},
         {.kind = CHANNEL_ARRIVAL,
          .hello = {.version_min = 1, .version_max = 1, .role = 1, .label = ""}},
@@ -261,12 +276,17 @@ static void test_room(void **state)
     assert_true(vm_process_has_room(T.vm[0]));
 }
 
+static bool ask_for(bool run)
+{
+    if (vm_process_unasked(T.vm[0], run))
+        return false;
+    vm_process_ask(T.vm[0], "{}", 2, run, fd_memfd("somebody asks", 0));
+    return true;
+}
+
 static bool ask(void)
 {
-    if (vm_process_unasked(T.vm[0], false))
-        return false;
-    vm_process_ask(T.vm[0], "{}", 2, fd_memfd("somebody asks", 0));
-    return true;
+    return ask_for(false);
 }
 
 /* Those who ask start no process, and one that does not take them keeps few of them. */
@@ -290,6 +310,50 @@ static void test_asking(void **state)
     assert_false(ask());
     report(1, false);
     assert_true(nothing_asked()); /* it is not ended for them */
+}
+
+/* Who wants a program of a VM that is not there comes back; of one that has come since, as well,
+ * but not without end. */
+static void test_nobody_there(void **state)
+{
+    (void)state;
+    const struct channel_packet absent_now = {.kind = CHANNEL_ABSENT, .number = 1};
+    const struct channel_packet absent_before = {.kind = CHANNEL_ABSENT, .number = 0};
+    give(0);
+    expect_asked(SPAWNER_START, 0);
+    assert_true(ask_for(true));
+    assert_int_equal(arrivals(), 1);
+    say(&absent_now);
+    assert_int_equal(T.absent, 1);
+    assert_int_equal(T.again, 0);
+    assert_true(ask_for(false)); /* is not kept */
+    assert_int_equal(arrivals(), 0);
+    say(&absent_now);
+    assert_int_equal(T.absent, 1);
+    int n = 0;
+    while (T.again == (unsigned)n && n < 10000) {
+        assert_true(ask_for(true));
+        assert_int_equal(arrivals(), 0);
+        say(&absent_before);
+        n++;
+    }
+    assert_in_range(n, 64, 1024);
+    expect_asked(SPAWNER_KILL, 0);
+}
+
+/* One that has nothing to do is not let go before it has heard those who ask. */
+static void test_asked_when_idle(void **state)
+{
+    (void)state;
+    give(0);
+    expect_asked(SPAWNER_START, 0);
+    assert_true(ask_for(true));
+    report(1, true);
+    assert_true(vm_process_is_there(T.vm[0]));
+    assert_int_equal(arrivals(), 1);
+    say(&(struct channel_packet){.kind = CHANNEL_ABSENT, .number = 1});
+    assert_int_equal(T.absent, 1);
+    assert_false(vm_process_is_there(T.vm[0]));
 }
 
 static bool hears_of_device(uint32_t number, const char *device)
@@ -397,6 +461,8 @@ int main(void)
         TEST(test_a_crash),
         TEST(test_none_can_be_started),
         TEST(test_lies),
+        TEST(test_nobody_there),
+        TEST(test_asked_when_idle),
         TEST(test_room),
         TEST(test_asking),
         TEST(test_devices),
