@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* desktop-entry: keys of other languages and groups are passed over; what has no answer here (files
- * to open, D-Bus activation) is left to the program's own command. */
+/* desktop-entry: of a text's translations the best one counts, wherever it stands; other groups are
+ * passed over. What has no answer here (files to open, D-Bus activation) is left to the program's
+ * own command. */
 #include "guest-proxy/run/desktop-entry.h"
 
 #include <errno.h>
@@ -8,22 +9,33 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "guest-proxy/run/desktop-locale.h"
+
 #define GROUP "[Desktop Entry]"
 
 static const struct {
     const char *name;
     size_t at;
+    bool translated; /* may be */
 } texts[] = {
-    {"Name", offsetof(struct desktop_entry, name)},
-    {"GenericName", offsetof(struct desktop_entry, generic_name)},
-    {"Comment", offsetof(struct desktop_entry, comment)},
-    {"Exec", offsetof(struct desktop_entry, exec)},
-    {"TryExec", offsetof(struct desktop_entry, try_exec)},
-    {"Path", offsetof(struct desktop_entry, folder)},
-    {"Icon", offsetof(struct desktop_entry, icon)},
-    {"Categories", offsetof(struct desktop_entry, categories)},
-    {"Keywords", offsetof(struct desktop_entry, keywords)},
-    {"StartupWMClass", offsetof(struct desktop_entry, wm_class)},
+    {"Name", offsetof(struct desktop_entry, name), true},
+    {"GenericName", offsetof(struct desktop_entry, generic_name), true},
+    {"Comment", offsetof(struct desktop_entry, comment), true},
+    {"Exec", offsetof(struct desktop_entry, exec), false},
+    {"TryExec", offsetof(struct desktop_entry, try_exec), false},
+    {"Path", offsetof(struct desktop_entry, folder), false},
+    {"Icon", offsetof(struct desktop_entry, icon), true},
+    {"Categories", offsetof(struct desktop_entry, categories), false},
+    {"Keywords", offsetof(struct desktop_entry, keywords), true},
+    {"StartupWMClass", offsetof(struct desktop_entry, wm_class), false},
+};
+#define TEXTS_N (sizeof(texts) / sizeof(*texts))
+
+struct reader {
+    struct desktop_entry *entry;
+    const struct desktop_locale *locale;
+    int ranks[TEXTS_N]; /* of what is there */
+    bool application;
 };
 
 /* 0, or -EINVAL: it is too long. */
@@ -53,8 +65,28 @@ static bool is(const char *bytes, size_t n, const char *text)
     return n == strlen(text) && memcmp(bytes, text, n) == 0;
 }
 
-static int take_line(struct desktop_entry *e, bool *application, const char *line, size_t n)
+/* NAME[LANGUAGE]: counts if it is better than what is there. One of nothing, or that is too long,
+ * does not. */
+static void take_translation(struct reader *r, const char *line, size_t key, const char *value,
+                             size_t size)
 {
+    const char *bracket = memchr(line, '[', key);
+    size_t name = (size_t)(bracket - line);
+    int rank =
+        line[key - 1] == ']' ? desktop_locale_rank(r->locale, bracket + 1, key - name - 2) : 0;
+    for (size_t i = 0; rank && i < TEXTS_N; i++) {
+        char text[DESKTOP_VALUE_MAX];
+        if (texts[i].translated && rank > r->ranks[i] && is(line, name, texts[i].name) &&
+            take_text(text, value, size) == 0 && *text) {
+            memcpy((char *)r->entry + texts[i].at, text, sizeof(text));
+            r->ranks[i] = rank;
+        }
+    }
+}
+
+static int take_line(struct reader *r, const char *line, size_t n)
+{
+    struct desktop_entry *e = r->entry;
     const char *equals = memchr(line, '=', n);
     if (!equals)
         return 0;
@@ -66,22 +98,26 @@ static int take_line(struct desktop_entry *e, bool *application, const char *lin
     for (; size && (*value == ' ' || *value == '\t'); size--)
         value++;
     if (is(line, key, "Type"))
-        *application = is(value, size, "Application");
+        r->application = is(value, size, "Application");
     else if (is(line, key, "Terminal"))
         e->terminal = is(value, size, "true");
     else if (is(line, key, "NoDisplay") || is(line, key, "Hidden"))
         e->hidden |= is(value, size, "true");
     else if (is(line, key, "OnlyShowIn"))
         e->hidden = true;
-    for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++)
+    else if (memchr(line, '[', key))
+        take_translation(r, line, key, value, size);
+    for (size_t i = 0; i < TEXTS_N; i++)
         if (is(line, key, texts[i].name))
-            return take_text((char *)e + texts[i].at, value, size);
+            return r->ranks[i] ? 0 : take_text((char *)e + texts[i].at, value, size);
     return 0;
 }
 
-int desktop_entry_parse(const char *text, size_t n, struct desktop_entry *ret)
+int desktop_entry_parse(const char *text, size_t n, const struct desktop_locale *locale,
+                        struct desktop_entry *ret)
 {
-    bool here = false, application = false;
+    struct reader r = {.entry = ret, .locale = locale};
+    bool here = false;
     *ret = (struct desktop_entry){.name = ""};
     while (n) {
         const char *end = memchr(text, '\n', n);
@@ -92,13 +128,13 @@ int desktop_entry_parse(const char *text, size_t n, struct desktop_entry *ret)
             if (here)
                 break; /* actions and the like */
             here = is(text, size, GROUP);
-        } else if (here && size && text[0] != '#' && take_line(ret, &application, text, size) < 0) {
+        } else if (here && size && text[0] != '#' && take_line(&r, text, size) < 0) {
             return -EINVAL;
         }
         text += step;
         n -= step;
     }
-    return application && *ret->name && *ret->exec ? 0 : -EINVAL;
+    return r.application && *ret->name && *ret->exec ? 0 : -EINVAL;
 }
 
 struct words {

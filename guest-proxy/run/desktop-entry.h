@@ -5,6 +5,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+struct desktop_locale;
+
 #define DESKTOP_FILE_MAX (64u << 10) /* bytes of a file */
 #define DESKTOP_VALUE_MAX 1024       /* of one value; an entry with a longer one is none */
 #define DESKTOP_WORDS_MAX 64         /* of Exec */
@@ -18,8 +20,10 @@ struct desktop_entry {
     bool hidden; /* as far as any other desktop is concerned */
 };
 
-/* Reads the @n bytes of a file. 0, or -EINVAL: it is no application's. */
-int desktop_entry_parse(const char *text, size_t n, struct desktop_entry *ret);
+/* Reads the @n bytes of a file, in the best translation for @locale. 0, or -EINVAL: it is no
+ * application's. */
+int desktop_entry_parse(const char *text, size_t n, const struct desktop_locale *locale,
+                        struct desktop_entry *ret);
 
 /* What Exec stands for, without files to open: at most DESKTOP_WORDS_MAX words in @buffer, and
  * NULL. The number of words, or -EINVAL. */

@@ -16,6 +16,7 @@
 
 #include "common/base/fd.h"
 #include "common/base/list.h"
+#include "guest-proxy/run/desktop-locale.h"
 
 #define DEPTH_MAX 4
 #define LOOKED_AT_MAX 65536 /* names in all folders together */
@@ -135,6 +136,7 @@ void desktop_list_finish(struct desktop_list *list)
 static int item_parse(const struct desktop_item *item, struct desktop_entry *ret)
 {
     static char text[DESKTOP_FILE_MAX];
+    struct desktop_locale locale;
     struct stat st;
     _cleanup_(fd_closep) int fd = open(item->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (fd < 0 || fstat(fd, &st) < 0)
@@ -142,7 +144,8 @@ static int item_parse(const struct desktop_item *item, struct desktop_entry *ret
     if (!S_ISREG(st.st_mode) || st.st_size > (off_t)sizeof(text))
         return -EINVAL;
     ssize_t n = read(fd, text, sizeof(text));
-    return n < 0 ? -EINVAL : desktop_entry_parse(text, (size_t)n, ret);
+    desktop_locale_session(&locale);
+    return n < 0 ? -EINVAL : desktop_entry_parse(text, (size_t)n, &locale, ret);
 }
 
 /* Whether what TryExec names can be run. */

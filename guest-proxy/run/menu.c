@@ -28,10 +28,12 @@ static void watch_folder(void *user, const char *folder)
                           IN_ONLYDIR);
 }
 
-/* Appends @text and its zero; @end: there is no room beyond. */
+/* Appends @text and its zero, cut between characters; @end: there is no room beyond. */
 static uint8_t *put(uint8_t *at, const uint8_t *end, const char *text)
 {
     size_t n = strnlen(text, RUN_NAME_MAX - 1);
+    while (n && ((uint8_t)text[n] & 0xc0) == 0x80)
+        n--;
     if (n + 1 > (size_t)(end - at))
         n = 0;
     memcpy(at, text, n);

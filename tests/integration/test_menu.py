@@ -51,7 +51,8 @@ def pixels_of(path):
 class Menu:
     """Both daemons, and the folders of their menus."""
 
-    def __init__(self, t, lines="menu = yes\n", vm="test", guest_args=("--allow-run",), compositor=None, **options):
+    def __init__(self, t, lines="menu = yes\n", vm="test", guest_args=("--allow-run",), compositor=None, guest_env=None,
+                 host_env=None, **options):
         self.t, self.vm = t, vm
         self.guest = t.mkdir("guest-data")
         self.host = t.mkdir("host-data")
@@ -59,8 +60,8 @@ class Menu:
         self.folder = f"{self.host}/applications/wayvsock/vm-{vm}"
         os.makedirs(self.programs, exist_ok=True)
         self.stack = t.stack(compositor or t.fake(), start=False, config=f"[vm {vm}]\nlisten = @ADDRESS@\n{lines}", guest_args=guest_args,
-                             guest_env={"XDG_DATA_HOME": self.guest, "XDG_DATA_DIRS": "/nowhere"},
-                             host_env={"XDG_DATA_HOME": self.host}, **options)
+                             guest_env={"XDG_DATA_HOME": self.guest, "XDG_DATA_DIRS": "/nowhere", **(guest_env or {})},
+                             host_env={"XDG_DATA_HOME": self.host, **(host_env or {})}, **options)
 
     def add(self, name, **keys):
         lines = {"Type": "Application", "Name": name, "Exec": "true", **keys}
@@ -263,6 +264,21 @@ def icons(t):
         icon = entries[f"{name} (test)"]["Icon"]
         t.eq(os.path.dirname(icon), menu.folder, f"where the icon of {name} is")
         t.eq(pixels_of(icon), (*size, bytes(pixel) * (size[0] * size[1])), f"the icon of {name}")
+
+
+@test(direct=False)
+def languages(t):
+    """The guest's, in which its programs speak as well; not that of who looks at the menu."""
+    menu = Menu(t, guest_env={"LC_ALL": "", "LC_MESSAGES": "", "LANG": "de_AT.UTF-8"}, host_env={"LC_ALL": "fr_FR.UTF-8"})
+    path = menu.add("calculator", Comment="Counts")
+    with open(path, "a", encoding="utf-8") as f:
+        f.write("Name[fr]=Calculatrice\nName[de]=Taschenrechner\nComment[de]=Zählt\nKeywords[de]=zählen;rechnen;\n")
+    menu.add("long", **{"Name[de]": "ä" * 400})
+    menu.stack.start_before_clients()
+    t.wait(lambda: len(menu.entries()) == 2, "both entries")
+    entry = menu.entries()["Taschenrechner (test)"]
+    t.eq((entry["Comment"], entry["Keywords"]), ("Zählt", "zählen;rechnen;"), "the other texts")
+    t.has("ä" * 127 + " (test)", menu.entries(), "a long name, cut between characters")
 
 
 @test(direct=False)

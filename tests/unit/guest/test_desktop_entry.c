@@ -6,14 +6,22 @@
 #include <string.h>
 
 #include "guest-proxy/run/desktop-entry.h"
+#include "guest-proxy/run/desktop-locale.h"
 
 static struct desktop_entry e;
 static char buffer[2 * DESKTOP_VALUE_MAX];
 static char *words[DESKTOP_WORDS_MAX + 1];
 
+static int parse_in(const char *language, const char *text, size_t n)
+{
+    struct desktop_locale locale;
+    desktop_locale_init(&locale, language);
+    return desktop_entry_parse(text, n, &locale, &e);
+}
+
 static int parse(const char *text)
 {
-    return desktop_entry_parse(text, strlen(text), &e);
+    return parse_in("C.UTF-8", text, strlen(text));
 }
 
 #define BEGIN "[Desktop Entry]\nType=Application\n"
@@ -62,7 +70,57 @@ static void test_what_is_none(void **state)
     assert_int_equal(parse(text), 0);
     text[n] = '0';
     assert_int_equal(parse(text), -EINVAL);
-    assert_int_equal(desktop_entry_parse(BEGIN "Name=a\0b\nExec=x\n", 50, &e), -EINVAL);
+    assert_int_equal(parse_in("C", BEGIN "Name=a\0b\nExec=x\n", 50), -EINVAL);
+}
+
+/* The name of an entry with many, in that language. */
+static const char *name_in(const char *language)
+{
+    static const char text[] = BEGIN "Name[de_AT]=de_AT\nName[sr@latin]=sr@latin\nName=none\n"
+                                     "Name[de]=de\nName[sr]=sr\nName[sr_RS]=sr_RS\n"
+                                     "Name[de_AT@euro]=de_AT@euro\nName[pt_BR]=pt_BR\nName[C]=C\n"
+                                     "Name[]=nobody\nName[x=x\nName]x[=x\nName[fr]=\nExec=x\n"
+                                     "Exec[de]=other\nType[de]=Link\n";
+    assert_int_equal(parse_in(language, text, strlen(text)), 0);
+    assert_string_equal(e.exec, "x");
+    return e.name;
+}
+
+static void test_languages(void **state)
+{
+    static const struct {
+        const char *language, *name;
+    } cases[] = {
+        {"", "none"},
+        {"C", "none"},
+        {"C.UTF-8", "none"},
+        {"POSIX", "none"},
+        {"en_US.UTF-8", "none"},
+        {"de", "de"},
+        {"de_DE.UTF-8", "de"},
+        {"de_AT", "de_AT"},
+        {"de_AT.UTF-8", "de_AT"},
+        {"de_AT.UTF-8@euro", "de_AT@euro"},
+        {"de_CH@euro", "de"},
+        {"sr_RS.UTF-8@latin", "sr_RS"},
+        {"sr_ME@latin", "sr@latin"},
+        {"sr", "sr"},
+        {"pt_PT.UTF-8", "none"},
+        {"pt_BR.UTF-8", "pt_BR"},
+        {"fr_FR.UTF-8", "none"},
+        {"_AT", "none"},
+        {"@", "none"},
+        {"d", "none"},
+    };
+    static char text[2 * DESKTOP_VALUE_MAX], far[200];
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
+        assert_string_equal(name_in(cases[i].language), cases[i].name);
+    memset(far, 'd', sizeof(far) - 1);
+    assert_string_equal(name_in(far), "none");
+    snprintf(text, sizeof(text), BEGIN "Name=x\nExec=x\nName[de]=%0*d\n", DESKTOP_VALUE_MAX, 0);
+    assert_int_equal(parse_in("de", text, strlen(text)), 0); /* it is too long: the other one */
+    assert_string_equal(e.name, "x");
 }
 
 /* @expected: the words with a bar between them; NULL: it is no command. */
@@ -128,7 +186,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_an_entry),     cmocka_unit_test(test_hidden),
         cmocka_unit_test(test_what_is_none), cmocka_unit_test(test_words),
-        cmocka_unit_test(test_bounds),
+        cmocka_unit_test(test_bounds),       cmocka_unit_test(test_languages),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
