@@ -24,7 +24,7 @@
 #define RUN_FDS 3
 
 #define RUN_NAME_MAX 256u         /* bytes of an entry's name, and its other texts */
-#define RUN_ICON_EDGE_MAX 64u     /* pixels */
+#define RUN_ICON_EDGE_MAX 64      /* pixels */
 #define RUN_LIST_MAX 1024u        /* entries of a VM */
 #define RUN_ENTRY_TEXTS_MAX 2048u /* bytes: of all texts of one */
 #define RUN_ICON_MAX (RUN_ICON_EDGE_MAX * RUN_ICON_EDGE_MAX * 4)

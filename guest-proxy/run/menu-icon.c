@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* menu-icon: of the theme that all others fall back to, the size that is nearest. A larger picture
- * is made smaller: each pixel is the mean of those that it stands for. */
+/* menu-icon: of the theme that all others fall back to, the size that is nearest, or a drawing. A
+ * larger picture is made smaller: each pixel is the mean of those that it stands for. */
 #include "guest-proxy/run/menu-icon.h"
 
 #include <errno.h>
@@ -15,42 +15,65 @@
 
 #include "common/base/fd.h"
 #include "guest-proxy/run/desktop-list.h"
+#include "guest-proxy/run/icon-cache.h"
+#include "guest-proxy/run/svg-icon.h"
 
-#define FILE_MAX (1u << 20) /* bytes of a PNG file */
+#define FILE_MAX (1u << 20) /* bytes of a file */
 #define EDGE_MAX 1024u      /* pixels of what is read */
 
-static int open_png(const char *path)
-{
+struct found {
+    char path[2 * PATH_MAX];
+    int fd; /* owned */
     struct stat st;
-    _cleanup_(fd_closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size > FILE_MAX)
-        return -ENOENT;
-    return fd_steal(&fd);
+    bool drawn; /* it is an SVG file */
+};
+
+static bool ends_with(const char *text, const char *suffix)
+{
+    size_t n = strlen(text), m = strlen(suffix);
+    return n > m && strcmp(text + n - m, suffix) == 0;
 }
 
-/* Owned, or -ENOENT. */
-static int find_png(const char *name)
+/* What is at its path. */
+static int found_open(struct found *f)
 {
-    static const char *const sizes[] = {"64x64", "72x72",   "96x96", "128x128",
-                                        "48x48", "256x256", "32x32"};
-    char data[PATH_MAX], path[2 * PATH_MAX];
-    size_t at;
-    if (*name == '/')
-        return open_png(name);
+    _cleanup_(fd_closep) int fd = open(f->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    if (fd < 0 || fstat(fd, &f->st) < 0 || !S_ISREG(f->st.st_mode) || f->st.st_size > FILE_MAX)
+        return -ENOENT;
+    f->drawn = ends_with(f->path, ".svg");
+    f->fd = fd_steal(&fd);
+    return 0;
+}
+
+/* Of sizes the nearest, less those where a drawing looks better. */
+static int find_icon(const char *name, struct found *f)
+{
+#define THEME(size) "icons/hicolor/" size "/apps"
+    static const struct {
+        const char *folder, *suffix;
+    } places[] = {
+        {THEME("64x64"), ".png"},   {THEME("72x72"), ".png"},    {THEME("96x96"), ".png"},
+        {THEME("128x128"), ".png"}, {THEME("48x48"), ".png"},    {THEME("256x256"), ".png"},
+        {THEME("512x512"), ".png"}, {THEME("scalable"), ".svg"}, {THEME("32x32"), ".png"},
+        {THEME("24x24"), ".png"},   {THEME("22x22"), ".png"},    {THEME("16x16"), ".png"},
+        {"pixmaps", ".png"},        {"pixmaps", ".svg"},
+    };
+    char data[PATH_MAX];
+    size_t at, n = strlen(name);
+    if (*name == '/') {
+        snprintf(f->path, sizeof(f->path), "%s", name);
+        return found_open(f);
+    }
     if (!*name || strchr(name, '/'))
         return -ENOENT;
-    size_t n = strlen(name);
-    const char *suffix = n > 4 && strcmp(name + n - 4, ".png") == 0 ? "" : ".png";
-    for (size_t i = 0; i <= sizeof(sizes) / sizeof(*sizes); i++) {
+    if (ends_with(name, ".png") || ends_with(name, ".svg") || ends_with(name, ".xpm"))
+        n -= 4;
+    for (size_t i = 0; i < sizeof(places) / sizeof(*places); i++) {
         for (at = 0; desktop_next_data(&at, data, sizeof(data));) {
-            if (i < sizeof(sizes) / sizeof(*sizes))
-                snprintf(path, sizeof(path), "%s/icons/hicolor/%s/apps/%s%s", data, sizes[i], name,
-                         suffix);
-            else
-                snprintf(path, sizeof(path), "%s/pixmaps/%s%s", data, name, suffix);
-            int fd = open_png(path);
-            if (fd >= 0)
-                return fd;
+            snprintf(f->path, sizeof(f->path), "%s/%s/%.*s%s", data, places[i].folder, (int)n, name,
+                     places[i].suffix);
+            if (found_open(f) == 0)
+                return 0;
         }
     }
     return -ENOENT;
@@ -59,10 +82,11 @@ static int find_png(const char *name)
 /* The mean, in which a pixel counts as much as it covers. */
 static void shrink(const uint8_t *from, uint32_t width, uint32_t height, struct menu_icon *to)
 {
-    for (uint32_t y = 0; y < to->height; y++) {
-        for (uint32_t x = 0; x < to->width; x++) {
-            uint32_t top = y * height / to->height, bottom = (y + 1) * height / to->height;
-            uint32_t left = x * width / to->width, right = (x + 1) * width / to->width;
+    for (uint32_t y = 0; y < to->size.height; y++) {
+        for (uint32_t x = 0; x < to->size.width; x++) {
+            uint32_t top = y * height / to->size.height,
+                     bottom = (y + 1) * height / to->size.height;
+            uint32_t left = x * width / to->size.width, right = (x + 1) * width / to->size.width;
             uint64_t sum[4] = {0}, n = 0;
             for (uint32_t v = top; v < bottom; v++) {
                 for (uint32_t u = left; u < right; u++, n++) {
@@ -72,7 +96,7 @@ static void shrink(const uint8_t *from, uint32_t width, uint32_t height, struct 
                     sum[3] += p[3];
                 }
             }
-            uint8_t *p = to->pixels + 4 * ((size_t)y * to->width + x);
+            uint8_t *p = to->pixels + 4 * ((size_t)y * to->size.width + x);
             for (int c = 0; c < 3; c++)
                 p[c] = sum[3] ? (uint8_t)(sum[c] / sum[3]) : 0;
             p[3] = n ? (uint8_t)(sum[3] / n) : 0;
@@ -86,12 +110,11 @@ static uint16_t fit(uint32_t edge, uint32_t longest)
     return (uint16_t)(n ? n : 1);
 }
 
-int menu_icon_read(const char *name, struct menu_icon *ret)
+/* Takes @fd. 0 or -ENOENT. */
+static int decode(int fd, struct menu_icon *ret)
 {
     png_image image = {.version = PNG_IMAGE_VERSION};
-    int fd = find_png(name), r = -ENOENT;
-    if (fd < 0)
-        return fd;
+    int r = -ENOENT;
     FILE *file = fdopen(fd, "r");
     if (!file) {
         fd_close(fd);
@@ -104,8 +127,8 @@ int menu_icon_read(const char *name, struct menu_icon *ret)
         pixels = malloc(PNG_IMAGE_SIZE(image));
         if (pixels && png_image_finish_read(&image, NULL, pixels, 0, NULL)) {
             uint32_t longest = image.width > image.height ? image.width : image.height;
-            ret->width = fit(image.width, longest);
-            ret->height = fit(image.height, longest);
+            ret->size.width = fit(image.width, longest);
+            ret->size.height = fit(image.height, longest);
             shrink(pixels, image.width, image.height, ret);
             r = 0;
         }
@@ -114,4 +137,21 @@ int menu_icon_read(const char *name, struct menu_icon *ret)
     free(pixels);
     fclose(file);
     return r;
+}
+
+int menu_icon_read(const char *name, struct menu_icon *ret)
+{
+    static struct found f;
+    if (find_icon(name, &f) < 0)
+        return -ENOENT;
+    if (!f.drawn)
+        return decode(f.fd, ret);
+    fd_close(f.fd);
+    if (!icon_cache_get(f.path, &f.st, &ret->size, ret->pixels)) {
+        int png = svg_icon_draw(f.path);
+        if (png < 0 || decode(png, ret) < 0)
+            ret->size.width = ret->size.height = 0;
+        icon_cache_put(f.path, &f.st, &ret->size, ret->pixels);
+    }
+    return ret->size.width ? 0 : -ENOENT;
 }

@@ -7,10 +7,10 @@
 #include "protocol/run.h"
 
 struct menu_icon {
-    uint16_t width, height;
+    struct run_icon size;
     uint8_t pixels[RUN_ICON_MAX]; /* red, green, blue, alpha */
 };
 
-/* Finds and reads the PNG file of that name or path (Icon=), as large as RUN_ICON_EDGE_MAX at most.
- * 0, or -ENOENT: there is none that can be shown. */
+/* Finds and reads the PNG or SVG file of that name or path (Icon=), as large as RUN_ICON_EDGE_MAX
+ * at most. 0, or -ENOENT: there is none that can be shown. */
 int menu_icon_read(const char *name, struct menu_icon *ret);

@@ -74,9 +74,9 @@ static int tell_item(const struct run_socket *s, const struct desktop_item *item
     int r = run_socket_send(s, RUN_ITEM, &m, texts, (uint32_t)(at - texts), NULL, 0);
     if (r < 0 || menu_icon_read(e->icon, &icon) < 0)
         return r;
-    m = (union run_message){.icon = {.width = icon.width, .height = icon.height}};
-    return run_socket_send(s, RUN_ICON, &m, icon.pixels, (uint32_t)icon.width * icon.height * 4,
-                           NULL, 0);
+    m = (union run_message){.icon = icon.size};
+    return run_socket_send(s, RUN_ICON, &m, icon.pixels,
+                           (uint32_t)icon.size.width * icon.size.height * 4, NULL, 0);
 }
 
 static int tell(const struct run_socket *s, struct log_subject *subject, int *watches)

@@ -266,6 +266,71 @@ def icons(t):
         t.eq(pixels_of(icon), (*size, bytes(pixel) * (size[0] * size[1])), f"the icon of {name}")
 
 
+RED_SVG = '<svg xmlns="http://www.w3.org/2000/svg" width="16" height="16"><rect width="16" height="16" fill="#f00"/></svg>'
+
+
+def put_svg(menu, name, text=RED_SVG):
+    path = f"{menu.guest}/icons/hicolor/scalable/apps/{name}.svg"
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "w", encoding="utf-8") as f:
+        f.write(text)
+
+
+@test(direct=False)
+def drawn_icons(t):
+    """An SVG file is drawn by a program of the guest's, once."""
+    programs, called = t.mkdir("programs"), t.path("called")
+    with open(t.path("drawn.png"), "wb") as f:
+        f.write(png(64, 64, (0, 255, 0, 255)))
+    t.write("programs/rsvg-convert", f"""#!/bin/sh
+for path; do :; done
+echo "${{path##*/}}" >>{called}
+case $path in
+    */broken.svg) exit 1 ;;
+    */endless.svg) exec cat /dev/zero ;;
+    */no-png.svg) exec echo nonsense ;;
+    */hangs.svg) exec sleep 1000 ;;
+esac
+exec cat {t.path("drawn.png")}
+""", 0o755)
+    menu = Menu(t, guest_env={"PATH": f"{programs}:{os.environ['PATH']}"})
+    names = ("good", "broken", "endless", "no-png")
+    for name in names:
+        put_svg(menu, name)
+        menu.add(name, Icon=name)
+    stack = menu.stack.start_before_clients()
+    good = menu.shows(*(f"{name} (test)" for name in names))["good (test)"]["Icon"]
+    t.eq(pixels_of(good), (64, 64, bytes((0, 255, 0, 255)) * 4096), "what was drawn")
+    for name in names[1:]:
+        t.eq(menu.entries()[f"{name} (test)"]["Icon"], "application-x-executable", f"the icon of {name}")
+
+    def calls():
+        with open(called, encoding="utf-8") as f:
+            return sorted(line.strip() for line in f)
+    t.wait(lambda: "menu: 4 entries" in stack.host.log(), "the whole list")
+    t.eq(calls(), sorted(f"{name}.svg" for name in names), "what was drawn, and not")
+    put_svg(menu, "good", RED_SVG + "<!-- another one -->")
+    menu.add("hangs", Icon="hangs")
+    put_svg(menu, "hangs")
+    t.wait(lambda: "menu: 5 entries" in stack.host.log(), "one that takes too long has an end")
+    t.eq(calls(), sorted([*(f"{name}.svg" for name in names), "good.svg", "hangs.svg"]), "only what is new is drawn")
+    t.eq(menu.entries()["hangs (test)"]["Icon"], "application-x-executable", "its icon")
+
+
+@test(direct=False)
+def really_drawn_icons(t):
+    """By what is installed."""
+    t.need("gdk-pixbuf-thumbnailer")
+    menu = Menu(t)
+    os.symlink("/usr/share/mime", f"{menu.guest}/mime")     # by which it tells what a file is
+    put_svg(menu, "red")
+    menu.add("red", Icon="red")
+    menu.stack.start_before_clients()
+    icon = menu.shows("red (test)")["red (test)"]["Icon"]
+    width, height, pixels = pixels_of(icon)
+    t.eq((width, height, pixels[2000:2004]), (64, 64, bytes((255, 0, 0, 255))), "the icon, as large as it can be")
+
+
 @test(direct=False)
 def languages(t):
     """The guest's, in which its programs speak as well; not that of who looks at the menu."""
