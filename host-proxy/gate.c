@@ -21,6 +21,7 @@
 #include "common/base/log.h"
 #include "common/base/loop.h"
 #include "common/base/refused.h"
+#include "common/control/control-socket.h"
 #include "common/transport/address.h"
 #include "common/transport/inherited.h"
 #include "common/transport/listener.h"
@@ -74,6 +75,7 @@ struct gate {
     struct resident *vms;
     struct vm_processes *processes;
     struct host_control *control; /* NULL: nobody can ask */
+    int control_made;             /* its socket, owned, by systemd; -1: none, or it has it */
     struct callers *callers;
     bool failed;
     SLIST_HEAD(, entrance) entrances;
@@ -343,13 +345,17 @@ static int gate_listen_on(struct gate *gate, const struct address *address, stru
     return 0;
 }
 
-/* A socket that systemd has handed over: where the host's programs come, or VMs. Its descriptor is
- * taken from @socket with success. */
+/* A socket that systemd has handed over: where people or the host's programs come, or VMs. Its
+ * descriptor is taken from @socket with success. */
 static int gate_inherit_one(struct gate *gate, struct inherited_socket *socket, char *error,
                             size_t error_size)
 {
     struct address address;
     int fd = socket->fd;
+    if (gate->control_made < 0 && control_socket_is(fd, CONTROL_HOST)) {
+        gate->control_made = fd_steal(&socket->fd);
+        return 0;
+    }
     int r = callers_inherit(gate->callers, fd, socket->name, error, error_size);
     if (r > 0)
         socket->fd = -1;
@@ -491,6 +497,7 @@ struct gate *gate_create(struct loop *loop, const struct host_config *config,
     }
     gate->loop = loop;
     gate->config = config;
+    gate->control_made = -1;
     gate->strangers.refused = &gate->refused;
     TAILQ_INIT(&gate->visitors);
     int r = gate_know(gate, spawner, error, error_size);
@@ -500,7 +507,8 @@ struct gate *gate_create(struct loop *loop, const struct host_config *config,
         gate_destroy(gate);
         return NULL;
     }
-    gate->control = host_control_create(loop, config, gate->processes, &gate->refused);
+    gate->control = host_control_create(loop, config, gate->processes, &gate->refused,
+                                        fd_steal(&gate->control_made));
     return gate;
 }
 
@@ -523,6 +531,7 @@ void gate_destroy(struct gate *gate)
         free(e);
     }
     host_control_destroy(gate->control);
+    fd_close(gate->control_made);
     callers_destroy(gate->callers);
     vm_processes_destroy(gate->processes);
     for (size_t i = 0; gate->vms && i < gate->config->n_vms; i++)

@@ -107,8 +107,9 @@ static void control_came(void *user, const struct control_request *request, cons
 
 struct host_control *host_control_create(struct loop *loop, const struct host_config *config,
                                          struct vm_processes *processes,
-                                         const struct refused *refused)
+                                         const struct refused *refused, int inherited)
 {
+    _cleanup_(fd_closep) int made = inherited;
     char error[512] = "out of memory";
     struct host_control *h = calloc(1, sizeof(*h));
     if (h) {
@@ -118,8 +119,9 @@ struct host_control *host_control_create(struct loop *loop, const struct host_co
         h->menus = vm_menus_create(loop, config, processes);
     }
     if (h && h->starts && h->menus)
-        h->socket =
-            control_socket_create(loop, CONTROL_HOST, NULL, control_came, h, error, sizeof(error));
+        h->socket = made < 0 ? control_socket_create(loop, CONTROL_HOST, NULL, control_came, h,
+                                                     error, sizeof(error))
+                             : control_socket_take(loop, fd_steal(&made), control_came, h);
     if (h && h->socket)
         return h;
     log_info(NULL, "\"wayvsock status\" will not find this daemon: %s", error);

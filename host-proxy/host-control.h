@@ -12,11 +12,12 @@ struct loop;
 struct refused;
 struct vm_processes;
 
-/* All are borrowed; @refused: to those who are no VM's. NULL, with a line in the log: there is
- * none, and the daemon goes on without. */
+/* All are borrowed; @refused: to those who are no VM's. @inherited (taken): the socket, where a
+ * service manager made it, or -1. NULL, with a line in the log: there is none, and the daemon goes
+ * on without. */
 struct host_control *host_control_create(struct loop *loop, const struct host_config *config,
                                          struct vm_processes *processes,
-                                         const struct refused *refused);
+                                         const struct refused *refused, int inherited);
 /* Of who asked for a program in VM @number, its process says that no daemon is there; @again: one
  * has come since. Takes @fd. Accepts NULL. */
 void host_control_absent(struct host_control *control, size_t number, bool again, const char *line,

@@ -22,6 +22,7 @@
 #include "common/control/control-answer.h"
 #include "common/control/control-request.h"
 #include "common/transport/address.h"
+#include "common/transport/inherited.h"
 #include "common/transport/listener.h"
 
 #define REQUEST_MS 5000  /* for a line to be complete */
@@ -190,20 +191,53 @@ static int socket_listen(struct control_socket *s, const char *folder, const cha
     return address_listen_path(s->path, SOCK_STREAM, 0600, error, error_size);
 }
 
+static struct control_socket *socket_new(struct loop *loop, control_requested *requested,
+                                         void *user)
+{
+    struct control_socket *s = calloc(1, sizeof(*s));
+    if (!s)
+        return NULL;
+    *s = (struct control_socket){
+        .loop = loop, .subject = {.name = "control"}, .requested = requested, .user = user};
+    TAILQ_INIT(&s->callers);
+    json_begin();
+    return s;
+}
+
+bool control_socket_is(int fd, const char *name)
+{
+    char folder[CONTROL_PATH_MAX], path[CONTROL_PATH_MAX], bound[CONTROL_PATH_MAX];
+    return control_folder(folder) == 0 &&
+           snprintf(path, sizeof(path), "%s/%s", folder, name) < (int)sizeof(path) &&
+           inherited_path(fd, SOCK_STREAM, bound, sizeof(bound)) == 0 && strcmp(path, bound) == 0;
+}
+
+struct control_socket *control_socket_take(struct loop *loop, int fd, control_requested *requested,
+                                           void *user)
+{
+    struct control_socket *s = socket_new(loop, requested, user);
+    if (!s) {
+        fd_close(fd);
+        return NULL;
+    }
+    inherited_path(fd, SOCK_STREAM, s->path, sizeof(s->path));
+    s->listener = listener_create(loop, fd, &s->subject, socket_accepted, s);
+    if (s->listener)
+        return s;
+    free(s);
+    return NULL;
+}
+
 struct control_socket *control_socket_create(struct loop *loop, const char *name, const char *other,
                                              control_requested *requested, void *user, char *error,
                                              size_t error_size)
 {
     char folder[CONTROL_PATH_MAX];
-    struct control_socket *s = calloc(1, sizeof(*s));
+    struct control_socket *s = socket_new(loop, requested, user);
     if (!s) {
         snprintf(error, error_size, "out of memory");
         return NULL;
     }
-    *s = (struct control_socket){
-        .loop = loop, .subject = {.name = "control"}, .requested = requested, .user = user};
-    TAILQ_INIT(&s->callers);
-    json_begin();
     int r = control_folder(folder);
     if (r < 0)
         error_set(r, error, error_size, "XDG_RUNTIME_DIR is not set, or too long");

@@ -2,6 +2,7 @@
 #pragma once
 /* control-socket: where people ask a daemon: its listening socket, and each connection until its
  * request is there. */
+#include <stdbool.h>
 #include <stddef.h>
 
 struct control_request;
@@ -37,5 +38,10 @@ typedef void control_requested(void *user, const struct control_request *request
 struct control_socket *control_socket_create(struct loop *loop, const char *name, const char *other,
                                              control_requested *requested, void *user, char *error,
                                              size_t error_size);
+/* Whether @fd, a socket that a service manager made, listens as @name in that folder. */
+bool control_socket_is(int fd, const char *name);
+/* The same with that one (taken). NULL: out of memory. */
+struct control_socket *control_socket_take(struct loop *loop, int fd, control_requested *requested,
+                                           void *user);
 const char *control_socket_path(const struct control_socket *socket);
 void control_socket_destroy(struct control_socket *socket); /* accepts NULL */

@@ -430,13 +430,18 @@ def programs_from_the_host(t):
     units = (f"{RUN}.socket", f"{RUN}.service", f"{GUEST}.socket", f"{GUEST}.service", "user@1235.service")
     t.closers.append(lambda: systemctl("stop", *units, check=False))
     systemctl("enable", "-q", "--now", f"{GUEST}.socket")
-    systemctl("start", f"{HOST}.service", user="alice")
+    systemctl("start", f"{HOST}.socket", user="alice")
     systemctl("start", f"{GUEST}.service")
 
     def run(*words, check=True):
         return call("wayvsock", "run", "bob", "--", *words, user="alice", check=check)
     t.wait(lambda: "wayvsock-run@USER.socket would let" in run("true", check=False), "what would let her")
+    systemctl("stop", f"{GUEST}.service")
+    systemctl("stop", f"{HOST}.service", user="alice")
+    t.has("the VM is not there", run("true", check=False), "who asks starts the host's daemon")
+    t.eq(state(f"{HOST}.service", user="alice"), "active", "the host's daemon")
     systemctl("enable", "-q", "--now", f"{RUN}.socket")
+    t.wait(lambda: run("true", check=False) == "", "the guest's daemon comes with what starts programs")
     seen = os.stat("/run/wayvsock/bob/run")
     t.eq((seen.st_uid, stat.S_IMODE(seen.st_mode)), (1235, 0o600), "the socket's owner and mode")
     script = "id -un; pwd; echo $WAYLAND_DISPLAY $XDG_RUNTIME_DIR; grep NoNewPrivs /proc/self/status; touch ~/written && echo wrote"

@@ -155,7 +155,7 @@ def the_vm_is_started_first(t):
     menu.stack.stop_guest()
     environment = " ".join(f"{k}={v}" for k, v in menu.stack.guest_env.items())
     t.write("start", f"exec >/dev/null 2>&1\nenv {environment} {' '.join(menu.stack.guest_argv())} & echo $! >{t.path('pid')}\n")
-    t.wait(lambda: run_entry(t, entry).returncode == 7, "the program is started, and the VM before it")
+    t.eq(run_entry(t, entry).returncode, 7, "the program is started, and the VM before it")
     with open(t.path("pid"), encoding="utf-8") as f:
         os.kill(int(f.read()), 15)
 

@@ -140,6 +140,33 @@ static void test_many(void **state)
     turn_times(T.loop, 3);
 }
 
+/* One that a service manager made is known by its path, and stays there. */
+static void test_inherited(void **state)
+{
+    (void)state;
+    struct sockaddr_un name = {.sun_family = AF_UNIX};
+    char path[CONTROL_PATH_MAX];
+    snprintf(path, sizeof(path), "%s", control_socket_path(T.socket));
+    control_socket_destroy(T.socket);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    memcpy(name.sun_path, path, sizeof(name.sun_path));
+    assert_int_equal(bind(fd, (struct sockaddr *)&name, sizeof(name)), 0);
+    assert_false(control_socket_is(fd, "host.sock")); /* nobody listens */
+    assert_int_equal(listen(fd, 8), 0);
+    assert_true(control_socket_is(fd, "host.sock"));
+    assert_false(control_socket_is(fd, "guest.sock"));
+    T.socket = control_socket_take(T.loop, fd, requested, NULL);
+    assert_non_null(T.socket);
+    assert_string_equal(control_socket_path(T.socket), path);
+    int asker = caller();
+    put(asker, "{\"command\":\"status\"}\n");
+    assert_int_equal(T.requests, 1);
+    fd_close(asker);
+    control_socket_destroy(T.socket);
+    T.socket = NULL;
+    assert_int_equal(unlink(path), 0);
+}
+
 static void test_where_it_is(void **state)
 {
     (void)state;
@@ -221,8 +248,9 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(test_a_line),      TEST(test_no_request), TEST(test_many),
-        TEST(test_where_it_is), TEST(test_answers),    TEST(test_a_slow_reader),
+        TEST(test_a_line),        TEST(test_no_request),  TEST(test_many),
+        TEST(test_inherited),     TEST(test_where_it_is), TEST(test_answers),
+        TEST(test_a_slow_reader),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
