@@ -93,8 +93,10 @@ static void control_came(void *user, const struct control_request *request, cons
     for (size_t i = 0; i < h->config->n_vms; i++) {
         if (strcmp(h->config->vms[i].name, request->vm) != 0)
             continue;
-        if (request->command == CONTROL_RUN)
+        if (request->command == CONTROL_RUN) {
             control_note_run(h, i, request, fd);
+            vm_menus_run(h->menus, i);
+        }
         if (request->command == CONTROL_RUN &&
             !vm_process_is_there(vm_processes_number(h->processes, i)))
             vm_starts_wait(h->starts, i, line, n, fd);

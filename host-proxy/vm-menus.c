@@ -17,11 +17,14 @@
 #include "host-proxy/vm-process.h"
 
 #define AGAIN_MS 5000 /* another daemon of the VM may tell it when the first one is gone */
+#define TRIES_MAX 7   /* where it is not told: each time after twice as long, 10 minutes in all */
+#define RUN_MS 1000   /* after somebody has wanted a program, which may be allowed by now */
 
 struct vm_menu {
     struct vm_menus *all;
     size_t number;
     bool alive;
+    unsigned tries; /* in which it was not told */
     struct loop_timer *again;
 };
 
@@ -50,9 +53,13 @@ static void menu_ended(void *user, int status)
 {
     struct vm_menu *m = user;
     m->alive = false;
-    if (status >= 0 && WIFEXITED(status) && WEXITSTATUS(status) == MENU_SERVED)
+    if (status >= 0 && WIFEXITED(status) && WEXITSTATUS(status) == MENU_SERVED) {
+        m->tries = 0;
         loop_timer_arm(m->again, AGAIN_MS);
-    else if (status < 0 || !WIFEXITED(status))
+    } else if (status >= 0 && WIFEXITED(status) && WEXITSTATUS(status) == MENU_REFUSED) {
+        if (m->tries < TRIES_MAX)
+            loop_timer_arm(m->again, (uint64_t)AGAIN_MS << m->tries++);
+    } else if (status < 0 || !WIFEXITED(status))
         log_warn(vm_process_subject(vm_processes_number(m->all->processes, m->number)),
                  "the process of its menu has ended badly");
 }
@@ -75,8 +82,17 @@ static void menu_begin(void *user)
 
 void vm_menus_came(struct vm_menus *menus, size_t number)
 {
+    struct vm_menu *m = &menus->at[number];
+    m->tries = 0;
     if (menus->config->vms[number].menu)
-        menu_begin(&menus->at[number]);
+        menu_begin(m);
+}
+
+void vm_menus_run(struct vm_menus *menus, size_t number)
+{
+    const struct vm_menu *m = &menus->at[number];
+    if (menus->config->vms[number].menu && !m->alive)
+        loop_timer_arm(m->again, RUN_MS);
 }
 
 struct vm_menus *vm_menus_create(struct loop *loop, const struct host_config *config,

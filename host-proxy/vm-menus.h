@@ -16,3 +16,5 @@ struct vm_menus *vm_menus_create(struct loop *loop, const struct host_config *co
 void vm_menus_destroy(struct vm_menus *menus); /* accepts NULL */
 /* A daemon of VM @number has been let in: it may tell its menu. */
 void vm_menus_came(struct vm_menus *menus, size_t number);
+/* Somebody wants a program of it: it may have begun to tell. */
+void vm_menus_run(struct vm_menus *menus, size_t number);

@@ -139,7 +139,8 @@ int menu_text_write(const struct menu_style *style, const struct run_item *item,
     put_text(&w, "Comment", texts[RUN_ITEM_COMMENT], false);
     put_categories(&w, texts[RUN_ITEM_CATEGORIES]);
     put_text(&w, "Keywords", texts[RUN_ITEM_KEYWORDS], true);
-    put(&w, "Exec=wayvsock run %s --entry %s\n", style->vm, texts[RUN_ITEM_ID]);
+    put(&w, "TryExec=wayvsock\nExec=wayvsock run %s --entry %s\n", style->vm,
+        texts[RUN_ITEM_ID]);
     put(&w, "Icon=");
     put_escaped(&w, icon ? icon : "application-x-executable", true);
     put(&w, "\nTerminal=%s\n", item->flags & RUN_ITEM_TERMINAL ? "true" : "false");

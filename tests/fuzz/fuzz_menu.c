@@ -13,11 +13,20 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void check_line(const char *line, size_t n, unsigned *seen)
 {
-    static const char *const keys[] = {
-        "[Desktop Entry]", "Type=Application", "Name=",           "GenericName=",
-        "Comment=",        "Categories=",      "Keywords=",       "Exec=wayvsock run vm --entry ",
-        "Icon=",           "Terminal=",        "StartupWMClass=", "StartupNotify=true",
-        "X-Wayvsock-VM=vm"};
+    static const char *const keys[] = {"[Desktop Entry]",
+                                       "Type=Application",
+                                       "Name=",
+                                       "GenericName=",
+                                       "Comment=",
+                                       "Categories=",
+                                       "Keywords=",
+                                       "TryExec=wayvsock",
+                                       "Exec=wayvsock run vm --entry ",
+                                       "Icon=",
+                                       "Terminal=",
+                                       "StartupWMClass=",
+                                       "StartupNotify=true",
+                                       "X-Wayvsock-VM=vm"};
     for (size_t i = 0; i < sizeof(keys) / sizeof(*keys); i++) {
         if (strncmp(line, keys[i], strlen(keys[i])) != 0)
             continue;

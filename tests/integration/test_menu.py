@@ -15,7 +15,7 @@ import zlib
 
 from harness import Failure, main, test
 from harness.client import Client, Pool, Window
-from harness.tools import plug_keyboard
+from harness.tools import ACTIVATE, plug_keyboard
 
 ITEM, ICON, LISTED = 9, 10, 11     # protocol/run.h
 
@@ -118,7 +118,7 @@ def come_and_go(t):
     editor = entries["editor (test)"]
     t.eq({k: v for k, v in editor.items() if k != "Name"},
          {"Type": "Application", "GenericName": "Text Editor", "Comment": "Edits, or not", "Categories": "Utility;", "Keywords": "a;b;",
-          "Exec": "wayvsock run test --entry editor.desktop", "Icon": "application-x-executable", "Terminal": "true",
+          "TryExec": "wayvsock", "Exec": "wayvsock run test --entry editor.desktop", "Icon": "application-x-executable", "Terminal": "true",
           "StartupWMClass": "vm.editor", "StartupNotify": "true", "X-Wayvsock-VM": "test"}, "the entry")
     t.eq(entries["windowed (test)"]["StartupWMClass"], "vm.Windowed", "the other's application id")
     t.eq(entries["Konsole (test)"]["Exec"], "wayvsock run test --entry sub-konsole.desktop", "one of a folder")
@@ -230,6 +230,19 @@ def not_without_run(t):
     stack = menu.stack.start_before_clients()
     t.wait(lambda: "menu: the host may start no programs here" in stack.host.log(), "why there is no menu")
     t.eq(menu.entries(), {}, "entries")
+
+
+@test(direct=False)
+def allowed_later(t):
+    """By the unit that starts programs, while the daemon is there."""
+    path = t.path("run-socket")
+    menu = Menu(t, guest_args=("--serve", f"wayvsock.run={path}"))
+    menu.add("editor")
+    stack = menu.stack.start_before_clients()
+    t.wait(lambda: "would let the host start programs" in stack.host.log(), "why there is no menu")
+    t.spawn([sys.executable, "-c", ACTIVATE, path, os.environ["WAYVSOCK_GUEST"], "--run-service"], t.env(**stack.guest_env))
+    t.wait(lambda: os.path.exists(path), "the unit")
+    menu.shows("editor (test)")
 
 
 @test(direct=False)

@@ -13,6 +13,7 @@ from harness import main, test
 from harness.client import Client
 from harness.stack import TOKEN
 from harness.tap import Failure
+from harness.tools import ACTIVATE
 
 GUEST, HOST = os.environ.get("WAYVSOCK_GUEST", ""), os.environ.get("WAYVSOCK_HOST", "")
 # A program that listens, and is none of ours.
@@ -24,17 +25,6 @@ s.listen()
 print("listening", flush=True)
 while True:
     s.accept()[0].close()
-"""
-# What systemd does for a unit that has a socket.
-ACTIVATE = """
-import os, socket, sys
-s = socket.socket(socket.AF_UNIX)
-s.bind(sys.argv[1])
-s.listen()
-os.dup2(s.fileno(), 3)
-os.set_inheritable(3, True)
-os.environ.update(LISTEN_FDS="1", LISTEN_PID=str(os.getpid()))
-os.execv(sys.argv[2], sys.argv[2:])
 """
 # An application that ends with 0 if it could show a window.
 WINDOW = f"""

@@ -1,7 +1,19 @@
 # SPDX-License-Identifier: MIT
-"""wl-clipboard's tools, and what they need of a compositor."""
+"""Programs beside the daemons: wl-clipboard's tools, with what they need of a compositor, and a service manager."""
 
 from .client import Client
+
+# What systemd does for a unit that has a socket.
+ACTIVATE = """
+import os, socket, sys
+s = socket.socket(socket.AF_UNIX)
+s.bind(sys.argv[1])
+s.listen()
+os.dup2(s.fileno(), 3)
+os.set_inheritable(3, True)
+os.environ.update(LISTEN_FDS="1", LISTEN_PID=str(os.getpid()))
+os.execv(sys.argv[2], sys.argv[2:])
+"""
 
 
 def plug_keyboard(t, sway):
