@@ -139,8 +139,12 @@ static void vm_head(FILE *out, const json_t *vm)
     words_cut(json_text_of(vm, "state"), 16, state, sizeof(state));
     fprintf(out, "%s: %s", words_cut(json_text_of(vm, "name"), 64, text, sizeof(text)), state);
     json_array_foreach(daemons, i, daemon)
-        fprintf(out, "%s%s", i ? ", " : ", ",
-                words_cut(json_text_of(daemon, "host_name"), 64, text, sizeof(text)));
+    {
+        const char *display = json_text_of(daemon, "display");
+        fprintf(out, ", %s", words_cut(json_text_of(daemon, "host_name"), 64, text, sizeof(text)));
+        if (*display && json_array_size(daemons) > 1) /* which of them */
+            fprintf(out, " %s", words_cut(display, 108, text, sizeof(text)));
+    }
     if (daemons)
         fprintf(out, ", %zu application%s, %s, %llu descriptors", clients, clients == 1 ? "" : "s",
                 words_bytes(json_count_of(vm, "memory"), memory),

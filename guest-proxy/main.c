@@ -217,9 +217,12 @@ static int main_listen(struct daemon *d, struct inherited *inherited)
         return r;
     d->display = display_create(d->loop, inherited, d->options.display, d->options.command != NULL,
                                 main_accepted, d, error, sizeof(error));
-    if (!d->display)
+    if (!d->display) {
         log_error(NULL, "%s", error);
-    return d->display ? 0 : -EADDRINUSE;
+        return -EADDRINUSE;
+    }
+    uplink_set_display(d->approaches.uplink, display_path(d->display));
+    return 0;
 }
 
 static int main_start(struct daemon *d)

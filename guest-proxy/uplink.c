@@ -40,6 +40,7 @@ struct uplink {
     struct dial *dial;
     struct link *link;
     struct loop_timer *timer; /* back-off, or tick */
+    const char *display;      /* borrowed; NULL: none */
     uint64_t backoff_ms, serial;
     unsigned missed;
     bool heard, unprivileged, busy;
@@ -236,6 +237,8 @@ static int uplink_frame(void *user, enum link_type type, const uint8_t *payload,
         if (u->config.gpu && u->config.gpu->n && !u->binding)
             gpu_unbind(u->config.gpu, "the host has no access to this VM's GPU");
         u->times = (struct times){0};
+        if (u->display && welcome.features & LINK_FEATURE_DISPLAY)
+            link_queue(u->link, link_display_encode, u->display);
         uplink_send_ping(u);
         return 0;
     }
@@ -420,6 +423,11 @@ void uplink_destroy(struct uplink *u)
     loop_timer_destroy(u->away);
     memset(u->key, 0, sizeof(u->key));
     free(u);
+}
+
+void uplink_set_display(struct uplink *u, const char *path)
+{
+    u->display = path;
 }
 
 bool uplink_ready(const struct uplink *u)

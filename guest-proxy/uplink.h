@@ -44,6 +44,9 @@ void uplink_destroy(struct uplink *uplink); /* accepts NULL */
 bool uplink_ready(const struct uplink *uplink);
 /* A trial that failed because the host has no place for another daemon: all else is there. */
 bool uplink_busy(const struct uplink *uplink);
+/* What the host is told that applications find us by (a path, borrowed; NULL: nothing), from the
+ * next connection on. */
+void uplink_set_display(struct uplink *uplink, const char *path);
 /* Somebody waits: do not sit out the back-off. */
 void uplink_hurry(struct uplink *uplink);
 /* After ready: this host knows of services. */

@@ -136,6 +136,11 @@ static int session_frame(void *user, enum link_type type, const uint8_t *payload
         vm_tickets_reject(&s->tickets, &rejected);
         return 0;
     }
+    struct link_display display;
+    if (type == LINK_DISPLAY && link_display_decode(payload, size, &display) == LINK_OK) {
+        snprintf(s->display, sizeof(s->display), "%.*s", (int)display.path_size, display.path);
+        return 0;
+    }
     if (type == LINK_ERROR && link_error_decode(payload, size, &error) == LINK_OK)
         snprintf(reason, sizeof(reason), "it said: %.*s", (int)error.text_size, error.text);
     else
@@ -211,7 +216,7 @@ static void session_welcome(struct session *s, const struct link_hello *hello)
 {
     const char *name = s->vm->config->name;
     struct link_welcome welcome = {.version = (uint16_t)s->version,
-                                   .features = LINK_FEATURE_INSTANCE |
+                                   .features = LINK_FEATURE_INSTANCE | LINK_FEATURE_DISPLAY |
                                                (s->features & LINK_FEATURE_SERVICES),
                                    .name = name,
                                    .name_size = (uint16_t)strlen(name)};
@@ -256,8 +261,9 @@ void session_begin(struct vm *vm, struct link *link, const struct link_hello *he
 
 json_t *session_describe(const struct session *s)
 {
-    return json_pack("{so so so sb}", "host_name", json_words(s->host_name), "display", json_null(),
-                     "since", json_time(s->since), "silent", s->silent);
+    return json_pack("{so so so sb}", "host_name", json_words(s->host_name), "display",
+                     json_words(*s->display ? s->display : NULL), "since", json_time(s->since),
+                     "silent", s->silent);
 }
 
 void session_join(struct session *s, struct session_client *c)

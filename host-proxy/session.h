@@ -36,6 +36,7 @@ struct session {
     struct log_subject own;
     char name[32];
     char host_name[LINK_LABEL_MAX + 1];   /* as it says */
+    char display[LINK_DISPLAY_MAX + 1];   /* as it says; empty: it does not */
     int64_t since;                        /* ms since 1970 */
     struct link *control;                 /* NULL: it is over */
     uint8_t key[LINK_KEY_SIZE];           /* what its clients show */

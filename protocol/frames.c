@@ -36,6 +36,7 @@ union value {
     struct link_opened opened;
     struct link_incoming incoming;
     struct link_rejected rejected;
+    struct link_display display;
     struct link_vfd_form form;
     struct link_data data;
     struct link_vfd_ref ref;
@@ -246,6 +247,9 @@ static const struct frame frames[_LINK_TYPE_N] = {
         FIELD_IN(struct link_event, id, 1, UINT32_MAX),
         FIELD_ZERO(4),
         FIELD_IN(struct link_event, value, 1, UINT64_MAX - 1)),
+    [LINK_DISPLAY] = FRAME_DATA("DISPLAY", 4, 1, LINK_DISPLAY_MAX, struct link_display, NULL,
+        FIELD_IN(struct link_display, path_size, 1, LINK_DISPLAY_MAX),
+        FIELD_ZERO(2)),
 };
 /* clang-format on */
 
@@ -502,6 +506,22 @@ size_t link_rejected_encode(uint8_t buffer[LINK_FRAME_SMALL_MAX], uint64_t ticke
                               .text_size = (uint16_t)strnlen(text, LINK_TEXT_MAX)};
     size_t n = encode(buffer, LINK_REJECTED, &r, r.text_size);
     return n + put_text(buffer + n, text, r.text_size);
+}
+
+int link_display_decode(const void *payload, size_t size, struct link_display *ret)
+{
+    struct link_display d = {0};
+    int e = decode_text(LINK_DISPLAY, payload, size, &d, &d.path_size, &d.path);
+    if (e == LINK_OK)
+        *ret = d;
+    return e;
+}
+
+size_t link_display_encode(uint8_t buffer[LINK_FRAME_SMALL_MAX], const char *path)
+{
+    struct link_display d = {.path_size = (uint16_t)strnlen(path, LINK_DISPLAY_MAX)};
+    size_t n = encode(buffer, LINK_DISPLAY, &d, d.path_size);
+    return n + put_text(buffer + n, path, d.path_size);
 }
 
 int link_data_decode(const void *payload, size_t size, struct link_data *ret)

@@ -25,6 +25,7 @@
 #define LINK_DATA_MAX ((256u << 10) - 4) /* bytes of a service in one frame */
 #define LINK_DATA_VFDS_MAX 253           /* descriptors with them: as the kernel's SCM_MAX_FD */
 #define LINK_NAME_MAX 32                 /* a service's name */
+#define LINK_DISPLAY_MAX 108             /* the path of a display's socket */
 #define LINK_DELTA_MAX (64u << 10)       /* bytes of changes in one frame */
 #define LINK_MIRROR_MAX (64u << 20)      /* bytes of one memory that is mirrored */
 #define LINK_STREAM_WINDOW                                                                         \
@@ -49,6 +50,8 @@ enum { /* bits of HELLO and WELCOME; unknown ones are ignored */
        LINK_FEATURE_SERVICES = 4,
        /* HELLO: an instance is behind the label. WELCOME: the host knows daemons by it. */
        LINK_FEATURE_INSTANCE = 8,
+       /* WELCOME: the host takes a DISPLAY. */
+       LINK_FEATURE_DISPLAY = 16,
 };
 
 enum link_type {
@@ -86,6 +89,7 @@ enum link_type {
     LINK_VFD_GONE,   /* service, either: the answer: it will not be named again */
     LINK_MEM_DELTA,  /* service, either: bytes of a mirror that changed */
     LINK_EVENT,      /* service, either: an eventfd was signalled */
+    LINK_DISPLAY,    /* control, guest → host: where the guest's applications find this daemon */
     _LINK_TYPE_N,
 };
 
@@ -297,6 +301,12 @@ struct link_rejected {
     const char *text; /* into the frame, not terminated */
 };
 
+/* DISPLAY {u16 path_size, zero; path}. For people; printable ASCII. */
+struct link_display {
+    uint16_t path_size;
+    const char *path; /* into the frame, not terminated */
+};
+
 enum { /* as F_SEAL_… and O_ACCMODE, which other kernels may number otherwise */
        LINK_SEAL_SEAL = 1,
        LINK_SEAL_SHRINK = 2,
@@ -400,6 +410,7 @@ int link_open_decode(const void *payload, size_t size, struct link_open *ret);
 int link_opened_decode(const void *payload, size_t size, struct link_opened *ret);
 int link_incoming_decode(const void *payload, size_t size, struct link_incoming *ret);
 int link_rejected_decode(const void *payload, size_t size, struct link_rejected *ret);
+int link_display_decode(const void *payload, size_t size, struct link_display *ret);
 int link_vfd_form_decode(const void *payload, size_t size, struct link_vfd_form *ret);
 /* The bytes are what is behind the first LINK_DATA_SIZE of the payload. */
 int link_data_decode(const void *payload, size_t size, struct link_data *ret);
@@ -442,6 +453,8 @@ size_t link_incoming_encode(uint8_t buffer[LINK_FRAME_SMALL_MAX],
                             const struct link_incoming *incoming);
 size_t link_rejected_encode(uint8_t buffer[LINK_FRAME_SMALL_MAX], uint64_t ticket,
                             const char *text);
+/* @path is not empty. */
+size_t link_display_encode(uint8_t buffer[LINK_FRAME_SMALL_MAX], const char *path);
 size_t link_vfd_form_encode(uint8_t *buffer, const struct link_vfd_form *form);
 size_t link_data_encode(uint8_t *buffer, const struct link_data *data, size_t data_size);
 size_t link_vfd_ref_encode(uint8_t *buffer, const struct link_vfd_ref *ref);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The link's decoders: what one accepts, its encoder writes back byte for byte. The first byte says
  * which. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,6 +27,7 @@ static size_t again(unsigned type, const uint8_t *payload, size_t size, uint8_t 
     struct link_open open;
     struct link_opened opened;
     struct link_incoming incoming;
+    struct link_display display;
     struct link_vfd_form form;
     struct link_vfd_ref ref;
     struct link_vfd_idle idle;
@@ -101,6 +103,11 @@ static size_t again(unsigned type, const uint8_t *payload, size_t size, uint8_t 
         return link_incoming_decode(payload, size, &incoming) == LINK_OK
                    ? link_incoming_encode(frame, &incoming)
                    : 0;
+    case LINK_DISPLAY:
+        if (link_display_decode(payload, size, &display) != LINK_OK)
+            return 0;
+        snprintf(text, sizeof(text), "%.*s", (int)display.path_size, display.path);
+        return link_display_encode(frame, text);
     case LINK_VFD_FORM:
         return link_vfd_form_decode(payload, size, &form) == LINK_OK
                    ? link_vfd_form_encode(frame, &form)

@@ -19,6 +19,8 @@ import threading
 
 from harness import Failure, main, test
 from harness.client import Client, ProtocolError
+from harness.daemons import Raw, another, leave
+from harness.link import frame
 from harness.schema import Schema
 
 SCHEMA = Schema()
@@ -79,7 +81,7 @@ def who_is_there(t):
     s = t.stack(t.fake())
     one = vm(t)
     t.eq((one["state"], one["clients"], one["services"]), ("running", [], []), "before anybody came")
-    t.eq(len(one["daemons"]), 1, "daemons")
+    t.eq([d["display"] for d in one["daemons"]], [s.display], "its daemons' displays")
     client = s.client()
     window, xdg, surface = toplevel(client, "a \x1b[31mred\u202e title", "org.example.App")
     seen, = vm(t)["clients"]
@@ -99,6 +101,28 @@ def who_is_there(t):
     s.stop_guest()
     t.wait(lambda: vm(t)["state"] == "absent", "the VM is gone")
     t.has("test: absent", command(t, "status"), "for people")
+
+
+@test(direct=False)
+def several_daemons(t):
+    """Each says which display is its own, if it does; what a hostile one says is cut and cleaned, or ends it."""
+    s = t.stack(t.fake())
+    second, quiet = another(t, s, "2"), Raw(s, b"q" * 16).welcomed()
+    def displays():
+        return [d["display"] for d in vm(t)["daemons"]]
+    t.eq(displays(), [s.display, second.display, None], "of three daemons")
+    text = command(t, "status")
+    t.ok(re.search(rf"^test: running, \S+ {s.display}, \S+ {second.display}, test, 0 applications", text, re.M), text)
+    long = "/" + "x" * 107
+    quiet.link.send(frame("DISPLAY", struct.pack("<HH", len(long), 0) + long.encode()))
+    t.wait(lambda: displays()[2] == long, "the longest path")
+    for bad in (b"/\x1b[2J", b"/" * 109, b"\xff", b""):
+        lying = Raw(s, b"l" * 16).welcomed()
+        lying.link.send(frame("DISPLAY", struct.pack("<HH", len(bad), 0) + bad))
+        lying.link.wait_end()
+    t.wait(lambda: displays() == [s.display, second.display, long], "the others stay")
+    quiet.link.socket.close()
+    leave(second)
 
 
 def ended(client):

@@ -15,18 +15,13 @@ import time
 
 from harness import main, test
 from harness.client import Client, Pool
-from harness.link import CLIENT, CONTROL, DESCRIPTOR, KEY, Link, hello, pong, welcome, welcome_key
+from harness.daemons import INSTANCE, Raw, another, leave
+from harness.link import Link, pong, welcome
 from harness.proc import wait_until
 
 GUEST = os.environ.get("WAYVSOCK_GUEST", "")
 CHURN = int(os.environ.get("WAYVSOCK_CHURN", "25"))
-TRIAL, INSTANCE = 2, 8
 SIZE = 64
-
-
-def leave(daemon):
-    daemon.guest.expected_exit = True
-    daemon.guest.stop()
 
 
 def start_as(daemon):
@@ -37,23 +32,6 @@ def start_as(daemon):
     finally:
         os.umask(mask)
     daemon.wait_link()
-
-
-def another(t, stack, tag, token=None, user=None, start=True):
-    """One more daemon of the stack's VM, with a display of its own."""
-    wrapper = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups"] if user else []
-    more = t.stack(stack.compositor, transport=stack.transport, start=False, tag=tag, wrapper=wrapper)
-    if more.vmm:
-        more.vmm.close()
-    more.guest_address, more.host, more.token_guest = stack.guest_address, stack.host, token or stack.token_guest
-    if user:
-        os.chown(more.dir, user, user)
-        os.chown(t.write(f"guest{tag}.token", more.token_guest + "\n"), user, user)
-        more._token = lambda *_: ["--token", t.path(f"guest{tag}.token")]
-    if start:
-        more.start_guest()
-        more.wait_link()
-    return more
 
 
 class Window:
@@ -90,31 +68,6 @@ class Window:
         self.going = False
         self.thread.join()
         self.client.close()
-
-
-class Raw:
-    """A control connection by hand."""
-
-    def __init__(self, stack, instance=None, trial=False):
-        self.link = Link(stack.link_path)
-        features = (INSTANCE if instance else 0) | (TRIAL if trial else 0)
-        greeting = hello(CONTROL, DESCRIPTOR, features=features)
-        if instance:
-            size, kind, zero = struct.unpack_from("<IHH", greeting)
-            greeting = struct.pack("<IHH", size + len(instance), kind, zero) + greeting[8:] + instance
-        with open("/dev/null", "rb") as null:
-            self.link.send(greeting, [null.fileno()])
-
-    def welcomed(self):
-        payload = self.link.wait("WELCOME")
-        self.features = struct.unpack_from("<I", payload, 4)[0]
-        self.key = welcome_key(payload)
-        return self
-
-    def client(self, stack):
-        link = Link(stack.link_path)
-        link.send(hello(CLIENT, KEY, self.key))
-        return link
 
 
 def alive(t, link, what):
@@ -238,7 +191,9 @@ def a_host_of_a_former_version(t):
         if turn == 0:
             link.socket.close()
     link.send(welcome(b"k" * 32))
-    link.send(pong(struct.unpack("<Q", link.wait("PING"))[0]))
+    kind, payload = link.frame()
+    t.eq(kind, "PING", "what it is told first: of a DISPLAY it knows nothing")
+    link.send(pong(struct.unpack("<Q", payload)[0]))
     t.wait(lambda: "connected to the host" in guest.log(), "the daemon is connected")
     t.lacks("trying again", guest.log(), "the daemon's log")
     link.socket.close()

@@ -155,6 +155,11 @@ static size_t encode_rejected(uint8_t *buffer)
     return link_rejected_encode(buffer, 0x0123456789abcdefull, "nobody is there");
 }
 
+static size_t encode_display(uint8_t *buffer)
+{
+    return link_display_encode(buffer, "/run/user/1000/wayland-0");
+}
+
 static size_t encode_form(uint8_t *buffer)
 {
     struct link_vfd_form form = {0xfffffffeu, LINK_SEALS_ALL, LINK_ACCESS_BOTH, INT64_MAX};
@@ -297,6 +302,7 @@ DECODE(open)
 DECODE(opened)
 DECODE(incoming)
 DECODE(rejected)
+DECODE(display)
 DECODE(vfd_form)
 DECODE(vfd_ref)
 DECODE(vfd_idle)
@@ -328,6 +334,7 @@ const struct codec codecs[CODECS_N] = {
     {LINK_OPENED, encode_opened, decode_opened},
     {LINK_INCOMING, encode_incoming, decode_incoming},
     {LINK_REJECTED, encode_rejected, decode_rejected},
+    {LINK_DISPLAY, encode_display, decode_display},
     {LINK_VFD_FORM, encode_form, decode_vfd_form},
     {LINK_VFD_REF, encode_ref, decode_vfd_ref},
     {LINK_VFD_IDLE, encode_idle, decode_vfd_idle},
