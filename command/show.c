@@ -9,58 +9,118 @@
 
 #include "command/words.h"
 
-#define COLUMNS_N 8 /* before the windows */
-#define RATE 6      /* which is there where it is known */
+#define COLUMNS_MAX 8
 #define NAME_MAX_COLUMNS 24
 #define TEXT_SIZE 1100
 #define REFUSED_SHOWN 8 /* the last ones */
 
-static const char *const heads[COLUMNS_N] = {"APP", "NAME", "AGE",   "MEMORY",
-                                             "FDS", "LINK", "PER S", "VIA"};
-static const bool to_the_right[COLUMNS_N] = {true, false, true, true, true, true, true, false};
-
-struct row {
-    char cells[COLUMNS_N][128];
+/* What a list is shown as. */
+struct table {
+    int n, rate; /* columns; the one that is there where rates are known */
+    const char *heads[COLUMNS_MAX];
+    bool to_the_right[COLUMNS_MAX];
 };
 
-uint64_t show_bytes(const json_t *client)
+static const struct table clients_table = {
+    8,
+    6,
+    {"APP", "NAME", "AGE", "MEMORY", "FDS", "LINK", "PER S", "VIA"},
+    {true, false, true, true, true, true, true, false}};
+static const struct table services_table = {
+    5, 4, {"SERVICE", "OPEN", "TO HOST", "TO GUEST", "PER S"}, {false, true, true, true, true}};
+
+struct row {
+    char cells[COLUMNS_MAX][128];
+};
+
+uint64_t show_bytes(const json_t *one)
 {
-    const json_t *bytes = json_object_get(client, "bytes");
-    return json_count_of(bytes, "wayland") + json_count_of(bytes, "memory") +
-           json_count_of(bytes, "streams");
+    static const char *const kinds[] = {"wayland", "memory", "streams", "to_host", "to_guest"};
+    const json_t *bytes = json_object_get(one, "bytes");
+    uint64_t n = 0;
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++)
+        n += json_count_of(bytes, kinds[i]);
+    return n;
 }
 
-static void row_fill(struct row *r, const json_t *client, int64_t now)
+static void cell_count(char cell[128], const json_t *object, const char *name)
+{
+    snprintf(cell, 128, "%llu", (unsigned long long)json_count_of(object, name));
+}
+
+static void cell_bytes(char cell[128], uint64_t n)
 {
     char text[WORDS_SIZE];
-    snprintf(r->cells[0], sizeof(r->cells[0]), "%llu",
-             (unsigned long long)json_count_of(client, "id"));
+    snprintf(cell, 128, "%s", words_bytes(n, text));
+}
+
+static void cell_rate(char cell[128], const json_t *one)
+{
+    if (json_object_get(one, "rate"))
+        cell_bytes(cell, json_count_of(one, "rate"));
+}
+
+static void client_fill(struct row *r, const json_t *client, int64_t now)
+{
+    char text[WORDS_SIZE];
+    cell_count(r->cells[0], client, "id");
     words_cut(json_text_of(client, "name"), NAME_MAX_COLUMNS, r->cells[1], sizeof(r->cells[1]));
     snprintf(r->cells[2], sizeof(r->cells[2]), "%s",
              words_age(json_text_of(client, "since"), now, text));
-    snprintf(r->cells[3], sizeof(r->cells[3]), "%s",
-             words_bytes(json_count_of(client, "memory"), text));
-    snprintf(r->cells[4], sizeof(r->cells[4]), "%llu",
-             (unsigned long long)json_count_of(client, "fds"));
-    snprintf(r->cells[5], sizeof(r->cells[5]), "%s", words_bytes(show_bytes(client), text));
-    if (json_object_get(client, "rate"))
-        snprintf(r->cells[RATE], sizeof(r->cells[RATE]), "%s",
-                 words_bytes(json_count_of(client, "rate"), text));
+    cell_bytes(r->cells[3], json_count_of(client, "memory"));
+    cell_count(r->cells[4], client, "fds");
+    cell_bytes(r->cells[5], show_bytes(client));
+    cell_rate(r->cells[6], client);
     words_cut(json_true_of(client, "waiting") ? "waits" : json_text_of(client, "pixels"), 8,
               r->cells[7], sizeof(r->cells[7]));
 }
 
-/* The width of a row so far. */
-static size_t row_print(FILE *out, const char *const *cells, const size_t *widths)
+static void service_fill(struct row *r, const json_t *service, int64_t now)
 {
-    size_t used = 2;
-    fputs("  ", out);
-    for (int i = 0; i < COLUMNS_N; i++) {
+    const json_t *bytes = json_object_get(service, "bytes");
+    (void)now;
+    words_cut(json_text_of(service, "name"), NAME_MAX_COLUMNS, r->cells[0], sizeof(r->cells[0]));
+    cell_count(r->cells[1], service, "connections");
+    cell_bytes(r->cells[2], json_count_of(bytes, "to_host"));
+    cell_bytes(r->cells[3], json_count_of(bytes, "to_guest"));
+    cell_rate(r->cells[4], service);
+}
+
+/* The rows of @list, or NULL: there are none. free() them. */
+static struct row *rows_make(const struct table *t, const json_t *list, int64_t now,
+                             void (*fill)(struct row *row, const json_t *one, int64_t now),
+                             size_t widths[COLUMNS_MAX])
+{
+    size_t n = json_array_size(list), i;
+    struct row *rows = n ? calloc(n, sizeof(*rows)) : NULL;
+    const json_t *one;
+    if (!rows)
+        return NULL;
+    bool rates = json_object_get(json_array_get(list, 0), "rate");
+    for (int c = 0; c < t->n; c++)
+        widths[c] = c != t->rate || rates ? strlen(t->heads[c]) : 0;
+    json_array_foreach(list, i, one)
+    {
+        fill(&rows[i], one, now);
+        for (int c = 0; c < t->n; c++)
+            if (widths[c] && words_columns(rows[i].cells[c]) > widths[c])
+                widths[c] = words_columns(rows[i].cells[c]);
+    }
+    return rows;
+}
+
+/* The width of a row so far. @row NULL: the heads. */
+static size_t row_print(FILE *out, const struct table *t, const struct row *row,
+                        const size_t *widths)
+{
+    size_t used = 0;
+    for (int i = 0; i < t->n; i++) {
+        const char *cell = row ? row->cells[i] : t->heads[i];
         if (!widths[i])
             continue;
-        int pad = (int)(widths[i] - words_columns(cells[i]));
-        fprintf(out, "%*s%s%*s  ", to_the_right[i] ? pad : 0, "", cells[i],
-                to_the_right[i] ? 0 : pad, "");
+        int pad = (int)(widths[i] - words_columns(cell));
+        fprintf(out, "  %*s%s%*s", t->to_the_right[i] ? pad : 0, "", cell,
+                t->to_the_right[i] ? 0 : pad, "");
         used += widths[i] + 2;
     }
     return used;
@@ -87,47 +147,35 @@ static void windows_print(FILE *out, const json_t *client, size_t room)
 
 static void clients_print(FILE *out, const json_t *clients, int64_t now, size_t columns)
 {
-    size_t n = json_array_size(clients), widths[COLUMNS_N], i;
-    struct row *rows = calloc(n, sizeof(*rows));
+    size_t widths[COLUMNS_MAX], i;
+    struct row *rows = rows_make(&clients_table, clients, now, client_fill, widths);
     const json_t *client;
-    if (!n || !rows) {
-        free(rows);
+    if (!rows)
         return;
-    }
-    bool rates = json_object_get(json_array_get(clients, 0), "rate");
-    for (int c = 0; c < COLUMNS_N; c++)
-        widths[c] = c != RATE || rates ? strlen(heads[c]) : 0;
+    row_print(out, &clients_table, NULL, widths);
+    fputs("  WINDOWS\n", out);
     json_array_foreach(clients, i, client)
     {
-        row_fill(&rows[i], client, now);
-        for (int c = 0; c < COLUMNS_N; c++)
-            if (words_columns(rows[i].cells[c]) > widths[c])
-                widths[c] = words_columns(rows[i].cells[c]);
-    }
-    row_print(out, heads, widths);
-    fputs("WINDOWS\n", out);
-    json_array_foreach(clients, i, client)
-    {
-        const char *cells[COLUMNS_N];
-        for (int c = 0; c < COLUMNS_N; c++)
-            cells[c] = rows[i].cells[c];
-        size_t used = row_print(out, cells, widths);
+        size_t used = row_print(out, &clients_table, &rows[i], widths) + 2;
+        fputs("  ", out);
         windows_print(out, client, !columns ? TEXT_SIZE : columns > used ? columns - used : 1);
     }
     free(rows);
 }
 
-static void services_print(FILE *out, const json_t *services)
+static void services_print(FILE *out, const json_t *services, int64_t now)
 {
-    const json_t *service;
-    char text[TEXT_SIZE];
-    size_t i;
-    json_array_foreach(services, i, service) fprintf(
-        out, "%s%s (%llu)",
-        i ? ", " : "  services: ", words_cut(json_text_of(service, "name"), 64, text, sizeof(text)),
-        (unsigned long long)json_count_of(service, "connections"));
-    if (json_array_size(services))
+    size_t widths[COLUMNS_MAX];
+    struct row *rows = rows_make(&services_table, services, now, service_fill, widths);
+    if (!rows)
+        return;
+    row_print(out, &services_table, NULL, widths);
+    for (size_t i = 0; i < json_array_size(services); i++) {
         fputc('\n', out);
+        row_print(out, &services_table, &rows[i], widths);
+    }
+    fputc('\n', out);
+    free(rows);
 }
 
 static void vm_head(FILE *out, const json_t *vm)
@@ -214,14 +262,14 @@ void show_status(FILE *out, const json_t *status, size_t columns)
     {
         vm_head(out, vm);
         clients_print(out, json_object_get(vm, "clients"), now, columns);
-        services_print(out, json_object_get(vm, "services"));
+        services_print(out, json_object_get(vm, "services"), now);
         refused_print(out, json_object_get(vm, "refused"), now, columns);
     }
     json_array_foreach(json_object_get(status, "guest"), i, vm)
     {
         guest_head(out, vm);
         clients_print(out, json_object_get(vm, "clients"), now, columns);
-        services_print(out, json_object_get(vm, "services"));
+        services_print(out, json_object_get(vm, "services"), now);
         refused_print(out, json_object_get(vm, "refused"), now, columns);
     }
     if (json_array_size(json_object_get(status, "refused")))

@@ -5,8 +5,8 @@
 
 #include "common/control/json.h"
 
-/* What crossed the link of an application, both ways. */
-uint64_t show_bytes(const json_t *client);
+/* What crossed the link of an application or a service, both ways. */
+uint64_t show_bytes(const json_t *one);
 /* Writes it to @out, in lines of @columns (0: as long as they are); also how much
- * crosses in a second, where clients have a "rate". */
+ * crosses in a second, where clients and services have a "rate". */
 void show_status(FILE *out, const json_t *status, size_t columns);

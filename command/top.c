@@ -56,18 +56,33 @@ static const json_t *find_by(const json_t *list, const char *key, const json_t *
     return NULL;
 }
 
+static void rate_set(json_t *now, const json_t *before, int64_t ms)
+{
+    uint64_t bytes = show_bytes(now), earlier = before ? show_bytes(before) : 0;
+    uint64_t rate =
+        bytes > earlier && before && ms > 0 ? (bytes - earlier) * 1000 / (uint64_t)ms : 0;
+    json_object_set_new(now, "rate", json_count(rate));
+}
+
+static bool is_service(const json_t *one, const json_t *other)
+{
+    return json_equal(json_object_get(one, "name"), json_object_get(other, "name")) &&
+           json_equal(json_object_get(one, "direction"), json_object_get(other, "direction"));
+}
+
 static void rates_of(json_t *now, const json_t *before, int64_t ms)
 {
-    json_t *client;
-    size_t i;
-    json_array_foreach(json_object_get(now, "clients"), i, client)
+    json_t *one;
+    const json_t *then, *services = json_object_get(before, "services");
+    size_t i, k;
+    json_array_foreach(json_object_get(now, "clients"), i, one) rate_set(
+        one, find_by(json_object_get(before, "clients"), "since", json_object_get(one, "since")),
+        ms);
+    json_array_foreach(json_object_get(now, "services"), i, one)
     {
-        const json_t *then =
-            find_by(json_object_get(before, "clients"), "since", json_object_get(client, "since"));
-        uint64_t bytes = show_bytes(client), earlier = then ? show_bytes(then) : 0;
-        uint64_t rate =
-            bytes > earlier && then && ms > 0 ? (bytes - earlier) * 1000 / (uint64_t)ms : 0;
-        json_object_set_new(client, "rate", json_count(rate));
+        const json_t *same = NULL;
+        json_array_foreach(services, k, then) if (!same && is_service(one, then)) same = then;
+        rate_set(one, same, ms);
     }
 }
 

@@ -14,6 +14,7 @@
 #include "common/base/error.h"
 #include "common/base/fd.h"
 #include "common/base/refused.h"
+#include "common/control/control-app.h"
 #include "common/services/presets.h"
 #include "common/services/service.h"
 #include "common/services/settings-text.h"
@@ -44,9 +45,22 @@ struct service_connection {
     struct service *service;
 };
 
+/* NULL: it is none of those that people named. */
+static struct guest_service *connection_of(const struct service_connection *c)
+{
+    struct services *owner = c->owner;
+    for (unsigned i = 0; i < owner->n; i++)
+        if (c->spec.settings == &owner->at[i].settings)
+            return &owner->at[i];
+    return NULL;
+}
+
 static void connection_destroy(struct service_connection *c)
 {
     struct services *owner = c->owner;
+    struct guest_service *of = connection_of(c);
+    if (of && c->service)
+        ends_flow_add(&of->over, &c->service->carrier.ends);
     LIST_REMOVE(c, entry);
     owner->connections--;
     service_destroy(c->service);
@@ -366,13 +380,20 @@ json_t *services_describe(const struct services *owner)
     for (unsigned i = 0; i < owner->n; i++) {
         const struct guest_service *g = &owner->at[i];
         const struct service_connection *c;
+        struct ends_flow flow = g->over;
         int n = 0;
-        LIST_FOREACH (c, &owner->all, entry)
-            n += c->spec.settings == &g->settings;
+        LIST_FOREACH (c, &owner->all, entry) {
+            if (connection_of(c) != g)
+                continue;
+            n++;
+            if (c->service)
+                ends_flow_add(&flow, &c->service->carrier.ends);
+        }
         json_array_append_new(
-            list, json_pack("{so ss so si}", "name", json_words(g->settings.name), "direction",
+            list, json_pack("{so ss so si so}", "name", json_words(g->settings.name), "direction",
                             g->settings.direction == SERVICE_TO_GUEST ? "to-guest" : "to-host",
-                            "path", json_words(g->path), "connections", n));
+                            "path", json_words(g->path), "connections", n, "bytes",
+                            app_flow(&flow, CARRIER_GUEST)));
     }
     return list;
 }

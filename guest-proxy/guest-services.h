@@ -5,6 +5,7 @@
 #include "common/base/list.h"
 #include "common/base/log.h"
 #include "common/carrier/deliveries.h"
+#include "common/carrier/ends.h"
 #include "common/control/json.h"
 #include "common/services/settings.h"
 
@@ -25,6 +26,7 @@ struct guest_service {
     struct listener *listener;   /* NULL: none */
     struct datagrams *datagrams; /* instead, of such a type */
     char path[108];              /* of its socket */
+    struct ends_flow over;       /* what crossed on its connections that are over */
     bool ours; /* we made it, and remove it; no: (to-guest) somebody serves it there */
 };
 

@@ -42,6 +42,8 @@ struct connection {
 
 static void connection_destroy(struct connection *c)
 {
+    if (c->of && c->service)
+        ends_flow_add(&c->of->over, &c->service->carrier.ends);
     loop_timer_destroy(c->timer);
     if (c->link) {
         link_stop(c->link);
@@ -350,6 +352,20 @@ void service_begin(struct session *session, struct link *link, const char *label
     loop_timer_arm(timer, OPEN_MS);
     session_join(session, &c->of_session);
     link_adopt(link, &link_ops, c);
+}
+
+struct ends_flow services_flow(const struct vm_service *of)
+{
+    struct ends_flow flow = of->over;
+    const struct session *s;
+    struct session_client *client;
+    LIST_FOREACH (s, &of->vm->sessions, in_vm)
+        LIST_FOREACH (client, &s->clients, in_session) {
+            const struct connection *c = (const struct connection *)client;
+            if (client->ops == &session_client_ops && c->of == of && c->service)
+                ends_flow_add(&flow, &c->service->carrier.ends);
+        }
+    return flow;
 }
 
 /* --- what the guest serves --- */

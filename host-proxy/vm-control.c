@@ -66,9 +66,11 @@ static json_t *status_services(const struct vm *vm)
         if (!of->n &&
             strncmp(of->settings.name, RUN_SERVICE_PREFIX, strlen(RUN_SERVICE_PREFIX)) == 0)
             continue; /* every VM has it, which tells nobody anything */
-        json_array_append_new(list, json_pack("{so ss si}", "name", json_words(of->settings.name),
-                                              "direction", to_guest ? "to-guest" : "to-host",
-                                              "connections", (int)of->n));
+        struct ends_flow flow = services_flow(of);
+        json_array_append_new(list, json_pack("{so ss si so}", "name",
+                                              json_words(of->settings.name), "direction",
+                                              to_guest ? "to-guest" : "to-host", "connections",
+                                              (int)of->n, "bytes", app_flow(&flow, CARRIER_HOST)));
     }
     return list;
 }

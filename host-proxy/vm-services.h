@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/carrier/ends.h"
 #include "common/services/settings.h"
 
 struct host_config;
@@ -16,7 +17,8 @@ struct vm_service {
     struct service_settings
         settings; /* the configuration's, whose strings they are; and the VM's */
     struct vm *vm;
-    unsigned n; /* connections */
+    unsigned n;            /* connections */
+    struct ends_flow over; /* of those that are over */
     /* to-guest: nobody there takes that connection, whose descriptor it may steal; NULL: it is
      * closed. */
     void (*refused)(struct vm_ticket *ticket, const char *why);

@@ -53,7 +53,6 @@ static int carrier_dispatch(struct carrier *c, enum link_type type, const uint8_
     struct link_error_frame error;
     int e;
     if (type == c->ops->type) {
-        c->ends.got.own += size;
         if (is_listened_to(c))
             return c->ops->from_link(c->user, payload, size);
         vfds_forget(&c->vfds);

@@ -11,6 +11,12 @@
 
 #include "common/base/budget.h"
 
+void ends_flow_add(struct ends_flow *flow, const struct ends *e)
+{
+    flow->sent += e->sent.own + e->sent.memory + e->sent.streams;
+    flow->got += e->got.own + e->got.memory + e->got.streams;
+}
+
 bool ends_has_local(const struct ends *e)
 {
     return e->local.io != NULL;

@@ -76,6 +76,12 @@ struct ends {
     } got;
 };
 
+/* Bytes that crossed the link, of all kinds. */
+struct ends_flow {
+    uint64_t sent, got;
+};
+void ends_flow_add(struct ends_flow *flow, const struct ends *ends);
+
 /* There is (still) somebody at the local end. */
 bool ends_has_local(const struct ends *ends);
 

@@ -322,7 +322,6 @@ static void reader_left(struct stream *s)
 
 static void give_credit(struct stream *s, size_t size)
 {
-    s->total += size;
     s->owed += size;
     if (s->owed < CREDIT_STEP || s->peer_done)
         return;
@@ -492,6 +491,13 @@ static void stream_drain(struct stream *s)
         stream_finish_end(s);
 }
 
+static void stream_sent(struct stream *s, size_t size)
+{
+    s->credit -= size;
+    if (s->sent)
+        *s->sent += size;
+}
+
 /* out: one chunk from the descriptor into the link's queue. Returns false when there is nothing to
  * send now. */
 static bool stream_take(struct stream *s)
@@ -507,8 +513,7 @@ static bool stream_take(struct stream *s)
             size = s->credit;
         link_queue(s->link, link_stream_data_encode, s->id, size);
         sendq_pipe(&s->link->out, s->fd, size, &s->in_queue);
-        s->credit -= size;
-        s->total += size;
+        stream_sent(s, size);
         return true;
     }
     uint8_t buffer[4096];
@@ -517,8 +522,7 @@ static bool stream_take(struct stream *s)
     if (n > 0) {
         link_queue(s->link, link_stream_data_encode, s->id, (size_t)n);
         sendq_copy(&s->link->out, buffer, (size_t)n);
-        s->credit -= (size_t)n;
-        s->total += (size_t)n;
+        stream_sent(s, (size_t)n);
         return true;
     }
     if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))

@@ -38,7 +38,7 @@ struct stream {
     size_t buffer_first, buffer_n, buffer_room;
     void (*ended)(void *user, struct stream *stream); /* may be destroyed, from loop_later() */
     void *user;
-    uint64_t total; /* bytes carried */
+    uint64_t *sent; /* out: where what was carried is counted; NULL: nowhere */
     struct loop_job destroy_job;
     LIST_ENTRY(stream) entry; /* of its connection's, or of deliveries */
     TAILQ_ENTRY(stream) in_grown;

@@ -421,5 +421,6 @@ int vfd_mirror_delta(struct vfds *v, const uint8_t *payload, size_t size)
     struct application a = {m, payload + LINK_DELTA_SIZE, size - LINK_DELTA_SIZE};
     if (delta_check(a.delta, a.n, m->memory->size) < 0)
         return ends_broken(v->ends, "MEM_DELTA with blocks that are none", id);
+    v->ends->got.memory += a.n;
     return guard_read(apply, &a, m->memory->map, m->memory->size) < 0 ? truncated(v) : 0;
 }

@@ -45,8 +45,6 @@ static void stream_ended(void *user, struct stream *s)
     vfd_stream_forget(v, s);
     link_forget_sink(v->ends->link, &s->sink);
     s->link = NULL;
-    if (s->out)
-        v->ends->sent.streams += s->total;
     stream_destroy_later(s);
     if (!v->streams_n)
         v->ends->ops->settle(v->ends);
@@ -70,6 +68,7 @@ static int vfd_stream_add(struct vfds *v, uint32_t id, int fd, bool out, bool ou
         stream_destroy(s);
         return -ENOMEM;
     }
+    s->sent = &v->ends->sent.streams;
     LIST_INSERT_HEAD(&v->streams, s, entry);
     v->streams_n++;
     return 0;

@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "common/base/refused.h"
-#include "common/carrier/ends.h"
 #include "common/wayland/windows.h"
 
 /* {"title", "app_id"} */
@@ -31,6 +30,13 @@ json_t *app_bytes(const struct ends *e)
                      json_count(e->sent.memory + e->got.memory), "streams",
                      json_count(e->sent.streams + e->got.streams), "copied",
                      json_count(e->sent.copies), "shared", json_count(e->sent.shared));
+}
+
+json_t *app_flow(const struct ends_flow *f, enum carrier_side side)
+{
+    bool host = side == CARRIER_HOST;
+    return json_pack("{so so}", "to_host", json_count(host ? f->got : f->sent), "to_guest",
+                     json_count(host ? f->sent : f->got));
 }
 
 static const char *app_pixels(const struct ends *e)

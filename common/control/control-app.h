@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /* control-app: what status says of one application, or of a service's connection. */
+#include "common/carrier/ends.h"
 #include "common/control/json.h"
 
-struct ends;
 struct refused;
 struct relay;
 
@@ -15,6 +15,9 @@ void app_add_relay(json_t *object, const struct relay *relay);
 
 /* "bytes" of any connection. */
 json_t *app_bytes(const struct ends *ends);
+
+/* "bytes" of a service, as one side counts them. */
+json_t *app_flow(const struct ends_flow *flow, enum carrier_side side);
 
 /* {"when", "times", "rule", "who", "text"} of what was refused, the oldest first. NULL: nothing. */
 json_t *app_refused(const struct refused *refused);

@@ -102,6 +102,7 @@ int inflow_data(struct inflow *i, const uint8_t *payload, size_t size)
         return r;
     i->credit -= size;
     i->owed += size;
+    e->got.own += size;
     uint8_t *bytes = (uint8_t *)payload + LINK_DATA_SIZE;
     if (!i->packets)
         return pass(i, (struct service_piece){bytes, size, fds, data.vfds});

@@ -18,7 +18,9 @@ static size_t relay_carrier_local(void *user, const uint8_t *bytes, size_t size)
 
 static int relay_carrier_link(void *user, const uint8_t *payload, size_t size)
 {
-    return relay_from_link(user, payload, size);
+    struct relay *r = user;
+    r->carrier.ends.got.own += size;
+    return relay_from_link(r, payload, size);
 }
 
 static bool relay_writable(void *user, const struct memory *memory, uint64_t offset, uint64_t end)

@@ -22,6 +22,7 @@ from harness.client import Client, ProtocolError
 from harness.daemons import Raw, another, leave
 from harness.link import frame
 from harness.schema import Schema
+from harness.services import Services
 
 SCHEMA = Schema()
 
@@ -123,6 +124,57 @@ def several_daemons(t):
     t.wait(lambda: displays() == [s.display, second.display, long], "the others stay")
     quiet.link.socket.close()
     leave(second)
+
+
+@test(direct=False)
+def what_services_carry(t):
+    """Connections and bytes of each service, on both sides, with what is in descriptors; those that are over are counted in."""
+    server = socket.socket(socket.AF_UNIX)
+    server.bind(t.path("service"))
+    server.listen()
+    section = f"path = {t.path('service')}"
+    services = Services(t, {"used": section, "idle": section})
+    def seen():
+        said = status(t)
+        return [[(e["name"], e["connections"], e["bytes"]["to_host"], e["bytes"]["to_guest"]) for e in side["services"]]
+                for side in (said["vms"][0], said["guest"][0])]
+    def counted(connections, to_host, to_guest):
+        side = [("used", connections, to_host, to_guest), ("idle", 0, 0, 0)]
+        t.wait(lambda: seen() == [side, side], f"both sides count {side}")
+    counted(0, 0, 0)
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(services.socket("used"))
+        served = server.accept()[0]
+        client.sendall(b"x" * 1000)
+        served.sendall(b"y" * 3000)
+        counted(1, 1000, 3000)
+        reading, writing = os.pipe()
+        socket.send_fds(client, [b"z"], [reading])
+        os.write(writing, b"p" * 5000)
+        counted(1, 6001, 3000)
+        os.close(reading)
+        os.close(writing)
+        served.close()
+    counted(0, 6001, 3000)
+    text = command(t, "status")
+    t.eq(len(re.findall(r"^  SERVICE +OPEN +TO HOST +TO GUEST\n  used +0 +5\.9 KiB +2\.9 KiB\n  idle +0 +0 +0$", text, re.M)), 2, text)
+    looking = subprocess.Popen([os.environ["WAYVSOCK"], "top", "--json"], env=t.env(), stdin=subprocess.DEVNULL,
+                               stdout=subprocess.PIPE)
+    t.closers.append(looking.kill)
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(services.socket("used"))
+        served = server.accept()[0]
+        rates = [0, 0, 0, 0]
+        while rates[0] == 0 or rates[2] == 0:       # of both sides, between two looks
+            client.sendall(b"x" * 1000)
+            served.recv(1000)
+            if select.select([looking.stdout], [], [], 0.05)[0]:
+                said = json.loads(looking.stdout.readline())
+                SCHEMA.check(said)
+                rates = [e["rate"] for side in (said["vms"][0], said["guest"][0]) for e in side["services"]]
+        t.eq((rates[1], rates[3]), (0, 0), "of one that is idle")
+        served.close()
+    server.close()
 
 
 def ended(client):
