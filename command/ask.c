@@ -17,20 +17,42 @@
     (64u << 20) /* of one answer: more than a VM may have, with all its titles                     \
                  */
 #define READ_AT_ONCE (64u << 10)
+#define AGAIN_MS 50 /* nothing tells when somebody's queue has room again */
+
+/* 0; -EAGAIN: its queue is full; or negative: there is nobody. */
+static int ask_try(struct ask *a)
+{
+    int r = address_connect_path(a->path, 0);
+    if (r == -EAGAIN)
+        return r;
+    a->fd = r < 0 ? -1 : r;
+    if (r >= 0 && send(a->fd, a->line, a->line_size, MSG_NOSIGNAL) != (ssize_t)a->line_size) {
+        a->fd = fd_close(a->fd);
+        r = -ECONNRESET;
+    }
+    free(a->line);
+    a->line = NULL;
+    return r < 0 ? r : 0;
+}
+
+int ask_prepare(struct ask *a, const char *path, json_t *request)
+{
+    *a = (struct ask){.fd = -1, .path = path};
+    a->line = json_line(request, &a->line_size);
+    json_decref(request);
+    return a->line ? ask_try(a) : -ENOMEM;
+}
 
 int ask_begin(struct ask *a, const char *path, json_t *request)
 {
-    size_t n;
-    char *line = json_line(request, &n);
-    json_decref(request);
-    *a = (struct ask){.fd = line ? address_connect_path(path, ASK_MS) : -ENOMEM};
-    if (a->fd >= 0 && send(a->fd, line, n, MSG_NOSIGNAL) != (ssize_t)n) {
-        fd_close(a->fd);
-        a->fd = -ECONNRESET;
+    int64_t deadline = loop_now_ms() + ASK_MS;
+    int r = ask_prepare(a, path, request);
+    while (r == -EAGAIN && loop_now_ms() < deadline) {
+        poll(NULL, 0, AGAIN_MS);
+        r = ask_try(a);
     }
-    free(line);
-    int r = a->fd < 0 ? a->fd : 0;
-    a->fd = r < 0 ? -1 : a->fd;
+    if (r < 0)
+        ask_end(a);
     return r;
 }
 
@@ -68,7 +90,8 @@ json_t *ask_line(struct ask *a)
 
 void ask_end(struct ask *a)
 {
-    a->fd = fd_close(a->fd);
+    fd_close(a->fd);
+    free(a->line);
     free(a->bytes);
     *a = (struct ask){.fd = -1};
 }
@@ -81,28 +104,48 @@ static bool ask_look(struct ask *a, json_t **ret)
     return *ret || r < 0;
 }
 
+static bool ask_is_open(const struct ask *a)
+{
+    return a->fd >= 0 || a->line;
+}
+
+/* True: one of them is not connected yet. */
+static bool asks_retry(struct ask *asks, size_t n)
+{
+    bool again = false;
+    for (size_t i = 0; i < n; i++)
+        again |= asks[i].line && ask_try(&asks[i]) == -EAGAIN;
+    return again;
+}
+
+static size_t asks_open(const struct ask *asks, size_t n)
+{
+    size_t open = 0;
+    for (size_t i = 0; i < n; i++)
+        open += ask_is_open(&asks[i]);
+    return open;
+}
+
 void asks_wait(struct ask *asks, size_t n, json_t **answers)
 {
     struct pollfd *polled = calloc(n ? n : 1, sizeof(*polled));
     int64_t deadline = loop_now_ms() + ASK_MS, left = ASK_MS;
-    size_t open = 0;
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < n; i++)
         answers[i] = NULL;
-        open += asks[i].fd >= 0;
-    }
-    while (polled && open && (left = deadline - loop_now_ms()) > 0) {
+    while (polled && asks_open(asks, n) && (left = deadline - loop_now_ms()) > 0) {
+        bool again = asks_retry(asks, n);
         for (size_t i = 0; i < n; i++)
             polled[i] = (struct pollfd){.fd = asks[i].fd, .events = POLLIN};
-        if (poll(polled, n, (int)left) <= 0)
+        if (poll(polled, n, again && left > AGAIN_MS ? AGAIN_MS : (int)left) <= 0)
             continue;
-        for (size_t i = 0; i < n; i++) {
-            if (polled[i].revents && ask_look(&asks[i], &answers[i])) {
+        for (size_t i = 0; i < n; i++)
+            if (polled[i].revents && ask_look(&asks[i], &answers[i]))
                 ask_end(&asks[i]);
-                open--;
-            }
-        }
     }
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
+        bool late = ask_is_open(&asks[i]);
         ask_end(&asks[i]);
+        asks[i].late = late;
+    }
     free(polled);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* gather: each VM is asked by itself. One that does not answer is "busy", and that is all that is
- * known of it. */
+/* gather: all daemons here are asked at a time, then all VMs, each by itself. One that does not
+ * answer is "busy", and that is all that is known of it. */
 #include "command/gather.h"
 
 #include <errno.h>
@@ -12,6 +12,7 @@
 
 #include "command/ask.h"
 #include "command/command-options.h"
+#include "common/base/list.h"
 #include "common/control/control-socket.h"
 
 int gather_host(const struct command_options *o, char *path, size_t size)
@@ -90,9 +91,9 @@ static void gather_vms(const char *path, json_t *status)
         {
             asks[i].fd = -1;
             if (strcmp(json_text_of(vm, "state"), "running") == 0)
-                ask_begin(&asks[i], path,
-                          json_pack("{ss so}", "command", "status", "vm",
-                                    json_incref(json_object_get(vm, "name"))));
+                ask_prepare(&asks[i], path,
+                            json_pack("{ss so}", "command", "status", "vm",
+                                      json_incref(json_object_get(vm, "name"))));
         }
         asks_wait(asks, n, answers);
         json_array_foreach(vms, i, vm) if (strcmp(json_text_of(vm, "state"), "running") == 0)
@@ -112,12 +113,41 @@ static bool keep_only(json_t *status, const char *name)
     return json_array_size(vms) > 0;
 }
 
-/* --- guests' daemons --- */
+/* --- daemons --- */
 
-struct guests {
-    const char *display; /* NULL: any */
-    json_t *list;
+#define DAEMONS_MAX 4096
+
+/* Control sockets. */
+struct daemons {
+    char (*paths)[CONTROL_PATH_MAX];
+    size_t n, room;
+    size_t guests; /* from this one on, they are guests' daemons by their names */
 };
+
+static void daemons_add(void *user, const char *path)
+{
+    struct daemons *d = user;
+    if (array_room(&d->paths, &d->room, d->n + 1, DAEMONS_MAX) == 0)
+        snprintf(d->paths[d->n++], sizeof(*d->paths), "%s", path);
+}
+
+/* The host's, and those of this user in a virtual machine: services of the system's, and what he
+ * has started himself. */
+static void daemons_find(struct daemons *d, const struct command_options *o)
+{
+    char path[CONTROL_PATH_MAX];
+    const struct passwd *user = getpwuid(geteuid());
+    if ((o->socket || !o->display) && gather_host(o, path, sizeof(path)) == 0)
+        daemons_add(d, path);
+    d->guests = d->n;
+    if (o->socket || *o->vm)
+        return;
+    if (user && (size_t)snprintf(path, sizeof(path), CONTROL_SERVICE_FOLDER "/%s", user->pw_name) <
+                    sizeof(path))
+        control_guests(path, daemons_add, d);
+    if (control_folder(path) == 0)
+        control_guests(path, daemons_add, d);
+}
 
 /* Whether that is how people call a display with this path. */
 static bool is_display(const char *path, const char *name)
@@ -126,67 +156,63 @@ static bool is_display(const char *path, const char *name)
     return strcmp(path, name) == 0 || (last && strcmp(last + 1, name) == 0);
 }
 
-static void gather_guest(void *user, const char *path)
+static bool is_guest(const struct command_options *o, const json_t *answer)
 {
-    const struct guests *g = user;
-    json_t *answer = gather_one(path, json_pack("{ss}", "command", "status"));
-    if (answer && json_object_get(answer, "clients") &&
-        (!g->display || is_display(json_text_of(answer, "display"), g->display)))
-        json_array_append(g->list, answer);
-    json_decref(answer);
+    return !*o->vm && json_object_get(answer, "clients") &&
+           (!o->display || is_display(json_text_of(answer, "display"), o->display));
 }
 
-/* Those of this user, as a service of the system's and started by himself. */
-static json_t *gather_guests(const struct command_options *o)
+/* Those that answered, or if nobody did whose display was named, all that hang: it may be theirs.
+ */
+static json_t *gather_guests(const struct command_options *o, const struct daemons *d,
+                             const struct ask *asks, json_t **answers)
 {
-    char folder[CONTROL_PATH_MAX];
-    const struct passwd *user = getpwuid(geteuid());
-    struct guests g = {.display = o->display, .list = json_array()};
-    if (o->socket) {
-        gather_guest(&g, o->socket);
-        return g.list;
-    }
-    if (user && (size_t)snprintf(folder, sizeof(folder), CONTROL_SERVICE_FOLDER "/%s",
-                                 user->pw_name) < sizeof(folder))
-        control_guests(folder, gather_guest, &g);
-    if (control_folder(folder) == 0)
-        control_guests(folder, gather_guest, &g);
-    return g.list;
+    json_t *list = json_array();
+    for (size_t i = 0; i < d->n; i++)
+        if (is_guest(o, answers[i]))
+            json_array_append(list, answers[i]);
+    bool found = o->display && json_array_size(list);
+    for (size_t i = d->guests; i < d->n && !found; i++)
+        if (asks[i].late)
+            json_array_append_new(
+                list, json_pack("{so ss}", "socket", json_words(d->paths[i]), "state", "busy"));
+    return list;
 }
 
-/* --- the host's --- */
-
-/* NULL: it is not there. */
-static json_t *gather_from_host(const struct command_options *o)
+/* A host's, with what its VMs say. NULL: it is none, or has no VM of that name. */
+static json_t *gather_host_status(const struct command_options *o, const char *path, json_t *answer)
 {
-    char path[CONTROL_PATH_MAX];
-    json_t *status = NULL;
-    if (!o->display && gather_host(o, path, sizeof(path)) == 0)
-        status = gather_one(path, json_pack("{ss}", "command", "status"));
-    if (!json_object_get(status, "vms")) { /* a guest's, named by --socket */
-        json_decref(status);
+    if (o->display || !json_object_get(answer, "vms") || (*o->vm && !keep_only(answer, o->vm)))
         return NULL;
-    }
-    if (*o->vm && !keep_only(status, o->vm)) {
-        json_decref(status);
-        return NULL;
-    }
-    gather_vms(path, status);
-    return status;
+    gather_vms(path, answer);
+    return json_incref(answer);
 }
 
 json_t *gather_status(const struct command_options *o)
 {
-    json_t *status = gather_from_host(o);
-    json_t *guests = *o->vm ? json_array() : gather_guests(o);
-    if (status || json_array_size(guests)) {
-        if (!status)
-            status =
-                json_pack("{ss so}", "version", WAYVSOCK_VERSION, "when", json_time(json_now()));
-        if (json_array_size(guests))
-            json_object_set(status, "guest", guests);
+    struct daemons d = {0};
+    json_t *status = NULL, *guests = NULL;
+    daemons_find(&d, o);
+    struct ask *asks = calloc(d.n + 1, sizeof(*asks));
+    json_t **answers = calloc(d.n + 1, sizeof(json_t *));
+    if (asks && answers) {
+        for (size_t i = 0; i < d.n; i++)
+            ask_prepare(&asks[i], d.paths[i], json_pack("{ss}", "command", "status"));
+        asks_wait(asks, d.n, answers);
+        guests = gather_guests(o, &d, asks, answers);
+        for (size_t i = 0; i < d.n && !status; i++)
+            status = gather_host_status(o, d.paths[i], answers[i]);
     }
+    if (!status && json_array_size(guests))
+        status = json_pack("{ss so}", "version", WAYVSOCK_VERSION, "when", json_time(json_now()));
+    if (json_array_size(guests))
+        json_object_set(status, "guest", guests);
     json_decref(guests);
+    for (size_t i = 0; answers && i < d.n; i++)
+        json_decref(answers[i]);
+    free(answers);
+    free(asks);
+    free(d.paths);
     return status;
 }
 

@@ -244,6 +244,11 @@ static void guest_head(FILE *out, const json_t *guest)
     char display[TEXT_SIZE], host[TEXT_SIZE], name[TEXT_SIZE];
     const char *path = json_text_of(guest, "display"), *vm = json_text_of(guest, "vm");
     bool connected = strcmp(json_text_of(guest, "state"), "connected") == 0;
+    if (strcmp(json_text_of(guest, "state"), "busy") == 0) {
+        words_cut(json_text_of(guest, "socket"), 108, display, sizeof(display));
+        fprintf(out, "%s: busy\n", display);
+        return;
+    }
     words_cut(*path ? path : "no display", 80, display, sizeof(display));
     words_cut(json_text_of(guest, "host"), 80, host, sizeof(host));
     if (connected)

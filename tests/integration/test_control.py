@@ -506,6 +506,75 @@ def a_vm_that_hangs(t):
 
 
 @test(direct=False)
+def daemons_that_hang(t):
+    """In a guest: each is named as busy, and the others tell of themselves."""
+    s = t.stack(t.fake())
+    hanging = [another(t, s, tag) for tag in "234"]
+    for one in hanging:
+        one.guest.signal(signal.SIGSTOP)
+    try:
+        guests = status(t)["guest"]
+        t.eq([g["display"] for g in guests if g["state"] == "connected"], [s.display], "the one that answers")
+        busy = sorted(g["socket"] for g in guests if g["state"] == "busy")
+        t.eq(busy, sorted(path(t, f"guest-{one.guest.pid}.sock") for one in hanging), "those that hang")
+        text = command(t, "status")
+        t.eq(sorted(re.findall(r"^(\S+): busy$", text, re.M)), busy, "for people")
+        t.eq([g["display"] for g in status(t, "--display", s.display)["guest"]], [s.display], "one of them by its display")
+        t.eq(len(status(t, "--display", hanging[0].display)["guest"]), 3, "a display that may be of any that hangs")
+    finally:
+        for one in hanging:
+            one.guest.signal(signal.SIGCONT)
+    t.wait(lambda: {g["state"] for g in status(t)["guest"]} == {"connected"}, "all go on")
+    for one in hanging:
+        leave(one)
+
+
+@test(direct=False)
+def all_daemons_are_asked_at_a_time(t):
+    """Each of three answers only when all have been asked; who asks one after the other would have none's answer."""
+    os.makedirs(os.path.dirname(path(t)), mode=0o700)
+    asked = threading.Barrier(3)
+    def serve(server):
+        with server.accept()[0] as connection:
+            connection.makefile().readline()
+            asked.wait(30)
+            connection.sendall(b'{"clients":[],"display":"/run/%d","state":"waiting"}\n' % server.fileno())
+    for i in range(3):
+        server = socket.socket(socket.AF_UNIX)
+        server.bind(path(t, f"guest-{i + 1}.sock"))
+        server.listen()
+        t.closers.append(server.close)
+        threading.Thread(target=serve, args=(server,), daemon=True).start()
+    guests = json.loads(command(t, "status", "--json"))["guest"]
+    t.eq([g["state"] for g in guests], ["waiting"] * 3, "what all of them answer")
+
+
+@test(direct=False)
+def a_daemon_whose_queue_is_full(t):
+    """Nobody more can connect to it: it is busy, and the others are asked meanwhile."""
+    s = t.stack(t.fake())
+    full = another(t, s, "2")
+    full.guest.signal(signal.SIGSTOP)
+    waiting = []
+    try:
+        while True:
+            one = socket.socket(socket.AF_UNIX)
+            one.setblocking(False)
+            waiting.append(one)
+            try:
+                one.connect(path(t, f"guest-{full.guest.pid}.sock"))
+            except BlockingIOError:
+                break
+        t.eq(sorted(g["state"] for g in status(t)["guest"]), ["busy", "connected"], "both")
+    finally:
+        full.guest.signal(signal.SIGCONT)
+        for one in waiting:
+            one.close()
+    t.wait(lambda: {g["state"] for g in status(t)["guest"]} == {"connected"}, "it goes on")
+    leave(full)
+
+
+@test(direct=False)
 def a_vm_that_floods(t):
     """It is asked in between, and so is the other."""
     vms = Neighbours(t)
