@@ -9,11 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <xcb/composite.h>
+#include <xcb/shape.h>
 #include <xcb/xfixes.h>
 
 #include "common/base/list.h"
 #include "common/base/log.h"
 #include "guest-proxy/x11/roles.h"
+#include "guest-proxy/x11/x-frame.h"
 #include "guest-proxy/x11/x-window.h"
 
 #define WINDOWS_MAX 65536
@@ -30,6 +32,7 @@ struct wm {
     struct x_atoms atoms;
     struct roles *roles;
     xcb_window_t root, check;
+    struct x_frames frames;
     int width, height; /* of the root */
     LIST_HEAD(, x_window) windows;
     unsigned n;
@@ -51,9 +54,30 @@ static struct x_window *find(const struct wm *wm, xcb_window_t id)
     return NULL;
 }
 
+/* The one that is shown: a child of the root window. */
+static xcb_window_t outermost(const struct x_window *w)
+{
+    return w->frame ? w->frame : w->id;
+}
+
+static struct x_window *find_shown(const struct wm *wm, xcb_window_t id)
+{
+    struct x_window *w;
+    LIST_FOREACH (w, &wm->windows, entry)
+        if (outermost(w) == id)
+            return w;
+    return NULL;
+}
+
+static bool is_ours(const struct wm *wm, xcb_window_t id)
+{
+    const xcb_setup_t *setup = xcb_get_setup(wm->x);
+    return (id & ~setup->resource_id_mask) == setup->resource_id_base;
+}
+
 static void add(struct wm *wm, const xcb_create_notify_event_t *e)
 {
-    if (e->parent != wm->root || e->window == wm->check || find(wm, e->window) ||
+    if (e->parent != wm->root || is_ours(wm, e->window) || find(wm, e->window) ||
         wm->n >= WINDOWS_MAX)
         return;
     struct x_window *w = calloc(1, sizeof(*w));
@@ -128,7 +152,12 @@ static void place(struct wm *wm, struct x_window *w, int width, int height)
     w->width = width;
     w->height = height;
     uint32_t values[] = {(uint32_t)w->x, (uint32_t)w->y, (uint32_t)width, (uint32_t)height, 0};
-    xcb_configure_window(wm->x, w->id,
+    if (w->frame)
+        xcb_configure_window(wm->x, w->id,
+                             XCB_CONFIG_WINDOW_WIDTH | XCB_CONFIG_WINDOW_HEIGHT |
+                                 XCB_CONFIG_WINDOW_BORDER_WIDTH,
+                             values + 2);
+    xcb_configure_window(wm->x, outermost(w),
                          XCB_CONFIG_WINDOW_X | XCB_CONFIG_WINDOW_Y | XCB_CONFIG_WINDOW_WIDTH |
                              XCB_CONFIG_WINDOW_HEIGHT | XCB_CONFIG_WINDOW_BORDER_WIDTH,
                          values);
@@ -237,7 +266,7 @@ static void surface_is_gone(void *user, void *window)
 static void raise_window(const struct wm *wm, const struct x_window *w)
 {
     uint32_t above = XCB_STACK_MODE_ABOVE;
-    xcb_configure_window(wm->x, w->id, XCB_CONFIG_WINDOW_STACK_MODE, &above);
+    xcb_configure_window(wm->x, outermost(w), XCB_CONFIG_WINDOW_STACK_MODE, &above);
 }
 
 /* X looks for the uppermost window below the pointer; menus stay above. */
@@ -289,9 +318,13 @@ static void on_map_request(struct wm *wm, const xcb_map_request_event_t *e)
         uint32_t events = XCB_EVENT_MASK_PROPERTY_CHANGE;
         xcb_change_window_attributes(wm->x, w->id, XCB_CW_EVENT_MASK, &events);
         x_window_read(w, wm->x, &wm->atoms);
+        if (!w->frame)
+            w->frame = x_frame_create(&wm->frames, w->id, w->width, w->height);
         place(wm, w, w->width, w->height);
         tell_wm_state(wm, w, STATE_NORMAL);
         tell_states(wm, w);
+        if (w->frame)
+            xcb_map_window(wm->x, w->frame);
     }
     xcb_map_window(wm->x, e->window);
 }
@@ -320,6 +353,8 @@ static void on_unmap(struct wm *wm, const xcb_unmap_notify_event_t *e)
     if (w->role) /* the server takes its time with the surface */
         role_abandon(w->role);
     w->role = NULL;
+    if (w->frame)
+        xcb_unmap_window(wm->x, w->frame);
     if (!w->override)
         tell_wm_state(wm, w, STATE_WITHDRAWN);
 }
@@ -332,9 +367,21 @@ static void on_destroy(struct wm *wm, const xcb_destroy_notify_event_t *e)
     forget(wm, w);
     if (w->role)
         role_abandon(w->role);
+    if (w->frame)
+        xcb_destroy_window(wm->x, w->frame);
     LIST_REMOVE(w, entry);
     wm->n--;
     free(w);
+}
+
+/* Its program has taken it out of its frame. */
+static void on_reparent(struct wm *wm, const xcb_reparent_notify_event_t *e)
+{
+    struct x_window *w = find(wm, e->window);
+    if (!w || !w->frame || e->parent == w->frame)
+        return;
+    xcb_destroy_window(wm->x, w->frame);
+    w->frame = XCB_WINDOW_NONE;
 }
 
 static void on_configure_request(struct wm *wm, const xcb_configure_request_event_t *e)
@@ -435,10 +482,11 @@ static void move_or_resize(struct x_window *w, uint32_t how)
 
 static void on_message(struct wm *wm, const xcb_client_message_event_t *e)
 {
-    struct x_window *w = find(wm, e->window), *other;
+    bool surface = e->type == atom(wm, X_WL_SURFACE_ID);
+    struct x_window *w = surface ? find_shown(wm, e->window) : find(wm, e->window), *other;
     if (!w || e->format != 32)
         return;
-    if (e->type == atom(wm, X_WL_SURFACE_ID)) {
+    if (surface) {
         LIST_FOREACH (other, &wm->windows, entry)
             if (other->surface == e->data.data32[0])
                 other->surface = 0;
@@ -470,6 +518,8 @@ static void take(struct wm *wm, const xcb_generic_event_t *e)
         return on_map(wm, event);
     case XCB_UNMAP_NOTIFY:
         return on_unmap(wm, event);
+    case XCB_REPARENT_NOTIFY:
+        return on_reparent(wm, event);
     case XCB_CONFIGURE_REQUEST:
         return on_configure_request(wm, event);
     case XCB_CONFIGURE_NOTIFY:
@@ -534,6 +584,7 @@ static int begin(struct wm *wm)
     wm->width = screen->width_in_pixels;
     wm->height = screen->height_in_pixels;
     xcb_prefetch_extension_data(wm->x, &xcb_composite_id);
+    xcb_prefetch_extension_data(wm->x, &xcb_shape_id);
     xcb_prefetch_extension_data(wm->x, &xcb_xfixes_id);
     int r = x_atoms_load(&wm->atoms, wm->x);
     if (r < 0)
@@ -552,6 +603,7 @@ static int begin(struct wm *wm)
     xcb_composite_redirect_subwindows(wm->x, wm->root, XCB_COMPOSITE_REDIRECT_MANUAL);
     /* The last program's end is the server's: we do not count. */
     xcb_xfixes_set_client_disconnect_mode(wm->x, XCB_XFIXES_CLIENT_DISCONNECT_FLAGS_TERMINATE);
+    x_frames_begin(&wm->frames, wm->x, screen);
     wm->check = xcb_generate_id(wm->x);
     xcb_create_window(wm->x, XCB_COPY_FROM_PARENT, wm->check, wm->root, -1, -1, 1, 1, 0,
                       XCB_WINDOW_CLASS_INPUT_ONLY, XCB_COPY_FROM_PARENT, 0, NULL);

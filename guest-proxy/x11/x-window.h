@@ -12,6 +12,7 @@ struct role;
 struct x_window {
     LIST_ENTRY(x_window) entry;
     xcb_window_t id;
+    xcb_window_t frame; /* ours, around it; 0: none, as it is a rectangle */
     int x, y, width, height;
     bool override; /* it places itself: a menu, a tooltip */
     bool mapped;

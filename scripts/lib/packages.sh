@@ -5,7 +5,7 @@
 packages_build=(
     meson ninja-build gcc libc6-dev pkg-config wayland-protocols
     libwayland-dev libdrm-dev libevent-dev libpixman-1-dev libseccomp-dev libjansson-dev libpng-dev
-    libxcb1-dev libxcb-composite0-dev libxcb-xfixes0-dev
+    libxcb1-dev libxcb-composite0-dev libxcb-shape0-dev libxcb-xfixes0-dev
     scdoc libvirglrenderer-dev libegl-dev libcmocka-dev
 )
 

@@ -13,7 +13,7 @@ from harness.pointer import VirtualPointer
 from harness.tools import plug_keyboard
 from harness.x11 import Tk, X, both_ways, start
 
-PIXEL_RED = b"\xff\0\0"
+PIXEL_RED, BACKGROUND = b"\xff\0\0", b"\x20\x30\x40"
 
 
 def wait_size(t, sway, title, width, height):
@@ -135,6 +135,63 @@ def keys_menus_and_the_focus(t):
         tk.do(f"set {name} {{}}")
         t.run(["wtype", text], sway.env())
         t.wait(lambda: tk.ask(f"set {name}") == text, f"{title} has what was typed: {tk.ask('set typed')} {tk.ask('set second')}")
+
+
+@test(timeout=240)
+def a_window_with_a_shape(t):
+    """Beside it is what is behind, also when it has become smaller; clicks and titles are as with others."""
+    t.need("grim", "xeyes")
+    sway = t.sway()
+    pointer = VirtualPointer(t, sway)
+    _, number, env = start(t, sway)
+    x = X(number)
+    window = x.shaped_window(1, 300, 200, 0xff0000, [(0, 0, 100, 200), (100, 150, 100, 50)])
+    sway.window(title="shaped")
+    sway.msg("[title=shaped]", "floating", "enable")
+    def at(dx, dy):
+        rect = sway.window(title="shaped")["rect"]
+        return sway.grab(geometry=f"{rect['x'] + dx},{rect['y'] + dy} 1x1")[-3:]
+    def looks(width, height):
+        rect = sway.window(title="shaped")["rect"]
+        outside = [at(x, y) for x, y in ((105, 2), (105, 145), (width - 2, height - 2))]
+        return (rect["width"], rect["height"]) == (width, height) and set(outside) == {BACKGROUND} and \
+            at(2, 2) == PIXEL_RED and at(95, height - 5) == PIXEL_RED
+    sway.msg("[title=shaped]", "resize", "set", "300", "200")
+    t.wait(lambda: looks(300, 200) and at(190, 190) == PIXEL_RED, "its shape")
+    sway.msg("[title=shaped]", "resize", "set", "250", "180")
+    t.wait(lambda: looks(250, 180), "its shape in a smaller window")
+    rect = sway.window(title="shaped")["rect"]
+    for dx in (150, 20):                                    # beside it, and on it
+        pointer.to(rect["x"] + dx, rect["y"] + 20)
+        pointer.button(1)
+        pointer.button(0)
+    def pressed():
+        x.sync()
+        return [struct.unpack_from("<I8xhh", e, 12) for e in x.events if e[0] & 0x7f == 4]
+    t.wait(pressed, "a click")
+    t.eq([p for p in pressed()], [(window, 20, 20)], "what was clicked on")
+    x.socket.sendall(struct.pack("<BxHI", 10, 2, window))   # unmap, and map again
+    sway.no_windows()
+    x.socket.sendall(struct.pack("<BxHI", 8, 2, window))
+    sway.window(title="shaped")
+    x.socket.sendall(struct.pack("<BxHIIhh", 7, 4, window, x.root, 0, 0))   # out of the frame that it has, and shown anew
+    x.sync()
+    sway.window(title="shaped")
+    x.socket.close()
+    sway.no_windows()
+    t.spawn(["xeyes"], env)
+    sway.window(app_id="XEyes")
+    sway.msg("[app_id=XEyes]", "floating", "enable")
+    for width, height in ((400, 300), (200, 200)):
+        sway.msg("[app_id=XEyes]", "resize", "set", str(width), str(height))
+        def eyes(width=width, height=height):
+            rect = sway.window(app_id="XEyes")["rect"]
+            grab = sway.grab(geometry=f"{rect['x']},{rect['y']} {rect['width']}x{rect['height']}")
+            rows = [grab[-3 * rect["width"] * (i + 1):][:3 * rect["width"]] for i in range(rect["height"])]
+            corners = [row[3 * i:][:3] for row in (rows[0], rows[-1]) for i in (0, width // 2, width - 1)]
+            return (rect["width"], rect["height"]) == (width, height) and set(corners) == {BACKGROUND} and \
+                b"\xff\xff\xff" in rows[height // 2]
+        t.wait(eyes, f"eyes of {width} x {height} and nothing else")
 
 
 @test(timeout=240)

@@ -32,6 +32,7 @@ class X:
     """As much of an X11 client as it takes to fill a rectangle of the root window."""
 
     def __init__(self, number):
+        self.events = []
         self.socket = socket.socket(socket.AF_UNIX)
         self.socket.settimeout(20)
         self.socket.connect(f"/tmp/.X11-unix/X{number}")
@@ -42,6 +43,32 @@ class X:
         self.base, = struct.unpack_from("<I", reply, 4)
         vendor, formats = struct.unpack_from("<H", reply, 16)[0], reply[21]
         self.root, = struct.unpack_from("<I", reply, 32 + (vendor + 3 & ~3) + formats * 8)
+
+    def _reply(self):
+        """To what was asked last; events that come before it are kept."""
+        while (answer := self._read(32))[0] != 1:
+            assert answer[0] != 0, f"X11 error {answer[1]}"
+            self.events.append(answer)
+        return answer
+
+    def sync(self):
+        self.socket.sendall(struct.pack("<BxH", 43, 1))
+        self._reply()
+
+    def shaped_window(self, n, width, height, colour, rectangles):
+        """Its number; it has buttons' events, and of its area these rectangles (x, y, width, height) alone."""
+        window, name = self.base + n, b"SHAPE"
+        self.socket.sendall(struct.pack("<BxHHxx8s", 98, 4, len(name), name))
+        present, major = struct.unpack_from("<BB", self._reply(), 8)
+        assert present, "the SHAPE extension"
+        self.socket.sendall(
+            struct.pack("<BBHIIhhHHHHIIII", 1, 0, 10, window, self.root, 0, 0, width, height, 0, 1, 0, 2 | 1 << 11, colour, 4) +
+            struct.pack("<BBHBBBxIhh", major, 1, 4 + 2 * len(rectangles), 0, 0, 0, window, 0, 0) +
+            b"".join(struct.pack("<hhHH", *r) for r in rectangles) +
+            struct.pack("<BBHIIIBxxxI8s", 18, 0, 8, window, 39, 31, 8, 6, b"shaped\0\0") +      # WM_NAME
+            struct.pack("<BxHI", 8, 2, window))
+        self.sync()
+        return window
 
     def _read(self, n):
         data = b""
