@@ -118,12 +118,14 @@ static void child_ended(void *user, int signo)
     (void)signo;
     while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
         if (pid == d->x_display.pid) {
-            log_error(NULL, "wayvsock-x11 has ended: no X program shows windows any more");
+            if (d->x_display.fd >= 0)
+                log_error(NULL, "wayvsock-x11 has ended: no X program shows windows any more");
             d->x_display.pid = 0;
         }
         if (pid != d->command)
             continue;
         d->command = 0;
+        x_display_leave(&d->x_display);
         d->status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
         log_debug(NULL, "the command ended with status %d", d->status);
         advise(d);

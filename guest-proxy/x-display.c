@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The program lies beside ours. It may do all that its user may, as the X server and X programs do:
  * so it is started before the daemon limits itself, and shares nothing with it but a pipe, out of
- * which the number comes, and whose end is the end: no signal leaves a limited daemon. */
+ * which the number comes, and whose end says that no more programs are waited for: no signal leaves
+ * a limited daemon. */
 #include "guest-proxy/x-display.h"
 
 #include <errno.h>
@@ -90,6 +91,12 @@ void x_display_export(const struct x_display *d)
     snprintf(text, sizeof(text), ":%d", d->number);
     setenv("DISPLAY", text, 1);
     unsetenv("XAUTHORITY"); /* the server knows its user */
+}
+
+void x_display_leave(struct x_display *d)
+{
+    if (d->pid)
+        d->fd = fd_close(d->fd);
 }
 
 bool x_display_check(void)

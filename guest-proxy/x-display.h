@@ -11,7 +11,7 @@
 struct x_display {
     pid_t pid;  /* 0: none */
     int number; /* its display's */
-    int fd;     /* owned: it ends when this is closed */
+    int fd;     /* owned: when this is closed, it ends with the last X program */
 };
 
 /* Starts it, and waits until the display's sockets are there. It ends with the calling process, in
@@ -20,5 +20,7 @@ int x_display_start(struct x_display *display, const char *wayland, enum log_lev
                     char *error, size_t error_size);
 /* For a program that is started: DISPLAY. */
 void x_display_export(const struct x_display *display);
+/* No more programs are waited for: it ends with the last one that is there. */
+void x_display_leave(struct x_display *display);
 /* The line of --check. False: programs would not find it. */
 bool x_display_check(void);

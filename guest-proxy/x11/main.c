@@ -25,6 +25,7 @@ struct x11 {
     struct x_sockets sockets;
     struct loop_io *watches[X_SOCKETS_MAX];
     struct loop_io *owner; /* the pipe of --display-fd */
+    bool leaves;           /* that is gone: we go with the server's last program */
     struct x_session *session;
     pid_t pid; /* the server's, until it was waited for */
     struct loop_job over;
@@ -61,7 +62,9 @@ static void session_ends(void *user)
     x->session = NULL;
     if (x->pid)
         kill(x->pid, SIGTERM);
-    if (!served)
+    if (x->leaves)
+        loop_stop(x->loop);
+    else if (!served)
         failed(x, "there is no X server for X programs; is Xwayland installed?");
     else
         listen_again(x);
@@ -111,7 +114,14 @@ static void owner_is_gone(void *user, unsigned events)
 {
     struct x11 *x = user;
     (void)events;
-    loop_stop(x->loop);
+    loop_io_destroy(x->owner);
+    x->owner = NULL;
+    x->leaves = true;
+    watch(x, false);
+    if (x->session)
+        x_session_leave(x->session);
+    else
+        loop_stop(x->loop);
 }
 
 static int begin(struct x11 *x, const struct x_options *options)

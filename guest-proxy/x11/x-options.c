@@ -25,8 +25,9 @@ static const char help[] =
     "X server (Xwayland) runs while there are X programs.\n"
     "\n"
     "  --display N             the display's number (the first one that is free)\n"
-    "  --display-fd FD         write the number to this pipe, and end when nobody can read there\n"
-    "                          any more\n"
+    "  --display-fd FD         write the number to this pipe; when nobody can read there any "
+    "more,\n"
+    "                          end with the last X program\n"
     "  --log-level LEVEL       error, warn, info or debug (info)\n"
     "  --help                  print this\n"
     "  --version               print the version\n";

@@ -20,6 +20,7 @@
 #include "guest-proxy/x11/selections.h"
 #include "guest-proxy/x11/tunnel.h"
 #include "guest-proxy/x11/wm.h"
+#include "guest-proxy/x11/x-clients.h"
 #include "guest-proxy/x11/xwayland.h"
 
 #define CONNECT_MS 5000
@@ -37,6 +38,7 @@ struct x_session {
     struct loop_io *ready, *x;
     struct loop_job drain;
     bool served, over;
+    bool leaves; /* with the last program */
 };
 
 static void end(struct x_session *s, const char *why)
@@ -55,6 +57,9 @@ static void drain(void *user)
     if (wm_receive(s->wm) < 0)
         return end(s, NULL);
     tunnel_flush(s->tunnel);
+    /* Something may have been a program's end, which X tells of its windows alone. */
+    if (s->leaves && x_clients_are_gone(wm_connection(s->wm)))
+        end(s, NULL);
 }
 
 static void x_is_ready(void *user, unsigned events)
@@ -222,6 +227,12 @@ void x_session_destroy(struct x_session *s)
     tunnel_destroy(s->tunnel);
     xwayland_close(&s->server);
     free(s);
+}
+
+void x_session_leave(struct x_session *s)
+{
+    s->leaves = true;
+    loop_later(s->loop, &s->drain);
 }
 
 pid_t x_session_pid(const struct x_session *s)

@@ -22,4 +22,6 @@ struct x_session *x_session_create(struct loop *loop, const struct x_sockets *so
 /* The server's process goes on until it notices. Accepts NULL. */
 void x_session_destroy(struct x_session *session);
 pid_t x_session_pid(const struct x_session *session);
+/* No more programs are waited for: it is over when those that are there have left. */
+void x_session_leave(struct x_session *session);
 bool x_session_served(const struct x_session *session); /* programs were let in */

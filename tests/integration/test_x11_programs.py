@@ -3,6 +3,7 @@
 """wayvsock-guest --x11: each window of an X program is a window of the host, and copy and paste go both ways."""
 
 import os
+import shutil
 import socket
 import struct
 import subprocess
@@ -48,6 +49,38 @@ def xterm_fills_its_window(t):
         pass
     t.eq(guest.wait(60), 7, "the command's status")
     sway.no_windows()
+
+
+@test(timeout=240)
+def the_server_goes_with_the_command(t):
+    """It would stay for a while after its last program; but the command has ended, and what it left behind is all that counts."""
+    t.need("Xwayland", "xterm", "xclip", "wl-copy", "wl-paste")
+    sway = t.sway()
+    folder = t.mkdir("bin")
+    real = shutil.which("Xwayland")
+    t.write("bin/Xwayland", f'#!/bin/sh\nset -- "$@" end\nwhile [ "$1" != end ]; do a=$1; shift; [ "$p" != -terminate ] || a=1000; '
+                            f'p=$a; set -- "$@" "$a"; done; shift; exec {real} "$@"\n', 0o755)
+    stack = t.stack(sway, start=False, guest_args=["--x11"], guest_env={"PATH": f"{folder}:{os.environ['PATH']}"})
+    stack.start_host()
+    guest = stack.start_guest(command=["xterm", "-e", "true"])
+    t.eq(guest.wait(60), 0, "the command's status")
+    t.lacks("no X program shows windows", guest.log(), "the daemon's log")
+    plug_keyboard(t, sway)
+    go, pid = t.path("go"), t.path("pid")
+    holder = t.write("holder", f"echo $$ >{pid}\nexec xclip -quiet {t.write('text', 'left')}\n")
+    guest = stack.start_guest(command=["xterm", "-e", f"read x; setsid sh {holder} & while [ ! -e {go} ]; do sleep 0.1; done"])
+    sway.window(app_id="XTerm")
+    t.run(["wtype", "-k", "Return"], sway.env())
+    def left():
+        return subprocess.run(["wl-paste", "-n", "--primary"], env=sway.env(), capture_output=True, timeout=60).stdout == b"left"
+    t.wait(left, "what was selected")
+    with open(go, "w"):
+        pass
+    sway.no_windows()
+    t.ok(left() and guest.alive, "it is there without a window, and the command")
+    with open(pid, encoding="ascii") as f:
+        os.kill(int(f.read()), 9)
+    t.eq(guest.wait(60), 0, "the command's status when the last program has left")
 
 
 @test(timeout=240)
