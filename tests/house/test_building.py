@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 """Who builds is told what is missing: the packages, the same wherever they are listed, and the protocols without which
 nothing could be shown."""
+import json
 import os
 import re
 import shutil
@@ -40,7 +41,9 @@ class Packages(unittest.TestCase):
         self.assertEqual(sorted(known), sorted(re.findall(r"`([a-z][a-z0-9.+-]*)`", readme)), "README.md")
 
 
-class Protocols(unittest.TestCase):
+class Configured(unittest.TestCase):
+    """Where the build finds no protocols."""
+
     def setUp(self):
         self.dir = tempfile.TemporaryDirectory(prefix="building-")
         self.addCleanup(self.dir.cleanup)
@@ -58,6 +61,19 @@ class Protocols(unittest.TestCase):
                                "-Dtests=false", "-Dman=disabled", "-Dvirgl=disabled", *options, self.path("build"), ROOT],
                               env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, stdin=subprocess.DEVNULL)
 
+
+class WithoutX11(Configured):
+    def test_nothing_of_it_is_installed(self):
+        """The program, its manual page, its units, its completions; the others are."""
+        r = self.configure("-Dcore_only=true", "-Dx11=disabled", "-Dman=auto")
+        self.assertEqual(r.returncode, 0, r.stdout)
+        r = subprocess.run(["meson", "introspect", "--installed", self.path("build")], stdout=subprocess.PIPE, text=True, check=True)
+        installed = sorted(json.loads(r.stdout).values())
+        self.assertEqual([path for path in installed if "x11" in os.path.basename(path)], [])
+        self.assertIn("wayvsock-guest", [os.path.basename(path) for path in installed])
+
+
+class Protocols(Configured):
     def test_none(self):
         """Configuring ends with the cure, unless it was asked for that."""
         r = self.configure()

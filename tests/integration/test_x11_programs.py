@@ -12,7 +12,7 @@ from harness import main, test
 from harness.compositors import NOBODY
 from harness.pointer import VirtualPointer
 from harness.tools import plug_keyboard
-from harness.x11 import Tk, X, both_ways, start
+from harness.x11 import Tk, X, both_ways, need, start
 
 PIXEL_RED, BACKGROUND = b"\xff\0\0", b"\x20\x30\x40"
 
@@ -27,7 +27,7 @@ def wait_size(t, sway, title, width, height):
 @test(timeout=240)
 def xterm_fills_its_window(t):
     """A command that is an X program: its window fills what the compositor gives it, has its title, and its status is ours."""
-    t.need("Xwayland", "xterm", "grim")
+    need(t, "xterm", "grim")
     sway = t.sway()
     empty = sway.grab()
     stack = t.stack(sway, start=False, guest_args=["--x11"])
@@ -54,7 +54,7 @@ def xterm_fills_its_window(t):
 @test(timeout=240)
 def the_server_goes_with_the_command(t):
     """It would stay for a while after its last program; but the command has ended, and what it left behind is all that counts."""
-    t.need("Xwayland", "xterm", "xclip", "wl-copy", "wl-paste")
+    need(t, "xterm", "xclip", "wl-paste", "wtype")
     sway = t.sway()
     folder = t.mkdir("bin")
     real = shutil.which("Xwayland")

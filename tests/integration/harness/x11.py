@@ -7,6 +7,7 @@ import socket
 import struct
 import subprocess
 
+from .tap import Skip
 from .tools import copy, plug_keyboard
 
 # A Tk program that does as it is told, and says what happens to it.
@@ -94,9 +95,16 @@ class X:
         assert answer[0] == 1, f"X11 error {answer[1]}"
 
 
+def need(t, *programs):
+    """Skips the test where X programs would not find what they need, or this build is without."""
+    t.need("Xwayland", *programs)
+    if not os.path.exists(os.path.join(os.path.dirname(os.environ["WAYVSOCK_GUEST"]), "wayvsock-x11")):
+        raise Skip("this build has no wayvsock-x11")
+
+
 def start(t, sway, **options):
     """The daemons with an X display; its number, and what X programs have for an environment."""
-    t.need("Xwayland")
+    need(t)
     stack = t.stack(sway, guest_args=["--x11"], settle=False, **options)
     number = stack.guest.log().split("X display :")[1].split()[0]
     return stack, number, stack.env(DISPLAY=f":{number}")
