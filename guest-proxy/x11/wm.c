@@ -235,9 +235,17 @@ static void configured(void *user, void *window, int width, int height, unsigned
 {
     struct wm *wm = user;
     struct x_window *w = window;
+    bool filled = w->states & FIXED, fills = states & FIXED;
     if (states != w->states) {
         w->states = states;
         tell_states(wm, w);
+    }
+    if (fills && !filled) {
+        w->free_width = w->width;
+        w->free_height = w->height;
+    } else if (filled && !fills) { /* as it likes: as it was */
+        width = width ? width : w->free_width;
+        height = height ? height : w->free_height;
     }
     width = width ? width : w->width;
     height = height ? height : w->height;

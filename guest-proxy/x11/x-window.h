@@ -14,7 +14,8 @@ struct x_window {
     xcb_window_t id;
     xcb_window_t frame; /* ours, around it; 0: none, as it is a rectangle */
     int x, y, width, height;
-    bool override; /* it places itself: a menu, a tooltip */
+    int free_width, free_height; /* when nothing had it fill a place; 0: not known */
+    bool override;               /* it places itself: a menu, a tooltip */
     bool mapped;
     uint32_t surface;  /* the X server's id of it; 0: none yet */
     struct role *role; /* NULL: it is not shown */

@@ -1,12 +1,12 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""wayvsock-guest --x11, what takes longer: large contents and the primary selection, and a Java program."""
+"""wayvsock-guest --x11, what takes longer: large contents and the primary selection, a Java program, and weston."""
 
 import time
 
 from harness import main, test
 from harness.tools import plug_keyboard
-from harness.x11 import both_ways, start
+from harness.x11 import Tk, X, both_ways, start
 
 SWING = """
 import javax.swing.*;
@@ -46,6 +46,42 @@ def copy_and_paste_much(t):
 def copy_and_paste_primary(t):
     """The same with what is selected."""
     both_ways(t, "primary", [20, 5 * MIB + 17], "--primary")
+
+
+def red(sway):
+    return sway.grab().count(PIXEL_RED)
+
+
+@test(timeout=240)
+def on_weston(t):
+    """Another compositor than the other tests': windows of their own size, keys, a menu, full screen, a shape."""
+    t.need("wtype", "grim")
+    sway = t.sway()
+    plug_keyboard(t, sway)
+    weston = t.weston(parent=sway.socket)
+    _, number, env = start(t, weston)
+    tk = Tk(t, env)
+    tk.said("size 300x200")
+
+    def typed():
+        t.run(["wtype", "hello"], sway.env())
+        return "hello" in tk.ask("set typed")
+    t.wait(typed, "what was typed")
+    desktop = red(sway)                 # has little of it
+    tk.do("tk_popup .m [expr [winfo rootx .]+50] [expr [winfo rooty .]+80]")
+    t.wait(lambda: red(sway) > desktop + 200, "a menu")
+    tk.do(".m unpost")
+    t.wait(lambda: red(sway) < desktop + 100, "no menu")
+    tk.do("wm attributes . -fullscreen 1")
+    tk.said("size 1024x640")
+    tk.do("wm attributes . -fullscreen 0")
+    t.wait(lambda: tk.ask("winfo width .") == "300", "its own size again")
+    x = X(number)
+    x.shaped_window(1, 200, 200, 0xff0000, [(0, 0, 50, 100)])
+    t.wait(lambda: 4900 < red(sway) - desktop < 5100, "a window with a shape, and nothing of it outside")
+    x.socket.close()
+    tk.do("exit")
+    t.eq(tk.proc.wait(), 0, "the program ends")
 
 
 @test(timeout=240)
