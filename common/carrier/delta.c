@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* delta: nothing of its own. Exact to the byte, since two sides may write beside each other: the
- * head of a ring and its tail are often in one line. A byte that did not change is never sent, or
- * it would undo what the other side has written there. */
+/* delta: owns the shadow of a memory: what both sides are known to have, and which of those bytes
+ * the other side has yet to be told. Exact to the byte, since two sides may write beside each
+ * other: the head of a ring and its tail are often in one line. A byte that did not change is never
+ * sent, or it would undo what the other side has written there. */
 #include "common/carrier/delta.h"
 
 #include <endian.h>
 #include <errno.h>
-#include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "protocol/frames.h"
@@ -16,9 +17,31 @@
 #define WORDS (BLOCK / 8u)
 #define TRIES 64 /* somebody else keeps writing to the same word */
 
-uint64_t delta_shadow_size(uint64_t size)
+static uint64_t blocks_of(uint64_t size)
 {
-    return (size + BLOCK - 1) / BLOCK * BLOCK;
+    return (size + BLOCK - 1) / BLOCK;
+}
+
+uint64_t delta_shadow_cost(uint64_t size)
+{
+    return blocks_of(size) * (BLOCK + sizeof(uint64_t));
+}
+
+int delta_shadow_init(struct delta_shadow *s, uint64_t size)
+{
+    uint64_t blocks = blocks_of(size);
+    *s = (struct delta_shadow){size, calloc(blocks, BLOCK), calloc(blocks, sizeof(uint64_t))};
+    if (s->bytes && s->untold)
+        return 0;
+    delta_shadow_finish(s);
+    return -ENOMEM;
+}
+
+void delta_shadow_finish(struct delta_shadow *s)
+{
+    free(s->bytes);
+    free(s->untold);
+    *s = (struct delta_shadow){0};
 }
 
 static uint64_t word_of(const void *at)
@@ -59,43 +82,63 @@ static uint64_t bytes_there(uint64_t block, uint64_t size)
     return left < BLOCK ? (1ull << left) - 1 : UINT64_MAX;
 }
 
-static size_t put_block(const uint8_t *map, uint8_t *shadow, uint64_t block, uint64_t there,
-                        uint8_t *out)
+/* Which bytes differ, of those that there are; the shadow has them afterwards. */
+static uint64_t look_at_block(const uint8_t *map, uint8_t *shadow, uint64_t there)
 {
     uint64_t mask = 0;
-    uint8_t *at = out + HEAD;
     for (unsigned w = 0; w < WORDS; w++) {
         uint64_t now = word_once(map + 8 * w);
         uint64_t bits = bytes_that_differ(now, word_of(shadow + 8 * w)) & (there >> (8 * w) & 0xff);
-        for (unsigned i = 0; i < 8; i++) {
-            if (!(bits >> i & 1))
-                continue;
-            uint8_t byte = (uint8_t)(htole64(now) >> (8 * i));
-            shadow[8 * w + i] = byte;
-            *at++ = byte;
-        }
+        for (unsigned i = 0; i < 8; i++)
+            if (bits >> i & 1)
+                shadow[8 * w + i] = (uint8_t)(htole64(now) >> (8 * i));
         mask |= bits << (8 * w);
     }
-    if (!mask)
-        return 0;
-    uint32_t number = htole32((uint32_t)block);
-    mask = htole64(mask);
-    memcpy(out, &number, 4);
-    memcpy(out + 4, &mask, 8);
-    return (size_t)(at - out);
+    return mask;
 }
 
-size_t delta_compare(const uint8_t *map, uint8_t *shadow, uint64_t size, uint64_t *at, uint8_t *out,
-                     size_t room)
+uint64_t delta_look(struct delta_shadow *s, const uint8_t *map)
 {
-    uint64_t blocks = delta_shadow_size(size) / BLOCK, block = *at;
-    size_t n = 0;
-    for (; block < blocks && room - n >= DELTA_ROOM_MIN; block++) {
-        uint64_t offset = block * BLOCK;
-        if (block_differs(map + offset, shadow + offset))
-            n += put_block(map + offset, shadow + offset, block, bytes_there(block, size), out + n);
+    uint64_t blocks = blocks_of(s->size), end = 0;
+    for (uint64_t block = 0; block < blocks; block++) {
+        uint64_t at = block * BLOCK;
+        if (block_differs(map + at, s->bytes + at))
+            s->untold[block] |= look_at_block(map + at, s->bytes + at, bytes_there(block, s->size));
+        if (s->untold[block])
+            end = block + 1;
     }
-    *at = block;
+    return end;
+}
+
+static size_t size_of(uint64_t mask)
+{
+    return mask ? HEAD + (size_t)__builtin_popcountll(mask) : 0;
+}
+
+static uint8_t *put_block(uint8_t *out, uint64_t block, uint64_t mask, const uint8_t *bytes)
+{
+    uint32_t number = htole32((uint32_t)block);
+    uint64_t wire = htole64(mask);
+    memcpy(out, &number, 4);
+    memcpy(out + 4, &wire, 8);
+    out += HEAD;
+    for (; mask; mask &= mask - 1)
+        *out++ = bytes[__builtin_ctzll(mask)];
+    return out;
+}
+
+size_t delta_tell(struct delta_shadow *s, uint64_t *end, uint8_t *out, size_t room)
+{
+    uint64_t from = *end;
+    size_t n = 0;
+    while (from && size_of(s->untold[from - 1]) <= room - n)
+        n += size_of(s->untold[--from]);
+    for (uint64_t block = from; block < *end; block++) {
+        if (s->untold[block])
+            out = put_block(out, block, s->untold[block], s->bytes + block * BLOCK);
+        s->untold[block] = 0;
+    }
+    *end = from;
     return n;
 }
 
@@ -110,7 +153,7 @@ static uint64_t read_head(const uint8_t *at, uint64_t *ret_mask)
 
 int delta_check(const uint8_t *delta, size_t n, uint64_t size)
 {
-    uint64_t next = 0, blocks = delta_shadow_size(size) / BLOCK;
+    uint64_t next = 0, blocks = blocks_of(size);
     if (n > LINK_DELTA_MAX)
         return -EINVAL;
     while (n) {
@@ -146,17 +189,18 @@ static void put_word(uint8_t *at, uint64_t bytes, uint64_t mask)
             __atomic_store_n(at + i, (uint8_t)(htole64(bytes) >> (8 * i)), __ATOMIC_RELEASE);
 }
 
-/* From its end to its beginning. */
-static void apply_block(uint8_t *map, uint8_t *shadow, const uint8_t *at)
+/* From its end to its beginning. What we had to tell of those bytes has been overtaken. */
+static void apply_block(struct delta_shadow *s, uint8_t *map, const uint8_t *at)
 {
-    uint64_t mask, offset = read_head(at, &mask) * BLOCK;
+    uint64_t mask, block = read_head(at, &mask), offset = block * BLOCK;
     const uint8_t *from = at + HEAD + __builtin_popcountll(mask);
+    s->untold[block] &= ~mask;
     for (unsigned w = WORDS; w-- > 0;) {
         uint64_t bytes = 0, bits = 0;
         for (unsigned i = 8; i-- > 0;) {
             if (!(mask >> (8 * w + i) & 1))
                 continue;
-            shadow[offset + 8 * w + i] = *--from;
+            s->bytes[offset + 8 * w + i] = *--from;
             bytes |= (uint64_t)*from << (8 * i);
             bits |= 0xffull << (8 * i);
         }
@@ -165,7 +209,7 @@ static void apply_block(uint8_t *map, uint8_t *shadow, const uint8_t *at)
     }
 }
 
-void delta_apply(uint8_t *map, uint8_t *shadow, const uint8_t *delta, size_t n)
+void delta_apply(struct delta_shadow *s, uint8_t *map, const uint8_t *delta, size_t n)
 {
     static uint32_t starts[LINK_DELTA_MAX / (HEAD + 1) + 1];
     unsigned blocks = 0;
@@ -175,5 +219,5 @@ void delta_apply(uint8_t *map, uint8_t *shadow, const uint8_t *delta, size_t n)
         read_head(delta + at, &mask);
     }
     while (blocks)
-        apply_block(map, shadow, delta + starts[--blocks]);
+        apply_block(s, map, delta + starts[--blocks]);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* vfd-mirror: owns the memory of both sides of each mirror, and a shadow of it: the bytes that both
- * are known to have. Where the memory was sent from, it is the program's own file, which may
- * shrink; on the other side it is a file of ours, which may not.
+ * are known to have (delta). Where the memory was sent from, it is the program's own file, which
+ * may shrink; on the other side it is a file of ours, which may not.
  *
  * What was handed out there is gone when nobody has a descriptor of it or a mapping. The kernel
  * says that somebody has closed one (closings); whether it was the last is told by a lock that each
@@ -31,7 +31,7 @@ struct mirror {
     struct vfds *vfds;
     struct known *known;
     struct memory *memory;
-    uint8_t *shadow;
+    struct delta_shadow shadow;
     uint64_t charged;
     bool ours;            /* the memory is a program's of this side */
     bool sends, receives; /* what changes here, there */
@@ -51,7 +51,7 @@ static void mirror_destroy(struct mirror *m)
     struct vfd_mirrors *all = m->vfds->mirrors;
     if (all->at == m) {
         all->at = LIST_NEXT(m, entry);
-        all->block = 0;
+        all->looked = false;
     }
     LIST_REMOVE(m, entry);
     all->size -= cost_of(m->memory->size);
@@ -60,7 +60,7 @@ static void mirror_destroy(struct mirror *m)
         memory_unreserve(m->memory, 0, m->memory->size);
     loop_timer_destroy(m->timer);
     memory_unref(m->memory);
-    free(m->shadow);
+    delta_shadow_finish(&m->shadow);
     free(m);
 }
 
@@ -73,16 +73,16 @@ static void mirror_dropped(void *user)
 static struct mirror *mirror_create(struct vfds *v, struct memory *memory, bool ours)
 {
     struct budget *budget = v->ends->party->budget;
-    uint64_t size = delta_shadow_size(memory->size);
+    uint64_t size = delta_shadow_cost(memory->size);
     int e = budget_take(budget, BUDGET_MEMORY, size);
     struct mirror *m = e == 0 ? calloc(1, sizeof(*m)) : NULL;
-    if (m && !(m->shadow = calloc(1, size))) {
+    if (m && delta_shadow_init(&m->shadow, memory->size) < 0) {
         free(m);
         m = NULL;
     }
     if (m && !ours && (e = memory_reserve(memory, 0, memory->size)) < 0) {
         budget_give(budget, BUDGET_MEMORY, size);
-        free(m->shadow);
+        delta_shadow_finish(&m->shadow);
         free(m);
         m = NULL;
     } else if (!m && e == 0) {
@@ -316,37 +316,41 @@ static int truncated(struct vfds *v)
     return ends_failf(v->ends, LINK_ERROR_LIMIT, "shared memory has become smaller");
 }
 
-struct comparison {
+struct look {
     struct mirror *m;
-    uint64_t block;
-    uint8_t *out;
-    size_t n;
+    uint64_t end;
 };
 
-static void compare(void *user)
+static void look(void *user)
 {
-    struct comparison *c = user;
-    c->n = delta_compare(c->m->memory->map, c->m->shadow, c->m->memory->size, &c->block, c->out,
-                         LINK_DELTA_MAX);
+    struct look *l = user;
+    l->end = delta_look(&l->m->shadow, l->m->memory->map);
 }
 
-/* A frame's worth of what changed in the mirror that is at its turn. 0, or as guard_read(). */
-static int sync_some(struct vfds *v, struct mirror *m)
+/* What changed in the mirror that is at its turn, all at once. 0, or as guard_read(). */
+static int sync_begin(struct vfd_mirrors *all)
+{
+    struct look l = {all->at, 0};
+    if (all->looked)
+        return 0;
+    all->looked = true;
+    int e = l.m->sends ? guard_read(look, &l, l.m->memory->map, l.m->memory->size) : 0;
+    all->end = l.end;
+    return e;
+}
+
+/* A frame's worth of that, the last of it first. */
+static void sync_some(struct vfds *v)
 {
     static uint8_t delta[LINK_DELTA_MAX];
-    struct vfd_mirrors *all = v->mirrors;
-    struct comparison c = {m, all->block, delta, 0};
-    int e = guard_read(compare, &c, m->memory->map, m->memory->size);
-    if (e < 0)
-        return e;
-    all->block = c.block;
-    if (c.n) {
-        uint8_t head[LINK_HEADER_SIZE + LINK_DELTA_SIZE];
-        sendq_copy(&v->ends->link->out, head, link_mem_delta_encode(head, m->known->id, c.n));
-        sendq_copy(&v->ends->link->out, delta, c.n);
-        v->ends->sent.memory += c.n;
-    }
-    return 0;
+    uint8_t head[LINK_HEADER_SIZE + LINK_DELTA_SIZE];
+    struct mirror *m = v->mirrors->at;
+    size_t n = delta_tell(&m->shadow, &v->mirrors->end, delta, sizeof(delta));
+    if (!n)
+        return;
+    sendq_copy(&v->ends->link->out, head, link_mem_delta_encode(head, m->known->id, n));
+    sendq_copy(&v->ends->link->out, delta, n);
+    v->ends->sent.memory += n;
 }
 
 int vfd_mirrors_sync(struct vfds *v, const void *by)
@@ -362,21 +366,21 @@ int vfd_mirrors_sync(struct vfds *v, const void *by)
     if (!all->by) {
         all->by = by;
         all->at = LIST_FIRST(&all->all);
-        all->block = 0;
+        all->looked = false;
     }
     while (all->at) {
-        struct mirror *m = all->at;
-        if (!m->sends || all->block * LINK_DELTA_BLOCK >= m->memory->size) {
-            all->at = LIST_NEXT(m, entry);
-            all->block = 0;
+        if (sync_begin(all) < 0)
+            return truncated(v);
+        if (!all->end) {
+            all->at = LIST_NEXT(all->at, entry);
+            all->looked = false;
             continue;
         }
         if (sendq_size(&link->out) > LINK_HIGH_WATER)
             link_flush(link);
         if (sendq_size(&link->out) > LINK_HIGH_WATER)
             return 1;
-        if (sync_some(v, m) < 0)
-            return truncated(v);
+        sync_some(v);
     }
     vfd_mirrors_forget(v, by);
     return 0;
@@ -402,7 +406,7 @@ struct application {
 static void apply(void *user)
 {
     const struct application *a = user;
-    delta_apply(a->m->memory->map, a->m->shadow, a->delta, a->n);
+    delta_apply(&a->m->shadow, a->m->memory->map, a->delta, a->n);
 }
 
 int vfd_mirror_delta(struct vfds *v, const uint8_t *payload, size_t size)

@@ -15,9 +15,10 @@ struct vfd_mirrors {
     uint64_t size;         /* bytes of all of them */
     uint64_t max, max_all; /* that one, that all may have */
     /* What is being sent: it goes on where it is when the link has room again. */
-    const void *by; /* for whom; NULL: nothing is */
-    struct mirror *at;
-    uint64_t block;
+    const void *by;      /* for whom; NULL: nothing is */
+    struct mirror *at;   /* whose turn it is */
+    bool looked;         /* what changed there is noted, */
+    uint64_t end;        /* and has been sent but for what is before this (delta_tell()) */
     bool refused;        /* somebody else came meanwhile, */
     struct loop_job job; /* who is told by this when that is done */
 };

@@ -13,29 +13,52 @@
 
 static struct side {
     _Alignas(64) uint8_t map[1024];
-    uint8_t shadow[1024];
+    struct delta_shadow shadow;
 } a, b;
+
+static void begin(void)
+{
+    struct side *sides[] = {&a, &b};
+    for (int i = 0; i < 2; i++) {
+        delta_shadow_finish(&sides[i]->shadow);
+        memset(sides[i]->map, 0, sizeof(sides[i]->map));
+        assert_int_equal(delta_shadow_init(&sides[i]->shadow, SIZE), 0);
+    }
+}
+
+static int end(void **state)
+{
+    (void)state;
+    delta_shadow_finish(&a.shadow);
+    delta_shadow_finish(&b.shadow);
+    return 0;
+}
+
+/* One piece of what is noted at @from before @left. */
+static void tell(struct side *from, struct side *to, uint64_t *left, size_t room)
+{
+    uint8_t *delta = malloc(room); /* so that it is seen if too much is written */
+    size_t n = delta_tell(&from->shadow, left, delta, room);
+    uint8_t *exact = malloc(n + 1);
+    memcpy(exact, delta, n);
+    assert_int_equal(delta_check(exact, n, SIZE), 0);
+    delta_apply(&to->shadow, to->map, exact, n);
+    free(exact);
+    free(delta);
+}
 
 /* All that changed at @from, in pieces of @room. */
 static void cross(struct side *from, struct side *to, size_t room)
 {
-    for (uint64_t at = 0; at * LINK_DELTA_BLOCK < SIZE;) {
-        uint8_t *delta = malloc(room); /* so that it is seen if too much is written */
-        size_t n = delta_compare(from->map, from->shadow, SIZE, &at, delta, room);
-        uint8_t *exact = malloc(n + 1);
-        memcpy(exact, delta, n);
-        assert_int_equal(delta_check(exact, n, SIZE), 0);
-        delta_apply(to->map, to->shadow, exact, n);
-        free(exact);
-        free(delta);
-    }
+    uint64_t left = delta_look(&from->shadow, from->map);
+    while (left)
+        tell(from, to, &left, room);
 }
 
 static void test_both_write(void **state)
 {
     (void)state;
-    memset(&a, 0, sizeof(a));
-    memset(&b, 0, sizeof(b));
+    begin();
     srand(1);
     for (unsigned round = 0; round < 500; round++) {
         for (unsigned n = (unsigned)rand() % 200; n; n--) {
@@ -45,26 +68,75 @@ static void test_both_write(void **state)
         cross(&a, &b, round % 2 ? ROOM : DELTA_ROOM_MIN);
         cross(&b, &a, ROOM);
         assert_memory_equal(a.map, b.map, SIZE);
-        assert_memory_equal(a.map, a.shadow, SIZE);
-        assert_memory_equal(b.map, b.shadow, SIZE);
+        assert_memory_equal(a.map, a.shadow.bytes, SIZE);
+        assert_memory_equal(b.map, b.shadow.bytes, SIZE);
     }
 }
 
 static void test_only_what_differs(void **state)
 {
     uint8_t delta[ROOM];
-    uint64_t at = 0;
     (void)state;
-    memset(&a, 0, sizeof(a));
+    begin();
     a.map[64 * 3 + 5] = 1;
     a.map[64 * 3 + 63] = 2;
     a.map[SIZE] = 3; /* is not there */
-    size_t n = delta_compare(a.map, a.shadow, SIZE, &at, delta, sizeof(delta));
+    uint64_t left = delta_look(&a.shadow, a.map);
+    assert_int_equal(left, 4);
+    size_t n = delta_tell(&a.shadow, &left, delta, sizeof(delta));
     static const uint8_t expected[] = {3, 0, 0, 0, 32, 0, 0, 0, 0, 0, 0, 0x80, 1, 2};
     assert_int_equal(n, sizeof(expected));
     assert_memory_equal(delta, expected, n);
-    at = 0;
-    assert_int_equal(delta_compare(a.map, a.shadow, SIZE, &at, delta, sizeof(delta)), 0);
+    assert_int_equal(left, 0);
+    assert_int_equal(delta_look(&a.shadow, a.map), 0);
+}
+
+/* In pieces, the last ones first; what is not told yet is told later, as it is then. */
+static void test_pieces(void **state)
+{
+    uint64_t left;
+    (void)state;
+    begin();
+    for (unsigned at = 0; at < SIZE; at++)
+        a.map[at] = 1;
+    left = delta_look(&a.shadow, a.map);
+    assert_int_equal(left, 16);
+    for (uint64_t before = left; left; before = left) {
+        tell(&a, &b, &left, 200); /* two blocks; the last one is not whole */
+        assert_int_equal(before - left, 2);
+        for (unsigned at = 0; at < SIZE; at++)
+            assert_int_equal(b.map[at], at >= left * 64);
+    }
+    a.map[0] = 2;
+    memset(a.map + 448, 2, 64);
+    left = delta_look(&a.shadow, a.map);
+    tell(&a, &b, &left, DELTA_ROOM_MIN);
+    a.map[1] = 3; /* who asked for that leaves, and somebody else asks */
+    assert_int_equal(b.map[0], 1);
+    assert_int_equal(b.map[500], 2);
+    assert_int_equal(delta_look(&a.shadow, a.map), 1);
+    cross(&a, &b, ROOM);
+    assert_memory_equal(a.map, b.map, SIZE);
+}
+
+/* What the other side says meanwhile is not said back to it. */
+static void test_overtaken(void **state)
+{
+    uint64_t left;
+    (void)state;
+    begin();
+    a.map[0] = 1;
+    a.map[1] = 1;
+    left = delta_look(&a.shadow, a.map);
+    b.map[0] = 2;
+    cross(&b, &a, ROOM);
+    b.map[0] = 3;
+    while (left)
+        tell(&a, &b, &left, ROOM);
+    assert_int_equal(b.map[0], 3);
+    assert_int_equal(b.map[1], 1);
+    cross(&b, &a, ROOM);
+    assert_memory_equal(a.map, b.map, SIZE);
 }
 
 static void test_refused(void **state)
@@ -120,14 +192,13 @@ static void test_a_counter_comes_after_what_it_counts(void **state)
 {
     pthread_t reader;
     (void)state;
-    memset(&a, 0, sizeof(a));
-    memset(&b, 0, sizeof(b));
+    begin();
     assert_int_equal(pthread_create(&reader, NULL, looks, NULL), 0);
     for (uint32_t round = 1; round < 100000; round++) {
         for (unsigned at = 512; at < 960; at += 4)
             memcpy(a.map + at, &round, 4);
         memcpy(a.map, &round, 4);
-        cross(&a, &b, ROOM);
+        cross(&a, &b, round % 2 ? ROOM : 200);
     }
     over = true;
     pthread_join(reader, NULL);
@@ -139,8 +210,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_both_write),
         cmocka_unit_test(test_only_what_differs),
+        cmocka_unit_test(test_pieces),
+        cmocka_unit_test(test_overtaken),
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_a_counter_comes_after_what_it_counts),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, NULL, end);
 }

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <pthread.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -118,6 +119,57 @@ static void test_mirror(void **state)
     open_with(LINK_SIGNALS_NONE);
     mirror(A.client, A.server);
     mirror(A.server, A.client);
+    close_all();
+}
+
+/* A counter, and behind it what it counts: more than fits into a frame. */
+#define LARGE (512u << 10)
+
+static struct {
+    uint8_t *map;
+    _Atomic bool over;
+    uint32_t too_early;
+} looking;
+
+static uint32_t number_at(const uint8_t *at)
+{
+    return __atomic_load_n((const uint32_t *)(const void *)at, __ATOMIC_ACQUIRE);
+}
+
+static void *look_all_the_time(void *user)
+{
+    (void)user;
+    while (!looking.over) {
+        uint32_t count = number_at(looking.map);
+        for (unsigned at = 64; at < LARGE; at += 4096)
+            looking.too_early += number_at(looking.map + at) < count;
+    }
+    return NULL;
+}
+
+static void test_mirror_order(void **state)
+{
+    pthread_t reader;
+    (void)state;
+    open_with(LINK_SIGNALS_NONE);
+    int ours = memory_of(LARGE, 0), theirs = pass(A.client, A.server, ours);
+    uint8_t *a = map(ours, LARGE);
+    looking.map = map(theirs, LARGE);
+    assert_int_equal(pthread_create(&reader, NULL, look_all_the_time, NULL), 0);
+    for (uint32_t i = 1; i <= 100; i++) {
+        for (unsigned at = 64; at < LARGE; at += 4)
+            memcpy(a + at, &i, 4);
+        memcpy(a, &i, 4);
+        tell(A.client, A.server);
+        assert_memory_equal(a, looking.map, LARGE);
+    }
+    looking.over = true;
+    pthread_join(reader, NULL);
+    assert_int_equal(looking.too_early, 0);
+    munmap(a, LARGE);
+    munmap(looking.map, LARGE);
+    fd_close(ours);
+    fd_close(theirs);
     close_all();
 }
 
@@ -481,10 +533,12 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, pairs_setup, pairs_teardown)
     const struct CMUnitTest tests[] = {
-        TEST(test_mirror),        TEST(test_mirror_one_way), TEST(test_mirror_that_shrinks),
-        TEST(test_mirror_limits), TEST(test_signals),        TEST(test_signal_refused),
-        TEST(test_home),          TEST(test_home_at_once),   TEST(test_home_by_another_way),
-        TEST(test_again),         TEST(test_nothing_leaks),
+        TEST(test_mirror),         TEST(test_mirror_order),
+        TEST(test_mirror_one_way), TEST(test_mirror_that_shrinks),
+        TEST(test_mirror_limits),  TEST(test_signals),
+        TEST(test_signal_refused), TEST(test_home),
+        TEST(test_home_at_once),   TEST(test_home_by_another_way),
+        TEST(test_again),          TEST(test_nothing_leaks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
