@@ -419,6 +419,45 @@ static void test_home_at_once(void **state)
     close_all();
 }
 
+/* The last one, while there is more on its way to whoever has the other end than that reads: its
+ * connection goes on for that, and reads nothing more of what is the program's again. */
+static void test_home_with_more_to_come(void **state)
+{
+    (void)state;
+    open_with(LINK_SIGNALS_NONE);
+    for (int way = 0; way < 2; way++) {
+        int from = way ? A.server : A.client, to = way ? A.client : A.server;
+        int sockets[2], got[SEND_FDS_MAX];
+        size_t n, written = 0;
+        static uint8_t bytes[4 << 20];
+        char text[8];
+        make_sockets(sockets, 0);
+        int there = pass(from, to, sockets[1]);
+        for (int idle = 0; idle < 100;) {
+            ssize_t w = send(there, bytes, sizeof(bytes), MSG_DONTWAIT);
+            written += w > 0 ? (size_t)w : 0;
+            idle = w > 0 ? 0 : idle + 1;
+            turn_times(P.loop, 1);
+        }
+        assert_true(written > 512u << 10 && written < sizeof(bytes));
+        assert_int_equal(send_fds(to, "h", 1, &there, 1), 1);
+        fd_close(there);
+        assert_int_equal(pair_receive(from, text, 1, got, &n), 1);
+        assert_true(n == 1 && same_description(got[0], sockets[1]));
+        fd_close(got[0]);
+        assert_int_equal(send(sockets[0], "mine", 4, 0), 4);
+        turn_times(P.loop, 50);
+        assert_int_equal(recv(sockets[1], text, sizeof(text), MSG_DONTWAIT), 4);
+        pair_read(sockets[0], bytes, written);
+        turn_times(P.loop, 50);
+        assert_int_equal(send(sockets[1], "up", 2, MSG_NOSIGNAL), 2);
+        assert_int_equal(recv(sockets[0], text, sizeof(text), MSG_DONTWAIT), 2);
+        fd_close(sockets[0]);
+        fd_close(sockets[1]);
+    }
+    close_all();
+}
+
 /* On the connection of a socket that was passed, two deep. */
 static void test_home_by_another_way(void **state)
 {
@@ -533,12 +572,19 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, pairs_setup, pairs_teardown)
     const struct CMUnitTest tests[] = {
-        TEST(test_mirror),         TEST(test_mirror_order),
-        TEST(test_mirror_one_way), TEST(test_mirror_that_shrinks),
-        TEST(test_mirror_limits),  TEST(test_signals),
-        TEST(test_signal_refused), TEST(test_home),
-        TEST(test_home_at_once),   TEST(test_home_by_another_way),
-        TEST(test_again),          TEST(test_nothing_leaks),
+        TEST(test_mirror),
+        TEST(test_mirror_order),
+        TEST(test_mirror_one_way),
+        TEST(test_mirror_that_shrinks),
+        TEST(test_mirror_limits),
+        TEST(test_signals),
+        TEST(test_signal_refused),
+        TEST(test_home),
+        TEST(test_home_at_once),
+        TEST(test_home_with_more_to_come),
+        TEST(test_home_by_another_way),
+        TEST(test_again),
+        TEST(test_nothing_leaks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
