@@ -5,12 +5,14 @@ program of the host's on the guest's bus."""
 
 import json
 import os
+import re
 import socket
 import subprocess
 
 from harness import Skip, main, test
 from harness.services import Services
 
+PAGE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../docs/dbus.md")
 PEER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "harness/dbus_peer.py")
 
 
@@ -176,6 +178,31 @@ def filtered(t):
     t.ok(done.returncode != 0, "other names cannot be called")
     t.has("ServiceUnknown", done.stderr, "to the guest there is no such name")
     t.wait(lambda: not [name for name in os.listdir(runtime) if name.startswith("wayvsock-exec-")], "the filters have ended")
+
+
+@test(timeout=120, direct=False)
+def notify_send(t):
+    """The page's line for one notification and its script for all of them, in a guest that has a session bus of its own."""
+    t.need("xdg-dbus-proxy", "notify-send", "gdbus")
+    need(t)
+    with open(PAGE) as f:
+        page = f.read()
+    runtime = t.mkdir("host-runtime")
+    bus = Bus(t, os.path.join(runtime, "bus"))
+    guest = t.mkdir("guest-runtime")
+    own = t.spawn(["dbus-daemon", "--session", "--nofork", f"--address=unix:path={guest}/bus"])
+    env = {"XDG_RUNTIME_DIR": guest, "DBUS_SESSION_BUS_ADDRESS": f"unix:path={guest}/bus", "PATH": f"{t.mkdir('bin')}:{os.environ['PATH']}"}
+    t.stack(t.fake(), config="[vm test]\nlisten = @ADDRESS@\nforward = notify\n", host_env={"XDG_RUNTIME_DIR": runtime},
+            guest_args=["--forward", "notify"], guest_env=env)
+    t.wait(lambda: os.path.exists(f"{guest}/bus") and os.path.exists(f"{guest}/wayvsock/notify"), "both buses of the guest")
+
+    def type(line, text):
+        t.eq(t.run(["sh", "-c", line], t.env(**env)).popen.returncode, 0, line)
+        t.wait(lambda: f'"{text}"' in bus.peer.log(), f"it appears on the host's bus: {text}")
+    type(re.search(r"^guest\$ (DBUS_.*)$", page, re.M)[1], "from the VM")
+    t.write("bin/notify-send", re.search(r"^```\n(#!/bin/sh\n.*?)^```$", page, re.M | re.S)[1], 0o755)
+    type("notify-send hello 'by the script'", "by the script")
+    t.ok(own.alive, "the guest's own bus")
 
 
 @test(timeout=240, direct=False)
