@@ -31,6 +31,7 @@ from harness.vgpu import B8G8R8X8, PAGE, Vgpu  # noqa: E402
 
 SIZE = WIDTH * HEIGHT * 4
 BLIT, RGBA = 16, 15      # a command of virgl, and what it copies
+SERVICES_DOC = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "docs", "services.md")
 VMM_DOC = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "docs", "vmm.md")
 GPU, GUEST, HOST = "wayvsock-gpu@work", "wayvsock-guest@bob", "wayvsock-host"
 RUN = "wayvsock-run@bob"
@@ -455,6 +456,95 @@ def programs_from_the_host(t):
     t.has("foot --title=bob's sleep 600", call("journalctl", "-q", "-o", "cat", "_UID=1235"), "what the log tells")
     program.popen.terminate()
     desktop.no_windows()
+
+
+ECHO = """import socket, sys, threading
+def answer(s):
+    while data := s.recv(1000):
+        s.sendall(data)
+    s.close()
+listener = socket.socket(socket.AF_UNIX)
+listener.bind(sys.argv[1])
+listener.listen()
+while True:
+    threading.Thread(target=answer, args=(listener.accept()[0],)).start()
+"""
+
+
+def page_units():
+    """The socket units of docs/services.md: path → text, as they stand but for whose they are."""
+    with open(SERVICES_DOC) as f:
+        text = f.read()
+    found = re.findall(r"^```\n# ([/~]\S+\.socket)\n(.*?)^```$", text, re.M | re.S)
+    return {path.replace("~", "/home/alice"): lines for path, lines in found}
+
+
+def page_commands():
+    """What it says to type: (user, command)."""
+    with open(SERVICES_DOC) as f:
+        found = re.findall(r"^(host\$|guest#) (systemctl .*)$", f.read(), re.M)
+    return [("alice", line) if side == "host$" else (None, line.replace("@alice", "@bob")) for side, line in found]
+
+
+def echoes(path, user):
+    """Whether somebody answers who is connected to that socket by the user."""
+    with effective(user), socket.socket(socket.AF_UNIX) as s:
+        s.settimeout(30)
+        s.connect(path)
+        with contextlib.suppress(ConnectionResetError, BrokenPipeError):
+            s.sendall(b"question")
+            return s.recv(100) == b"question"
+    return False
+
+
+@test(timeout=120)
+def named_sockets(t):
+    """docs/services.md's socket units: of the guest's side for bob's programs, and of the host's for alice's."""
+    agent, back = "/run/wayvsock/bob/agent", "/run/user/1234/wayvsock-work-back"
+    t.spawn(["journalctl", "-q", "-f", "-n", "0", "-o", "short-monotonic"], name="journal")
+    units = ("wayvsock-agent@bob.socket", f"{GUEST}.socket", f"{GUEST}.service", "echo.service")
+    t.closers.append(lambda: systemctl("stop", *units, check=False))
+    host_conf, guest_conf = "/home/alice/.config/wayvsock/host.conf", "/etc/wayvsock/guest.conf"
+    t.closers.append(lambda: [write(path, UNITS[path]) for path in (host_conf, guest_conf)])
+    write(host_conf, UNITS[host_conf].replace("cid = 1\n", "cid = 1\nforward = agent back\n") + f"""
+[forward agent]
+path = %t/echo
+[forward back]
+direction = to-guest
+listen = {back}
+""")
+    for path, text in (*page_units().items(), ("/run/echo.py", ECHO)):
+        write(path, text)
+    call("chown", "-R", "alice:", "/home/alice")
+    systemctl("daemon-reload")
+    Desktop(t)
+    t.closers.append(lambda: systemctl("disable", "-q", "--now", "wayvsock-back.socket", user="alice"))
+    t.closers.append(lambda: systemctl("disable", "-q", "--now", "wayvsock-agent@bob.socket"))
+    for words in (["--user", "/run/user/1234/echo"], ["-pUser=bob", "-pRuntimeDirectory=echo", "/run/echo/back"]):
+        *options, path = words
+        call("systemd-run", "-q", "--collect", "--unit=echo", *options, sys.executable, "/run/echo.py", path,
+             user="alice" if "--user" in options else None)
+    systemctl("enable", "-q", "--now", f"{GUEST}.socket")
+    systemctl("start", f"{GUEST}.service")              # bob has had windows already
+    t.wait(lambda: state(f"{HOST}.service", "alice") == "active", "both daemons run")
+    write(guest_conf, UNITS[guest_conf] + "WAYVSOCK_OPTIONS=--forward agent --serve back=/run/echo/back\n")
+    for user, line in page_commands():
+        call("sh", "-c", line, user=user)
+    for path, number in ((agent, 1235), (back, 1234)):
+        seen = os.stat(path)
+        t.eq((seen.st_uid, stat.S_IMODE(seen.st_mode)), (number, 0o600), f"{path}: owner and mode")
+    t.ok(not may_connect(agent, "alice"), "others may not connect")
+    t.eq(state(f"{GUEST}.service"), "inactive", "bob's daemon, until somebody comes")
+    t.ok(echoes(agent, "bob"), "a program of bob's reaches the host's service, and starts the daemon by that")
+    t.eq([state(f"{GUEST}.service"), state(f"{HOST}.service", "alice")], ["active"] * 2, "both daemons")
+    t.ok(echoes(back, "alice"), "a program of alice's reaches bob's")
+    sockets = [os.stat(path).st_ino for path in (agent, back)]
+    for unit, user in ((f"{GUEST}.service", None), (f"{HOST}.service", "alice")):
+        systemctl("restart", unit, user=user)
+        t.ok(t.wait(lambda: echoes(agent, "bob"), "bob's program again"), f"after {unit} has been restarted")
+        t.wait(lambda: echoes(back, "alice"), "alice's program again")
+    t.eq([os.stat(path).st_ino for path in (agent, back)], sockets, "the sockets are systemd's: the same")
+    t.ok(os.path.exists(DISPLAY), "the display has its own")
 
 
 if __name__ == "__main__":
