@@ -577,6 +577,7 @@ void stream_leave(struct stream *s, void (*ended)(void *user, struct stream *str
 {
     link_forget_sink(s->link, &s->sink);
     s->link = NULL;
+    s->sent = NULL;
     s->peer_done = true;
     s->ended = ended;
     s->user = user;
