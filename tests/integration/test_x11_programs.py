@@ -174,13 +174,12 @@ def keys_menus_and_the_focus(t):
 def a_window_with_a_shape(t):
     """Beside it is what is behind, also when it has become smaller; clicks and titles are as with others."""
     t.need("grim", "xeyes")
-    sway = t.sway()
+    sway = t.sway(config="for_window [app_id=.*] floating enable\n")
     pointer = VirtualPointer(t, sway)
     _, number, env = start(t, sway)
     x = X(number)
     window = x.shaped_window(1, 300, 200, 0xff0000, [(0, 0, 100, 200), (100, 150, 100, 50)])
     sway.window(title="shaped")
-    sway.msg("[title=shaped]", "floating", "enable")
     def at(dx, dy):
         rect = sway.window(title="shaped")["rect"]
         return sway.grab(geometry=f"{rect['x'] + dx},{rect['y'] + dy} 1x1")[-3:]
@@ -189,7 +188,6 @@ def a_window_with_a_shape(t):
         outside = [at(x, y) for x, y in ((105, 2), (105, 145), (width - 2, height - 2))]
         return (rect["width"], rect["height"]) == (width, height) and set(outside) == {BACKGROUND} and \
             at(2, 2) == PIXEL_RED and at(95, height - 5) == PIXEL_RED
-    sway.msg("[title=shaped]", "resize", "set", "300", "200")
     t.wait(lambda: looks(300, 200) and at(190, 190) == PIXEL_RED, "its shape")
     sway.msg("[title=shaped]", "resize", "set", "250", "180")
     t.wait(lambda: looks(250, 180), "its shape in a smaller window")
@@ -214,8 +212,7 @@ def a_window_with_a_shape(t):
     sway.no_windows()
     t.spawn(["xeyes"], env)
     sway.window(app_id="XEyes")
-    sway.msg("[app_id=XEyes]", "floating", "enable")
-    for width, height in ((400, 300), (200, 200)):
+    for width, height in ((150, 100), (400, 300), (200, 200)):      # its own size, first
         sway.msg("[app_id=XEyes]", "resize", "set", str(width), str(height))
         def eyes(width=width, height=height):
             rect = sway.window(app_id="XEyes")["rect"]
@@ -262,7 +259,8 @@ def the_server_comes_and_goes(t):
 def is_server(pid, number):
     try:
         with open(f"/proc/{pid}/cmdline", "rb") as f:
-            return f.read().split(b"\0")[:2] == [b"Xwayland", f":{number}".encode()]
+            words = f.read().split(b"\0")
+            return any(word.endswith(b"Xwayland") and after == f":{number}".encode() for word, after in zip(words, words[1:]))
     except OSError:
         return False
 
