@@ -34,9 +34,9 @@ BLIT, RGBA = 16, 15      # a command of virgl, and what it copies
 SERVICES_DOC = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "docs", "services.md")
 VMM_DOC = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "docs", "vmm.md")
 GPU, GUEST, HOST = "wayvsock-gpu@work", "wayvsock-guest@bob", "wayvsock-host"
-RUN = "wayvsock-run@bob"
+RUN, X11 = "wayvsock-run@bob", "wayvsock-x11"
 VHOST, EXPORT = "/run/wayvsock-gpu/work.vhost", "/run/wayvsock-gpu-work/export"
-DISPLAY = "/run/wayvsock/bob/wayland-0"
+DISPLAY, X_SOCKET = "/run/wayvsock/bob/wayland-0", "/tmp/.X11-unix/X1235"
 RENDER_NODE = "/dev/dri/renderD128"
 # How a session tells its services of itself.
 SESSION = 'exec "systemctl --user import-environment WAYLAND_DISPLAY && systemctl --user start desktop.target"\n'
@@ -420,6 +420,44 @@ def windows(t):
     t.ok(not os.path.exists(work), "no socket of the host is left")
     for unit, user in ((f"{GUEST}.service", None), (f"{HOST}.service", "alice")):
         t.eq(systemctl("show", "-P", "Result", unit, user=user), "success", f"how {unit} ended")
+
+
+@test(timeout=120)
+def x_programs(t):
+    """Bob's X programs come to alice's desktop; from his next login on, his shells and services know his X display."""
+    t.need("Xwayland", "xterm")
+    desktop = Desktop(t)
+    t.spawn(["journalctl", "-q", "-f", "-n", "0", "-o", "short-monotonic"], name="journal")
+    t.closers.append(lambda: systemctl("stop", f"{GUEST}.socket", f"{GUEST}.service", "user@1235.service", check=False))
+    systemctl("enable", "-q", "--now", f"{GUEST}.socket")
+    systemctl("start", "user@1235.service")
+    systemctl("enable", "-q", "--now", f"{X11}.socket", user="bob")
+    systemctl("restart", "user@1235.service")
+    t.wait(lambda: state(f"{X11}.socket", "bob") == "active", "his X display")
+    seen = os.stat(X_SOCKET)
+    t.eq((seen.st_uid, stat.S_IMODE(seen.st_mode)), (1235, 0o600), "its owner and mode")
+    t.eq(desktop.variable("DISPLAY", "bob"), ":1235", "the X display of bob's services")
+    t.eq(call("bash", "-lc", "echo $DISPLAY", user="bob"), ":1235", "the X display of bob's shells")
+    t.ok(not may_connect(X_SOCKET, "alice"), "it is his alone")
+    t.eq(state(f"{X11}.service", "bob"), "inactive", "the service before the first program")
+
+    def show(what):
+        call("systemd-run", "--user", "-q", "--collect", "--unit=application", "--", "xterm", "-title", "bob's", "-e", "sleep 600",
+             user="bob")
+        window = t.wait(desktop.windows, f"a window, {what}")[0]
+        t.eq((window["name"], window["app_id"]), ("[vm] bob's", "XTerm"), "its title and app_id")
+    show("of the first program")
+    t.has("xterm", subprocess.run(["ps", "-o", "args", "-u", "bob"], stdout=subprocess.PIPE, text=True, check=True).stdout, "whose it is")
+    systemctl("kill", "-s", "KILL", f"{X11}.service", user="bob")
+    desktop.no_windows()
+    systemctl("stop", "application.service", user="bob", check=False)
+    show("when the service was killed")
+    systemctl("stop", "application.service", user="bob")
+    desktop.no_windows()
+    systemctl("disable", "-q", "--now", f"{X11}.socket", f"{X11}.service", user="bob")
+    t.ok(not os.path.exists(X_SOCKET), "no socket is left")
+    systemctl("restart", "user@1235.service")
+    t.eq(call("bash", "-lc", "echo $DISPLAY", user="bob"), "", "the X display of bob's shells, once it is disabled")
 
 
 @test(timeout=120)
