@@ -142,6 +142,7 @@ def keys_menus_and_the_focus(t):
     tk = Tk(t, env)
     sway.window(title="first")
     tk.said("size 1280x720")
+    tk.said("focus")
     t.run(["wtype", "hello"], sway.env())
     t.wait(lambda: tk.ask("set typed") == "hello", "what was typed")
 
