@@ -16,20 +16,21 @@
 #include "common/base/log.h"
 #include "guest-proxy/x11/roles.h"
 #include "guest-proxy/x11/x-frame.h"
+#include "guest-proxy/x11/x-tell.h"
 #include "guest-proxy/x11/x-window.h"
 
 #define WINDOWS_MAX 65536
 #define FIXED (ROLE_MAXIMIZED | ROLE_FULLSCREEN | ROLE_TILED)
 
-enum { STATE_WITHDRAWN = 0, STATE_NORMAL = 1, STATE_ICONIC = 3 }; /* ICCCM */
-enum { REMOVE = 0, ADD = 1, TOGGLE = 2 };                         /* _NET_WM_STATE */
-enum { MOVERESIZE_MOVE = 8, MOVERESIZE_KEYBOARD_MOVE = 10 };      /* _NET_WM_MOVERESIZE */
+enum { REMOVE = 0, ADD = 1, TOGGLE = 2 };                    /* _NET_WM_STATE */
+enum { MOVERESIZE_MOVE = 8, MOVERESIZE_KEYBOARD_MOVE = 10 }; /* _NET_WM_MOVERESIZE */
 
 struct wm {
     const struct wm_ops *ops;
     void *user;
     xcb_connection_t *x;
     struct x_atoms atoms;
+    struct x_tell tell;
     struct roles *roles;
     xcb_window_t root, check;
     struct x_frames frames;
@@ -102,48 +103,6 @@ static void forget(struct wm *wm, struct x_window *w)
         wm->pointed = NULL;
 }
 
-static void set_words(const struct wm *wm, xcb_window_t id, enum x_name property, xcb_atom_t type,
-                      const uint32_t *words, unsigned n)
-{
-    xcb_change_property(wm->x, XCB_PROP_MODE_REPLACE, id, atom(wm, property), type, 32, n, words);
-}
-
-static void tell_states(const struct wm *wm, const struct x_window *w)
-{
-    uint32_t words[4];
-    unsigned n = 0;
-    if (w->states & ROLE_FULLSCREEN)
-        words[n++] = atom(wm, X__NET_WM_STATE_FULLSCREEN);
-    if (w->states & ROLE_MAXIMIZED) {
-        words[n++] = atom(wm, X__NET_WM_STATE_MAXIMIZED_HORZ);
-        words[n++] = atom(wm, X__NET_WM_STATE_MAXIMIZED_VERT);
-    }
-    if (w->states & ROLE_ACTIVATED)
-        words[n++] = atom(wm, X__NET_WM_STATE_FOCUSED);
-    set_words(wm, w->id, X__NET_WM_STATE, XCB_ATOM_ATOM, words, n);
-}
-
-static void tell_wm_state(const struct wm *wm, const struct x_window *w, uint32_t state)
-{
-    uint32_t words[2] = {state, XCB_WINDOW_NONE};
-    set_words(wm, w->id, X_WM_STATE, atom(wm, X_WM_STATE), words, 2);
-}
-
-/* In words that no server sends: a program that was given nothing else to do hears where it is. */
-static void tell_place(const struct wm *wm, const struct x_window *w)
-{
-    xcb_configure_notify_event_t e = {.response_type = XCB_CONFIGURE_NOTIFY,
-                                      .event = w->id,
-                                      .window = w->id,
-                                      .x = (int16_t)w->x,
-                                      .y = (int16_t)w->y,
-                                      .width = (uint16_t)w->width,
-                                      .height = (uint16_t)w->height};
-    char bytes[32] = {0};
-    memcpy(bytes, &e, sizeof(e));
-    xcb_send_event(wm->x, 0, w->id, XCB_EVENT_MASK_STRUCTURE_NOTIFY, bytes);
-}
-
 /* To its size, in the middle. */
 static void place(struct wm *wm, struct x_window *w, int width, int height)
 {
@@ -163,18 +122,7 @@ static void place(struct wm *wm, struct x_window *w, int width, int height)
                          values);
     if (w->role)
         role_resized(w->role, width, height);
-    tell_place(wm, w);
-}
-
-static void send_protocol(const struct wm *wm, const struct x_window *w, enum x_name protocol)
-{
-    xcb_client_message_event_t e = {.response_type = XCB_CLIENT_MESSAGE,
-                                    .format = 32,
-                                    .window = w->id,
-                                    .type = atom(wm, X_WM_PROTOCOLS)};
-    e.data.data32[0] = atom(wm, protocol);
-    e.data.data32[1] = XCB_CURRENT_TIME;
-    xcb_send_event(wm->x, 0, w->id, XCB_EVENT_MASK_NO_EVENT, (const char *)&e);
+    x_tell_place(&wm->tell, w);
 }
 
 /* What a toplevel is told, of what its window says. */
@@ -238,7 +186,7 @@ static void configured(void *user, void *window, int width, int height, unsigned
     bool filled = w->states & FIXED, fills = states & FIXED;
     if (states != w->states) {
         w->states = states;
-        tell_states(wm, w);
+        x_tell_states(&wm->tell, w);
     }
     if (fills && !filled) {
         w->free_width = w->width;
@@ -259,7 +207,7 @@ static void close_window(void *user, void *window)
     struct wm *wm = user;
     struct x_window *w = window;
     if (w->deletes)
-        send_protocol(wm, w, X_WM_DELETE_WINDOW);
+        x_tell_protocol(&wm->tell, w, X_WM_DELETE_WINDOW);
     else
         xcb_kill_client(wm->x, w->id);
     xcb_flush(wm->x);
@@ -306,9 +254,9 @@ static void keyboard_is_at(void *user, void *window)
         if (w->input)
             xcb_set_input_focus(wm->x, XCB_INPUT_FOCUS_POINTER_ROOT, w->id, XCB_CURRENT_TIME);
         if (w->takes_focus)
-            send_protocol(wm, w, X_WM_TAKE_FOCUS);
+            x_tell_protocol(&wm->tell, w, X_WM_TAKE_FOCUS);
     }
-    set_words(wm, wm->root, X__NET_ACTIVE_WINDOW, XCB_ATOM_WINDOW, &id, 1);
+    x_tell_active(&wm->tell, wm->root, id);
     xcb_flush(wm->x);
 }
 
@@ -329,8 +277,8 @@ static void on_map_request(struct wm *wm, const xcb_map_request_event_t *e)
         if (!w->frame)
             w->frame = x_frame_create(&wm->frames, w->id, w->width, w->height);
         place(wm, w, w->width, w->height);
-        tell_wm_state(wm, w, STATE_NORMAL);
-        tell_states(wm, w);
+        x_tell_wm_state(&wm->tell, w, X_NORMAL);
+        x_tell_states(&wm->tell, w);
         if (w->frame)
             xcb_map_window(wm->x, w->frame);
     }
@@ -364,7 +312,7 @@ static void on_unmap(struct wm *wm, const xcb_unmap_notify_event_t *e)
     if (w->frame)
         xcb_unmap_window(wm->x, w->frame);
     if (!w->override)
-        tell_wm_state(wm, w, STATE_WITHDRAWN);
+        x_tell_wm_state(&wm->tell, w, X_WITHDRAWN);
 }
 
 static void on_destroy(struct wm *wm, const xcb_destroy_notify_event_t *e)
@@ -506,8 +454,7 @@ static void on_message(struct wm *wm, const xcb_client_message_event_t *e)
         move_or_resize(w, e->data.data32[2]);
     } else if (e->type == atom(wm, X__NET_CLOSE_WINDOW)) {
         close_window(wm, w);
-    } else if (e->type == atom(wm, X_WM_CHANGE_STATE) && e->data.data32[0] == STATE_ICONIC &&
-               w->role) {
+    } else if (e->type == atom(wm, X_WM_CHANGE_STATE) && e->data.data32[0] == X_ICONIC && w->role) {
         role_minimize(w->role);
     }
 }
@@ -558,32 +505,6 @@ void wm_flush(struct wm *wm)
         xcb_flush(wm->x);
 }
 
-/* What programs look for to know that there is a window manager, and what it can do. */
-static void announce(struct wm *wm)
-{
-    /* Java knows by this name, and by few others, that windows here have no frame around them that
-     * is a window itself; else it waits for one, and draws nothing. */
-    static const char name[] = "LG3D";
-    uint32_t supported[] = {atom(wm, X__NET_ACTIVE_WINDOW),
-                            atom(wm, X__NET_CLOSE_WINDOW),
-                            atom(wm, X__NET_SUPPORTED),
-                            atom(wm, X__NET_SUPPORTING_WM_CHECK),
-                            atom(wm, X__NET_WM_MOVERESIZE),
-                            atom(wm, X__NET_WM_NAME),
-                            atom(wm, X__NET_WM_STATE),
-                            atom(wm, X__NET_WM_STATE_FOCUSED),
-                            atom(wm, X__NET_WM_STATE_FULLSCREEN),
-                            atom(wm, X__NET_WM_STATE_MAXIMIZED_HORZ),
-                            atom(wm, X__NET_WM_STATE_MAXIMIZED_VERT),
-                            atom(wm, X__NET_WM_STATE_MODAL)};
-    set_words(wm, wm->root, X__NET_SUPPORTED, XCB_ATOM_ATOM, supported,
-              sizeof(supported) / sizeof(*supported));
-    set_words(wm, wm->root, X__NET_SUPPORTING_WM_CHECK, XCB_ATOM_WINDOW, &wm->check, 1);
-    set_words(wm, wm->check, X__NET_SUPPORTING_WM_CHECK, XCB_ATOM_WINDOW, &wm->check, 1);
-    xcb_change_property(wm->x, XCB_PROP_MODE_REPLACE, wm->check, atom(wm, X__NET_WM_NAME),
-                        atom(wm, X_UTF8_STRING), 8, sizeof(name) - 1, name);
-}
-
 /* What the server needs to be told once; 0 or -errno. */
 static int begin(struct wm *wm)
 {
@@ -611,12 +532,13 @@ static int begin(struct wm *wm)
     xcb_composite_redirect_subwindows(wm->x, wm->root, XCB_COMPOSITE_REDIRECT_MANUAL);
     /* The last program's end is the server's: we do not count. */
     xcb_xfixes_set_client_disconnect_mode(wm->x, XCB_XFIXES_CLIENT_DISCONNECT_FLAGS_TERMINATE);
+    wm->tell = (struct x_tell){wm->x, &wm->atoms};
     x_frames_begin(&wm->frames, wm->x, screen);
     wm->check = xcb_generate_id(wm->x);
     xcb_create_window(wm->x, XCB_COPY_FROM_PARENT, wm->check, wm->root, -1, -1, 1, 1, 0,
                       XCB_WINDOW_CLASS_INPUT_ONLY, XCB_COPY_FROM_PARENT, 0, NULL);
     xcb_map_window(wm->x, wm->check);
-    announce(wm);
+    x_tell_announce(&wm->tell, wm->root, wm->check);
     return 0;
 }
 
