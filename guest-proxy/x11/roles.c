@@ -55,6 +55,7 @@ struct roles {
     const struct roles_ops *ops;
     void *user;
     LIST_HEAD(, role) all;
+    uint32_t compositor; /* the X server's */
     uint32_t wm_base, frames, seat, serial;
     bool keyboard_moved;
     uint32_t keyboard; /* surface that has it */
@@ -226,6 +227,7 @@ bool roles_request(struct roles *rs, uint32_t id, const struct wl_message *m)
 {
     struct role *r;
     if (tunnel_is(m, MSG_COMPOSITOR_CREATE_SURFACE)) {
+        rs->compositor = id;
         add_surface(rs, m->args[0].u);
         return true;
     }
@@ -566,6 +568,25 @@ void role_set_frame(struct role *r, bool wanted)
         tunnel_send(rs->tunnel, rs->frames, MSG_DECORATIONS_GET, r->frame, r->object);
     }
     tunnel_send(rs->tunnel, r->frame, MSG_DECORATION_SET_MODE, wanted ? FRAME_THEIRS : FRAME_OURS);
+}
+
+void role_set_area(struct role *r, const int16_t (*area)[4], size_t n)
+{
+    struct roles *rs = r->roles;
+    struct tunnel *t = rs->tunnel;
+    if (!tunnel_servers_id(t, rs->compositor))
+        return;
+    uint32_t region =
+        tunnel_new(t, tunnel_iface("wl_region"), tunnel_version(t, rs->compositor), NULL, NULL);
+    tunnel_send(t, rs->compositor, MSG_COMPOSITOR_CREATE_REGION, region);
+    for (size_t i = 0; i < n; i++)
+        tunnel_send(t, region, MSG_REGION_ADD, (uint32_t)area[i][0], (uint32_t)area[i][1],
+                    (uint32_t)(uint16_t)area[i][2], (uint32_t)(uint16_t)area[i][3]);
+    tunnel_send(t, r->surface, MSG_SURFACE_SET_INPUT_REGION, region);
+    tunnel_send(t, region, MSG_REGION_DESTROY);
+    tunnel_retire(t, region);
+    if (r->shown)
+        tunnel_send(t, r->surface, MSG_SURFACE_COMMIT);
 }
 
 void role_minimize(struct role *r)

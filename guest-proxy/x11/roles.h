@@ -3,6 +3,7 @@
 /* roles: the X server's surfaces as windows of the compositor: which is a toplevel, which a popup,
  * and what may be shown when. */
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct loop;
@@ -67,6 +68,9 @@ void role_set_limits(struct role *role, int min_width, int min_height, int max_w
                      int max_height);                     /* 0: none */
 void role_set_states(struct role *role, unsigned states); /* ROLE_MAXIMIZED, ROLE_FULLSCREEN */
 void role_set_frame(struct role *role, bool wanted);
+/* Where it is, of what its surface measures: @n rectangles of x, y, width, height. Elsewhere the
+ * pointer reaches what is behind. */
+void role_set_area(struct role *role, const int16_t (*area)[4], size_t n);
 void role_minimize(struct role *role);
 void role_move(struct role *role);                   /* follow the pointer */
 void role_resize(struct role *role, uint32_t edges); /* as xdg_toplevel has them */

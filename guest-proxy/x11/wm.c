@@ -125,6 +125,15 @@ static void place(struct wm *wm, struct x_window *w, int width, int height)
     x_tell_place(&wm->tell, w);
 }
 
+/* Beside its shape, the pointer reaches what is behind. */
+static void tell_area(struct wm *wm, const struct x_window *w)
+{
+    static int16_t area[X_AREA_MAX][4];
+    size_t n = w->frame ? x_frame_area(&wm->frames, w->id, area) : 0;
+    if (n)
+        role_set_area(w->role, area, n);
+}
+
 /* What a toplevel is told, of what its window says. */
 static void describe(struct wm *wm, struct x_window *w)
 {
@@ -166,6 +175,7 @@ static void show(struct wm *wm, struct x_window *w)
     if (!w->role)
         return; /* not yet */
     describe(wm, w);
+    tell_area(wm, w);
     role_set_states(w->role, w->asked);
     role_begun(w->role);
 }
@@ -459,9 +469,18 @@ static void on_message(struct wm *wm, const xcb_client_message_event_t *e)
     }
 }
 
+static void on_shape(struct wm *wm, const xcb_shape_notify_event_t *e)
+{
+    const struct x_window *w = find(wm, e->affected_window);
+    if (w && w->role && e->shape_kind == XCB_SHAPE_SK_BOUNDING)
+        tell_area(wm, w);
+}
+
 static void take(struct wm *wm, const xcb_generic_event_t *e)
 {
     const void *event = e;
+    if (wm->frames.shape_notify && (e->response_type & 0x7f) == wm->frames.shape_notify)
+        return on_shape(wm, event);
     switch (e->response_type & 0x7f) {
     case XCB_CREATE_NOTIFY:
         return add(wm, event);

@@ -5,8 +5,10 @@
  * together itself: what is inside gets there, and is opaque; the rest stays background. */
 #include "guest-proxy/x11/x-frame.h"
 
+#include <assert.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 #include <xcb/shape.h>
 
 #define DEPTH 32 /* of a visual with an alpha channel */
@@ -29,6 +31,7 @@ void x_frames_begin(struct x_frames *f, xcb_connection_t *x, const xcb_screen_t 
     *f = (struct x_frames){.x = x, .root = screen->root};
     if (!shape || !shape->present)
         return;
+    f->shape_notify = shape->first_event + XCB_SHAPE_NOTIFY;
     f->visual = find_visual(screen);
     f->colormap = xcb_generate_id(x);
     if (f->visual)
@@ -57,5 +60,20 @@ xcb_window_t x_frame_create(const struct x_frames *f, xcb_window_t window, int w
                       XCB_CW_BACK_PIXEL | XCB_CW_BORDER_PIXEL | XCB_CW_EVENT_MASK | XCB_CW_COLORMAP,
                       values);
     xcb_reparent_window(f->x, window, frame, 0, 0);
+    xcb_shape_select_input(f->x, window, 1);
     return frame;
+}
+
+size_t x_frame_area(const struct x_frames *f, xcb_window_t window, int16_t (*area)[4])
+{
+    xcb_shape_get_rectangles_reply_t *r = xcb_shape_get_rectangles_reply(
+        f->x, xcb_shape_get_rectangles(f->x, window, XCB_SHAPE_SK_BOUNDING), NULL);
+    int n = r ? xcb_shape_get_rectangles_rectangles_length(r) : 0;
+    static_assert(sizeof(xcb_rectangle_t) == sizeof(*area), "both are four numbers");
+    if (n > X_AREA_MAX)
+        n = 0;
+    if (n)
+        memcpy(area, xcb_shape_get_rectangles_rectangles(r), (size_t)n * sizeof(*area));
+    free(r);
+    return (size_t)n;
 }

@@ -161,6 +161,9 @@ static void manage(unsigned what)
         break;
     case 8:
         role_set_frame(role, false);
+        break;
+    case 9:
+        role_set_area(role, (const int16_t[2][4]){{0, 0, 5, 5}, {-1, 3, 2, INT16_MAX}}, 2);
     }
     tunnel_flush(F.tunnel);
 }

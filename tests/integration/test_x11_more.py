@@ -5,6 +5,7 @@
 import time
 
 from harness import main, test
+from harness.pointer import VirtualPointer
 from harness.tools import plug_keyboard
 from harness.x11 import Tk, X, both_ways, start
 
@@ -58,6 +59,7 @@ def on_weston(t):
     t.need("wtype", "grim")
     sway = t.sway()
     plug_keyboard(t, sway)
+    pointer = VirtualPointer(t, sway)
     weston = t.weston(parent=sway.socket)
     _, number, env = start(t, weston)
     tk = Tk(t, env)
@@ -74,12 +76,33 @@ def on_weston(t):
     t.wait(lambda: red(sway) < desktop + 100, "no menu")
     tk.do("wm attributes . -fullscreen 1")
     tk.said("size 1024x640")
+    x = X(number)
+    window = x.shaped_window(1, 200, 200, 0xff0000, [(0, 0, 50, 100)])
+    t.wait(lambda: 4900 < red(sway) < 5100, "a window with a shape, and nothing of it outside")
+    grab = sway.grab()[-1280 * 720 * 3:]
+    left, top = min((i % 1280, i // 1280) for i in range(1280 * 720) if grab[3 * i:3 * i + 3] == PIXEL_RED)
+    tk.do("bind . <Button> {say clicked}")
+
+    def click(dx):
+        for _ in range(2):
+            pointer.to(left + dx, top + 20)
+        pointer.button(1)
+        pointer.button(0)
+
+    def on_it():
+        click(20)
+        return x.pressed()
+    t.wait(on_it, "a click on it")
+    t.eq({w for w, *_ in x.pressed()}, {window}, "its window")
+    t.lacks("clicked", tk.proc.log(), "the window behind")
+
+    def beside():
+        click(100)
+        return "clicked" in tk.proc.log()
+    t.wait(beside, "a click beside it, on what is behind")
+    x.socket.close()
     tk.do("wm attributes . -fullscreen 0")
     t.wait(lambda: tk.ask("winfo width .") == "300", "its own size again")
-    x = X(number)
-    x.shaped_window(1, 200, 200, 0xff0000, [(0, 0, 50, 100)])
-    t.wait(lambda: 4900 < red(sway) - desktop < 5100, "a window with a shape, and nothing of it outside")
-    x.socket.close()
     tk.do("exit")
     t.eq(tk.proc.wait(), 0, "the program ends")
 

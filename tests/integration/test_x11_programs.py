@@ -197,11 +197,8 @@ def a_window_with_a_shape(t):
         pointer.to(rect["x"] + dx, rect["y"] + 20)
         pointer.button(1)
         pointer.button(0)
-    def pressed():
-        x.sync()
-        return [struct.unpack_from("<I8xhh", e, 12) for e in x.events if e[0] & 0x7f == 4]
-    t.wait(pressed, "a click")
-    t.eq([p for p in pressed()], [(window, 20, 20)], "what was clicked on")
+    t.wait(x.pressed, "a click")
+    t.eq(x.pressed(), [(window, 20, 20)], "what was clicked on")
     x.socket.sendall(struct.pack("<BxHI", 10, 2, window))   # unmap, and map again
     sway.no_windows()
     x.socket.sendall(struct.pack("<BxHI", 8, 2, window))

@@ -71,6 +71,11 @@ class X:
         self.sync()
         return window
 
+    def pressed(self):
+        """The window and the place in it of each press of a button so far."""
+        self.sync()
+        return [struct.unpack_from("<I8xhh", event, 12) for event in self.events if event[0] & 0x7f == 4]
+
     def _read(self, n):
         data = b""
         while len(data) < n:
