@@ -73,6 +73,10 @@ void link_adopt(struct link *link, const struct link_ops *ops, void *user)
 
 void link_set_budget(struct link *link, struct budget *budget)
 {
+    /* What waits already was paid for by another, who has it back. */
+    budget_give(link->budget, BUDGET_MEMORY, link->pending_charged);
+    budget_give(link->out.budget, BUDGET_MEMORY, link->out.charged);
+    link->pending_charged = link->out.charged = 0;
     link->budget = link->out.budget = budget;
 }
 
@@ -489,9 +493,10 @@ static ssize_t link_receive_large(struct link *link)
         link->pending = NULL;
         link->pending_n = 0;
         uint64_t charged = link->pending_charged;
+        struct budget *payer = link->budget; /* delivering may set another */
         link->pending_charged = 0;
         link_deliver(link, frame, link->pending_room);
-        budget_give(link->budget, BUDGET_MEMORY, charged);
+        budget_give(payer, BUDGET_MEMORY, charged);
         free(frame);
     }
     return n;

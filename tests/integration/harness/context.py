@@ -152,7 +152,7 @@ class Context:
             if not proc.is_daemon:
                 continue
             log = proc.log()
-            for sign in ("AddressSanitizer", "LeakSanitizer", "runtime error:", "ThreadSanitizer"):
+            for sign in ("AddressSanitizer", "LeakSanitizer", "runtime error:", "ThreadSanitizer", "Assertion `"):
                 if sign in log:
                     raise Failure(f"{proc.name}: {sign}")
             if proc.hung:

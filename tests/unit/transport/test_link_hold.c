@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <unistd.h>
 
+#include "common/base/budget.h"
 #include "common/base/fd.h"
 #include "common/transport/link.h"
 #include "common/base/memory.h"
@@ -265,6 +266,31 @@ static void test_the_end_is_seen_afterwards(void **state)
     assert_int_equal(f.closed, 1);
 }
 
+/* What waited when nobody counted is not given back to who counts from now on. */
+static void test_a_budget_that_comes_later(void **state)
+{
+    struct budget *budget = budget_create(NULL);
+    (void)state;
+    assert_non_null(budget);
+    for (unsigned i = 0; i < _BUDGET_N; i++)
+        budget->limit[i] = UINT32_MAX;
+    uint8_t bytes[100];
+    size_t n = put_ping(bytes, 'a');
+    n += put_ping(bytes + n, 'b');
+    n += put_ping(bytes + n, 'c');
+    send_raw(bytes, n);
+    assert_order("");
+    assert_true(f.link->pending_n > 0);
+    link_set_budget(f.link, budget);
+    f.go = true;
+    link_resume(f.link);
+    turn_times(f.loop, 5);
+    assert_order("abc");
+    assert_int_equal(budget->used[BUDGET_MEMORY], 0);
+    link_set_budget(f.link, NULL);
+    budget_unref(budget);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -277,6 +303,7 @@ int main(void)
         TEST(test_destroyed_while_it_waits),
         TEST(test_stopped_while_it_waits),
         TEST(test_the_end_is_seen_afterwards),
+        TEST(test_a_budget_that_comes_later),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
