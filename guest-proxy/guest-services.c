@@ -25,6 +25,7 @@
 #include "guest-proxy/datagrams.h"
 #include "guest-proxy/guest-runs.h"
 #include "guest-proxy/peer-name.h"
+#include "guest-proxy/times.h"
 #include "guest-proxy/uplink.h"
 #include "protocol/run.h"
 
@@ -88,6 +89,13 @@ static uint64_t connection_ticket(struct service *service)
     return ++c->owner->ticket;
 }
 
+static int64_t connection_ahead(struct service *service)
+{
+    const struct service_connection *c = service->user;
+    const struct times *times = uplink_times(c->owner->approaches->uplink);
+    return times->known ? times->offset[LINK_CLOCK_MONOTONIC] : 0;
+}
+
 /* The other side knows it by its ticket, or will in a moment. */
 static int connection_socket(struct service *service, uint64_t ticket, int fd,
                              const struct service_spec *spec)
@@ -101,8 +109,10 @@ static int connection_socket(struct service *service, uint64_t ticket, int fd,
     return 0;
 }
 
-static const struct service_ops service_ops = {
-    .ended = connection_ended, .ticket = connection_ticket, .socket = connection_socket};
+static const struct service_ops service_ops = {.ended = connection_ended,
+                                               .ticket = connection_ticket,
+                                               .ahead = connection_ahead,
+                                               .socket = connection_socket};
 
 static void connection_fail(struct service_connection *c, const char *reason)
 {

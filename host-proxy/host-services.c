@@ -291,7 +291,7 @@ static void connection_open(struct connection *c, const struct link_open *open)
     }
     if (!connection_join(c, of))
         return;
-    if (of->settings.exec) {
+    if (service_is_kept(&of->settings)) {
         connection_start_program(c);
         return;
     }

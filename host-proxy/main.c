@@ -141,7 +141,7 @@ static const struct service_settings *host_command(const struct host *host, uint
     for (uint32_t i = 0; vm->forward && vm->forward[i]; i++)
         if (i == what)
             service = host_config_service(&host->config, vm->forward[i]);
-    return service && service->exec ? service : NULL;
+    return service && service_is_kept(service) ? service : NULL;
 }
 
 static uint32_t host_assistants(void *user, uint32_t number, uint32_t what)

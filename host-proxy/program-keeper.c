@@ -23,6 +23,8 @@
 #include "common/base/loop.h"
 #include "common/sandbox/sandbox.h"
 #include "common/services/command.h"
+#include "common/services/helper.h"
+#include "common/services/settings-text.h"
 #include "common/services/settings.h"
 #include "common/transport/address.h"
 
@@ -35,6 +37,7 @@ struct keeper {
     const struct service_settings *service;
     const char *vm;
     int asker;       /* owned */
+    int kept;        /* owned: of a service that has no command; -1 */
     pid_t pid;       /* of the command, and its group */
     char **words;    /* owned */
     char folder[80]; /* of the socket; "": none */
@@ -142,6 +145,18 @@ static int keeper_connect(struct keeper *k)
                      "%s has made no socket (%%s) within %d s", k->words[0], SOCKET_MS / 1000);
 }
 
+/* The connection to a service that knows one VM from another. Owned, or negative with a message. */
+static int keeper_connect_as(struct keeper *k)
+{
+    char path[sizeof(k->path)];
+    int r = service_path(k->service->path, k->vm, path, sizeof(path), k->error, sizeof(k->error));
+    if (r == 0)
+        r = keeper_make_folder(k);
+    return r < 0 ? r
+                 : k->service->helper->connect(path, k->vm, k->path, &k->kept, k->error,
+                                               sizeof(k->error));
+}
+
 /* The connection to the command, which runs. Owned, or negative with a message. */
 static int keeper_reach(struct keeper *k)
 {
@@ -211,9 +226,9 @@ static void keeper_end(const struct keeper *k, bool sees_it)
 
 int program_keep(const struct service_settings *service, const char *vm, int asker)
 {
-    struct keeper k = {.service = service, .vm = vm, .asker = asker};
+    struct keeper k = {.service = service, .vm = vm, .asker = asker, .kept = -1};
     prctl(PR_SET_NAME, "wayvsock-exec");
-    int fd = keeper_reach(&k);
+    int fd = service->exec ? keeper_reach(&k) : keeper_connect_as(&k);
     keeper_answer(&k, fd);
     bool reached = fd >= 0;
     fd_close(fd); /* the command's end shows its other end now */
@@ -221,6 +236,7 @@ int program_keep(const struct service_settings *service, const char *vm, int ask
         continue;
     keeper_end(&k, reached && !*k.folder);
     command_free(k.words);
+    fd_close(k.kept);
     fd_close(k.asker);
     return 0;
 }

@@ -43,6 +43,8 @@ union value {
     struct link_vfd_idle idle;
     struct link_vfd_gone gone;
     struct link_event event;
+    struct link_mem_role_frame role;
+    struct link_cycle cycle;
     uint64_t serial;
     uint32_t id;
     uint8_t nonce[LINK_NONCE_SIZE];
@@ -95,6 +97,13 @@ static bool open_rule(const void *value)
 {
     const struct link_open *o = value;
     return o->how == LINK_OPEN_CONNECT ? o->name_size && !o->ticket : !o->name_size && o->ticket;
+}
+
+static bool mem_role_rule(const void *value)
+{
+    const struct link_mem_role_frame *r = value;
+    bool of_node = r->role == LINK_ROLE_NODE || r->role == LINK_ROLE_PEER;
+    return of_node ? r->event && r->node : !r->event && !r->node;
 }
 
 static bool mem_write_rule(const void *value)
@@ -249,6 +258,16 @@ static const struct frame frames[_LINK_TYPE_N] = {
         FIELD_IN(struct link_event, value, 1, UINT64_MAX - 1)),
     [LINK_DISPLAY] = FRAME_DATA("DISPLAY", 4, 1, LINK_DISPLAY_MAX, struct link_display, NULL,
         FIELD_IN(struct link_display, path_size, 1, LINK_DISPLAY_MAX),
+        FIELD_ZERO(2)),
+    [LINK_MEM_ROLE] = FRAME("MEM_ROLE", 16, struct link_mem_role_frame, mem_role_rule,
+        FIELD_IN(struct link_mem_role_frame, id, 1, UINT32_MAX),
+        FIELD(struct link_mem_role_frame, event),
+        FIELD(struct link_mem_role_frame, node),
+        FIELD_IN(struct link_mem_role_frame, role, LINK_ROLE_SHOWN, _LINK_MEM_ROLE_N - 1),
+        FIELD_ZERO(2)),
+    [LINK_CYCLE] = FRAME("CYCLE", 8, struct link_cycle, NULL,
+        FIELD_IN(struct link_cycle, node, 1, UINT32_MAX),
+        FIELD_IN(struct link_cycle, state, LINK_CYCLE_DONE, _LINK_CYCLE_N - 1),
         FIELD_ZERO(2)),
 };
 /* clang-format on */
@@ -658,3 +677,7 @@ DECODER(link_vfd_gone_decode, LINK_VFD_GONE, struct link_vfd_gone)
 ENCODER(link_vfd_gone_encode, LINK_VFD_GONE, struct link_vfd_gone)
 DECODER(link_event_decode, LINK_EVENT, struct link_event)
 ENCODER(link_event_encode, LINK_EVENT, struct link_event)
+DECODER(link_mem_role_decode, LINK_MEM_ROLE, struct link_mem_role_frame)
+ENCODER(link_mem_role_encode, LINK_MEM_ROLE, struct link_mem_role_frame)
+DECODER(link_cycle_decode, LINK_CYCLE, struct link_cycle)
+ENCODER(link_cycle_encode, LINK_CYCLE, struct link_cycle)

@@ -90,6 +90,8 @@ enum link_type {
     LINK_MEM_DELTA,  /* service, either: bytes of a mirror that changed */
     LINK_EVENT,      /* service, either: an eventfd was signalled */
     LINK_DISPLAY,    /* control, guest → host: where the guest's applications find this daemon */
+    LINK_MEM_ROLE,   /* service, host → guest: what a mirror is for, and who writes to it */
+    LINK_CYCLE,      /* service, guest → host: how far a node is with what it was woken for */
     _LINK_TYPE_N,
 };
 
@@ -377,6 +379,34 @@ struct link_event {
     uint64_t value;
 };
 
+enum link_mem_role {
+    LINK_ROLE_SHOWN = 1, /* the host writes; what the guest writes stays there */
+    LINK_ROLE_SHARED,    /* both do */
+    LINK_ROLE_NODE,      /* the record of a node of the guest's, which @event wakes */
+    LINK_ROLE_PEER,      /* the record of a node that is triggered by @event once @node is done */
+    _LINK_MEM_ROLE_N
+};
+
+/* MEM_ROLE {u32 id, event, node; u16 role, zero}: of a mirror that the host sent as @id. @event: of
+ * an eventfd's VFD, and @node: the host's number for a node; 0 where the role has none. */
+struct link_mem_role_frame {
+    uint32_t id, event, node;
+    uint16_t role;
+};
+
+enum link_cycle_state {
+    LINK_CYCLE_DONE = 1, /* with all that it was woken for */
+    LINK_CYCLE_ACTIVE,   /* it can be woken from now on */
+    LINK_CYCLE_INACTIVE, /* and no more */
+    _LINK_CYCLE_N
+};
+
+/* CYCLE {u32 node; u16 state, zero}. After all MEM_DELTA before it. */
+struct link_cycle {
+    uint32_t node;
+    uint16_t state;
+};
+
 enum { /* what decoding may answer */
        LINK_OK,
        LINK_E_TYPE,     /* unknown frame type */
@@ -420,6 +450,8 @@ int link_vfd_gone_decode(const void *payload, size_t size, struct link_vfd_gone 
 /* The blocks, which nobody has looked at, are behind the first LINK_DELTA_SIZE of the payload. */
 int link_mem_delta_decode(const void *payload, size_t size, uint32_t *ret_id);
 int link_event_decode(const void *payload, size_t size, struct link_event *ret);
+int link_mem_role_decode(const void *payload, size_t size, struct link_mem_role_frame *ret);
+int link_cycle_decode(const void *payload, size_t size, struct link_cycle *ret);
 
 /* Encoders write header and payload into @buffer and return the number of bytes; sizes beyond the
  * caps are cut (texts) or the caller's mistake (asserted). MEM_WRITE, MEM_DELTA, STREAM_DATA and
@@ -462,6 +494,8 @@ size_t link_vfd_idle_encode(uint8_t *buffer, const struct link_vfd_idle *idle);
 size_t link_vfd_gone_encode(uint8_t *buffer, const struct link_vfd_gone *gone);
 size_t link_mem_delta_encode(uint8_t *buffer, uint32_t id, size_t data_size);
 size_t link_event_encode(uint8_t *buffer, const struct link_event *event);
+size_t link_mem_role_encode(uint8_t *buffer, const struct link_mem_role_frame *role);
+size_t link_cycle_encode(uint8_t *buffer, const struct link_cycle *cycle);
 
 const char *link_type_name(unsigned type);
 const char *link_decode_error_name(int error);

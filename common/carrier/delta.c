@@ -30,7 +30,8 @@ uint64_t delta_shadow_cost(uint64_t size)
 int delta_shadow_init(struct delta_shadow *s, uint64_t size)
 {
     uint64_t blocks = blocks_of(size);
-    *s = (struct delta_shadow){size, calloc(blocks, BLOCK), calloc(blocks, sizeof(uint64_t))};
+    *s = (struct delta_shadow){
+        .size = size, .bytes = calloc(blocks, BLOCK), .untold = calloc(blocks, sizeof(uint64_t))};
     if (s->bytes && s->untold)
         return 0;
     delta_shadow_finish(s);
@@ -82,6 +83,21 @@ static uint64_t bytes_there(uint64_t block, uint64_t size)
     return left < BLOCK ? (1ull << left) - 1 : UINT64_MAX;
 }
 
+/* Which of a block's bytes are among those. */
+static uint64_t bytes_among(const struct delta_ranges *only, uint64_t block)
+{
+    uint64_t mask = 0, begin = block * BLOCK;
+    if (!only)
+        return UINT64_MAX;
+    for (unsigned i = 0; i < only->n; i++) {
+        uint64_t from = only->at[i].from > begin ? only->at[i].from - begin : 0;
+        uint64_t to = only->at[i].to > begin ? only->at[i].to - begin : 0;
+        if (to > from && from < BLOCK)
+            mask |= (to >= BLOCK ? UINT64_MAX : (1ull << to) - 1) & ~((1ull << from) - 1);
+    }
+    return mask;
+}
+
 /* Which bytes differ, of those that there are; the shadow has them afterwards. */
 static uint64_t look_at_block(const uint8_t *map, uint8_t *shadow, uint64_t there)
 {
@@ -103,7 +119,9 @@ uint64_t delta_look(struct delta_shadow *s, const uint8_t *map)
     for (uint64_t block = 0; block < blocks; block++) {
         uint64_t at = block * BLOCK;
         if (block_differs(map + at, s->bytes + at))
-            s->untold[block] |= look_at_block(map + at, s->bytes + at, bytes_there(block, s->size));
+            s->untold[block] |=
+                look_at_block(map + at, s->bytes + at,
+                              bytes_there(block, s->size) & bytes_among(s->sends, block));
         if (s->untold[block])
             end = block + 1;
     }
@@ -193,14 +211,18 @@ static void put_word(uint8_t *at, uint64_t bytes, uint64_t mask)
 static void apply_block(struct delta_shadow *s, uint8_t *map, const uint8_t *at)
 {
     uint64_t mask, block = read_head(at, &mask), offset = block * BLOCK;
+    uint64_t among = bytes_among(s->receives, block);
     const uint8_t *from = at + HEAD + __builtin_popcountll(mask);
-    s->untold[block] &= ~mask;
+    s->untold[block] &= ~(mask & among);
     for (unsigned w = WORDS; w-- > 0;) {
         uint64_t bytes = 0, bits = 0;
         for (unsigned i = 8; i-- > 0;) {
             if (!(mask >> (8 * w + i) & 1))
                 continue;
-            s->bytes[offset + 8 * w + i] = *--from;
+            from--;
+            if (!(among >> (8 * w + i) & 1))
+                continue;
+            s->bytes[offset + 8 * w + i] = *from;
             bytes |= (uint64_t)*from << (8 * i);
             bits |= 0xffull << (8 * i);
         }

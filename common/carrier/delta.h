@@ -5,8 +5,18 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Some of a memory's bytes: from @from on to before @to, ascending. */
+struct delta_range {
+    uint32_t from, to;
+};
+struct delta_ranges {
+    unsigned n; /* 0: no byte */
+    struct delta_range at[8];
+};
+
 struct delta_shadow {
     uint64_t size;
+    const struct delta_ranges *sends, *receives; /* others are left out; NULL: all cross */
     uint8_t *bytes;   /* that both sides have, as far as is known; whole blocks (owned) */
     uint64_t *untold; /* of each block, which bytes the other side is yet to be told (owned) */
 };

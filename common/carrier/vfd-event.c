@@ -36,7 +36,7 @@ static void event_pass(struct event *e)
     struct link *link = v->ends->link;
     uint64_t more;
     if (!e->pending && !link->high && counter_take(e->fd, &more) == 0)
-        e->pending = more;
+        e->pending = v->events->hook && v->events->hook(v->events->user, e->known, true) ? 0 : more;
     if (e->pending && !link->high) {
         int r = vfd_mirrors_sync(v, e);
         if (r < 0)
@@ -184,6 +184,12 @@ int vfd_event_open(const struct known *known)
     return fd < 0 ? -errno : fd;
 }
 
+void vfd_event_signal(const struct known *known)
+{
+    const struct event *e = known->user;
+    counter_add(e->fd, 1);
+}
+
 static int event_take(struct vfds *v, struct vfd *vfd)
 {
     (void)v;
@@ -210,7 +216,8 @@ int vfd_event_frame(struct vfds *v, const uint8_t *payload, size_t size)
     const struct event *event = known->kind == LINK_VFD_EVENT ? known->user : NULL;
     if (!event || event->io)
         return ends_broken(v->ends, "EVENT of what is not waited for here", said.id);
-    counter_add(event->fd, said.value);
+    if (!v->events->hook || !v->events->hook(v->events->user, known, false))
+        counter_add(event->fd, said.value);
     return 0;
 }
 

@@ -295,6 +295,27 @@ void vfd_mirror_allow(struct known *known, uint16_t access)
         m->sends = true;
 }
 
+void vfd_mirror_limit(struct known *known, const struct delta_ranges *sends,
+                      const struct delta_ranges *receives)
+{
+    struct mirror *m = known->user;
+    m->shadow.sends = sends;
+    m->shadow.receives = receives;
+}
+
+uint8_t *vfd_mirror_map(const struct known *known, uint64_t *ret_size)
+{
+    const struct mirror *m = known->user;
+    int seals = m->ours ? fcntl(m->memory->fd, F_GET_SEALS) : 0;
+    *ret_size = m->memory->size;
+    return m->ours && (seals < 0 || !(seals & F_SEAL_SHRINK)) ? NULL : m->memory->map;
+}
+
+const uint8_t *vfd_mirror_shadow(const struct known *known)
+{
+    return ((const struct mirror *)known->user)->shadow.bytes;
+}
+
 static int mirror_take(struct vfds *v, struct vfd *vfd)
 {
     struct known *known = tree_find(v->branch->tree, v->branch->ticket, vfd->id);

@@ -6,6 +6,7 @@
 #include "common/base/loop.h"
 #include "common/carrier/vfd-kind.h"
 
+struct delta_ranges;
 struct known;
 struct mirror;
 
@@ -34,6 +35,15 @@ int vfd_mirror_open(struct known *known, uint16_t seals, uint16_t access);
 void vfd_mirror_allow(struct known *known, uint16_t access);
 /* A descriptor of memory of this side's that came home. Owned, or -errno. */
 int vfd_mirror_home(const struct known *known, uint16_t access);
+
+/* Which bytes go (as far as any do), and which are taken; NULL: all. They outlive it. */
+void vfd_mirror_limit(struct known *known, const struct delta_ranges *sends,
+                      const struct delta_ranges *receives);
+/* The memory itself, which others write to, and its size in bytes. It is safe to touch: NULL if it
+ * is a program's that may make it smaller. */
+uint8_t *vfd_mirror_map(const struct known *known, uint64_t *ret_size);
+/* What the other side has there, as far as it was heard: as many bytes. */
+const uint8_t *vfd_mirror_shadow(const struct known *known);
 
 /* Queues all that has changed here, for @by, who comes again with the same. 0; 1: the link has no
  * room; or negative after ends_fail(). */

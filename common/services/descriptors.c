@@ -258,7 +258,7 @@ static bool send_again(struct vfds *v, const struct descriptor_rules *rules, str
     return true;
 }
 
-int descriptor_send(struct vfds *v, struct descriptor_rules *rules, int fd,
+static int send_one(struct vfds *v, struct descriptor_rules *rules, int fd,
                     const struct service_descriptor *known)
 {
     struct vfd_offer o = {.fd = fd, .what = "a service's message", .role = "its file"};
@@ -272,8 +272,13 @@ int descriptor_send(struct vfds *v, struct descriptor_rules *rules, int fd,
     struct identity identity = identity_of(fd, &o.info);
     if ((k = tree_find_received(v->branch->tree, &identity)))
         return send_home(v, k, &o);
-    if ((k = tree_find_sent(v->branch->tree, &identity)) && send_again(v, rules, k, &o))
-        return 0;
+    if ((k = tree_find_sent(v->branch->tree, &identity))) {
+        uint32_t id = k->branch == v->branch ? k->id : 0;
+        if (send_again(v, rules, k, &o)) {
+            rules->sent = id;
+            return 0;
+        }
+    }
     switch (o.info.kind) {
     case FD_KIND_PIPE:
         return send_pipe(v, rules, &o);
@@ -290,6 +295,17 @@ int descriptor_send(struct vfds *v, struct descriptor_rules *rules, int fd,
             return send_event(v, rules, &o, known->signals);
         return refuse(v, rules, fd, name_other(fd), "there is no way to carry it");
     }
+}
+
+int descriptor_send(struct vfds *v, struct descriptor_rules *rules, int fd,
+                    const struct service_descriptor *known)
+{
+    uint32_t last = v->next_id;
+    rules->sent = 0;
+    int e = send_one(v, rules, fd, known);
+    if (e == 0 && v->next_id != last)
+        rules->sent = vfds_last_id(v);
+    return e;
 }
 
 /* The original of what comes home. Owned, or -errno. */

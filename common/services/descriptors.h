@@ -14,6 +14,7 @@ struct descriptor_rules {
     struct link_vfd_form form;               /* of the file that is being read */
     int original;                            /* and that file (owned); -1 */
     const struct service_helper_ops *speaks; /* of the socket that is being sent */
+    uint32_t sent;    /* the VFD that the last one went as; 0: it went home */
     uint64_t message; /* which one descriptors are of: within one, the same pipe or socket is one */
 };
 

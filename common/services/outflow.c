@@ -92,10 +92,18 @@ static int send_now(struct outflow *o)
             o->now.fds[o->fds_i] = -1; /* its reader has it */
             return OUTFLOW_WAITS;
         }
-        o->fds_i++;
         o->synced = false;
+        if (e < 0) {
+            o->fds_i++;
+            return e;
+        }
+        messages_sent(o->messages, o->way, o->fds_i++, o->rules.sent);
+    }
+    if (!o->passing) {
+        int e = messages_passing(o->messages, o->way);
         if (e < 0)
             return e;
+        o->passing = true;
     }
     if (!o->synced) {
         int e = vfd_mirrors_sync(v, o);
@@ -171,7 +179,7 @@ static int pump(struct outflow *o)
         if (r <= 0)
             return r;
         o->busy = true;
-        o->begun = false;
+        o->begun = o->passing = false;
         o->fds_i = 0;
         o->rules.message++;
     }

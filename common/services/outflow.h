@@ -28,6 +28,7 @@ struct outflow {
     struct service_piece now;   /* what goes */
     unsigned fds_i;             /* of its descriptors, those that are VFDs already */
     bool begun;                 /* they are, and are not said again */
+    bool passing;               /* the helper knows that they are */
     bool synced;                /* what had changed in mirrors is ahead of it */
     uint8_t *copy, *copy_of_now;
 };

@@ -11,6 +11,8 @@ static const struct preset presets[] = {
      "exec = xdg-dbus-proxy unix:path=%t/bus %s --filter --talk=org.freedesktop.Notifications\n"
      "protocol = dbus\n",
      NULL, ""},
+    {"pipewire", "path = %t/pipewire-0\nprotocol = pipewire\nmemory = mirror\n", "PIPEWIRE_REMOTE",
+     ""},
     {"sound", "path = %t/pulse/native\nprotocol = pulse\n", "PULSE_SERVER", "unix:"},
 };
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/services/helper-dbus.h"
+#include "common/services/helper-pipewire.h"
 #include "common/services/helper-pulse.h"
 
 static const struct {
@@ -13,6 +14,7 @@ static const struct {
 } protocols[] = {
     {"none", NULL},
     {"dbus", &helper_dbus},
+    {"pipewire", &helper_pipewire},
     {"pulse", &helper_pulse},
 };
 #define PROTOCOLS_N (sizeof(protocols) / sizeof(*protocols))

@@ -35,16 +35,32 @@ static int messages_sink_fail(void *user, const char *text)
     return -EPROTO;
 }
 
+static int messages_sink_role(void *user, const struct service_role *role)
+{
+    struct messages *m = user;
+    return m->role ? m->role(m->user, role) : 0;
+}
+
 int messages_init(struct messages *m, const struct service_helper_ops *ops,
                   const struct service_settings *settings, struct log_subject *subject,
                   void (*fail)(void *user, const char *text),
                   void (*said)(void *user, enum service_way way), void *user)
 {
     *m = (struct messages){.ops = ops, .fail = fail, .said = said, .user = user};
-    m->sink = (struct service_sink){messages_sink_say, messages_sink_fail, m};
+    m->sink = (struct service_sink){messages_sink_say, messages_sink_fail, messages_sink_role, m};
     if (ops)
         m->helper = ops->create(settings, &m->sink, subject);
     return ops && !m->helper ? -ENOMEM : 0;
+}
+
+/* The first @n of those that came. */
+static void give_fds(struct message_way *w, unsigned n, struct service_piece *ret)
+{
+    memcpy(w->given, w->fds, n * sizeof(int));
+    w->fds_n -= n;
+    memmove(w->fds, w->fds + n, w->fds_n * sizeof(int));
+    ret->fds = w->given;
+    ret->fds_n = n;
 }
 
 static void close_fds(int *fds, unsigned *n)
@@ -142,10 +158,14 @@ static int show(struct messages *m, enum service_way way, struct service_piece *
     w->have = 0;
     w->framed = false;
     w->dropping = verdict == SERVICE_DROP;
+    *ret = (struct service_piece){.bytes = w->buffer, .size = size};
+    if (m->ops->counts_fds && w->frame.fds > w->fds_n) {
+        m->fail(m->user, "a message lacks descriptors that it says it has");
+        return -EPROTO;
+    }
+    give_fds(w, m->ops->counts_fds ? w->frame.fds : w->fds_n, ret);
     if (w->dropping)
-        close_fds(w->fds, &w->fds_n);
-    *ret = (struct service_piece){w->buffer, size, w->fds, w->fds_n};
-    w->fds_n = 0;
+        close_fds(ret->fds, &ret->fds_n);
     return !w->dropping && size > 0;
 }
 
@@ -196,6 +216,8 @@ static int next(struct messages *m, enum service_way way, struct service_piece *
         if (!in->size)
             return 0;
         if (w->left) {
+            if (m->ops->counts_fds && (r = take_fds(m, w, in)) < 0)
+                return r;
             if ((r = pass_on(w, in, ret)) != 0)
                 return r;
             continue;
@@ -245,4 +267,15 @@ void messages_descriptor(struct messages *m, enum service_way way, unsigned i,
     *ret = (struct service_descriptor){0};
     if (m->helper && m->ops->descriptor)
         m->ops->descriptor(m->helper, way, i, ret);
+}
+
+void messages_sent(struct messages *m, enum service_way way, unsigned i, uint32_t vfd)
+{
+    if (m->helper && m->ops->sent)
+        m->ops->sent(m->helper, way, i, vfd);
+}
+
+int messages_passing(struct messages *m, enum service_way way)
+{
+    return m->helper && m->ops->passing ? m->ops->passing(m->helper, way) : 0;
 }

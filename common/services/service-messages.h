@@ -29,6 +29,7 @@ struct message_way {
     bool dropping;
     int fds[LINK_DATA_VFDS_MAX]; /* that came for the message in @buffer */
     unsigned fds_n;
+    int given[LINK_DATA_VFDS_MAX]; /* that went with the last piece */
     uint8_t *later,
         *saying; /* what the helper says, once a message ends; and what goes out of it */
     size_t later_n;
@@ -43,6 +44,7 @@ struct messages {
     /* There is something to say of that way: messages_next(). */
     void (*said)(void *user, enum service_way way);
     void *user;
+    int (*role)(void *user, const struct service_role *role); /* NULL: there are none */
     unsigned at_work; /* ways that messages_next() is at: bits */
 };
 
@@ -61,3 +63,6 @@ int messages_next(struct messages *messages, enum service_way way, struct servic
 /* What is known of descriptor @i of the piece that was given last. */
 void messages_descriptor(struct messages *messages, enum service_way way, unsigned i,
                          struct service_descriptor *ret);
+/* Descriptor @i of that piece was sent as VFD @vfd; all of them were (0 or negative). */
+void messages_sent(struct messages *messages, enum service_way way, unsigned i, uint32_t vfd);
+int messages_passing(struct messages *messages, enum service_way way);

@@ -35,7 +35,10 @@ static size_t service_from_local(void *user, const uint8_t *bytes, size_t size)
 static int service_from_link(void *user, const uint8_t *payload, size_t size)
 {
     struct service *s = user;
-    return inflow_data(&s->in, payload, size);
+    int r = inflow_data(&s->in, payload, size);
+    if (r == 0 && s->activations.used && s->carrier.ends.side == CARRIER_GUEST)
+        activations_said(&s->activations);
+    return r;
 }
 
 static void allow_mirrors(struct service *s)
@@ -83,6 +86,10 @@ static int service_frame(void *user, enum link_type type, const uint8_t *payload
         return vfd_mirror_delta(&s->carrier.vfds, payload, size);
     case LINK_EVENT:
         return vfd_event_frame(&s->carrier.vfds, payload, size);
+    case LINK_MEM_ROLE:
+        return activations_role(&s->activations, payload, size);
+    case LINK_CYCLE:
+        return activations_cycle(&s->activations, payload, size);
     default:
         break;
     }
@@ -116,6 +123,7 @@ static void service_flowed(void *user)
     inflow_flowed(&s->in);
     outflow_go_on(&s->out);
     vfd_events_resume(&s->carrier.vfds);
+    activations_go_on(&s->activations);
     end_if_done(s);
 }
 
@@ -125,6 +133,7 @@ static void service_synced(void *user)
     struct service *s = user;
     outflow_go_on(&s->out);
     vfd_events_resume(&s->carrier.vfds);
+    activations_go_on(&s->activations);
     end_if_done(s);
     carrier_flush_link(&s->carrier);
 }
@@ -162,6 +171,32 @@ static void service_said(void *user, enum service_way way)
         inflow_say(&s->in);
     else
         outflow_go_on(&s->out);
+}
+
+static int service_role(void *user, const struct service_role *said)
+{
+    struct service *s = user;
+    struct activations *a = &s->activations;
+    switch (said->what) {
+    case SERVICE_ROLE_SHOWN:
+        return activations_show(a, said->memory);
+    case SERVICE_ROLE_SHARED:
+        return activations_share(a, said->memory);
+    case SERVICE_ROLE_NODE:
+        return activations_node(a, said->node, said->memory, said->event);
+    case SERVICE_ROLE_PEER:
+        return activations_peer(a, said->node, said->peer, said->memory, said->event);
+    case SERVICE_ROLE_PEER_GONE:
+        return activations_peer_gone(a, said->node, said->peer);
+    default:
+        return activations_node_gone(a, said->node);
+    }
+}
+
+static int64_t service_ahead(void *user)
+{
+    struct service *s = user;
+    return s->ops->ahead ? s->ops->ahead(s) : 0;
 }
 
 static uint64_t service_ticket(void *user)
@@ -261,6 +296,12 @@ struct service *service_create(struct loop *loop, enum carrier_side side, int lo
     s->mirrors.job = (struct loop_job){.run = service_synced, .user = s};
     s->carrier.vfds.branch = &s->branch;
     s->carrier.vfds.events = &s->events;
+    activations_init(&s->activations, &s->carrier.vfds);
+    s->events.hook = host ? activations_signalled_host : activations_signalled_guest;
+    s->events.user = &s->activations;
+    s->messages.role = service_role;
+    s->activations.ahead = service_ahead;
+    s->activations.user = s;
     allow_mirrors(s);
     s->carrier.ends.local.out.exact = true;
     s->carrier.vfds.sockets = &s->sockets;
@@ -283,6 +324,7 @@ void service_destroy(struct service *s)
         return;
     carrier_stop(&s->carrier);
     outflow_finish(&s->out);
+    activations_finish(&s->activations);
     branch_finish(&s->branch);
     loop_later_cancel(s->carrier.ends.loop, &s->mirrors.job);
     s->carrier.vfds.branch = NULL;

@@ -8,6 +8,7 @@
 #include "common/carrier/vfd-event.h"
 #include "common/carrier/vfd-mirror.h"
 #include "common/carrier/vfd-socket.h"
+#include "common/services/activations.h"
 #include "common/services/inflow.h"
 #include "common/services/service-messages.h"
 #include "common/services/outflow.h"
@@ -20,6 +21,8 @@ struct service_ops {
     void (*ended)(struct service *service); /* everything is over: service_destroy() */
     /* A new ticket, as vfd_sockets.ticket. */
     uint64_t (*ticket)(struct service *service);
+    /* guest: as activations.ahead; NULL: the clocks are the same. */
+    int64_t (*ahead)(struct service *service);
     /* A socket was passed: @fd (taken) is the local side of a connection of its own, which @spec
      * (taken; its settings outlive it) describes. 0, or negative after ends_fail() of this one. */
     int (*socket)(struct service *service, uint64_t ticket, int fd,
@@ -51,6 +54,7 @@ struct service {
     struct branch branch;
     struct vfd_mirrors mirrors;
     struct vfd_events events;
+    struct activations activations;
     const struct service_ops *ops;
     void *user;
 };

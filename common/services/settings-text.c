@@ -10,6 +10,7 @@
 #include "common/base/error.h"
 #include "common/base/number.h"
 #include "common/services/command.h"
+#include "common/services/helper.h"
 #include "common/services/placeholders.h"
 #include "common/services/protocols.h"
 
@@ -279,6 +280,10 @@ int service_settings_check(const struct service_settings *s, char *error, size_t
         return error_set(-EINVAL, error, error_size,
                          "the service \"%s\" is of type dgram, which goes to the host only",
                          s->name);
+    if (s->helper && s->helper->needs_mirrors && s->memory != LINK_MEMORY_MIRROR)
+        return error_set(-EINVAL, error, error_size,
+                         "the service \"%s\" has protocol = %s, which needs memory = mirror",
+                         s->name, s->helper->name);
     if (s->helper && s->type != LINK_SOCKET_STREAM)
         return error_set(-EINVAL, error, error_size,
                          "the service \"%s\": a protocol is known of streams only", s->name);

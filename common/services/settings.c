@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 
 #include "common/services/command.h"
+#include "common/services/helper.h"
 
 #define NAME_CHARACTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
 
@@ -33,6 +34,11 @@ void service_settings_finish(struct service_settings *s)
     s->exec = NULL;
     s->path = s->listen = s->cookie_file = NULL;
     s->cookie = NULL;
+}
+
+bool service_is_kept(const struct service_settings *s)
+{
+    return s->exec || (s->path && s->helper && s->helper->connect);
 }
 
 bool service_name_is_valid(const char *name, size_t size)

@@ -29,6 +29,10 @@ struct service_settings {
     uint8_t *cookie;   /* what was in it at the start; NULL: none */
 };
 
+/* Whether each connection to it has a process of its own on the host: its command, or who connects
+ * it (service_helper_ops.connect). */
+bool service_is_kept(const struct service_settings *settings);
+
 #define SERVICE_DEPTH_DEFAULT 4
 #define SERVICE_CONNECTIONS_DEFAULT 64
 #define SERVICE_MIRROR_DEFAULT (1u << 20)

@@ -43,7 +43,7 @@ packages_tests=(
     dbus fish libpam-systemd openssh-client openssh-server openssl passwd systemd zsh
     imagemagick waypipe wayland-utils wl-clipboard wtype
     xwayland xterm x11-apps tk xclip
-    pipewire pipewire-pulse wireplumber
+    pipewire pipewire-bin pipewire-pulse wireplumber
     libglib2.0-bin libnotify-bin python3-gi xdg-dbus-proxy
     libgl1-mesa-dri libegl1 libgbm1 libgles2 libwayland-egl1
 )

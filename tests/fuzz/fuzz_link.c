@@ -33,6 +33,8 @@ static size_t again(unsigned type, const uint8_t *payload, size_t size, uint8_t 
     struct link_vfd_idle idle;
     struct link_vfd_gone gone;
     struct link_event event;
+    struct link_mem_role_frame role;
+    struct link_cycle cycle;
     uint64_t serial;
     uint32_t id;
     char text[LINK_TEXT_MAX + 1];
@@ -123,6 +125,14 @@ static size_t again(unsigned type, const uint8_t *payload, size_t size, uint8_t 
     case LINK_VFD_GONE:
         return link_vfd_gone_decode(payload, size, &gone) == LINK_OK
                    ? link_vfd_gone_encode(frame, &gone)
+                   : 0;
+    case LINK_MEM_ROLE:
+        return link_mem_role_decode(payload, size, &role) == LINK_OK
+                   ? link_mem_role_encode(frame, &role)
+                   : 0;
+    case LINK_CYCLE:
+        return link_cycle_decode(payload, size, &cycle) == LINK_OK
+                   ? link_cycle_encode(frame, &cycle)
                    : 0;
     case LINK_EVENT:
         return link_event_decode(payload, size, &event) == LINK_OK

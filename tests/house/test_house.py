@@ -45,6 +45,8 @@ TOPS = ("command", "common", "guest-proxy", "host-proxy", "protocol")
 
 # A module is X.c with X.h and X-private.h. These sources belong to the module of another name.
 PARTS = {
+    "common/services/activations-guest": "common/services/activations",
+    "common/services/activations-host": "common/services/activations",
     "common/transport/address-socket": "common/transport/address",
     "host-proxy/config-file": "host-proxy/config",
 }

@@ -8,7 +8,7 @@ import socket
 
 from harness import main, test
 from harness.services import Services
-from harness.sound import (PREAMBLE, RATE, SINK, PipeWire, PulseAudio, Recorder, command, judge, loudness, play, read_frame,
+from harness.sound import (PREAMBLE, RATE, SINK, PipeWire, PulseAudio, Recorder, command, judge, loudness, play, quarters, read_frame,
                            tone, u32)
 
 
@@ -102,11 +102,6 @@ def record_refused_on_pulseaudio(t):
 def record_refused_on_pipewire(t):
     t.need("pipewire", "wireplumber", "pipewire-pulse", "pacat", "parec")
     refuses_recording(t, PipeWire(t))
-
-
-def quarters(samples, hertz):
-    """How loud that frequency is in each quarter of a second."""
-    return [loudness(samples[i:i + RATE // 4], hertz) for i in range(0, len(samples) - RATE // 4, RATE // 4)]
 
 
 @test(timeout=120, direct=False)

@@ -46,13 +46,34 @@ static int feed_fail(void *user, const char *text)
     return -EPROTO;
 }
 
+static int feed_role(void *user, const struct service_role *role)
+{
+    struct feed *feed = user;
+    feed->roles[feed->roles_n++ % (sizeof(feed->roles) / sizeof(*feed->roles))] = *role;
+    return 0;
+}
+
+/* Its descriptors go, and then the message itself. */
+static bool feed_pass(struct feed *feed, enum service_way way, unsigned fds)
+{
+    if (fds > 253)
+        abort();
+    for (unsigned i = 0; i < fds && feed->ops->sent; i++) {
+        struct service_descriptor known = {0};
+        feed->ops->descriptor(feed->helper, way, i, &known);
+        feed->ops->sent(feed->helper, way, i, ++feed->vfd);
+    }
+    return !feed->ops->passing || feed->ops->passing(feed->helper, way) == 0;
+}
+
 void feed_init(struct feed *feed, const struct service_helper_ops *ops,
                const struct service_settings *settings)
 {
     log_init("feed", LOG_LEVEL_ERROR); /* what is refused is counted, not read */
     memset(feed, 0, sizeof(*feed));
     feed->ops = ops;
-    feed->sink = (struct service_sink){.say = feed_answer, .fail = feed_fail, .user = feed};
+    feed->sink = (struct service_sink){
+        .say = feed_answer, .fail = feed_fail, .role = feed_role, .user = feed};
     feed->helper = ops->create(settings, &feed->sink, NULL);
     if (!feed->helper)
         abort();
@@ -61,7 +82,7 @@ void feed_init(struct feed *feed, const struct service_helper_ops *ops,
 void feed_clear(struct feed *feed)
 {
     feed->said[SERVICE_FROM_CLIENT].n = feed->said[SERVICE_FROM_SERVER].n = 0;
-    feed->dropped = feed->answered = 0;
+    feed->dropped = feed->answered = feed->roles_n = 0;
 }
 
 void feed_finish(struct feed *feed)
@@ -109,6 +130,8 @@ static bool feed_frame(struct feed *feed, enum service_way way)
             feed->failed = true;
         else if (size > room || (size != frame.look && frame.look != frame.size))
             abort();
+        else if (result == SERVICE_PASS && !feed_pass(feed, way, frame.fds))
+            feed->failed = true;
         else if (result == SERVICE_PASS)
             side_add(&feed->said[way], message, size);
         free(message);

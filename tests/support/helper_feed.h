@@ -21,6 +21,9 @@ struct feed {
     uint64_t passing[_SERVICE_WAY_N];         /* bytes of a frame that pass as they come */
     bool dropping[_SERVICE_WAY_N];
     unsigned dropped, answered;
+    struct service_role roles[16]; /* what it said of memory, the last ones */
+    unsigned roles_n;
+    uint32_t vfd; /* of the last descriptor that was sent: they count up from 1 */
     bool failed;
     char text[160];
 };

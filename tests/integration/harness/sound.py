@@ -37,6 +37,11 @@ def loudness(samples, hertz):
     return 2 * math.sqrt(max(0.0, a * a + b * b - factor * a * b)) / max(1, len(samples))
 
 
+def quarters(samples, hertz):
+    """How loud that frequency is in each quarter of a second."""
+    return [loudness(samples[i:i + RATE // 4], hertz) for i in range(0, len(samples) - RATE // 4, RATE // 4)]
+
+
 def load(path):
     with open(path, "rb") as f:
         data = f.read()
@@ -79,8 +84,10 @@ class PulseAudio(Server):
 class PipeWire(Server):
     """pipewire, wireplumber and pipewire-pulse."""
 
-    def __init__(self, t, name="pipewire", sink=True, config=None):
+    def __init__(self, t, name="pipewire", sink=True, config=None, programs=""):
+        """programs: the folder that they are in (scripts/newer-pipewire); else the system's."""
         super().__init__(t, name)
+        self.programs = programs
         self.socket = os.path.join(self.run, "pulse/native")
         bus = os.path.join(self.run, "bus")
         self.environment = self.env(PULSE_SERVER=None, DBUS_SESSION_BUS_ADDRESS=f"unix:path={bus}", **(config or {}))
@@ -98,7 +105,7 @@ class PipeWire(Server):
             wait_until(lambda: f"Default Sink: {SINK}" in self.pactl("info")[1], "the sink is the default one", 60)
 
     def start(self, program):
-        return self.t.spawn([program], self.environment)
+        return self.t.spawn([os.path.join(self.programs, program)], self.environment)
 
 
 class Recorder:

@@ -139,6 +139,30 @@ static void test_overtaken(void **state)
     assert_memory_equal(a.map, b.map, SIZE);
 }
 
+/* Ranges within blocks, over their borders, and beyond the end: only those bytes cross, and only
+ * those are taken. */
+static void test_ranges(void **state)
+{
+    static const struct delta_ranges only = {4, {{0, 4}, {60, 130}, {192, 256}, {999, 2000}}};
+    static const struct delta_ranges none = {0};
+    uint8_t sent[SIZE] = {0};
+    (void)state;
+    for (unsigned i = 0; i < SIZE; i++)
+        for (unsigned r = 0; r < only.n; r++)
+            sent[i] |= i >= only.at[r].from && i < only.at[r].to;
+    for (int way = 0; way < 4; way++) {
+        begin();
+        memset(a.map, 1, SIZE);
+        a.shadow.sends = way == 0 ? &only : way == 3 ? &none : NULL;
+        b.shadow.receives = way == 1 ? &only : way == 2 ? &none : NULL;
+        cross(&a, &b, ROOM);
+        for (unsigned i = 0; i < SIZE; i++) {
+            assert_int_equal(b.map[i], way < 2 ? sent[i] : 0);
+            assert_int_equal(b.shadow.bytes[i], b.map[i]);
+        }
+    }
+}
+
 static void test_refused(void **state)
 {
     static const struct {
@@ -210,6 +234,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_both_write),
         cmocka_unit_test(test_only_what_differs),
+        cmocka_unit_test(test_ranges),
         cmocka_unit_test(test_pieces),
         cmocka_unit_test(test_overtaken),
         cmocka_unit_test(test_refused),

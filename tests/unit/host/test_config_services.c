@@ -147,6 +147,7 @@ static void test_mistakes(void **state)
     refuse("[forward x]\npath =\n", "write a path");
     refuse("[forward x]\ntype = raw\n", "\"raw\" is none of stream, seqpacket or dgram");
     refuse("[forward x]\nprotocol = nonsense\n", "is none of: none");
+    refuse("[forward pipewire]\nmemory = once\n", "needs memory = mirror");
     refuse("[forward x]\ntype = dgram\ndirection = to-guest\nlisten = /x\n",
            "type dgram, which goes to the host only");
     refuse("[forward x]\nfiles = mirror\n", "is none of refuse or once");

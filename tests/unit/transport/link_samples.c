@@ -190,6 +190,24 @@ static size_t encode_event(uint8_t *buffer)
     return link_event_encode(buffer, &event);
 }
 
+static size_t encode_role(uint8_t *buffer)
+{
+    struct link_mem_role_frame role = {0xfffffffeu, 0xfffffffdu, 0xfffffffcu, LINK_ROLE_PEER};
+    return link_mem_role_encode(buffer, &role);
+}
+
+static size_t encode_cycle(uint8_t *buffer)
+{
+    struct link_cycle cycle = {0xfffffffeu, LINK_CYCLE_INACTIVE};
+    return link_cycle_encode(buffer, &cycle);
+}
+
+static int decode_role(const void *p, size_t n)
+{
+    struct link_mem_role_frame role;
+    return link_mem_role_decode(p, n, &role);
+}
+
 static int decode_hello(const void *p, size_t n)
 {
     struct link_hello h;
@@ -308,6 +326,7 @@ DECODE(vfd_ref)
 DECODE(vfd_idle)
 DECODE(vfd_gone)
 DECODE(event)
+DECODE(cycle)
 
 const struct codec codecs[CODECS_N] = {
     {LINK_HELLO, encode_hello, decode_hello},
@@ -340,6 +359,8 @@ const struct codec codecs[CODECS_N] = {
     {LINK_VFD_IDLE, encode_idle, decode_vfd_idle},
     {LINK_VFD_GONE, encode_gone, decode_vfd_gone},
     {LINK_EVENT, encode_event, decode_event},
+    {LINK_MEM_ROLE, encode_role, decode_role},
+    {LINK_CYCLE, encode_cycle, decode_cycle},
 };
 
 const struct codec *codec_of(enum link_type type)

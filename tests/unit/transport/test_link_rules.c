@@ -128,6 +128,17 @@ static const struct rule {
     {"reserved word", LINK_EVENT, 4, 4, 1, LINK_E_RESERVED},
     {"no signal", LINK_EVENT, 8, 8, 0, LINK_E_VALUE},
     {"more than an eventfd can have", LINK_EVENT, 8, 8, UINT64_MAX, LINK_E_VALUE},
+    {"id 0", LINK_MEM_ROLE, 0, 4, 0, LINK_E_VALUE},
+    {"a node's without its eventfd", LINK_MEM_ROLE, 4, 4, 0, LINK_E_VALUE},
+    {"a node's without the node", LINK_MEM_ROLE, 8, 4, 0, LINK_E_VALUE},
+    {"nobody's with a node", LINK_MEM_ROLE, 12, 2, LINK_ROLE_SHARED, LINK_E_VALUE},
+    {"no role", LINK_MEM_ROLE, 12, 2, 0, LINK_E_VALUE},
+    {"unknown role", LINK_MEM_ROLE, 12, 2, _LINK_MEM_ROLE_N, LINK_E_VALUE},
+    {"reserved word", LINK_MEM_ROLE, 14, 2, 1, LINK_E_RESERVED},
+    {"node 0", LINK_CYCLE, 0, 4, 0, LINK_E_VALUE},
+    {"no state", LINK_CYCLE, 4, 2, 0, LINK_E_VALUE},
+    {"unknown state", LINK_CYCLE, 4, 2, _LINK_CYCLE_N, LINK_E_VALUE},
+    {"reserved word", LINK_CYCLE, 6, 2, 1, LINK_E_RESERVED},
 };
 
 static void test_each_rule(void **state)
@@ -288,6 +299,8 @@ static void test_header_bounds_of_each_type(void **state)
         {LINK_VFD_GONE, 16, 16},
         {LINK_MEM_DELTA, 21, 8 + (64 << 10)},
         {LINK_EVENT, 16, 16},
+        {LINK_MEM_ROLE, 16, 16},
+        {LINK_CYCLE, 8, 8},
     };
     assert_int_equal(sizeof(bounds) / sizeof(*bounds), _LINK_TYPE_N - 1);
     for (size_t i = 0; i < sizeof(bounds) / sizeof(*bounds); i++) {
