@@ -23,7 +23,7 @@
 
 struct walk {
     struct desktop_list *list;
-    void (*watch)(void *user, const char *folder);
+    desktop_watch *watch;
     void *user;
     size_t looked_at;
     size_t before; /* the list's, of folders that are done: these are in order */
@@ -86,7 +86,7 @@ static int walk(struct walk *w, const char *folder, const char *prefix, unsigned
     if (!dir)
         return 0;
     if (w->watch)
-        w->watch(w->user, folder);
+        w->watch(w->user, folder, NULL);
     while (r == 0 && w->looked_at++ < LOOKED_AT_MAX && (d = readdir(dir))) {
         char path[PATH_MAX], id[RUN_ID_MAX + 2];
         struct stat st;
@@ -105,8 +105,7 @@ static int walk(struct walk *w, const char *folder, const char *prefix, unsigned
     return r;
 }
 
-int desktop_list_read(struct desktop_list *ret, void (*watch)(void *user, const char *folder),
-                      void *user)
+int desktop_list_read(struct desktop_list *ret, desktop_watch *watch, void *user)
 {
     struct walk w = {.list = ret, .watch = watch, .user = user};
     char data[PATH_MAX], folder[PATH_MAX + 16];
@@ -114,6 +113,8 @@ int desktop_list_read(struct desktop_list *ret, void (*watch)(void *user, const 
     int r = 0;
     *ret = (struct desktop_list){.at = NULL};
     while (r == 0 && desktop_next_data(&at, data, sizeof(data))) {
+        if (watch) /* the folder goes with its last entry, and comes with the first one */
+            watch(user, data, "applications");
         snprintf(folder, sizeof(folder), "%s/applications", data);
         r = walk(&w, folder, "", 0);
         if (ret->n)

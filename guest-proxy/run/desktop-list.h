@@ -18,10 +18,12 @@ struct desktop_list {
     size_t left_out; /* there are more than RUN_LIST_MAX */
 };
 
-/* Finds them; no file is read yet. @watch: called for each folder that an entry may be in. 0 or
- * -ENOMEM. */
-int desktop_list_read(struct desktop_list *ret, void (*watch)(void *user, const char *folder),
-                      void *user);
+/* Called for each folder where a change may be one of entries; @only: of that name in it, NULL: of
+ * any. */
+typedef void desktop_watch(void *user, const char *folder, const char *only);
+
+/* Finds them; no file is read yet. @watch may be NULL. 0 or -ENOMEM. */
+int desktop_list_read(struct desktop_list *ret, desktop_watch *watch, void *user);
 void desktop_list_finish(struct desktop_list *list);
 /* Reads one. 0, -ENOENT: it is not there or not to be shown, or -EINVAL. */
 int desktop_item_read(const struct desktop_item *item, struct desktop_entry *ret);

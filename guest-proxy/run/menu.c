@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,13 +20,52 @@
 
 #define SETTLE_MS 500
 
-static void watch_folder(void *user, const char *folder)
+#define PARTLY_MAX 64
+
+struct watches {
+    int fd; /* inotify, owned */
+    struct {
+        int watch;
+        const char *only; /* what else changes there is nothing to us */
+    } partly[PARTLY_MAX];
+    size_t n;
+};
+
+static void watch_folder(void *user, const char *folder, const char *only)
 {
-    const int *fd = user;
+    struct watches *w = user;
+    if (only && w->n == PARTLY_MAX)
+        return;
     /* One that cannot be watched is told of with the next change of another. */
-    inotify_add_watch(*fd, folder,
-                      IN_CLOSE_WRITE | IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO |
-                          IN_ONLYDIR);
+    int watch = inotify_add_watch(w->fd, folder,
+                                  IN_CLOSE_WRITE | IN_CREATE | IN_DELETE | IN_MOVED_FROM |
+                                      IN_MOVED_TO | IN_ONLYDIR);
+    if (watch < 0 || !only)
+        return;
+    w->partly[w->n].watch = watch;
+    w->partly[w->n++].only = only;
+}
+
+static bool watches_care(const struct watches *w, const struct inotify_event *event)
+{
+    for (size_t i = 0; i < w->n; i++)
+        if (w->partly[i].watch == event->wd)
+            return event->len && strcmp(event->name, w->partly[i].only) == 0;
+    return true;
+}
+
+/* Whether anything of what has happened matters. */
+static bool watches_read(const struct watches *w)
+{
+    char bytes[4096] __attribute__((aligned(__alignof__(struct inotify_event))));
+    ssize_t n = read(w->fd, bytes, sizeof(bytes));
+    bool any = false;
+    for (const char *at = bytes; at < bytes + n;) {
+        const struct inotify_event *event = (const struct inotify_event *)at;
+        any |= watches_care(w, event);
+        at += sizeof(*event) + event->len;
+    }
+    return any;
 }
 
 /* Appends @text and its zero, cut between characters; @end: there is no room beyond. */
@@ -79,7 +119,7 @@ static int tell_item(const struct run_socket *s, const struct desktop_item *item
                            (uint32_t)icon.size.width * icon.size.height * 4, NULL, 0);
 }
 
-static int tell(const struct run_socket *s, struct log_subject *subject, int *watches)
+static int tell(const struct run_socket *s, struct log_subject *subject, struct watches *watches)
 {
     static struct desktop_entry entry;
     struct desktop_list list;
@@ -103,13 +143,12 @@ static int tell(const struct run_socket *s, struct log_subject *subject, int *wa
 }
 
 /* 1: something has changed, 0: the connection is over. */
-static int wait_for_change(const struct run_socket *s, int watches)
+static int wait_for_change(const struct run_socket *s, const struct watches *watches)
 {
     int timeout = -1;
     for (;;) {
-        char events[4096];
         struct pollfd polls[] = {{.fd = s->fd, .events = POLLIN},
-                                 {.fd = watches, .events = POLLIN}};
+                                 {.fd = watches->fd, .events = POLLIN}};
         int n = poll(polls, 2, timeout);
         if (n < 0 && errno != EINTR)
             return 0;
@@ -117,7 +156,7 @@ static int wait_for_change(const struct run_socket *s, int watches)
             return 1;
         if (polls[0].revents) /* there is nothing more to be said */
             return 0;
-        if (polls[1].revents && read(watches, events, sizeof(events)) > 0)
+        if (polls[1].revents && watches_read(watches))
             timeout = SETTLE_MS;
     }
 }
@@ -126,8 +165,11 @@ void menu_serve(struct run_socket *s, struct log_subject *subject)
 {
     for (;;) {
         /* Anew each time: folders come and go as well. */
-        _cleanup_(fd_closep) int watches = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-        if (watches < 0 || tell(s, subject, &watches) < 0 || !wait_for_change(s, watches))
+        struct watches watches = {.fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK)};
+        bool goes_on =
+            watches.fd >= 0 && tell(s, subject, &watches) == 0 && wait_for_change(s, &watches);
+        fd_close(watches.fd);
+        if (!goes_on)
             return;
     }
 }

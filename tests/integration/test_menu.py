@@ -13,7 +13,7 @@ import sys
 import threading
 import zlib
 
-from harness import Failure, main, test
+from harness import Failure, Skip, main, test
 from harness.client import Client, Pool, Window
 from harness.tools import ACTIVATE, plug_keyboard
 
@@ -146,6 +146,21 @@ def come_and_go(t):
 
 
 @test(direct=False)
+def the_folder_comes_and_goes(t):
+    """It goes with its last entry, and comes with the first one."""
+    menu = Menu(t)
+    os.rmdir(menu.programs)
+    stack = menu.stack.start_before_clients()
+    t.wait(lambda: "menu: 0 entries" in stack.host.log(), "no menu")
+    for name in ("one", "two"):
+        menu.add(name)
+        menu.shows(f"{name} (test)")
+        os.unlink(os.path.join(menu.programs, f"{name}.desktop"))
+        os.rmdir(menu.programs)
+        menu.shows()
+
+
+@test(direct=False)
 def the_vm_is_started_first(t):
     menu = Menu(t, f"menu = yes\ntitle-prefix = \"[work] \"\nstart = sh {t.path('start')}\n")
     menu.add("seven", Exec="sh -c 'exit 7'")
@@ -200,6 +215,27 @@ def the_focus(t):
         sway.msg(f"[con_id={window['id']}]", "kill")
         sway.wait_windows(1)
         t.eq(started.wait(30), 0, "the program's end")
+
+
+@test(direct=False)
+def on_weston(t):
+    """The window of an entry's program is seen, and goes with the program."""
+    command = os.environ.get("WAYVSOCK_NEWER_WESTON")
+    if not command:
+        raise Skip("WAYVSOCK_NEWER_WESTON does not name one")
+    t.need("foot")
+    weston = t.weston(gl=True, shell="kiosk", command=command, args=("--debug", "--fake-seat", "--renderer=pixman"),
+                      config="[shell]\nbackground-color=0xff336699\n")
+    menu = Menu(t, compositor=weston)
+    menu.add("terminal", Exec='foot -o dpi-aware=no sh -c "seq 1000; exec sleep 1000"')
+    menu.stack.start_before_clients()
+    entry = menu.shows("terminal (test)")["terminal (test)"]
+    empty = t.wait(lambda: (picture := weston.grab()) == weston.grab() and picture, "the desktop comes to rest")
+    started = t.spawn(command_of(t, entry), t.env())
+    t.wait(lambda: len(set(weston.grab()[16:])) > len(set(empty[16:])), "the window, with what is written in it")
+    started.popen.terminate()
+    t.wait(lambda: weston.grab() == empty, "it goes")
+    started.wait(30)
 
 
 @test(direct=False)
