@@ -30,7 +30,7 @@
 static const char *const programs[][8] = {
     {"rsvg-convert", "--keep-aspect-ratio", "--width=" EDGE, "--height=" EDGE, "--format=png",
      HERE},
-    {"gdk-pixbuf-thumbnailer", "-s", EDGE, HERE, "/dev/stdout"},
+    {"gdk-pixbuf-thumbnailer", "-s", EDGE, HERE, "/proc/self/fd/1"},
 };
 #define PROGRAMS_N (sizeof(programs) / sizeof(*programs))
 
