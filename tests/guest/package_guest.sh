@@ -26,6 +26,24 @@ kill -0 $first # its window is open still
 su - alice -c 'exec foot --title=second sleep 1000' </dev/null &
 touch upgraded
 
+# Her programs are in the host's menu; what a package brings comes and goes there.
+wait_for allow
+systemctl enable --now wayvsock-run@alice.socket
+touch allowed
+wait_for remove
+DEBIAN_FRONTEND=noninteractive apt-get -qq remove -y foot
+touch removed
+wait_for install
+install_packages foot
+touch installed
+
+# As if this machine were down, until the host starts it.
+wait_for down
+systemctl stop 'wayvsock-*@alice.*'
+touch is-down
+wait_for start
+systemctl start wayvsock-guest@alice.socket wayvsock-run@alice.socket
+
 wait_for end
 pkill foot || true
 DEBIAN_FRONTEND=noninteractive apt-get -qq purge -y 'wayvsock*'

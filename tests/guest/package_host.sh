@@ -33,10 +33,13 @@ until [[ -S /run/user/1234/bus ]]; do sleep 0.2; done
 # As the documentation has it.
 as_alice mkdir -p /home/alice/.config/wayvsock
 as_alice install -m 600 /dev/stdin /home/alice/.config/wayvsock/token <token
-as_alice tee /home/alice/.config/wayvsock/host.conf <<'END'
+install -d -o alice "$GUEST_DIR/alice"
+as_alice tee /home/alice/.config/wayvsock/host.conf <<END
 [vm work]
 cid = 2
 token = /home/alice/.config/wayvsock/token
+menu = yes
+start = echo >$GUEST_DIR/alice/start
 END
 as_alice systemctl --user enable --now wayvsock-host.socket
 as_alice systemctl --user start desktop.service
@@ -46,6 +49,13 @@ touch started
     until [[ -S $(echo /run/user/1234/sway-ipc.*) ]]; do sleep 0.2; done
     while :; do
         as_alice swaymsg -s "$(echo /run/user/1234/sway-ipc.*)" -t get_tree -r >tree.new && mv tree.new tree
+        cat /home/alice/.local/share/applications/wayvsock/vm-work/*.desktop >menu.new 2>/dev/null || true
+        mv menu.new menu
+        if [[ -e launch ]]; then # as a launcher does
+            command=$(sed -n 's/^Exec=//p' launch)
+            rm launch
+            as_alice sh -c "$command" </dev/null &
+        fi
         if [[ -e shoot ]]; then
             display=$(as_alice systemctl --user show-environment | sed -n 's/^WAYLAND_DISPLAY=//p')
             as_alice env WAYLAND_DISPLAY="$display" grim - >picture.new && mv picture.new picture.png && rm shoot
@@ -62,6 +72,6 @@ as_alice systemctl --user disable wayvsock-host.socket
 DEBIAN_FRONTEND=noninteractive apt-get -qq purge -y 'wayvsock*'
 as_alice systemctl --user list-units --all --plain --no-legend 'wayvsock*' >left
 systemctl list-units --all --plain --no-legend 'wayvsock*' >>left
-find / /etc/systemd /run -xdev \( -path /proc -o -path /sys -o -path /home/alice/.config/wayvsock -o -path "$GUEST_DIR" \) -prune \
+find / /etc/systemd /run -xdev \( -path /proc -o -path /sys -o -path /home/alice/.config/wayvsock -o -path /home/alice/.local -o -path "$GUEST_DIR" \) -prune \
     -o -name '*wayvsock*' -print >>left || true
 touch purged

@@ -132,6 +132,21 @@ def titles(host):
         return []
 
 
+def menu(host):
+    """The host's menu of the VM: names, and the files' text."""
+    try:
+        entries = host.read("menu").split("[Desktop Entry]\n")[1:]
+    except OSError:
+        return {}
+    return {re.search("^Name=(.*)$", entry, flags=re.M).group(1): entry for entry in entries}
+
+
+def launch(host, entry):
+    with open(host.path("launch.new"), "w") as f:
+        f.write(entry)
+    os.rename(host.path("launch.new"), host.path("launch"))
+
+
 def picture(t, host, name):
     host.touch("shoot")
     t.wait(lambda: not os.path.exists(host.path("shoot")), "a picture of the host's desktop", 120)
@@ -160,6 +175,31 @@ def a_newcomers_walk(t):
     guest.wait("upgraded", "the guest's upgrade")
     t.wait(lambda: titles(host) == ["first", "second"], "both windows, after the guest's upgrade", 120)
     picture(t, host, "package-second.png")
+    t.eq(menu(host), {}, "the menu of a guest that lets nobody start anything")
+    guest.touch("allow")
+    guest.wait("allowed", "programs may be started")
+    t.wait(lambda: "Foot (work)" in menu(host), "the entry of a guest's program", 400)
+    entry = menu(host)["Foot (work)"]
+    t.ok(re.search("^Icon=/home/alice/.*[.]png$", entry, flags=re.M), f"its icon: {entry}")
+    launch(host, entry)
+    t.wait(lambda: len(titles(host)) == 3, "the window of an entry", 120)
+    picture(t, host, "package-menu.png")
+    guest.touch("remove")
+    guest.wait("removed", "a package goes")
+    t.wait(lambda: "Foot (work)" not in menu(host), "and its entry with it", 120)
+    guest.touch("install")
+    guest.wait("installed", "it comes back")
+    t.wait(lambda: "Foot (work)" in menu(host), "and its entry", 120)
+    guest.touch("down")
+    guest.wait("is-down", "the VM goes")
+    t.wait(lambda: not titles(host), "its windows as well", 120)
+    t.eq(menu(host)["Foot (work)"], entry, "the entry, which stays")
+    launch(host, entry)
+    host.wait("alice/start", "the VM is started")
+    t.eq(titles(host), [], "windows before it is there")
+    guest.touch("start")
+    t.wait(lambda: len(titles(host)) == 1, "the window of an entry whose VM was down", 120)
+    picture(t, host, "package-started.png")
     for machine in (guest, host):
         machine.touch("end")
         machine.wait("purged", "purge")
