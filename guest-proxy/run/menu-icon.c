@@ -45,18 +45,32 @@ static int found_open(struct found *f)
     return 0;
 }
 
-/* Of sizes the nearest, less those where a drawing looks better. */
+/* Of sizes the nearest, less those where a drawing looks better. The last ones have what programs
+ * of KDE and GNOME name and do not bring themselves: "utilities-terminal". */
 static int find_icon(const char *name, struct found *f)
 {
 #define THEME(size) "icons/hicolor/" size "/apps"
     static const struct {
         const char *folder, *suffix;
     } places[] = {
-        {THEME("64x64"), ".png"},   {THEME("72x72"), ".png"},    {THEME("96x96"), ".png"},
-        {THEME("128x128"), ".png"}, {THEME("48x48"), ".png"},    {THEME("256x256"), ".png"},
-        {THEME("512x512"), ".png"}, {THEME("scalable"), ".svg"}, {THEME("32x32"), ".png"},
-        {THEME("24x24"), ".png"},   {THEME("22x22"), ".png"},    {THEME("16x16"), ".png"},
-        {"pixmaps", ".png"},        {"pixmaps", ".svg"},
+        {THEME("64x64"), ".png"},
+        {THEME("72x72"), ".png"},
+        {THEME("96x96"), ".png"},
+        {THEME("128x128"), ".png"},
+        {THEME("48x48"), ".png"},
+        {THEME("256x256"), ".png"},
+        {THEME("512x512"), ".png"},
+        {THEME("scalable"), ".svg"},
+        {THEME("32x32"), ".png"},
+        {THEME("24x24"), ".png"},
+        {THEME("22x22"), ".png"},
+        {THEME("16x16"), ".png"},
+        {"pixmaps", ".png"},
+        {"pixmaps", ".svg"},
+        {"icons/breeze/apps/64", ".svg"},
+        {"icons/breeze/apps/48", ".svg"},
+        {"icons/Adwaita/48x48/legacy", ".png"},
+        {"icons/Adwaita/256x256/legacy", ".png"},
     };
     char data[PATH_MAX];
     size_t at, n = strlen(name);

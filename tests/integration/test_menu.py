@@ -301,15 +301,19 @@ def icons(t):
         f.truncate(1 << 30)
     os.symlink("loop.png", f"{theme}/64x64/apps/loop.png")
     os.mkfifo(f"{theme}/64x64/apps/fifo.png")
+    for folder, name in (("pixmaps", "old"), ("icons/Adwaita/48x48/legacy", "named")):
+        put(f"{menu.guest}/{folder}/{name}.png", png(32, 32, red))
+        menu.add(name, Icon=f"{name}.png" if name == "old" else name)
     names = ("small", "large", "broken", "huge", "gigabyte", "loop", "fifo", "../../../by-path")
     for name in names:
         menu.add(name.rsplit("/", 1)[-1], Icon=name)
     menu.add("whole", Icon=path)
     menu.stack.start_before_clients()
-    entries = menu.shows(*(f"{n} (test)" for n in ("small", "large", "broken", "huge", "gigabyte", "loop", "fifo", "by-path", "whole")))
+    entries = menu.shows(*(f"{n} (test)" for n in ("small", "large", "broken", "huge", "gigabyte", "loop", "fifo", "by-path", "whole", "old", "named")))
     for name in ("broken", "huge", "gigabyte", "loop", "fifo", "by-path"):
         t.eq(entries[f"{name} (test)"]["Icon"], "application-x-executable", f"the icon of {name}")
-    for name, size, pixel in (("small", (48, 48), red), ("large", (64, 32), half), ("whole", (64, 64), red)):
+    for name, size, pixel in (("small", (48, 48), red), ("large", (64, 32), half), ("whole", (64, 64), red), ("old", (32, 32), red),
+                              ("named", (32, 32), red)):
         icon = entries[f"{name} (test)"]["Icon"]
         t.eq(os.path.dirname(icon), menu.folder, f"where the icon of {name} is")
         t.eq(pixels_of(icon), (*size, bytes(pixel) * (size[0] * size[1])), f"the icon of {name}")
