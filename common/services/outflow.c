@@ -16,6 +16,7 @@
 #include "common/carrier/vfd-mirror.h"
 
 #define COPY_MAX 1024 /* bytes: so few are copied behind their frame's head */
+#define STREAM_MAX (LINK_READ_SIZE - LINK_HEADER_SIZE - LINK_DATA_SIZE) /* read at a time */
 
 /* What pump() answers besides 0 and negative. */
 enum { OUTFLOW_WAITS = 1 };
@@ -229,7 +230,8 @@ void outflow_read(struct outflow *o)
         carrier_flush_link(c);
         return;
     }
-    int r = local_socket_read(&e->local, o->packets ? PACKET_MAX : (size_t)o->credit, &o->read);
+    size_t max = o->credit < STREAM_MAX ? (size_t)o->credit : STREAM_MAX;
+    int r = local_socket_read(&e->local, o->packets ? PACKET_MAX : max, &o->read);
     if (r == -EAGAIN)
         return;
     if (r < 0 && (r == -EMFILE || r == -EMSGSIZE || r == -ENOMEM)) {

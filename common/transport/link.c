@@ -17,7 +17,6 @@
 #include "common/base/memory.h"
 #include "common/base/slice.h"
 
-#define READ_SIZE (64u << 10)
 #define FRAME_MAX (LINK_HEADER_SIZE + LINK_WAYLAND_MAX)
 #define ROWS_IOV_N 512
 #define COLLECT_MIN (16u << 10)
@@ -27,7 +26,7 @@
 /* The head of a STREAM_DATA frame, so that its body can be spliced. */
 #define STREAM_HEAD (LINK_HEADER_SIZE + LINK_STREAM_DATA_SIZE)
 
-static uint8_t rx[FRAME_MAX + READ_SIZE];
+static uint8_t rx[FRAME_MAX + LINK_READ_SIZE];
 
 static void link_ready(void *user, unsigned events);
 static void link_resume_job(void *link);
@@ -433,7 +432,7 @@ static ssize_t link_read_rows(struct link *link, size_t *ret_rows)
         done += iov[n].iov_len;
     }
     if (total == link->bulk.left)
-        iov[n++] = (struct iovec){rx, READ_SIZE};
+        iov[n++] = (struct iovec){rx, LINK_READ_SIZE};
     *ret_rows = total;
     return readv(link->fd, iov, n);
 }
@@ -504,9 +503,9 @@ static ssize_t link_receive_large(struct link *link)
 
 static ssize_t link_receive_frames(struct link *link)
 {
-    size_t have = link->pending ? link_unkeep(link, rx) : 0, size = READ_SIZE;
+    size_t have = link->pending ? link_unkeep(link, rx) : 0, size = LINK_READ_SIZE;
     if (link->splice && link->streaming && !link->bulk.left)
-        size = have < STREAM_HEAD ? STREAM_HEAD - have : READ_SIZE;
+        size = have < STREAM_HEAD ? STREAM_HEAD - have : LINK_READ_SIZE;
     ssize_t n = recv(link->fd, rx + have, size, MSG_DONTWAIT);
     int error = errno;
     if (n > 0) {
@@ -532,7 +531,7 @@ static void link_receive(struct link *link)
 
 static void link_drop(struct link *link)
 {
-    ssize_t n = recv(link->fd, rx, READ_SIZE, MSG_DONTWAIT);
+    ssize_t n = recv(link->fd, rx, LINK_READ_SIZE, MSG_DONTWAIT);
     if (n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR)))
         return;
     link_report_closed(link, n < 0 ? -errno : 0, 0);

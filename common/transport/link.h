@@ -47,7 +47,8 @@ struct link_ops {
     bool (*may_go_on)(void *user, enum link_type type);
 };
 
-#define LINK_HIGH_WATER (1u << 20) /* bytes queued: stop producing */
+#define LINK_READ_SIZE (128u << 10) /* bytes that one read takes: so large a frame comes whole */
+#define LINK_HIGH_WATER (1u << 20)  /* bytes queued: stop producing */
 #define LINK_LOW_WATER (256u << 10)
 
 /* What becomes of what comes. */

@@ -2,8 +2,9 @@
 /* A stream's recvmsg() ends with the bytes that brought descriptors, but begins wherever unread
  * ones do, and does not tell how many were before them. So a look without room for descriptors
  * comes first: the kernel says MSG_CTRUNC if any are in the queue. If none are, as many bytes are
- * read as there were before that look, and no more, since the next ones may have some. Otherwise
- * they are read one by one until the descriptors come, at most STEPS_MAX in a turn of the loop. */
+ * read as there were before that look, at once or one time after another, and no more, since the
+ * next ones may have some. Otherwise they are read one by one until the descriptors come, at most
+ * STEPS_MAX in a turn of the loop. */
 #include "common/transport/local-reader.h"
 
 #include <errno.h>
@@ -16,8 +17,9 @@
 #include "common/base/fd.h"
 #include "common/transport/local-socket.h"
 
-#define READ_SIZE (64u << 10)
+#define READ_SIZE (128u << 10)
 #define STEPS_MAX 1024
+#define FEW 1024 /* bytes: so few are looked at rather than counted, which is one call less */
 
 /* One for all: whoever reads has used up the last before. Larger for a packet that needs it. */
 static uint8_t *rx;
@@ -65,27 +67,50 @@ static ssize_t receive(int fd, uint8_t *at, size_t size, struct local_piece *pie
     return message.msg_flags & MSG_CTRUNC ? -EMFILE : n;
 }
 
-/* Without descriptors, after a look for some. How many bytes; 0: the end; -ENODATA: descriptors are
- * in the queue; or -errno. */
-static ssize_t read_plain(int fd, uint8_t *at, size_t max)
+/* Looks at up to @size bytes. How many there are; 0: the end; -ENODATA: there are descriptors in
+ * the queue; or -errno. */
+static ssize_t peek(int fd, size_t size)
+{
+    static uint8_t bytes[FEW];
+    struct iovec iov = {bytes, size};
+    struct msghdr message = {.msg_iov = &iov, .msg_iovlen = 1};
+    ssize_t n;
+    do
+        n = recvmsg(fd, &message, MSG_PEEK | MSG_DONTWAIT);
+    while (n < 0 && errno == EINTR);
+    if (n < 0)
+        return -errno;
+    return n > 0 && message.msg_flags & MSG_CTRUNC ? -ENODATA : n;
+}
+
+/* A look for descriptors. 1: there are none with the next ws->plain bytes; or as peek(). */
+static ssize_t look(struct local_socket *ws)
 {
     int waiting = 0;
-    uint8_t byte;
-    struct iovec iov = {&byte, 1};
-    struct msghdr look = {.msg_iov = &iov, .msg_iovlen = 1};
-    ssize_t n;
-    if (ioctl(fd, FIONREAD, &waiting) < 0)
-        return -errno;
-    do
-        n = recvmsg(fd, &look, MSG_PEEK | MSG_DONTWAIT);
-    while (n < 0 && errno == EINTR);
-    if (n <= 0)
-        return n < 0 ? -errno : 0;
-    if (look.msg_flags & MSG_CTRUNC)
-        return -ENODATA;
-    if (!waiting)
-        return -EAGAIN; /* it came after we had counted: the loop comes again */
-    n = recv(fd, at, (size_t)waiting < max ? (size_t)waiting : max, MSG_DONTWAIT);
+    ssize_t n = ws->much ? FEW : peek(ws->fd, FEW);
+    if (n == FEW) { /* or more, which nobody wants to look at: they are counted */
+        if (ioctl(ws->fd, FIONREAD, &waiting) < 0)
+            return -errno;
+        n = peek(ws->fd, 1);
+        if (n > 0 && !waiting)
+            return -EAGAIN; /* it came after we had counted: the loop comes again */
+    } else if (n > 0) {
+        waiting = (int)n;
+    }
+    ws->much = waiting > FEW;
+    ws->plain = n > 0 ? (size_t)waiting : 0;
+    return n > 0 ? 1 : n;
+}
+
+/* Without descriptors, after a look for some, unless what the last one saw has not been read yet.
+ * How many bytes; or as look(). */
+static ssize_t read_plain(struct local_socket *ws, uint8_t *at, size_t max)
+{
+    ssize_t r = ws->plain ? 1 : look(ws);
+    if (r <= 0)
+        return r;
+    ssize_t n = recv(ws->fd, at, ws->plain < max ? ws->plain : max, MSG_DONTWAIT);
+    ws->plain -= n > 0 ? (size_t)n : ws->plain;
     return n < 0 ? -errno : n;
 }
 
@@ -97,7 +122,7 @@ static int read_stream(struct local_socket *ws, size_t max, struct local_piece *
     if (max > READ_SIZE)
         max = READ_SIZE;
     p->bytes = rx;
-    ssize_t n = read_plain(ws->fd, rx, max);
+    ssize_t n = read_plain(ws, rx, max);
     if (n != -ENODATA) {
         p->size = n > 0 ? (size_t)n : 0;
         return n > 0 ? 1 : (int)n;
@@ -111,7 +136,7 @@ static int read_stream(struct local_socket *ws, size_t max, struct local_piece *
     if (n < 0 && n != -EAGAIN)
         return (int)n;
     if (p->fds_n && p->size < max) { /* the rest of theirs, rather than a turn of the loop later */
-        n = read_plain(ws->fd, rx + p->size, max - p->size);
+        n = read_plain(ws, rx + p->size, max - p->size);
         p->size += n > 0 ? (size_t)n : 0;
     }
     return p->size ? 1 : -EAGAIN;

@@ -21,8 +21,10 @@ struct local_socket {
     struct loop_io *io;
     struct sendq out;
     struct packetq packets; /* what goes out instead, if it keeps packets apart */
-    int type;               /* SOCK_STREAM, SOCK_SEQPACKET or SOCK_DGRAM */
-    int *fds;               /* received, in order */
+    size_t plain; /* bytes that wait and are known to have no descriptors (local-reader) */
+    bool much;    /* so many waited lately that they are counted */
+    int type;     /* SOCK_STREAM, SOCK_SEQPACKET or SOCK_DGRAM */
+    int *fds;     /* received, in order */
     size_t fds_first, fds_n, fds_room;
     uint8_t *pending; /* bytes received and not consumed */
     size_t pending_n;

@@ -160,6 +160,36 @@ static void test_alignment(void **state)
     close_and_end();
 }
 
+/* It is sent when some of what is before it has been read, and the rest has been looked at. */
+static void test_descriptor_behind_much(void **state)
+{
+    static uint8_t bytes[180000], got[sizeof(bytes)];
+    int fds[SEND_FDS_MAX], ends[2];
+    size_t n;
+    (void)state;
+    open_type(LINK_SOCKET_STREAM);
+    ends[0] = A.client;
+    ends[1] = A.server;
+    fill_pattern(bytes, sizeof(bytes), 5);
+    for (int way = 0; way < 4; way++) {
+        int from = ends[way % 2], to = ends[1 - way % 2], pipe = pipe_with('P');
+        assert_int_equal(send(from, bytes, sizeof(bytes), MSG_DONTWAIT), sizeof(bytes));
+        turn_times(P.loop, way < 2 ? 1 : 0);
+        assert_int_equal(send_fds(from, "P", 1, &pipe, 1), 1);
+        fd_close(pipe);
+        for (size_t have = 0; have < sizeof(got);) {
+            ssize_t r = pair_receive(to, got + have, sizeof(got) - have, fds, &n);
+            assert_true(r > 0 && n == 0);
+            have += (size_t)r;
+        }
+        assert_memory_equal(bytes, got, sizeof(bytes));
+        assert_int_equal(pair_receive(to, got, sizeof(got), fds, &n), 1);
+        assert_int_equal(n, 1);
+        assert_int_equal(letter_of(fds[0]), 'P');
+    }
+    close_and_end();
+}
+
 static void test_many_descriptors(void **state)
 {
     int fds[SEND_FDS_MAX], got[SEND_FDS_MAX];
@@ -347,6 +377,7 @@ int main(void)
         TEST(test_half_close),
         TEST(test_back_pressure),
         TEST(test_alignment),
+        TEST(test_descriptor_behind_much),
         TEST(test_many_descriptors),
         TEST(test_file),
         TEST(test_refused),
