@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <time.h>
+#include <unistd.h>
 
 #define WARM_UP 0.25 /* of the duration */
 #define STEPS_MIN 3
@@ -32,6 +33,12 @@ static const struct measure {
     {"hand-over", measure_hand_over, "a new wl_buffer of --size, until it is shown and gone"},
     {"copy", measure_copy, "--mib from the client's selection to the compositor"},
     {"paste", measure_paste, "--mib from the compositor's selection to the client"},
+    {"receive", measure_receive, "64 bytes of a selection that is there, through a new pipe"},
+    {"service-round-trip", measure_service_round_trip, "64 bytes and as many in answer"},
+    {"service-one-way", measure_service_one_way, "64 bytes without an answer"},
+    {"service-bulk", measure_service_bulk, "--mib to the service"},
+    {"service-pipe", measure_service_pipe, "a pipe, through which 64 bytes come"},
+    {"service-idle", measure_service_idle, "waits on each of --clients connections"},
     {"idle", measure_idle, "maps a toplevel on each of --clients connections and waits"},
 };
 
@@ -131,6 +138,22 @@ void connection_close(struct connection *connection)
     *connection = (struct connection){0};
 }
 
+int pipe_read_all(int fd, size_t expected)
+{
+    static uint8_t chunk[65536];
+    size_t got = 0;
+    ssize_t n;
+
+    while ((n = read(fd, chunk, sizeof(chunk))) > 0)
+        got += (size_t)n;
+    close(fd);
+    if (got == expected)
+        return 0;
+    fprintf(stderr, "bench_client: %zu of %zu bytes came\n", got, expected);
+    errno = EPROTO;
+    return -1;
+}
+
 int connection_flush(struct connection *connection)
 {
     while (wl_display_flush(connection->display) < 0) {
@@ -144,21 +167,22 @@ int connection_flush(struct connection *connection)
 
 static void help(FILE *file)
 {
-    fprintf(file,
-            "usage: bench_client [OPTION …] MEASURE\n"
-            "  --display SOCKET    the compositor (default: as any Wayland client)\n"
-            "  --duration MS       how long to measure (100)\n"
-            "  --cpu PID[,PID …]   add the CPU time of these processes and their descendants\n"
-            "  --clients N         connections (200)\n"
-            "  --size WxH          of frames (1920x1080)\n"
-            "  --small             damage 64x64 of the frame, at one place\n"
-            "  --walk              each time at the next place\n"
-            "  --whole             call all of the frame damaged, whatever was drawn\n"
-            "  --still             the pixels stay as they are, and are damaged all the same\n"
-            "  --sealed            the pools' files cannot shrink\n"
-            "  --buffers N         buffers to alternate between (1)\n"
-            "  --mib N             of clipboard transfers (16)\n"
-            "measures:\n");
+    fprintf(
+        file,
+        "usage: bench_client [OPTION …] MEASURE\n"
+        "  --display SOCKET    the compositor (default: as any Wayland client), or the service\n"
+        "  --duration MS       how long to measure (100)\n"
+        "  --cpu PID[,PID …]   add the CPU time of these processes and their descendants\n"
+        "  --clients N         connections (200)\n"
+        "  --size WxH          of frames (1920x1080)\n"
+        "  --small             damage 64x64 of the frame, at one place\n"
+        "  --walk              each time at the next place\n"
+        "  --whole             call all of the frame damaged, whatever was drawn\n"
+        "  --still             the pixels stay as they are, and are damaged all the same\n"
+        "  --sealed            the pools' files cannot shrink\n"
+        "  --buffers N         buffers to alternate between (1)\n"
+        "  --mib N             of clipboard transfers (16)\n"
+        "measures:\n");
     for (size_t i = 0; i < sizeof(measures) / sizeof(measures[0]); i++)
         fprintf(file, "  %-11s %s\n", measures[i].name, measures[i].help);
 }

@@ -56,6 +56,9 @@ void connection_close(struct connection *connection);
 /* Sends all that is queued, waiting for room. 0 or -1. */
 int connection_flush(struct connection *connection);
 
+/* Reads all of @fd (taken), a pipe that @expected bytes come through. 0 or -1. */
+int pipe_read_all(int fd, size_t expected);
+
 /* A wl_shm buffer on a pool and file of its own (@sealed: that cannot shrink). */
 struct shm_buffer {
     struct wl_buffer *buffer;
@@ -82,5 +85,12 @@ int measure_memcpy(const struct bench *bench);
 int measure_hand_over(const struct bench *bench);
 int measure_copy(const struct bench *bench);
 int measure_paste(const struct bench *bench);
+int measure_receive(const struct bench *bench);
+int measure_service_round_trip(const struct bench *bench);
+int measure_service_one_way(const struct bench *bench);
+int measure_service_bulk(const struct bench *bench);
+int measure_service_pipe(const struct bench *bench);
 /* Maps a toplevel on each of its connections, says "ready" and waits for the end of its input. */
 int measure_idle(const struct bench *bench);
+/* The same, of a service's connections that nothing more is said on. */
+int measure_service_idle(const struct bench *bench);

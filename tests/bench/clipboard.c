@@ -135,34 +135,54 @@ static const struct wl_data_device_listener device_listener = {
     .selection = device_selection,
 };
 
-static int paste_step(void *data)
+/* The compositor offers a selection of @bytes. */
+static int await_offer(struct clipboard *clipboard, size_t bytes)
 {
-    struct clipboard *clipboard = data;
-    size_t expected = clipboard->bench->mib * BENCH_MIB, got = 0;
-    int fds[2];
-    ssize_t n;
-
     clipboard->selected = false;
-    wl_region_add(clipboard->region, BENCH_OP_OFFER, (int32_t)clipboard->bench->mib, 0, 0);
+    wl_region_add(clipboard->region, BENCH_OP_OFFER, (int32_t)bytes, 0, 0);
     while (!clipboard->selected) {
         if (wl_display_dispatch(clipboard->connection.display) < 0)
             return -1;
     }
+    return 0;
+}
+
+static int receive(struct clipboard *clipboard, size_t expected)
+{
+    int fds[2], r;
+
     if (pipe2(fds, O_CLOEXEC) < 0)
         return -1;
     wl_data_offer_receive(clipboard->offer, BENCH_MIME, fds[1]);
-    n = connection_flush(&clipboard->connection);
+    r = connection_flush(&clipboard->connection);
     close(fds[1]);
-    while (n >= 0 && (n = read(fds[0], chunk, CHUNK)) > 0)
-        got += (size_t)n;
+    if (r == 0)
+        return pipe_read_all(fds[0], expected);
     close(fds[0]);
+    return -1;
+}
+
+static int paste_step(void *data)
+{
+    struct clipboard *clipboard = data;
+    size_t size = clipboard->bench->mib * BENCH_MIB;
+    int r;
+
+    if (await_offer(clipboard, size) < 0)
+        return -1;
+    r = receive(clipboard, size);
     wl_data_offer_destroy(clipboard->offer);
     clipboard->offer = NULL;
-    if (got == expected)
-        return 0;
-    fprintf(stderr, "bench_client: %zu of %zu bytes came\n", got, expected);
-    errno = EPROTO;
-    return -1;
+    return r;
+}
+
+static int receive_step(void *data)
+{
+    struct clipboard *clipboard = data;
+
+    if (!clipboard->offer && await_offer(clipboard, BENCH_PIPE) < 0)
+        return -1;
+    return receive(clipboard, BENCH_PIPE);
 }
 
 static int clipboard_run(const struct bench *bench, bench_step step)
@@ -190,4 +210,9 @@ int measure_copy(const struct bench *bench)
 int measure_paste(const struct bench *bench)
 {
     return clipboard_run(bench, paste_step);
+}
+
+int measure_receive(const struct bench *bench)
+{
+    return clipboard_run(bench, receive_step);
 }

@@ -76,7 +76,7 @@ static void offer_receive(struct wl_client *client, struct wl_resource *resource
         wl_client_post_no_memory(client);
         return;
     }
-    paste->left = (size_t)(intptr_t)wl_resource_get_user_data(resource) * BENCH_MIB;
+    paste->left = (size_t)(intptr_t)wl_resource_get_user_data(resource);
     paste->fd = fd;
     paste->event = wl_event_loop_add_fd(loop, fd, WL_EVENT_WRITABLE, paste_writable, paste);
 }
@@ -100,7 +100,7 @@ static const struct wl_data_offer_interface offer_implementation = {
     .set_actions = offer_actions,
 };
 
-void clipboard_offer(struct wl_client *client, int32_t mib)
+void clipboard_offer(struct wl_client *client, int32_t bytes)
 {
     struct wl_resource *device;
 
@@ -111,7 +111,7 @@ void clipboard_offer(struct wl_client *client, int32_t mib)
         if (wl_resource_get_client(device) != client)
             continue;
         offer = resource_new(client, &wl_data_offer_interface, wl_resource_get_version(device), 0,
-                             &offer_implementation, (void *)(intptr_t)mib, NULL);
+                             &offer_implementation, (void *)(intptr_t)bytes, NULL);
         if (!offer)
             return;
         wl_data_device_send_data_offer(device, offer);

@@ -26,5 +26,5 @@ void surface_check(struct wl_resource *region, int32_t expected);
 /* The clipboard. */
 extern const struct wl_data_device_manager_interface data_device_manager_implementation;
 void clipboard_init(void);
-/* Offers a selection of @mib MiB to the data devices of @client. */
-void clipboard_offer(struct wl_client *client, int32_t mib);
+/* Offers a selection of @bytes to the data devices of @client. */
+void clipboard_offer(struct wl_client *client, int32_t bytes);
