@@ -13,7 +13,7 @@
 #include <linux/udmabuf.h>
 #include <linux/vm_sockets.h>
 
-#include "common/base/counter.h"
+#include "common/base/fdinfo.h"
 #include "common/base/log.h"
 #include "common/sandbox/filter-rules.h"
 #include "common/sandbox/sandbox.h"
@@ -51,7 +51,7 @@ static int allow_paths(struct landlock *paths, const struct display *display,
                        const struct services *services, const char *control, const struct gpu *gpu)
 {
     const char *folder = display ? display_folder(display) : "";
-    counter_prepare();
+    fdinfo_prepare();
     int r = landlock_allow(paths, "/proc", LANDLOCK_READ);
     if (r == 0)
         r = landlock_allow(paths, "/dev/null", LANDLOCK_READ);

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/base/counter.h"
+#include "common/base/fdinfo.h"
 #include "common/base/log.h"
 #include "common/base/number.h"
 #include "common/control/control-socket.h"
@@ -73,7 +73,7 @@ static int allow_gate(struct landlock *paths, const struct host_config *config)
 static int allow_vm(struct landlock *paths, const struct vm_config *vm)
 {
     const char *folder = vm->security_context ? context_folder() : NULL;
-    counter_prepare();
+    fdinfo_prepare();
     int r = landlock_allow(paths, "/proc/self/fdinfo", LANDLOCK_READ);
     if (r == 0 && folder)
         r = landlock_allow(paths, folder, LANDLOCK_MAKE_SOCKET | LANDLOCK_REMOVE_FILE);

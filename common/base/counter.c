@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* counter: owns the folder of /proc that it reads from. An eventfd cannot be opened anew, so its
+/* counter: owns nothing. An eventfd cannot be opened anew, so its
  * flags are its other users' too, and a plain read() of one that they leave blocking might wait.
  *
  * There is no such way to write: that waits where the counter is near its end, which is why nothing
@@ -8,53 +8,25 @@
 #include "common/base/counter.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/uio.h>
+#include <unistd.h>
 
-#include "common/base/fd.h"
+#include "common/base/fdinfo.h"
 
 #define FULL (1ull << 62) /* more than anybody counts up to */
 
-static int folder = -1;
-
-void counter_prepare(void)
-{
-    /* Held open, it stays the folder that Landlock was told of. */
-    if (folder < 0)
-        folder = open("/proc/self/fdinfo", O_PATH | O_DIRECTORY | O_CLOEXEC);
-}
-
-/* The number behind "@key:" in @text, in that base. */
-static bool number_of(const char *text, const char *key, int base, uint64_t *ret)
-{
-    const char *at = strstr(text, key);
-    if (!at)
-        return false;
-    *ret = strtoull(at + strlen(key), NULL, base);
-    return true;
-}
-
 int counter_inspect(int fd, struct counter_info *ret)
 {
-    char name[16], text[1024];
+    char text[1024];
     uint64_t semaphore = 0;
-    snprintf(name, sizeof(name), "%d", fd);
-    counter_prepare();
-    _cleanup_(fd_closep) int info = openat(folder, name, O_RDONLY | O_CLOEXEC);
-    if (info < 0)
-        return -errno;
-    ssize_t n = read(info, text, sizeof(text) - 1);
-    if (n < 0)
-        return -errno;
-    text[n] = 0;
     struct counter_info c = {0};
-    if (!number_of(text, "\neventfd-count:", 16, &c.value) ||
-        !number_of(text, "\neventfd-id:", 10, &c.id))
+    int e = fdinfo_read(fd, text, sizeof(text));
+    if (e < 0)
+        return e;
+    if (!fdinfo_number(text, "\neventfd-count:", 16, &c.value) ||
+        !fdinfo_number(text, "\neventfd-id:", 10, &c.id))
         return -ENOTTY;
-    number_of(text, "\neventfd-semaphore:", 10, &semaphore);
+    fdinfo_number(text, "\neventfd-semaphore:", 10, &semaphore);
     c.semaphore = semaphore == 1;
     *ret = c;
     return 0;

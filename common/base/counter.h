@@ -11,8 +11,6 @@ struct counter_info {
     bool semaphore; /* false as well where the kernel does not say it (Linux < 6.5) */
 };
 
-/* Opens what counter_inspect() reads from, before a process may not any more. Once. */
-void counter_prepare(void);
 /* 0, -ENOTTY: @fd is no eventfd, or -errno. */
 int counter_inspect(int fd, struct counter_info *ret);
 /* Takes all that it has, at once, in at most COUNTER_READS readings: a semaphore may have more. 0,

@@ -6,21 +6,18 @@
 #include "guest-proxy/pixels/dmabuf.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <poll.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 #include <drm_fourcc.h>
 #include <linux/dma-buf.h>
 
 #include "common/base/fd.h"
+#include "common/base/fdinfo.h"
+#include "common/base/fence.h"
 #include "common/base/log.h"
-#include "common/base/loop.h"
 #include "common/base/memory.h"
 #include "common/carrier/vfd-memory.h"
 #include "common/wayland/relay.h"
@@ -39,8 +36,7 @@ struct dmabuf {
     struct relay *relay;
     unsigned n;
     struct source source[DMABUF_PLANES_MAX];
-    struct loop_io *fence; /* waits */
-    struct loop_timer *timer;
+    struct fence fence;
     bool impatient;
 };
 
@@ -80,18 +76,10 @@ const struct dmabuf_format *dmabuf_format_of_shm(uint32_t shm)
     return NULL;
 }
 
-static void wait_over(struct dmabuf *d)
-{
-    loop_io_destroy(d->fence);
-    loop_timer_destroy(d->timer);
-    d->fence = NULL;
-    d->timer = NULL;
-}
-
 static void dmabuf_drop(struct buffer_backing *backing)
 {
     struct dmabuf *d = (struct dmabuf *)backing;
-    wait_over(d);
+    fence_forget(&d->fence);
     for (unsigned i = 0; i < d->n; i++) {
         struct source *s = &d->source[i];
         if (s->shadow)
@@ -104,17 +92,11 @@ static void dmabuf_drop(struct buffer_backing *backing)
 }
 
 /* A mapping of anything else could be made shorter while we read it, or make us wait for a file
- * system that is a client's; so could asking it. What /proc tells comes from the kernel alone, and
- * dmabufs only have an exporter. */
+ * system that is a client's; so could asking it. */
 uint64_t dmabuf_size(int fd)
 {
-    char path[64], text[1024];
-    snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
-    _cleanup_(fd_closep) int info = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t n = info < 0 ? -1 : read(info, text, sizeof(text) - 1);
-    text[n < 0 ? 0 : n] = 0;
-    const char *size = strstr(text, "\nsize:");
-    return size && strstr(text, "\nexp_name:") ? strtoull(size + strlen("\nsize:"), NULL, 10) : 0;
+    struct dmabuf_info info;
+    return dmabuf_inspect(fd, &info) == 0 ? info.size : 0;
 }
 
 /* Makes the plane readable here. */
@@ -247,21 +229,13 @@ static void dmabuf_captured(struct buffer_backing *backing, struct memory_buffer
     munmap(to, p->size);
 }
 
-static void fence_signalled(void *user, unsigned events)
+static void drawn(void *user, bool signalled)
 {
     struct dmabuf *d = user;
-    (void)events;
-    wait_over(d);
-    relay_wait_over(d->relay);
-}
-
-static void fence_late(void *user)
-{
-    struct dmabuf *d = user;
-    log_warn(d->relay->carrier.ends.subject,
-             "a buffer was not drawn within %d s; it is shown as it is", FENCE_MS / 1000);
-    d->impatient = true;
-    wait_over(d);
+    if (!signalled)
+        log_warn(d->relay->carrier.ends.subject,
+                 "a buffer was not drawn within %d s; it is shown as it is", FENCE_MS / 1000);
+    d->impatient = !signalled;
     relay_wait_over(d->relay);
 }
 
@@ -273,17 +247,9 @@ static bool dmabuf_wait(struct buffer_backing *backing)
         return false;
     }
     for (unsigned i = 0; i < d->n; i++) {
-        struct pollfd fence = {.fd = d->source[i].plane.fd, .events = POLLIN};
-        if (poll(&fence, 1, 0) != 0)
+        if (!fence_wait(&d->fence, d->relay->carrier.ends.loop, d->source[i].plane.fd, FENCE_MS,
+                        drawn, d))
             continue;
-        d->fence =
-            loop_io_create(d->relay->carrier.ends.loop, fence.fd, LOOP_READ, fence_signalled, d);
-        d->timer = loop_timer_create(d->relay->carrier.ends.loop, fence_late, d);
-        if (!d->fence || !d->timer) {
-            wait_over(d);
-            return false;
-        }
-        loop_timer_arm(d->timer, FENCE_MS);
         relay_wait(d->relay);
         return true;
     }

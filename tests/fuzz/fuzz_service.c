@@ -11,7 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "common/base/counter.h"
+#include "common/base/fdinfo.h"
 #include "common/base/fd.h"
 #include "common/base/guard.h"
 #include "common/base/loop.h"
@@ -43,7 +43,7 @@ static const struct link_ops no_ops;
 /* Not a leak of the first input. */
 __attribute__((constructor)) static void prepare(void)
 {
-    counter_prepare();
+    fdinfo_prepare();
 }
 
 static void make_sockets(int ends[2])

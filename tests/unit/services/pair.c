@@ -5,7 +5,7 @@
 #include <poll.h>
 
 #include "common/base/budget.h"
-#include "common/base/counter.h"
+#include "common/base/fdinfo.h"
 #include "common/base/fd.h"
 
 struct pairs P;
@@ -24,7 +24,7 @@ int pairs_setup(void **state)
     memset(&P, 0, sizeof(P));
     signal(SIGPIPE, SIG_IGN);
     log_init("test", getenv("TEST_LOG") ? LOG_LEVEL_DEBUG : LOG_LEVEL_ERROR);
-    counter_prepare();
+    fdinfo_prepare();
     P.before = count_fds();
     P.loop = loop_create();
     deliveries_init(&P.deliveries, NULL, NULL);
