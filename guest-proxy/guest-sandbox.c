@@ -9,12 +9,12 @@
 #include <stddef.h>
 #include <string.h>
 
-#include <linux/dma-buf.h>
 #include <linux/udmabuf.h>
 #include <linux/vm_sockets.h>
 
 #include "common/base/fdinfo.h"
 #include "common/base/log.h"
+#include "common/base/signalled.h"
 #include "common/sandbox/filter-rules.h"
 #include "common/sandbox/sandbox.h"
 #include "guest-proxy/display.h"
@@ -22,7 +22,6 @@
 #include "guest-proxy/pixels/gpu.h"
 
 static const struct filter_rule gpu_calls[] = {
-    FILTER_CALL_WITH("ioctl", 1, DMA_BUF_IOCTL_SYNC),
     FILTER_CALL_WITH("ioctl", 1, UDMABUF_CREATE_LIST),
     FILTER_END,
 };
@@ -52,6 +51,7 @@ static int allow_paths(struct landlock *paths, const struct display *display,
 {
     const char *folder = display ? display_folder(display) : "";
     fdinfo_prepare();
+    signalled_prepare();
     int r = landlock_allow(paths, "/proc", LANDLOCK_READ);
     if (r == 0)
         r = landlock_allow(paths, "/dev/null", LANDLOCK_READ);

@@ -19,6 +19,7 @@
 #include "guest-proxy/approach.h"
 #include "guest-proxy/guest-options.h"
 #include "guest-proxy/guest-services.h"
+#include "guest-proxy/pixels/gpu.h"
 #include "guest-proxy/uplink.h"
 
 #define ANSWER_MS 15000 /* more than a command of the host's has to start */
@@ -32,6 +33,7 @@ struct attempt {
     struct link_open open;
     enum { ATTEMPT_WAITS, ATTEMPT_GOOD, ATTEMPT_ABSENT, ATTEMPT_REFUSED } result;
     char why[256];
+    struct link_sharing sharing; /* as the host says it */
 };
 
 static void attempt_end(struct attempt *a, int result, const char *why, size_t size)
@@ -48,7 +50,9 @@ static int attempt_frame(void *user, enum link_type type, const uint8_t *payload
     struct attempt *a = user;
     struct link_error_frame error;
     struct link_opened opened;
-    if (type == LINK_OPENED && link_opened_decode(payload, size, &opened) == LINK_OK)
+    if (type == LINK_SHARING)
+        link_sharing_decode(payload, size, &a->sharing);
+    else if (type == LINK_OPENED && link_opened_decode(payload, size, &opened) == LINK_OK)
         attempt_end(a, ATTEMPT_GOOD, "", 0);
     else if (type == LINK_ERROR && link_error_decode(payload, size, &error) == LINK_OK)
         attempt_end(a, error.code == LINK_ERROR_COMPOSITOR ? ATTEMPT_ABSENT : ATTEMPT_REFUSED,
@@ -94,6 +98,28 @@ static void attempt_expired(void *user)
     attempt_end(user, ATTEMPT_REFUSED, text, sizeof(text));
 }
 
+/* What of the VM's memory such a service has itself, from here. */
+static void note_sharing(const struct attempt *a, const char *what)
+{
+    const struct gpu *gpu = uplink_gpu(a->uplink);
+    bool there = gpu_device(gpu);
+    if (a->sharing.memory && there && gpu->takes_files)
+        checks_note("%s: memory that is sealed against shrinking, in whole pages, is shared where "
+                    "the host can; other is mirrored",
+                    what);
+    else if (a->sharing.memory)
+        checks_note("%s: memory is mirrored: %s", what, there ? gpu_how(gpu) : gpu->why);
+    if (a->sharing.dmabufs)
+        checks_note("%s: dmabufs are %s%s%s", what,
+                    there                                     ? "shared where the host can"
+                    : a->sharing.dmabufs == LINK_DMABUFS_ONCE ? "copied: "
+                                                              : "refused: ",
+                    there ? "" : gpu->why,
+                    !there                                    ? ""
+                    : a->sharing.dmabufs == LINK_DMABUFS_ONCE ? ", else copied"
+                                                              : ", else refused");
+}
+
 static bool check_with_host(const struct service_settings *s, struct loop *loop,
                             struct approaches *approaches)
 {
@@ -121,6 +147,7 @@ static bool check_with_host(const struct service_settings *s, struct loop *loop,
         checks_note("%s: nobody is there yet: %s", what, a.why);
     else
         checks_line(a.result == ATTEMPT_GOOD, what, a.why);
+    note_sharing(&a, what);
     return a.result == ATTEMPT_GOOD || a.result == ATTEMPT_ABSENT;
 }
 

@@ -24,6 +24,7 @@
 #include "guest-proxy/approach.h"
 #include "guest-proxy/datagrams.h"
 #include "guest-proxy/guest-runs.h"
+#include "guest-proxy/guest-sharing.h"
 #include "guest-proxy/peer-name.h"
 #include "guest-proxy/times.h"
 #include "guest-proxy/uplink.h"
@@ -109,10 +110,26 @@ static int connection_socket(struct service *service, uint64_t ticket, int fd,
     return 0;
 }
 
+static void *connection_make(void *user, int fd, uint64_t size, bool file, uint32_t *ret_resource)
+{
+    const struct service_connection *c = user;
+    return guest_sharing_make(uplink_gpu(c->owner->approaches->uplink), fd, size, file,
+                              ret_resource);
+}
+
+static void connection_drop(void *user, void *resource)
+{
+    (void)user;
+    guest_sharing_drop(resource);
+}
+
+static const struct vfd_sharing_ops sharing_ops = {.make = connection_make,
+                                                   .drop = connection_drop};
 static const struct service_ops service_ops = {.ended = connection_ended,
                                                .ticket = connection_ticket,
                                                .ahead = connection_ahead,
-                                               .socket = connection_socket};
+                                               .socket = connection_socket,
+                                               .sharing = &sharing_ops};
 
 static void connection_fail(struct service_connection *c, const char *reason)
 {

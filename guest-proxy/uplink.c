@@ -310,7 +310,7 @@ static void uplink_queue_hello(const struct uplink *u, struct link *link, struct
     hello->version_min = LINK_VERSION_MIN;
     hello->version_max = LINK_VERSION_MAX;
     hello->features = (u->config.gpu && u->config.gpu->n ? LINK_FEATURE_HANDLES : 0) |
-                      (u->config.services ? LINK_FEATURE_SERVICES : 0) |
+                      (u->config.services ? LINK_FEATURE_SERVICES | LINK_FEATURE_SHARING : 0) |
                       (u->config.trial ? LINK_FEATURE_TRIAL : 0);
     hello->label = clean;
     hello->label_size = (uint16_t)n;

@@ -8,6 +8,7 @@
 
 #include "common/base/checks.h"
 #include "common/base/fd.h"
+#include "common/base/signalled.h"
 #include "common/services/command.h"
 #include "common/services/settings-text.h"
 #include "common/transport/address.h"
@@ -50,12 +51,45 @@ static bool check_listener(const struct service_settings *s, const char *path, c
     return socket_check_address(&owner, text, &address);
 }
 
+/* Where the VM's memory is to be shared, that takes its GPU. */
+static void note_sharing(const struct service_settings *s, const struct vm_config *vm,
+                         const char *what)
+{
+    if (s->share)
+        checks_note("%s: memory is %s", what,
+                    vm->gpu ? "shared where the VM's GPU device makes a udmabuf of it, and else "
+                              "mirrored (each connection's log says which)"
+                            : "mirrored: to share it takes the VM's GPU device (gpu = PATH)");
+    if (s->dmabufs)
+        checks_note("%s: dmabufs are %s", what,
+                    !vm->gpu && s->dmabufs == LINK_DMABUFS_ONCE
+                        ? "copied: to share them takes the VM's GPU device (gpu = PATH)"
+                    : !vm->gpu ? "refused: to share them takes the VM's GPU device (gpu = PATH)"
+                    : s->dmabufs == LINK_DMABUFS_ONCE
+                        ? "shared where the VM's GPU device can, and else copied (each "
+                          "connection's log says which)"
+                        : "shared where the VM's GPU device can, and else refused");
+}
+
+/* What a sync file is when it gets here. */
+static void note_sync_files(const char *what)
+{
+    signalled_prepare();
+    checks_note("%s: sync files arrive as %s", what,
+                signalled_is_real() ? "signalled sync files"
+                                    : "eventfds that can be read: real ones take /dev/udmabuf and "
+                                      "Linux 6.0");
+}
+
 static bool check_service(const struct service_settings *s, const struct vm_config *vm)
 {
     bool to_guest = s->direction == SERVICE_TO_GUEST;
     char what[160], path[PATH_BYTES], error[512];
     snprintf(what, sizeof(what), "vm %s: the service %s%s", vm->name, s->name,
              to_guest ? " of the VM's" : "");
+    note_sharing(s, vm, what);
+    if (s->sync_files)
+        note_sync_files(what);
     if (s->exec)
         return check_command(s, vm->name, what);
     if (service_path(to_guest ? s->listen : s->path, vm->name, path, sizeof(path), error,

@@ -15,6 +15,7 @@
 #include "common/services/service.h"
 #include "common/services/settings-text.h"
 #include "common/transport/run-socket.h"
+#include "host-proxy/host-sharing.h"
 #include "host-proxy/program-keeper.h"
 #include "host-proxy/programs.h"
 #include "host-proxy/refuse.h"
@@ -38,6 +39,7 @@ struct connection {
     bool starting;            /* it does not run yet */
     struct service_spec spec; /* of a socket that was passed */
     struct service *service;
+    struct host_sharing sharing; /* of @service */
 };
 
 static void connection_destroy(struct connection *c)
@@ -49,7 +51,11 @@ static void connection_destroy(struct connection *c)
         link_stop(c->link);
         link_destroy_later(c->link);
     }
+    if (c->service)
+        host_sharing_stop(&c->sharing);
     service_destroy(c->service);
+    if (c->service)
+        host_sharing_finish(&c->sharing);
     service_spec_finish(&c->spec);
     if (c->starting)
         program_leave(c->program);
@@ -124,8 +130,30 @@ static int connection_socket(struct service *service, uint64_t ticket, int fd,
     return 0;
 }
 
-static const struct service_ops service_ops = {
-    .ended = connection_ended, .ticket = connection_ticket, .socket = connection_socket};
+static int connection_ask(void *user, const struct link_import *import)
+{
+    struct connection *c = user;
+    return host_sharing_ask(&c->sharing, import);
+}
+
+static int connection_release(void *user, uint32_t import)
+{
+    struct connection *c = user;
+    return host_sharing_release(&c->sharing, import);
+}
+
+static int connection_share(void *user, uint32_t import, uint64_t *ret_size)
+{
+    struct connection *c = user;
+    return host_sharing_open(&c->sharing, import, ret_size);
+}
+
+static const struct vfd_sharing_ops sharing_ops = {
+    .ask = connection_ask, .release = connection_release, .open = connection_share};
+static const struct service_ops service_ops = {.ended = connection_ended,
+                                               .ticket = connection_ticket,
+                                               .socket = connection_socket,
+                                               .sharing = &sharing_ops};
 
 /* Refuses the connection, and gives it up. @why: for the log; NULL: as told. */
 static void connection_refuse(struct connection *c, enum link_error code, const char *told,
@@ -167,18 +195,21 @@ static void connection_begin(struct connection *c, int fd, const struct service_
     loop_timer_destroy(c->timer);
     c->timer = NULL;
     c->spec = *spec;
+    c->spec.shares = c->session->features & LINK_FEATURE_SHARING;
     int n =
         snprintf(c->name, sizeof(c->name), "service %lu %s \"", ++c->vm->serial, of->settings.name);
     for (const char *label = c->label; *label && n + 2 < (int)sizeof(c->name); label++)
         c->name[n++] = *label == '"' ? '\'' : *label;
     c->name[n] = '"';
     c->subject = (struct log_subject){.name = c->name, .parent = c->session->subject};
-    c->service = service_create(c->vm->loop, CARRIER_HOST, fd, link, &c->vm->party, spec,
+    c->service = service_create(c->vm->loop, CARRIER_HOST, fd, link, &c->vm->party, &c->spec,
                                 &service_ops, c, &c->subject);
     if (!c->service) {
         connection_destroy(c);
         return;
     }
+    host_sharing_begin(&c->sharing, &c->service->carrier.vfds, c->session->handles,
+                       c->vm->party.budget);
     log_debug(&c->subject, "connected");
     service_start(c->service);
     if (held)

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "common/base/list.h"
+#include "common/base/signalled.h"
 #include "host-proxy/config.h"
 #include "protocol/run.h"
 
@@ -27,6 +28,8 @@ int vm_services_init(struct vm_services *s, const struct host_config *config,
         s->at[s->n] = (struct vm_service){
             .settings = *host_config_service(config, vm_config->forward[s->n]), .vm = vm};
         s->at[s->n].settings.prefix = vm_config->title_prefix;
+        if (s->at[s->n].settings.sync_files)
+            signalled_prepare();
     }
     struct vm_service *run = &s->at[s->n++];
     *run = (struct vm_service){.vm = vm};

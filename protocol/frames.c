@@ -43,6 +43,8 @@ union value {
     struct link_vfd_idle idle;
     struct link_vfd_gone gone;
     struct link_event event;
+    struct link_sharing sharing;
+    struct link_imported imported;
     struct link_mem_role_frame role;
     struct link_cycle cycle;
     uint64_t serial;
@@ -88,6 +90,10 @@ static bool vfd_rule(const void *value)
     case LINK_VFD_EVENT:
         return event_flags_are_valid(v->flags) && (v->flags & LINK_VFD_SOURCE || !v->size) &&
                v->size != UINT64_MAX;
+    case LINK_VFD_SYNC:
+        return !v->flags && !v->size;
+    case LINK_VFD_SHARED:
+        return !v->flags && v->size != 0 && v->size <= UINT32_MAX;
     default:
         return false;
     }
@@ -258,6 +264,15 @@ static const struct frame frames[_LINK_TYPE_N] = {
         FIELD_IN(struct link_event, value, 1, UINT64_MAX - 1)),
     [LINK_DISPLAY] = FRAME_DATA("DISPLAY", 4, 1, LINK_DISPLAY_MAX, struct link_display, NULL,
         FIELD_IN(struct link_display, path_size, 1, LINK_DISPLAY_MAX),
+        FIELD_ZERO(2)),
+    [LINK_SHARING] = FRAME("SHARING", 8, struct link_sharing, NULL,
+        FIELD_IN(struct link_sharing, dmabufs, 0, _LINK_DMABUFS_N - 1),
+        FIELD_IN(struct link_sharing, memory, 0, 1),
+        FIELD_IN(struct link_sharing, sync_files, 0, 1),
+        FIELD_ZERO(2)),
+    [LINK_IMPORTED] = FRAME("IMPORTED", 8, struct link_imported, NULL,
+        FIELD_IN(struct link_imported, id, 1, UINT32_MAX),
+        FIELD_IN(struct link_imported, how, 0, _LINK_IMPORTED_N - 1),
         FIELD_ZERO(2)),
     [LINK_MEM_ROLE] = FRAME("MEM_ROLE", 16, struct link_mem_role_frame, mem_role_rule,
         FIELD_IN(struct link_mem_role_frame, id, 1, UINT32_MAX),
@@ -677,6 +692,10 @@ DECODER(link_vfd_gone_decode, LINK_VFD_GONE, struct link_vfd_gone)
 ENCODER(link_vfd_gone_encode, LINK_VFD_GONE, struct link_vfd_gone)
 DECODER(link_event_decode, LINK_EVENT, struct link_event)
 ENCODER(link_event_encode, LINK_EVENT, struct link_event)
+DECODER(link_sharing_decode, LINK_SHARING, struct link_sharing)
+ENCODER(link_sharing_encode, LINK_SHARING, struct link_sharing)
+DECODER(link_imported_decode, LINK_IMPORTED, struct link_imported)
+ENCODER(link_imported_encode, LINK_IMPORTED, struct link_imported)
 DECODER(link_mem_role_decode, LINK_MEM_ROLE, struct link_mem_role_frame)
 ENCODER(link_mem_role_encode, LINK_MEM_ROLE, struct link_mem_role_frame)
 DECODER(link_cycle_decode, LINK_CYCLE, struct link_cycle)

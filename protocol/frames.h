@@ -52,6 +52,8 @@ enum { /* bits of HELLO and WELCOME; unknown ones are ignored */
        LINK_FEATURE_INSTANCE = 8,
        /* WELCOME: the host takes a DISPLAY. */
        LINK_FEATURE_DISPLAY = 16,
+       /* HELLO: the guest understands SHARING. */
+       LINK_FEATURE_SHARING = 32,
 };
 
 enum link_type {
@@ -90,6 +92,8 @@ enum link_type {
     LINK_MEM_DELTA,  /* service, either: bytes of a mirror that changed */
     LINK_EVENT,      /* service, either: an eventfd was signalled */
     LINK_DISPLAY,    /* control, guest → host: where the guest's applications find this daemon */
+    LINK_SHARING,    /* service, host → guest, before OPENED: what may be more than a copy */
+    LINK_IMPORTED,   /* service, host → guest: whether an IMPORT's memory can be handed out */
     LINK_MEM_ROLE,   /* service, host → guest: what a mirror is for, and who writes to it */
     LINK_CYCLE,      /* service, guest → host: how far a node is with what it was woken for */
     _LINK_TYPE_N,
@@ -173,6 +177,8 @@ enum link_vfd_kind {
     LINK_VFD_SOCKET, /* services: @flags is its type, @size the ticket of its connection */
     LINK_VFD_MIRROR, /* services: memory of @size bytes, all zero until MEM_DELTA says otherwise */
     LINK_VFD_EVENT,  /* services: an eventfd; @size is its value, if signals come from the sender */
+    LINK_VFD_SHARED, /* services, guest → host: the memory of the import @size */
+    LINK_VFD_SYNC,   /* services: a sync file that has been signalled */
     _LINK_VFD_KIND_N
 };
 enum {
@@ -290,6 +296,28 @@ struct link_opened {
     uint32_t mirrors;  /* all of the connection's */
 };
 
+enum link_dmabufs { LINK_DMABUFS_REFUSED, LINK_DMABUFS_SHARE, LINK_DMABUFS_ONCE, _LINK_DMABUFS_N };
+
+/* SHARING {u16 dmabufs, memory, sync_files, zero}. Without it (FEATURE_SHARING), nothing of it. */
+struct link_sharing {
+    uint16_t dmabufs;    /* enum link_dmabufs */
+    uint16_t memory;     /* 1: what OPENED says is mirrored is the same memory where that can be */
+    uint16_t sync_files; /* 1: signalled ones, either way */
+};
+
+enum link_imported_as {
+    LINK_IMPORTED_NOT,    /* it can be copied */
+    LINK_IMPORTED_SHARED, /* a VFD may name it, once */
+    LINK_IMPORTED_DRAWN,  /* its bytes are not in the guest's memory, and cannot be had either */
+    _LINK_IMPORTED_N
+};
+
+/* IMPORTED {u32 id; u16 how, zero}: the answer to an IMPORT. */
+struct link_imported {
+    uint32_t id;
+    uint16_t how; /* enum link_imported_as */
+};
+
 /* INCOMING {u64 ticket; u16 type, name_size; name}   REJECTED {u64 ticket; u16 text_size, zero;
  * text} */
 struct link_incoming {
@@ -358,7 +386,7 @@ struct link_vfd_ref {
 
 /* VFD_IDLE {u32 id, passes, homes, zero; u64 ticket}: by who received it: so often it came, so
  * often it went home. Who sent as often and got it back as often lets go of it, and says VFD_GONE
- * where it could be sent AGAIN (mirrors). VFD_GONE {u32 id, zero; u64 ticket} */
+ * where it could be sent AGAIN (mirrors, shared memory). VFD_GONE {u32 id, zero; u64 ticket} */
 struct link_vfd_idle {
     uint32_t id, passes, homes;
     uint64_t ticket;
@@ -450,6 +478,8 @@ int link_vfd_gone_decode(const void *payload, size_t size, struct link_vfd_gone 
 /* The blocks, which nobody has looked at, are behind the first LINK_DELTA_SIZE of the payload. */
 int link_mem_delta_decode(const void *payload, size_t size, uint32_t *ret_id);
 int link_event_decode(const void *payload, size_t size, struct link_event *ret);
+int link_sharing_decode(const void *payload, size_t size, struct link_sharing *ret);
+int link_imported_decode(const void *payload, size_t size, struct link_imported *ret);
 int link_mem_role_decode(const void *payload, size_t size, struct link_mem_role_frame *ret);
 int link_cycle_decode(const void *payload, size_t size, struct link_cycle *ret);
 
@@ -494,6 +524,8 @@ size_t link_vfd_idle_encode(uint8_t *buffer, const struct link_vfd_idle *idle);
 size_t link_vfd_gone_encode(uint8_t *buffer, const struct link_vfd_gone *gone);
 size_t link_mem_delta_encode(uint8_t *buffer, uint32_t id, size_t data_size);
 size_t link_event_encode(uint8_t *buffer, const struct link_event *event);
+size_t link_sharing_encode(uint8_t *buffer, const struct link_sharing *sharing);
+size_t link_imported_encode(uint8_t *buffer, const struct link_imported *imported);
 size_t link_mem_role_encode(uint8_t *buffer, const struct link_mem_role_frame *role);
 size_t link_cycle_encode(uint8_t *buffer, const struct link_cycle *cycle);
 

@@ -17,6 +17,7 @@
 
 #include "common/base/refused.h"
 #include "common/carrier/vfd-kinds.h"
+#include "common/carrier/vfd-shared.h"
 
 #define ENDING_MS 3000   /* for the last words to go out */
 #define CLOSING_MS 10000 /* for the other proxy to close the link */
@@ -169,6 +170,11 @@ void carrier_settle(void *user)
     if (c->state != CARRIER_DRAINING || c->vfds.streams_n || sendq_size(&c->ends.link->out))
         return;
     if (c->ends.side == CARRIER_HOST) {
+        /* The guest may take its memory back once the link is closed. */
+        if (c->vfds.sharing)
+            vfds_forget(&c->vfds);
+        if (vfd_shared_in_use(&c->vfds))
+            return;
         carrier_over(c);
         return;
     }

@@ -143,6 +143,8 @@ static bool expected(const struct gpu_memory *g, enum link_type type)
     switch (type) {
     case LINK_IMPORT_RELEASED:
         return guest && g->ops->released;
+    case LINK_MEM_IMPORT:
+        return !guest && g->ops->memory;
     case LINK_MEM_COPY:
         return guest ? g->ops->copied_back != NULL : g->ops->copy != NULL;
     default:

@@ -13,6 +13,7 @@
 #include "common/base/budget.h"
 #include "common/base/closings.h"
 #include "common/base/counter.h"
+#include "common/base/fdinfo.h"
 #include "common/carrier/ends.h"
 #include "common/carrier/vfds.h"
 
@@ -131,10 +132,13 @@ struct identity identity_of(int fd, const struct fd_info *info)
 {
     struct identity i = {info->dev, info->ino, IDENTITY_NONE};
     struct counter_info counter;
+    struct dmabuf_info dmabuf;
     switch (info->kind) {
     case FD_KIND_SHMEM:
-    case FD_KIND_FILE:
         i.what = IDENTITY_FILE;
+        break;
+    case FD_KIND_FILE: /* as some kernels have dmabufs, and others do not */
+        i.what = dmabuf_inspect(fd, &dmabuf) == 0 ? IDENTITY_DMABUF : IDENTITY_FILE;
         break;
     case FD_KIND_PIPE:
         if (info->readable != info->writable)
@@ -147,6 +151,8 @@ struct identity identity_of(int fd, const struct fd_info *info)
     default:
         if (counter_inspect(fd, &counter) == 0)
             i = (struct identity){0, counter.id, IDENTITY_EVENT};
+        else if (dmabuf_inspect(fd, &dmabuf) == 0)
+            i.what = IDENTITY_DMABUF;
     }
     return i;
 }
@@ -278,10 +284,16 @@ static void say_idle(struct link *link, const struct known *k)
     link_queue(link, link_vfd_idle_encode, &idle);
 }
 
+/* Another name for it may be on its way. */
+static bool may_come_again(const struct known *k)
+{
+    return k->kind == LINK_VFD_MIRROR || k->kind == LINK_VFD_SHARED;
+}
+
 void known_idle(struct known *k)
 {
     say_idle(k->branch->vfds->ends->link, k);
-    if (k->kind != LINK_VFD_MIRROR)
+    if (!may_come_again(k))
         known_drop(k);
 }
 
@@ -289,7 +301,7 @@ void known_settle(struct known *k)
 {
     if (!k->idle || k->passes != k->idle_passes || k->homes != k->idle_homes)
         return;
-    if (k->kind == LINK_VFD_MIRROR) {
+    if (may_come_again(k)) {
         struct link_vfd_gone gone = {.id = k->id, .ticket = k->branch->ticket};
         link_queue(k->branch->vfds->ends->link, link_vfd_gone_encode, &gone);
         link_flush(k->branch->vfds->ends->link);

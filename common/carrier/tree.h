@@ -36,6 +36,7 @@ enum identity_what {
     IDENTITY_WRITE, /* their writing end */
     IDENTITY_SOCKET,
     IDENTITY_EVENT, /* eventfds, which are all one file: by their number */
+    IDENTITY_DMABUF,
 };
 
 /* One that crossed on @branch. */
@@ -54,7 +55,8 @@ struct known {
     bool idle;                /* ours: nobody there has it, if these are the numbers: */
     uint32_t idle_passes, idle_homes;
     struct closing *closing; /* theirs: of what was handed out */
-    /* It is let go of: of a mirror, both sides; @user goes with it. NULL: nothing to do. */
+    /* It is let go of: of mirrors and shared memory, both sides; @user goes with it. NULL: nothing
+     * to do. */
     void (*dropped)(void *user);
     void *user;
     LIST_ENTRY(known) entry;
@@ -86,7 +88,8 @@ struct known *tree_find_received(const struct tree *tree, const struct identity 
 struct known *tree_find(const struct tree *tree, uint64_t ticket, uint32_t id);
 /* Forgets it, with its original. */
 void known_drop(struct known *known);
-/* theirs: nobody here has it any more: says so, and forgets it; a mirror waits for the answer. */
+/* theirs: nobody here has it any more: says so, and forgets it; what may be sent again waits for
+ * the answer. */
 void known_idle(struct known *known);
 /* ours: numbers have changed: lets go of it if the other side has, too. */
 void known_settle(struct known *known);

@@ -12,13 +12,16 @@
 #include "common/carrier/vfd-file.h"
 #include "common/carrier/vfd-memory.h"
 #include "common/carrier/vfd-mirror.h"
+#include "common/carrier/vfd-shared.h"
 #include "common/carrier/vfd-socket.h"
 #include "common/carrier/vfd-stream.h"
+#include "common/carrier/vfd-sync.h"
 
 const struct vfd_kind *const vfd_kinds[_LINK_VFD_KIND_N] = {
     [LINK_VFD_MEMORY] = &vfd_kind_memory, [LINK_VFD_FILE] = &vfd_kind_file,
     [LINK_VFD_STREAM] = &vfd_kind_stream, [LINK_VFD_SOCKET] = &vfd_kind_socket,
     [LINK_VFD_MIRROR] = &vfd_kind_mirror, [LINK_VFD_EVENT] = &vfd_kind_event,
+    [LINK_VFD_SHARED] = &vfd_kind_shared, [LINK_VFD_SYNC] = &vfd_kind_sync,
 };
 
 int vfds_send(struct vfds *v, enum link_vfd_kind kind, struct vfd_offer *offer)

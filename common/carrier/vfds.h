@@ -19,6 +19,7 @@ struct stream;
 struct vfd_events;
 struct vfd_memory;
 struct vfd_mirrors;
+struct vfd_sharing;
 struct vfd_sockets;
 struct waiters;
 
@@ -55,6 +56,8 @@ struct vfds {
     struct branch *branch;             /* tree: what may be meant again; NULL: nothing */
     struct vfd_mirrors *mirrors;       /* vfd-mirror; NULL: there are none */
     struct vfd_events *events;         /* vfd-event; the same */
+    bool syncs;                        /* sync files may come */
+    struct vfd_sharing *sharing;       /* vfd-shared; the same */
     struct waiters *waiters; /* threads for files that make their reader wait; NULL: none yet */
 };
 

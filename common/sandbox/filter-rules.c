@@ -13,6 +13,8 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 
+#include <linux/dma-buf.h>
+
 #ifndef PR_SET_VMA
 #define PR_SET_VMA 0x53564d41
 #endif
@@ -166,6 +168,8 @@ const struct filter_rule filter_rules_sharing[] = {
     FILTER_CALL("preadv2"),
     FILTER_CALL_WITH("fcntl", 1, F_OFD_GETLK),
     FILTER_CALL_WITH("fcntl", 1, F_OFD_SETLK),
+    FILTER_CALL_WITH("ioctl", 1, DMA_BUF_IOCTL_SYNC),
+    FILTER_CALL_WITH("ioctl", 1, DMA_BUF_IOCTL_EXPORT_SYNC_FILE),
     FILTER_END,
 };
 

@@ -10,6 +10,7 @@
 
 #include "common/base/closings.h"
 #include "common/base/fd.h"
+#include "common/base/fdinfo.h"
 #include "common/base/memory.h"
 #include "common/carrier/ends.h"
 #include "common/carrier/tree.h"
@@ -17,109 +18,45 @@
 #include "common/carrier/vfd-file.h"
 #include "common/carrier/vfd-kinds.h"
 #include "common/carrier/vfd-mirror.h"
+#include "common/carrier/vfd-shared.h"
 #include "common/carrier/vfd-socket.h"
 #include "common/carrier/vfd-stream.h"
 #include "common/services/file-form.h"
-
-static int refuse(struct vfds *v, const struct descriptor_rules *rules, int fd, const char *kind,
-                  const char *advice)
-{
-    vfds_discard(v, fd);
-    return ends_failf(v->ends, LINK_ERROR_REFUSED,
-                      "service %s: a descriptor is not carried: %s (%s)", rules->service, kind,
-                      advice);
-}
-
-static int unfit(struct vfds *v, const struct descriptor_rules *rules, int e,
-                 const struct vfd_offer *o)
-{
-    if (e == 0 || e == VFD_WAIT || e < 0)
-        return e;
-    return ends_failf(v->ends, e == VFD_SCARCE ? LINK_ERROR_INTERNAL : LINK_ERROR_REFUSED,
-                      "service %s: a descriptor is not carried: %s", rules->service, o->problem);
-}
-
-void descriptor_rules_init(struct descriptor_rules *rules, const char *service)
-{
-    *rules = (struct descriptor_rules){.service = service, .original = -1};
-}
-
-void descriptor_rules_finish(struct descriptor_rules *rules, struct vfds *v)
-{
-    vfds_discard(v, fd_steal(&rules->original));
-}
-
-/* A descriptor of the same for when it comes home: owned, or negative after ends_fail(). */
-static int keep_original(struct vfds *v, int fd)
-{
-    int kept = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-    return kept < 0 ? ends_scarce(v->ends, "a service's message", -errno) : kept;
-}
-
-/* What the VFD that was queued last stands for: @original is taken. */
-static int know(struct vfds *v, const struct descriptor_rules *rules, enum link_vfd_kind kind,
-                const struct identity *identity, int original)
-{
-    struct known *k = tree_sent(v->branch, vfds_last_id(v), kind, identity, original);
-    if (!k)
-        return ends_scarce(v->ends, "a service's message", -errno);
-    k->message = rules->message;
-    return 0;
-}
-
-static int send_kind(struct vfds *v, const struct descriptor_rules *rules, enum link_vfd_kind kind,
-                     struct vfd_offer *o)
-{
-    return unfit(v, rules, vfd_kinds[kind]->send(v, o), o);
-}
+#include "common/services/sharing.h"
 
 static int send_pipe(struct vfds *v, const struct descriptor_rules *rules, struct vfd_offer *o)
 {
     struct identity identity = identity_of(o->fd, &o->info);
     if (o->info.readable && o->info.writable)
-        return refuse(v, rules, o->fd, "a pipe that is open both ways", "nobody can tell its end");
-    int original = keep_original(v, o->fd);
-    int e =
-        original < 0 ? (vfds_discard(v, o->fd), original) : send_kind(v, rules, LINK_VFD_STREAM, o);
+        return descriptor_refuse(v, rules, o->fd, "a pipe that is open both ways",
+                                 "nobody can tell its end");
+    int original = descriptor_keep_original(v, o->fd);
+    int e = original < 0 ? (vfds_discard(v, o->fd), original)
+                         : descriptor_send_kind(v, rules, LINK_VFD_STREAM, o);
     if (e == 0)
-        return know(v, rules, LINK_VFD_STREAM, &identity, original);
+        return descriptor_know(v, rules, LINK_VFD_STREAM, &identity, original);
     vfds_discard(v, original);
     return e;
-}
-
-/* Its VFD is queued: what it is to look like follows. */
-static int send_form(struct vfds *v, struct descriptor_rules *rules, int e)
-{
-    static const struct identity each_its_own = {0};
-    if (e == VFD_WAIT)
-        return e;
-    int original = fd_steal(&rules->original);
-    if (e != 0) {
-        vfds_discard(v, original);
-        return e;
-    }
-    rules->form.id = vfds_last_id(v);
-    link_queue(v->ends->link, link_vfd_form_encode, &rules->form);
-    return know(v, rules, LINK_VFD_FILE, &each_its_own, original);
 }
 
 static int send_file(struct vfds *v, struct descriptor_rules *rules, struct vfd_offer *o)
 {
     if (!rules->allowed.files)
-        return refuse(v, rules, o->fd, fd_kind_name(o->info.kind), "files = once would allow it");
+        return descriptor_refuse(v, rules, o->fd, fd_kind_name(o->info.kind),
+                                 "files = once would allow it");
     if (o->info.kind == FD_KIND_FILE && o->info.writable)
-        return refuse(v, rules, o->fd, "a file that is open for writing",
-                      "only what can be read is carried, by content");
+        return descriptor_refuse(v, rules, o->fd, "a file that is open for writing",
+                                 "only what can be read is carried, by content");
     if (!o->info.readable)
-        return refuse(v, rules, o->fd, "a file that cannot be read",
-                      "only what can be read is carried, by content");
+        return descriptor_refuse(v, rules, o->fd, "a file that cannot be read",
+                                 "only what can be read is carried, by content");
     file_form_of(o->fd, &rules->form);
-    rules->original = keep_original(v, o->fd);
+    rules->original = descriptor_keep_original(v, o->fd);
     if (rules->original < 0) {
         vfds_discard(v, o->fd);
         return -EPROTO;
     }
-    return send_form(v, rules, send_kind(v, rules, LINK_VFD_FILE, o));
+    return descriptor_send_form(v, rules, descriptor_send_kind(v, rules, LINK_VFD_FILE, o));
 }
 
 static bool is_sealed(int fd)
@@ -134,20 +71,17 @@ static int send_memory(struct vfds *v, struct descriptor_rules *rules, struct vf
     if (is_sealed(o->fd) || !o->info.size || (!mirrored && !o->info.writable))
         return send_file(v, rules, o);
     if (rules->allowed.memory == LINK_MEMORY_REFUSED)
-        return refuse(v, rules, o->fd, "shared memory", "memory = once or mirror would allow it");
+        return descriptor_refuse(v, rules, o->fd, "shared memory",
+                                 "memory = once or mirror would allow it");
     /* To read from only, and too large: a copy, rather than nothing. */
     if (!mirrored || (!o->info.writable && o->info.size > v->mirrors->max))
         return send_file(v, rules, o);
     if (!o->info.readable)
-        return refuse(v, rules, o->fd, "shared memory that cannot be read",
-                      "nobody could see what changes in it");
-    file_form_of(o->fd, &rules->form);
-    int e = send_kind(v, rules, LINK_VFD_MIRROR, o);
-    if (e != 0)
-        return e;
-    rules->form.id = vfds_last_id(v);
-    link_queue(v->ends->link, link_vfd_form_encode, &rules->form);
-    return 0;
+        return descriptor_refuse(v, rules, o->fd, "shared memory that cannot be read",
+                                 "nobody could see what changes in it");
+    if (rules->shared.memory && v->ends->side == CARRIER_GUEST && o->info.writable)
+        return sharing_send_memory(v, rules, o);
+    return descriptor_send_mirror(v, rules, o);
 }
 
 static int send_event(struct vfds *v, const struct descriptor_rules *rules, struct vfd_offer *o,
@@ -158,20 +92,20 @@ static int send_event(struct vfds *v, const struct descriptor_rules *rules, stru
         (!signals && rules->allowed.eventfds == LINK_SIGNALS_TO_GUEST))
         waits = CARRIER_GUEST;
     else if (!signals && rules->allowed.eventfds == LINK_SIGNALS_NONE)
-        return refuse(v, rules, o->fd, "an eventfd",
-                      "eventfds = to-host or to-guest would allow it");
-    return unfit(v, rules, vfd_event_send(v, o, waits == v->ends->side), o);
+        return descriptor_refuse(v, rules, o->fd, "an eventfd",
+                                 "eventfds = to-host or to-guest would allow it");
+    return descriptor_unfit(v, rules, vfd_event_send(v, o, waits == v->ends->side), o);
 }
 
 static int send_socket(struct vfds *v, struct descriptor_rules *rules, struct vfd_offer *o)
 {
     const char *why;
     if (vfd_socket_type(o->fd, &why) < 0)
-        return refuse(v, rules, o->fd, why, "only connected ones are carried");
+        return descriptor_refuse(v, rules, o->fd, why, "only connected ones are carried");
     if (!v->sockets->depth)
-        return refuse(v, rules, o->fd, "a connected socket",
-                      "sockets = yes, or a larger max-depth, would allow it");
-    int e = send_kind(v, rules, LINK_VFD_SOCKET, o);
+        return descriptor_refuse(v, rules, o->fd, "a connected socket",
+                                 "sockets = yes, or a larger max-depth, would allow it");
+    int e = descriptor_send_kind(v, rules, LINK_VFD_SOCKET, o);
     struct known *k =
         e == 0 ? tree_find(v->branch->tree, v->branch->ticket, vfds_last_id(v)) : NULL;
     if (k)
@@ -179,31 +113,39 @@ static int send_socket(struct vfds *v, struct descriptor_rules *rules, struct vf
     return e;
 }
 
+#define NO_WAY "there is no way to carry it"
+
 /* What is known by these names. */
 static const struct {
     const char *prefix, *kind;
 } others[] = {
-    {"/dmabuf:", "a dmabuf"},
     {"anon_inode:[eventfd]", "an eventfd"},
     {"anon_inode:[eventpoll]", "an epoll descriptor"},
     {"anon_inode:[io_uring]", "an io_uring"},
     {"anon_inode:inotify", "an inotify descriptor"},
     {"anon_inode:[pidfd]", "a pidfd"},
-    {"anon_inode:sync_file", "a sync file"},
     {"anon_inode:[timerfd]", "a timerfd"},
     {"/dev/", "a device"},
 };
 
-static const char *name_other(int fd)
+static void name_of(int fd, char *name, size_t size)
 {
-    char path[40], target[64];
+    char path[40];
     snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-    ssize_t n = readlink(path, target, sizeof(target) - 1);
-    target[n > 0 ? n : 0] = 0;
+    ssize_t n = readlink(path, name, size - 1);
+    name[n > 0 ? n : 0] = 0;
+}
+
+static int send_other(struct vfds *v, struct descriptor_rules *rules, struct vfd_offer *o)
+{
+    char name[64];
+    name_of(o->fd, name, sizeof(name));
+    if (strcmp(name, "anon_inode:sync_file") == 0)
+        return sharing_send_sync(v, rules, o);
     for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++)
-        if (strncmp(target, others[i].prefix, strlen(others[i].prefix)) == 0)
-            return others[i].kind;
-    return fd_kind_name(FD_KIND_OTHER);
+        if (strncmp(name, others[i].prefix, strlen(others[i].prefix)) == 0)
+            return descriptor_refuse(v, rules, o->fd, others[i].kind, NO_WAY);
+    return descriptor_refuse(v, rules, o->fd, fd_kind_name(FD_KIND_OTHER), NO_WAY);
 }
 
 static uint16_t access_of(const struct fd_info *info)
@@ -248,6 +190,7 @@ static bool send_again(struct vfds *v, const struct descriptor_rules *rules, str
             return false;
         break;
     case LINK_VFD_EVENT:
+    case LINK_VFD_SHARED:
         break;
     default:
         return false;
@@ -264,12 +207,16 @@ static int send_one(struct vfds *v, struct descriptor_rules *rules, int fd,
     struct vfd_offer o = {.fd = fd, .what = "a service's message", .role = "its file"};
     struct known *k;
     if (v->file.state == VFD_FILE_READ)
-        return send_form(v, rules, unfit(v, rules, vfd_file_send_content(v, &o), &o));
+        return descriptor_send_form(v, rules,
+                                    descriptor_unfit(v, rules, vfd_file_send_content(v, &o), &o));
+    if (rules->sharing.stage)
+        return sharing_go_on(v, rules);
     int e = fd_inspect(fd, &o.info);
     if (e < 0)
-        return refuse(v, rules, fd, strerror(-e), "it cannot be looked at");
+        return descriptor_refuse(v, rules, fd, strerror(-e), "it cannot be looked at");
     o.client = vfds_client(v);
     struct identity identity = identity_of(fd, &o.info);
+    struct dmabuf_info dmabuf;
     if ((k = tree_find_received(v->branch->tree, &identity)))
         return send_home(v, k, &o);
     if ((k = tree_find_sent(v->branch->tree, &identity))) {
@@ -278,6 +225,10 @@ static int send_one(struct vfds *v, struct descriptor_rules *rules, int fd,
             rules->sent = id;
             return 0;
         }
+    }
+    if (identity.what == IDENTITY_DMABUF && dmabuf_inspect(fd, &dmabuf) == 0) {
+        o.info.size = dmabuf.size;
+        return sharing_send_dmabuf(v, rules, &o);
     }
     switch (o.info.kind) {
     case FD_KIND_PIPE:
@@ -293,7 +244,7 @@ static int send_one(struct vfds *v, struct descriptor_rules *rules, int fd,
     default:
         if (identity.what == IDENTITY_EVENT)
             return send_event(v, rules, &o, known->signals);
-        return refuse(v, rules, fd, name_other(fd), "there is no way to carry it");
+        return send_other(v, rules, &o);
     }
 }
 
@@ -344,6 +295,8 @@ static int came_again(struct vfds *v, struct known *k, const struct link_vfd_ref
         vfd.fd = vfd_mirror_open(k, 0, ref->access);
     } else if (k->kind == LINK_VFD_EVENT) {
         vfd.fd = vfd_event_open(k);
+    } else if (k->kind == LINK_VFD_SHARED) {
+        vfd.fd = vfd_shared_open(k);
     } else if (k->branch == v->branch && (first = vfds_arrived(v, ref->id)) && first->fd >= 0) {
         vfd.fd = fcntl(first->fd, F_DUPFD_CLOEXEC, 0);
         if (vfd.fd < 0)

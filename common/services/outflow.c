@@ -198,6 +198,8 @@ void outflow_go_on(struct outflow *o)
         vfd_mirrors_forget(&o->carrier->vfds, o);
         return;
     }
+    if (e->hold == CARRIER_HOLD_FILE || e->hold == CARRIER_HOLD_USER)
+        return; /* a descriptor is not ready, and will say when */
     int r = pump(o);
     if (r < 0)
         return;

@@ -65,6 +65,18 @@ static int service_opened(struct service *s, const uint8_t *payload, size_t size
     return 0;
 }
 
+static int service_sharing(struct service *s, const uint8_t *payload, size_t size)
+{
+    struct ends *e = &s->carrier.ends;
+    int r = link_sharing_decode(payload, size, &s->out.rules.shared);
+    if (r != LINK_OK)
+        return ends_malformed(e, LINK_SHARING, r);
+    if (e->side == CARRIER_HOST || s->out.opened)
+        return ends_broken(e, "SHARING after OPENED, or from the guest", 0);
+    s->carrier.vfds.syncs = s->out.rules.shared.sync_files;
+    return 0;
+}
+
 static int service_frame(void *user, enum link_type type, const uint8_t *payload, size_t size)
 {
     struct service *s = user;
@@ -86,6 +98,10 @@ static int service_frame(void *user, enum link_type type, const uint8_t *payload
         return vfd_mirror_delta(&s->carrier.vfds, payload, size);
     case LINK_EVENT:
         return vfd_event_frame(&s->carrier.vfds, payload, size);
+    case LINK_SHARING:
+        return service_sharing(s, payload, size);
+    case LINK_IMPORTED:
+        return vfd_shared_imported(&s->carrier.vfds, payload, size);
     case LINK_MEM_ROLE:
         return activations_role(&s->activations, payload, size);
     case LINK_CYCLE:
@@ -212,6 +228,7 @@ static int service_connect(void *user, uint64_t ticket, int fd, enum link_socket
                                 .type = type,
                                 .helper = s->out.rules.speaks,
                                 .depth = s->sockets.depth - 1,
+                                .shares = s->spec.shares,
                                 .tree = tree_ref(s->branch.tree),
                                 .ticket = ticket};
     s->out.rules.speaks = NULL;
@@ -244,6 +261,28 @@ static void rules_of(const struct service_spec *spec, struct link_opened *ret)
         .mirror = settings->max_mirror,
         .mirrors = settings->max_mirrored,
     };
+}
+
+static void sharing_of(const struct service_spec *spec, struct link_sharing *ret)
+{
+    const struct service_settings *settings = spec->settings;
+    *ret = (struct link_sharing){.dmabufs = (uint16_t)settings->dmabufs,
+                                 .memory = settings->share,
+                                 .sync_files = spec->shares && settings->sync_files};
+}
+
+/* host: whether memory may be. */
+static bool shares_memory(const struct service *s)
+{
+    const struct link_sharing *shared = &s->out.rules.shared;
+    return s->spec.shares && (shared->dmabufs || shared->memory);
+}
+
+/* host: whether the other side is to hear of any of it. */
+static bool is_shared(const struct service *s)
+{
+    const struct link_sharing *shared = &s->out.rules.shared;
+    return shares_memory(s) || shared->sync_files;
 }
 
 struct service *service_create(struct loop *loop, enum carrier_side side, int local_fd,
@@ -280,6 +319,7 @@ struct service *service_create(struct loop *loop, enum carrier_side side, int lo
     descriptor_rules_init(&s->out.rules, settings->name);
     if (host) {
         rules_of(spec, &s->out.rules.allowed);
+        sharing_of(spec, &s->out.rules.shared);
         s->out.opened = true;
     }
     e = carrier_init(&s->carrier, loop, side, local_fd, link, party,
@@ -303,6 +343,9 @@ struct service *service_create(struct loop *loop, enum carrier_side side, int lo
     s->activations.ahead = service_ahead;
     s->activations.user = s;
     allow_mirrors(s);
+    if (ops->sharing && (!host || shares_memory(s)))
+        vfd_sharing_init(&s->sharing, &s->carrier.vfds, &s->carrier.gpu, ops->sharing, user);
+    s->carrier.vfds.syncs = s->out.rules.shared.sync_files;
     s->carrier.ends.local.out.exact = true;
     s->carrier.vfds.sockets = &s->sockets;
     if (packets && local_socket_keep_packets(&s->carrier.ends.local,
@@ -313,7 +356,10 @@ struct service *service_create(struct loop *loop, enum carrier_side side, int lo
 
 void service_start(struct service *s)
 {
-    if (s->carrier.ends.side == CARRIER_HOST)
+    bool host = s->carrier.ends.side == CARRIER_HOST;
+    if (host && is_shared(s))
+        link_queue(s->carrier.ends.link, link_sharing_encode, &s->out.rules.shared);
+    if (host)
         link_queue(s->carrier.ends.link, link_opened_encode, &s->out.rules.allowed);
     carrier_start(&s->carrier);
 }
@@ -323,9 +369,11 @@ void service_destroy(struct service *s)
     if (!s)
         return;
     carrier_stop(&s->carrier);
+    vfd_sharing_stop(&s->sharing);
     outflow_finish(&s->out);
     activations_finish(&s->activations);
     branch_finish(&s->branch);
+    vfd_sharing_finish(&s->sharing);
     loop_later_cancel(s->carrier.ends.loop, &s->mirrors.job);
     s->carrier.vfds.branch = NULL;
     messages_finish(&s->messages);

@@ -7,6 +7,7 @@
 #include "common/carrier/tree.h"
 #include "common/carrier/vfd-event.h"
 #include "common/carrier/vfd-mirror.h"
+#include "common/carrier/vfd-shared.h"
 #include "common/carrier/vfd-socket.h"
 #include "common/services/activations.h"
 #include "common/services/inflow.h"
@@ -27,6 +28,8 @@ struct service_ops {
      * (taken; its settings outlive it) describes. 0, or negative after ends_fail() of this one. */
     int (*socket)(struct service *service, uint64_t ticket, int fd,
                   const struct service_spec *spec);
+    /* Memory that can be shared; NULL: none can. */
+    const struct vfd_sharing_ops *sharing;
 };
 
 /* One connection of a service. */
@@ -36,6 +39,7 @@ struct service_spec {
     const struct service_helper_ops
         *helper;       /* host: of what is spoken there; NULL: nothing is known */
     unsigned depth;    /* how many sockets deep one may go from here */
+    bool shares;       /* host: the other side understands SHARING */
     struct tree *tree; /* of the tree that it is in (a reference); NULL: it begins one */
     uint64_t ticket;   /* of the socket that it is; 0: none */
 };
@@ -54,6 +58,7 @@ struct service {
     struct branch branch;
     struct vfd_mirrors mirrors;
     struct vfd_events events;
+    struct vfd_sharing sharing;
     struct activations activations;
     const struct service_ops *ops;
     void *user;

@@ -36,7 +36,8 @@ static int choose(const char *value, const char *const *names, int n, char *erro
 
 static const char *const directions[] = {"to-host", "to-guest"};
 static const char *const types[] = {"stream", "seqpacket", "dgram"};
-static const char *const memories[] = {"refuse", "once", "mirror"};
+static const char *const memories[] = {"refuse", "once", "mirror", "share"};
+static const char *const dmabufs[] = {"refuse", "share", "once"};
 static const char *const signals[] = {"refuse", "to-host", "to-guest"};
 static const char *const files[] = {"refuse", "once"};
 static const char *const no_or_yes[] = {"no", "yes"};
@@ -114,9 +115,19 @@ static int set_type(struct service_settings *s, const char *value, char *error, 
 
 static int set_memory(struct service_settings *s, const char *value, char *error, size_t error_size)
 {
-    int i = choose(value, memories, 3, error, error_size);
+    int i = choose(value, memories, 4, error, error_size);
+    s->share = i == _LINK_MEMORY_N; /* and otherwise mirrored */
     if (i >= 0)
-        s->memory = (enum link_memory)i;
+        s->memory = s->share ? LINK_MEMORY_MIRROR : (enum link_memory)i;
+    return i < 0 ? i : 0;
+}
+
+static int set_dmabufs(struct service_settings *s, const char *value, char *error,
+                       size_t error_size)
+{
+    int i = choose(value, dmabufs, _LINK_DMABUFS_N, error, error_size);
+    if (i >= 0)
+        s->dmabufs = (enum link_dmabufs)i;
     return i < 0 ? i : 0;
 }
 
@@ -157,6 +168,15 @@ static int set_files(struct service_settings *s, const char *value, char *error,
     int i = choose(value, files, 2, error, error_size);
     if (i >= 0)
         s->files = i == 1;
+    return i < 0 ? i : 0;
+}
+
+static int set_sync_files(struct service_settings *s, const char *value, char *error,
+                          size_t error_size)
+{
+    int i = choose(value, files, 2, error, error_size);
+    if (i >= 0)
+        s->sync_files = i == 1;
     return i < 0 ? i : 0;
 }
 
@@ -223,11 +243,13 @@ static const struct {
     {"eventfds", set_eventfds},
     {"max-mirror", set_mirror},
     {"max-mirrored", set_mirrored},
+    {"dmabufs", set_dmabufs},
+    {"sync-files", set_sync_files},
 };
 const char *const service_keys[] = {
     "path",       "exec",         "listen",    "direction",       "protocol", "type",   "memory",
     "files",      "sockets",      "max-depth", "max-connections", "record",   "cookie", "eventfds",
-    "max-mirror", "max-mirrored", NULL};
+    "max-mirror", "max-mirrored", "dmabufs",   "sync-files",      NULL};
 
 int service_set(struct service_settings *s, const char *key, const char *value, char *error,
                 size_t error_size)

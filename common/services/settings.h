@@ -19,9 +19,11 @@ struct service_settings {
     char *path;                              /* to-host: the socket that is connected to; or NULL */
     char **exec;  /* to-host: the command that serves one connection; NULL-terminated; or NULL */
     char *listen; /* to-guest: where the host's programs connect to, %t and %v in it */
-    enum link_memory memory;    /* what becomes of memory that is not sealed against writing */
+    enum link_memory memory; /* what becomes of memory that is not sealed against writing */
+    bool share;              /* then: what can be shared is not mirrored */
+    enum link_dmabufs dmabufs;
     enum link_signals eventfds; /* which way their signals go, where the helper does not say it */
-    bool files, sockets, record;
+    bool files, sockets, record, sync_files;
     unsigned max_depth, max_connections;
     uint32_t max_mirror, max_mirrored; /* bytes: of one memory, of all of a connection's */
     const char *prefix;                /* of the VM's, for what people read; borrowed; NULL: none */

@@ -38,6 +38,8 @@ const char *import_rule_name(enum import_rule rule);
 struct imports_ops {
     /* Nothing waits for the GPU any more. */
     void (*idle)(void *user);
+    /* What the device has answered for @id; NULL: nobody wants to know. */
+    void (*answered)(void *user, uint32_t id, enum link_imported_as how);
     /* imports_copy_back() has another answer. */
     void (*copied_back)(void *user);
     /* The guest may reuse the resource. */
@@ -50,6 +52,8 @@ struct imports {
     struct handles_user user; /* of @handles */
     struct handles *handles;  /* borrowed; NULL: the VM has no GPU that we know of */
     struct trials *trials;    /* borrowed; NULL: the compositor is given no dmabufs (yet) */
+    const char *holder;       /* who is given memory, for the log: "the compositor shows" */
+    bool direct;              /* it is, as the device gives it, and nobody is asked */
     bool linear;              /* then: not only pictures, but the guest's memory, too */
     const struct imports_ops *ops;
     void *owner;
@@ -83,6 +87,7 @@ struct import {
     int fd;                /* of its pages; -1: not to be had, or handed on */
     bool on_trial;         /* whether the compositor takes it as a dmabuf */
     struct memory *memory; /* that is its pages; NULL: nobody has (any more) */
+    bool given;            /* its descriptor is the holder's, by imports_open() */
     enum back_state back;
     struct memory *mirror; /* what the device fills; a reference */
     uint64_t mirror_size;

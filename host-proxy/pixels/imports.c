@@ -31,11 +31,11 @@
 
 static void exported(void *user, uint32_t status, const struct export_buffer *buffer, int fd);
 
-/* The compositor has pages that are not the client's any more. */
+/* Somebody has pages that are not the client's any more. */
 static void fail_shared(const struct import *i, enum import_rule rule, const char *reason)
 {
     struct refusal why;
-    imports_refuse(&why, rule, "the compositor shows import %u: %s", i->said.id, reason);
+    imports_refuse(&why, rule, "%s import %u: %s", i->owner->holder, i->said.id, reason);
     imports_fail(i->owner, &why);
 }
 
@@ -45,7 +45,7 @@ static void imports_gone(struct handles_user *user, uint32_t id)
     struct import *i = imports_find_held(m, id);
     if (!i)
         return;
-    if (i->memory) /* before the device lets the guest go on */
+    if (i->memory || i->given) /* before the device lets the guest go on */
         fail_shared(i, IMPORT_GENERATION, "the guest destroyed the resource");
     import_let_go(i, IMPORT_GENERATION);
 }
@@ -58,7 +58,7 @@ static void imports_lost(struct handles_user *user, bool reset, const char *reas
     bool back = false;
     struct import *i;
     LIST_FOREACH (i, &m->all, entry) {
-        if (i->memory)
+        if (i->memory || i->given)
             fail_shared(i, rule, reason);
         import_let_go(i, rule);
         import_copies_drop(i);
@@ -84,6 +84,7 @@ void imports_init(struct imports *m, struct handles *handles, struct budget *bud
     *m = (struct imports){.handles = handles,
                           .budget = budget,
                           .ops = ops,
+                          .holder = "the compositor shows",
                           .owner = owner,
                           .user = {.gone = imports_gone, .lost = imports_lost}};
     if (handles)
@@ -182,6 +183,8 @@ static bool import_usable(struct import *i, const struct export_buffer *buffer, 
         return false;
     if (buffer->kind == EXPORT_KIND_UDMABUF)
         return size >= 0 && (uint64_t)size >= i->said.size;
+    if (m->direct)
+        return true;
     i->on_trial = buffer->memory == EXPORT_MEMORY_HOST && m->trials && !m->failed &&
                   trials_ask(m->trials, buffer, fd, tried, i) == 0;
     m->waiting += i->on_trial;
@@ -211,6 +214,11 @@ static void exported(void *user, uint32_t status, const struct export_buffer *bu
         imports_fail(m, &why);
     }
     import_copies_start(i, rule == IMPORT_OK);
+    if (rule == IMPORT_OK && m->ops->answered && !m->failed)
+        m->ops->answered(m->owner, i->said.id,
+                         i->fd >= 0                             ? LINK_IMPORTED_SHARED
+                         : buffer->memory == EXPORT_MEMORY_HOST ? LINK_IMPORTED_DRAWN
+                                                                : LINK_IMPORTED_NOT);
     imports_settle(m);
 }
 
@@ -245,6 +253,18 @@ int imports_memory(struct imports *m, const struct link_mem_import *said,
     }
     *ret_memory = memory;
     return IMPORT_OK;
+}
+
+int imports_open(struct imports *m, uint32_t id, uint64_t *ret_size)
+{
+    struct import *i = imports_find(m, id);
+    off_t size = i && i->fd >= 0 && !m->failed ? lseek(i->fd, 0, SEEK_END) : -1;
+    if (size < 0)
+        return -1;
+    m->pages_n--;
+    i->given = true;
+    *ret_size = (uint64_t)size;
+    return fd_steal(&i->fd);
 }
 
 int imports_buffer(const struct memory_buffer *b, uint32_t id, struct refusal *why)

@@ -20,6 +20,9 @@ int imports_release(struct imports *imports, uint32_t id, struct refusal *why);
  * a mirror. *ret_memory: a new reference. */
 int imports_memory(struct imports *imports, const struct link_mem_import *said,
                    struct memory **ret_memory, struct refusal *why);
+/* The descriptor of its memory, for the only time (owned), *ret_size bytes of it; -1: there is none
+ * (any more). */
+int imports_open(struct imports *imports, uint32_t id, uint64_t *ret_size);
 /* A wl_buffer in memory that is import @id, about to be shown to the compositor. */
 int imports_buffer(const struct memory_buffer *buffer, uint32_t id, struct refusal *why);
 /* False: a frame of that type is to wait for idle(). */

@@ -33,6 +33,8 @@ static size_t again(unsigned type, const uint8_t *payload, size_t size, uint8_t 
     struct link_vfd_idle idle;
     struct link_vfd_gone gone;
     struct link_event event;
+    struct link_sharing sharing;
+    struct link_imported imported;
     struct link_mem_role_frame role;
     struct link_cycle cycle;
     uint64_t serial;
@@ -137,6 +139,14 @@ static size_t again(unsigned type, const uint8_t *payload, size_t size, uint8_t 
     case LINK_EVENT:
         return link_event_decode(payload, size, &event) == LINK_OK
                    ? link_event_encode(frame, &event)
+                   : 0;
+    case LINK_SHARING:
+        return link_sharing_decode(payload, size, &sharing) == LINK_OK
+                   ? link_sharing_encode(frame, &sharing)
+                   : 0;
+    case LINK_IMPORTED:
+        return link_imported_decode(payload, size, &imported) == LINK_OK
+                   ? link_imported_encode(frame, &imported)
                    : 0;
     default:
         return 0;

@@ -34,6 +34,7 @@ static struct {
     int local, link; /* our ends */
     struct log_subject subject;
     uint64_t ticket;
+    uint32_t asked; /* import */
     struct service_spec specs[SPECS_MAX];
     unsigned specs_n;
 } F;
@@ -123,7 +124,62 @@ static int passed(struct service *service, uint64_t number, int fd, const struct
     return 0;
 }
 
-static const struct service_ops ops = {.ended = ended, .ticket = ticket, .socket = passed};
+/* guest: a resource is the file itself. */
+static void *make(void *user, int fd, uint64_t file_size, bool file, uint32_t *ret_resource)
+{
+    int *resource = malloc(sizeof(*resource));
+    (void)user;
+    (void)file_size;
+    (void)file;
+    if (!resource)
+        abort();
+    *resource = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    *ret_resource = 7;
+    return resource;
+}
+
+static void drop(void *user, void *resource)
+{
+    (void)user;
+    fd_close(*(int *)resource);
+    free(resource);
+}
+
+/* host: the device is there, and answers at once. */
+static int ask(void *user, const struct link_import *import)
+{
+    (void)user;
+    F.asked = import->id;
+    vfd_shared_answer(&F.service->carrier.vfds, import->id,
+                      (enum link_imported_as)(import->resource % _LINK_IMPORTED_N));
+    return 0;
+}
+
+static int release(void *user, uint32_t import)
+{
+    (void)user;
+    gpu_memory_released(&F.service->carrier.gpu, import);
+    return 0;
+}
+
+static int share(void *user, uint32_t import, uint64_t *ret_size)
+{
+    (void)user;
+    if (import != F.asked)
+        return -ENOENT;
+    F.asked = 0;
+    *ret_size = 5000;
+    return fd_memfd("pages", 5000);
+}
+
+static const struct vfd_sharing_ops guest_sharing = {.make = make, .drop = drop},
+                                    host_sharing = {.ask = ask, .release = release, .open = share};
+#define OPS(of)                                                                                    \
+    {                                                                                              \
+        .ended = ended, .ticket = ticket, .socket = passed, .sharing = &(of)                       \
+    }
+static const struct service_ops ops[] = {
+    [CARRIER_GUEST] = OPS(guest_sharing), [CARRIER_HOST] = OPS(host_sharing)};
 
 static void start(enum carrier_side side, struct service_settings *settings)
 {
@@ -144,17 +200,22 @@ static void start(enum carrier_side side, struct service_settings *settings)
     service_settings_init(settings, "fuzz");
     settings->memory = LINK_MEMORY_MIRROR;
     settings->eventfds = LINK_SIGNALS_TO_HOST;
+    settings->share = true;
+    settings->dmabufs = LINK_DMABUFS_ONCE;
+    settings->sync_files = true;
     make_sockets(link);
     make_sockets(local);
     F.local = local[0];
     F.link = link[0];
     struct service_spec spec = service_spec_of(settings);
+    spec.shares = true;
     F.service =
         service_create(F.loop, side, local[1], link_create(F.loop, link[1], true, &no_ops, NULL),
-                       &F.party, &spec, &ops, NULL, &F.subject);
+                       &F.party, &spec, &ops[side], NULL, &F.subject);
     if (!F.service)
         abort();
     F.ticket = 0;
+    F.asked = 0;
     service_start(F.service);
 }
 
@@ -199,6 +260,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         uint8_t frame[LINK_FRAME_SMALL_MAX];
         struct link_opened opened = {1,      LINK_MEMORY_MIRROR, LINK_SIGNALS_TO_HOST, 4, 1 << 20,
                                      4 << 20};
+        if (data[0] & 1) {
+            struct link_sharing sharing = {LINK_DMABUFS_ONCE, 1, 1};
+            link_send(frame, link_sharing_encode(frame, &sharing));
+        }
         link_send(frame, link_opened_encode(frame, &opened));
     }
     send_each();

@@ -68,7 +68,7 @@ class Vm:
         for command in more_gpus:
             self.gpu += ["-g", command]
         self.config = t.write(f"{name}.conf", f"""\
-[vm vm]
+{services}[vm vm]
 listen = {self.address}
 token = {t.write("host.token", TOKEN + chr(10))}
 title-prefix = "[vm] "

@@ -590,6 +590,38 @@ def check_in_the_guest(t):
 
 
 @test(direct=False)
+def check_what_is_shared(t):
+    """Either side says what becomes of memory, dmabufs and sync files."""
+    service = Echo(t, t.path("echo"))
+    conf = t.write("shared.conf", f"""[forward echo]
+path = {service.path}
+memory = share
+dmabufs = once
+sync-files = once
+[forward only]
+path = {service.path}
+dmabufs = share
+""")
+    arguments = ["--config", conf, "--forward", "echo", "--forward", "only"]
+    stack = stack_of(t, arguments, ["--forward", f"echo={t.path('g-echo')}"])
+    kind = "signalled sync files" if os.access("/dev/udmabuf", os.W_OK) else "eventfds that can be read: real ones take /dev/udmabuf and Linux 6.0"
+    argv = [os.environ["WAYVSOCK_HOST"], *arguments, "--listen", f"unix:{t.path('h')}", "--vm", "x", "--compositor", stack.compositor.socket]
+    check(t, argv, 0, "note  vm x: the service echo: memory is mirrored: to share it takes the VM's GPU device (gpu = PATH)",
+          "note  vm x: the service echo: dmabufs are copied: to share them takes the VM's GPU device (gpu = PATH)",
+          f"note  vm x: the service echo: sync files arrive as {kind}",
+          "note  vm x: the service only: dmabufs are refused: to share them takes the VM's GPU device (gpu = PATH)")
+    check(t, argv + ["--gpu", "auto"], 0,
+          "note  vm x: the service echo: memory is shared where the VM's GPU device makes a udmabuf of it, and else mirrored (each "
+          "connection's log says which)",
+          "note  vm x: the service only: dmabufs are shared where the VM's GPU device can, and else refused")
+    stack.start_host()
+    argv = [os.environ["WAYVSOCK_GUEST"], "--connect", stack.guest_address, "--display", "none", "--gpu", "off",
+            *(word for name in ("echo", "only") for word in ("--forward", f"{name}={t.path('g-' + name)}"))]
+    check(t, argv, 0, "note  the host's service echo: memory is mirrored: --gpu off", "note  the host's service echo: dmabufs are copied: --gpu off",
+          "note  the host's service only: dmabufs are refused: --gpu off")
+
+
+@test(direct=False)
 def the_session_ends(t):
     """When the host's daemon goes, so do the connections; the sockets wait for the next one."""
     _, stack, path = echo_stack(t)

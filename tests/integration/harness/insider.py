@@ -11,7 +11,7 @@ from .client import Client, XRGB8888
 from .link import Link, frame
 from .tap import Failure
 
-HANDLES = 1
+HANDLES, SERVICES, SHARING = 1, 4, 32
 
 
 def import_frame(number, resource, size):
@@ -69,8 +69,34 @@ class Insider:
         client.session = self       # which ends when nobody refers to it
         return client
 
+    def service(self, name):
+        """A connection to a service of the host's, which is open."""
+        connection = ServiceLink(self.path, self.key, name)
+        connection.session = self
+        return connection
+
     def close(self):
         self.control.socket.close()
+
+
+class ServiceLink(Link):
+    """A program's connection to a service, on the link itself."""
+
+    def __init__(self, path, key, name):
+        super().__init__(path)
+        self.send(link.hello(link.SERVICE, link.KEY, key, b"program") +
+                  frame("OPEN", struct.pack("<HHHHQ", 0, 1, len(name), 0, 0) + name))
+
+    def import_(self, number, resource, size):
+        self.send(import_frame(number, resource, size))
+
+    def imported(self):
+        """The answer to the next import: (its number, how)."""
+        return struct.unpack("<IHH", self.wait("IMPORTED"))[:2]
+
+    def pass_import(self, vfd, number, data=b"d"):
+        """A descriptor of its memory, with these bytes."""
+        self.send(link.vfd(vfd, link.SHARED, 0, number) + frame("DATA", struct.pack("<HH", 1, 0) + data))
 
 
 class LinkClient(Client):

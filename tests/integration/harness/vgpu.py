@@ -3,6 +3,7 @@
 
 The memory is a sealed memfd in this process, so that tests see and write the "guest's" pages directly."""
 
+import ctypes
 import array
 import fcntl
 import mmap
@@ -268,6 +269,10 @@ class Vgpu:
             start = pages[page] * PAGE + within
             self.ram[start:start + n] = data[at:at + n]
             at += n
+
+    def words(self, number):
+        """The resource's first page as 32-bit words, to read and write as the processor does."""
+        return (ctypes.c_uint32 * (PAGE // 4)).from_buffer(self.ram, self.resources[number][0] * PAGE)
 
     def read(self, number):
         return b"".join(self.ram[page * PAGE:(page + 1) * PAGE] for page in self.resources[number])

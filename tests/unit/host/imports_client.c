@@ -26,6 +26,14 @@ static void client_released(void *user, uint32_t id)
     C.last_released = id;
 }
 
+static void client_answered(void *user, uint32_t id, enum link_imported_as how)
+{
+    assert_ptr_equal(user, &C);
+    C.last_answered = id;
+    C.answered++;
+    C.how = how;
+}
+
 static void client_failed(void *user, const struct refusal *why)
 {
     assert_ptr_equal(user, &C);
@@ -34,6 +42,7 @@ static void client_failed(void *user, const struct refusal *why)
 }
 
 const struct imports_ops client_ops = {.idle = client_idle,
+                                       .answered = client_answered,
                                        .copied_back = client_back,
                                        .released = client_released,
                                        .failed = client_failed};

@@ -15,6 +15,9 @@ extern struct imports_client {
     struct memory *memory; /* the client's, for the test to make */
     unsigned idle, back, released, failed;
     uint32_t last_released;
+    unsigned answered;
+    uint32_t last_answered;
+    enum link_imported_as how;
     struct refusal why; /* it was refused, or failed */
 } C;
 

@@ -66,6 +66,16 @@ static void test_defaults_and_keys(void **state)
     assert_true(!s->files && s->memory == LINK_MEMORY_REFUSED);
     assert_int_equal(s->type, LINK_SOCKET_SEQPACKET);
     assert_int_equal(s->max_connections, 3);
+    assert_true(!s->share && s->dmabufs == LINK_DMABUFS_REFUSED);
+    s = service("[forward x]\npath = /x\nmemory = share\ndmabufs = share\n"
+                "sync-files = once\n",
+                "x");
+    assert_true(s->sync_files);
+    assert_true(s->share && s->memory == LINK_MEMORY_MIRROR && s->dmabufs == LINK_DMABUFS_SHARE);
+    s = service("[forward x]\npath = /x\nmemory = mirror\ndmabufs = once\n", "x");
+    assert_true(!s->share && s->memory == LINK_MEMORY_MIRROR && s->dmabufs == LINK_DMABUFS_ONCE);
+    refuse("[forward x]\npath = /x\ndmabufs = yes\n", "is none of refuse, share or once");
+    refuse("[forward x]\npath = /x\nmemory = yes\n", "is none of refuse, once, mirror or share");
 }
 
 static void test_protocols(void **state)

@@ -2,10 +2,12 @@
 #include "tests/unit/services/pair.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 
 #include "common/base/budget.h"
 #include "common/base/fdinfo.h"
+#include "common/base/signalled.h"
 #include "common/base/fd.h"
 
 struct pairs P;
@@ -25,6 +27,7 @@ int pairs_setup(void **state)
     signal(SIGPIPE, SIG_IGN);
     log_init("test", getenv("TEST_LOG") ? LOG_LEVEL_DEBUG : LOG_LEVEL_ERROR);
     fdinfo_prepare();
+    signalled_prepare();
     P.before = count_fds();
     P.loop = loop_create();
     deliveries_init(&P.deliveries, NULL, NULL);
@@ -93,8 +96,75 @@ static uint64_t pair_ticket(struct service *s)
 
 static int pair_socket(struct service *s, uint64_t ticket, int fd, const struct service_spec *spec);
 
-static const struct service_ops ops = {
-    .ended = pair_ended, .ticket = pair_ticket, .socket = pair_socket};
+static void *gpu_make(void *user, int fd, uint64_t size, bool file, uint32_t *ret_resource)
+{
+    (void)user;
+    (void)size;
+    (void)file;
+    if (!P.gpu.there)
+        return NULL;
+    int *at = &P.gpu.fds[++P.gpu.n];
+    *at = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    *ret_resource = P.gpu.n;
+    return at;
+}
+
+static void gpu_drop(void *user, void *resource)
+{
+    int *at = resource;
+    (void)user;
+    *at = fd_close(*at);
+    P.gpu.released++;
+}
+
+static struct vfds *vfds_of(const struct pair *p)
+{
+    return &p->host->carrier.vfds;
+}
+
+void pairs_answer(uint32_t import)
+{
+    vfd_shared_answer(P.gpu.asking, import, P.gpu.how);
+}
+
+static int gpu_ask(void *user, const struct link_import *import)
+{
+    P.gpu.asked++;
+    P.gpu.asking = vfds_of(user);
+    P.gpu.resources[import->id] = import->resource;
+    if (!P.gpu.late)
+        pairs_answer(import->id);
+    return 0;
+}
+
+static int gpu_release(void *user, uint32_t import)
+{
+    P.gpu.resources[import] = 0;
+    gpu_memory_released(vfds_of(user)->sharing->gpu, import);
+    link_flush(vfds_of(user)->ends->link);
+    return 0;
+}
+
+static int gpu_open(void *user, uint32_t import, uint64_t *ret_size)
+{
+    (void)user;
+    uint32_t resource = import < 64 ? P.gpu.resources[import] : 0;
+    if (!resource)
+        return -ENOENT;
+    P.gpu.resources[import] = 0;
+    *ret_size = 4096;
+    return fcntl(P.gpu.fds[resource], F_DUPFD_CLOEXEC, 0);
+}
+
+static const struct vfd_sharing_ops guest_sharing = {.make = gpu_make, .drop = gpu_drop},
+                                    host_sharing = {
+                                        .ask = gpu_ask, .release = gpu_release, .open = gpu_open};
+#define OPS(of)                                                                                    \
+    {                                                                                              \
+        .ended = pair_ended, .ticket = pair_ticket, .socket = pair_socket, .sharing = &(of)        \
+    }
+static const struct service_ops ops[] = {
+    [CARRIER_GUEST] = OPS(guest_sharing), [CARRIER_HOST] = OPS(host_sharing)};
 
 static struct service *half_of(struct pair *p, enum carrier_side side, int link_fd, int local,
                                const struct service_spec *spec)
@@ -102,8 +172,8 @@ static struct service *half_of(struct pair *p, enum carrier_side side, int link_
     p->subjects[side].name = side == CARRIER_GUEST ? "guest" : "host";
     struct link *link = link_create(P.loop, link_fd, true, &no_ops, NULL);
     assert_non_null(link);
-    struct service *s = service_create(P.loop, side, local, link, &P.party[side], spec, &ops, p,
-                                       &p->subjects[side]);
+    struct service *s = service_create(P.loop, side, local, link, &P.party[side], spec, &ops[side],
+                                       p, &p->subjects[side]);
     assert_non_null(s);
     return s;
 }
@@ -170,6 +240,7 @@ static struct service *half(struct pair *p, enum carrier_side side, int link_fd,
         0);
     *ret_program = local[0];
     struct service_spec spec = service_spec_of(&p->settings);
+    spec.shares = P.gpu.there;
     return half_of(p, side, link_fd, local[1], &spec);
 }
 
@@ -182,6 +253,18 @@ void pair_open(struct pair *p, const struct service_settings *settings)
     p->host = half(p, CARRIER_HOST, link[1], &p->server);
     service_start(p->guest);
     service_start(p->host);
+}
+
+void pair_open_half(struct pair *p, const struct service_settings *settings, enum carrier_side side,
+                    int *ret_program, int *ret_link)
+{
+    int link[2];
+    *p = (struct pair){.settings = *settings, .client = -1, .server = -1};
+    make_sockets(link, 0);
+    *ret_link = link[0];
+    struct service **half_here = side == CARRIER_GUEST ? &p->guest : &p->host;
+    *half_here = half(p, side, link[1], ret_program);
+    service_start(*half_here);
 }
 
 void pair_close(struct pair *p)

@@ -32,6 +32,16 @@ struct pairs {
     } waiting[256];
     unsigned waiting_n;
     bool held; /* nobody comes for them, until pairs_join() */
+    /* Memory that is shared: what stands for the guest's GPU and the host's way to it. */
+    struct {
+        bool there;                /* the guest has such a GPU, and the host understands it */
+        bool late;                 /* the host is not answered until pairs_answer() */
+        enum link_imported_as how; /* what it is answered */
+        int fds[16];               /* by resource, from 1 on; -1: dropped */
+        unsigned n, asked, released;
+        uint32_t resources[64]; /* by import */
+        struct vfds *asking;
+    } gpu;
     uint64_t last_ticket;
     LIST_HEAD(, pair) children;
 };
@@ -40,10 +50,15 @@ extern struct pairs P;
 
 int pairs_setup(void **state);
 int pairs_teardown(void **state); /* nothing may be left open */
+/* What the host asked for last is answered. */
+void pairs_answer(uint32_t import);
 /* Those that waited are joined now. */
 void pairs_join(void);
 /* Takes @settings. */
 void pair_open(struct pair *pair, const struct service_settings *settings);
+/* One half of it only: *ret_program is its program's end, *ret_link what it hears on its link. */
+void pair_open_half(struct pair *pair, const struct service_settings *settings,
+                    enum carrier_side side, int *ret_program, int *ret_link);
 void pair_close(struct pair *pair);
 
 /* All of @n bytes, turning the loop meanwhile. */

@@ -190,6 +190,18 @@ static size_t encode_event(uint8_t *buffer)
     return link_event_encode(buffer, &event);
 }
 
+static size_t encode_sharing(uint8_t *buffer)
+{
+    struct link_sharing sharing = {LINK_DMABUFS_ONCE, 1, 1};
+    return link_sharing_encode(buffer, &sharing);
+}
+
+static size_t encode_imported(uint8_t *buffer)
+{
+    struct link_imported imported = {0xfffffffeu, LINK_IMPORTED_DRAWN};
+    return link_imported_encode(buffer, &imported);
+}
+
 static size_t encode_role(uint8_t *buffer)
 {
     struct link_mem_role_frame role = {0xfffffffeu, 0xfffffffdu, 0xfffffffcu, LINK_ROLE_PEER};
@@ -326,6 +338,8 @@ DECODE(vfd_ref)
 DECODE(vfd_idle)
 DECODE(vfd_gone)
 DECODE(event)
+DECODE(sharing)
+DECODE(imported)
 DECODE(cycle)
 
 const struct codec codecs[CODECS_N] = {
@@ -359,6 +373,8 @@ const struct codec codecs[CODECS_N] = {
     {LINK_VFD_IDLE, encode_idle, decode_vfd_idle},
     {LINK_VFD_GONE, encode_gone, decode_vfd_gone},
     {LINK_EVENT, encode_event, decode_event},
+    {LINK_SHARING, encode_sharing, decode_sharing},
+    {LINK_IMPORTED, encode_imported, decode_imported},
     {LINK_MEM_ROLE, encode_role, decode_role},
     {LINK_CYCLE, encode_cycle, decode_cycle},
 };

@@ -26,7 +26,7 @@ size_t encode_bound(uint8_t *buffer);
 size_t encode_import(uint8_t *buffer);
 size_t encode_copy(uint8_t *buffer);
 
-#define CODECS_N 32
+#define CODECS_N 34
 extern const struct codec {
     enum link_type type;
     size_t (*encode)(uint8_t *buffer);
