@@ -3,19 +3,16 @@
 """PipeWire's own protocol: programs in the guest play and record through the host's graph, judged by the samples that arrive.
 What a direct connection does in the same run is the measure."""
 
-import array
 import json
 import os
 import signal
 import subprocess
-import wave
 
-from harness import Skip, main, test
+from harness import main, test
+from harness.pipewire import NEEDED, heard, newer, read_wave, write_wave
 from harness.proc import wait_until
 from harness.services import Services
-from harness.sound import PREAMBLE, RATE, SINK, PipeWire, Recorder, judge, loudness, quarters, tone
-
-NEEDED = ["pipewire", "wireplumber", "pipewire-pulse", "pw-cat", "parec"]
+from harness.sound import PREAMBLE, RATE, PipeWire, Recorder, loudness, quarters, tone
 
 
 def pipewire(t, server, more="", vm_lines="", **options):
@@ -28,31 +25,11 @@ def guest_env(t, services, name="guest", **more):
                  **{"PIPEWIRE_REMOTE": services.socket("pipewire"), **more})
 
 
-TAIL = 16384     # samples behind the sound that a player may keep to itself when it ends
-
-
-def newer():
-    """The folder of a newer PipeWire's programs."""
-    if not os.environ.get("WAYVSOCK_NEWER_PIPEWIRE"):
-        raise Skip("WAYVSOCK_NEWER_PIPEWIRE names no folder of a newer PipeWire's programs (scripts/newer-pipewire)")
-    return os.environ["WAYVSOCK_NEWER_PIPEWIRE"]
-
-
 def play(t, env, samples, name="", latency="100ms", options=(), programs=""):
     """A program that plays them, with a tail that need not arrive, and then ends."""
     path = t.path(f"play{len(t.procs)}{name}.wav")
-    with wave.open(path, "wb") as out:
-        out.setparams((1, 2, RATE, 0, "NONE", ""))
-        out.writeframes(samples.tobytes() + array.array("h", [1]).tobytes() * TAIL)
+    write_wave(path, samples)
     return t.spawn([os.path.join(programs, "pw-cat"), "--playback", f"--latency={latency}", *options, path], env)
-
-
-def heard(recorded, samples, what):
-    """judge() for what came before the tail."""
-    end = len(recorded)
-    while end and recorded[end - 1] in (0, 1):
-        end -= 1
-    return judge(recorded[:end], samples, what)
 
 
 def played(t, server, env, samples, what, programs="", options=()):
@@ -150,9 +127,7 @@ class Catcher:
         if self.proc.alive:
             self.proc.signal(signal.SIGINT)
             self.proc.wait()
-        with open(self.path, "rb") as f:
-            data = f.read()[44:]
-        return array.array("h", data[:len(data) // 2 * 2])
+        return read_wave(self.path)
 
 
 def records_between(t, host="", guest=""):
