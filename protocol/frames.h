@@ -423,9 +423,10 @@ struct link_mem_role_frame {
 };
 
 enum link_cycle_state {
-    LINK_CYCLE_DONE = 1, /* with all that it was woken for */
-    LINK_CYCLE_ACTIVE,   /* it can be woken from now on */
-    LINK_CYCLE_INACTIVE, /* and no more */
+    LINK_CYCLE_DONE = 1,  /* with all that it was woken for */
+    LINK_CYCLE_ACTIVE,    /* it can be woken from now on */
+    LINK_CYCLE_INACTIVE,  /* and no more */
+    LINK_CYCLE_TRIGGERED, /* by its own program, for which it waits like for others */
     _LINK_CYCLE_N
 };
 

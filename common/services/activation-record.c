@@ -25,6 +25,7 @@ enum {
     AT_CLOCK_NEXT = 680, /* and the next */
 };
 #define OPTION_ASYNC 2u
+#define FAR_FROM_ZERO 1000000u
 
 const struct delta_ranges activation_of_node = {
     3, {{AT_FLAGS, AT_RESULT}, {AT_NEXT, AT_SIGNALLED}, {AT_PREVIOUS, ACTIVATION_SIZE}}};
@@ -70,8 +71,16 @@ uint32_t activation_status(const uint8_t *record)
 void activation_begin(uint8_t *record)
 {
     put(record, AT_STATUS, ACTIVATION_INACTIVE);
-    put(record, AT_REQUIRED, 0);
-    put(record, AT_PENDING, 0);
+    put(record, AT_REQUIRED, FAR_FROM_ZERO);
+    put(record, AT_PENDING, FAR_FROM_ZERO);
+}
+
+bool activation_take_triggers(uint8_t *record)
+{
+    if (get(record, AT_PENDING) == FAR_FROM_ZERO)
+        return false;
+    put(record, AT_PENDING, FAR_FROM_ZERO);
+    return true;
 }
 
 void activation_arm(uint8_t *record)

@@ -28,13 +28,15 @@ extern const struct delta_ranges activation_of_peer;    /* to the guest, of othe
 uint32_t activation_status(const uint8_t *record);
 
 /* The guest's copies. */
-/* A new node's: it is inactive, and nothing that others of the same program do wakes it. */
+/* A new node's: it is inactive, and what others of the same program count down does not wake it. */
 void activation_begin(uint8_t *record);
 /* A peer's: the first who is done is told to signal its eventfd. */
 void activation_arm(uint8_t *record);
 /* The driver's times in a peer's record, which has those of @host, whose clock is @ahead
  * nanoseconds ahead of ours. */
 void activation_set_times(uint8_t *record, const uint8_t *host, int64_t ahead);
+/* Whether somebody has counted down in a node's since it was asked last. */
+bool activation_take_triggers(uint8_t *record);
 /* The node is about to be woken. */
 void activation_wake(uint8_t *record);
 

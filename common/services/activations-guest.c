@@ -42,9 +42,13 @@ static void tell(const struct activation_node *n, enum link_cycle_state state)
 /* What the node's program has made of its record. */
 static void look(struct activation_node *n)
 {
-    const uint8_t *record = activations_record(n->activations, n->record);
+    uint8_t *record = activations_record(n->activations, n->record);
     uint32_t status = record ? activation_status(record) : ACTIVATION_INACTIVE;
     bool active = status != ACTIVATION_INACTIVE;
+    if (record && activation_take_triggers(record)) {
+        tell(n, LINK_CYCLE_TRIGGERED);
+        link_flush(n->activations->vfds->ends->link);
+    }
     if (n->awake && (status == ACTIVATION_FINISHED || !active)) {
         n->awake = false;
         n->done = active;

@@ -153,6 +153,22 @@ bool activations_signalled_host(void *user, const struct known *event, bool here
     return false;
 }
 
+/* By its program, as by any other that it waits for; what nodes of the same program do is said with
+ * their own cycles. */
+static void node_triggered(struct activation_node *n, uint8_t *record)
+{
+    const struct activations *a = n->activations;
+    const struct activation_node *other;
+    const struct activation_peer *p;
+    const struct known *event = find(a, n->event, LINK_VFD_EVENT);
+    LIST_FOREACH (other, &a->nodes, entry)
+        LIST_FOREACH (p, &other->peers, entry)
+            if (p->record == n->record)
+                return;
+    if (event && activation_trigger(record, activations_now()))
+        vfd_event_signal(event);
+}
+
 int activations_cycle(struct activations *a, const uint8_t *payload, size_t size)
 {
     struct link_cycle said;
@@ -165,6 +181,10 @@ int activations_cycle(struct activations *a, const uint8_t *payload, size_t size
     uint8_t *record = n ? activations_record(a, n->record) : NULL;
     if (!record)
         return 0; /* it has gone meanwhile */
+    if (said.state == LINK_CYCLE_TRIGGERED) {
+        node_triggered(n, record);
+        return 0;
+    }
     if (said.state == LINK_CYCLE_DONE) {
         n->late = 0;
         if (n->awake)

@@ -65,6 +65,7 @@ static const struct {
     {"node.rate", ANY},
     {"node.stream.dont-remix", ANY},
     {"node.target", ANY},
+    {"node.trigger", ANY},
     {"node.want-driver", ANY},
     {"port.", ANY},
     {"resample.", ANY},

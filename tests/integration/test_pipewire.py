@@ -12,7 +12,7 @@ from harness import main, test
 from harness.pipewire import NEEDED, heard, newer, read_wave, write_wave
 from harness.proc import wait_until
 from harness.services import Services
-from harness.sound import PREAMBLE, RATE, PipeWire, Recorder, loudness, quarters, tone
+from harness.sound import PREAMBLE, RATE, SINK, PipeWire, Recorder, loudness, quarters, tone
 
 
 def pipewire(t, server, more="", vm_lines="", **options):
@@ -155,6 +155,35 @@ def records(t):
 @test(timeout=180, direct=False)
 def records_on_newer(t):
     records_between(t, newer(), newer())
+
+
+def loops_back(t, programs=""):
+    """Two nodes of one program's, on one connection: it records from one of the host's sinks and plays to another."""
+    t.need(*NEEDED, "pw-loopback")
+    server = PipeWire(t, programs=programs)
+    services = pipewire(t, server, "record = yes\n")
+    t.eq(server.pactl("load-module", "module-null-sink", "sink_name=other", f"rate={RATE}", "channels=1", "format=s16le")[0], 0,
+         "another sink")
+    t.spawn([os.path.join(programs, "pw-loopback"), "-c", "1", "-m", "[ MONO ]", "-l", "100", "-C", SINK,
+             "--capture-props={ stream.capture.sink=true }", "-P", "other"], guest_env(t, services, "loops"))
+    recorder = Recorder(server, device="other.monitor")
+    wait_until(lambda: "pw-loopback" in server.pactl("list", "source-outputs")[1], "it records")
+    # The two sinks have clocks of their own, so that samples are not the same.
+    player = play(t, direct_env(t, server), tone(440, seconds=5, amplitude=5000), programs=programs)
+    t.eq(player.wait(timeout=60), 0, "the player has ended well")
+    loud = [q for q in quarters(recorder.stop(), 440) if q > 1000]
+    t.ok(len(loud) >= 16, f"it was heard for {len(loud)} quarters of a second")
+    t.ok(sum(q < 4000 for q in loud[1:-1]) <= 1, f"as loud as it was played: {loud}")
+
+
+@test(timeout=180, direct=False)
+def two_nodes(t):
+    loops_back(t)
+
+
+@test(timeout=180, direct=False)
+def two_nodes_on_newer(t):
+    loops_back(t, newer())
 
 
 @test(timeout=120, direct=False)

@@ -290,6 +290,37 @@ static void test_active(void **state)
     end();
 }
 
+static void count_down_itself(void)
+{
+    __atomic_sub_fetch((uint32_t *)(void *)(memories[OWN].guests + PENDING), 1, __ATOMIC_SEQ_CST);
+    pw_message();
+    PW_INTS(0, 7);
+    server(0, CORE_DONE_EVENT, NULL, 0, NULL); /* then the daemon looks */
+}
+
+/* A program triggers a node of its own, which waits for that: once in a cycle, however often. */
+static void test_triggered(void **state)
+{
+    (void)state;
+    begin(1);
+    set(memories[OWN].guests, STATUS, ACTIVATION_FINISHED);
+    until_status(ACTIVATION_FINISHED);
+    set(memories[PEER].real, PENDING, 5);
+    set(memories[OWN].real, PENDING, 1); /* all others are done */
+    set(memories[OWN].real, STATUS, ACTIVATION_NOT_TRIGGERED);
+    count_down_itself();
+    work(1, 3);
+    until_status(ACTIVATION_FINISHED);
+    assert_int_equal(memories[AREA].real[0], 3);
+    assert_int_equal(get(memories[PEER].real, PENDING), 4);
+    for (int i = 0; i < 5; i++)
+        count_down_itself();
+    turn_times(P.loop, 50);
+    assert_int_equal(taken(guests_wake), 0);
+    assert_int_equal(get(memories[PEER].real, PENDING), 4);
+    end();
+}
+
 /* A program that does not answer costs the others no cycle; when it is back, it is waited for. */
 static void test_late(void **state)
 {
@@ -462,6 +493,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_cycles, pairs_setup, pairs_teardown),
         cmocka_unit_test_setup_teardown(test_asynchronous, pairs_setup, pairs_teardown),
         cmocka_unit_test_setup_teardown(test_active, pairs_setup, pairs_teardown),
+        cmocka_unit_test_setup_teardown(test_triggered, pairs_setup, pairs_teardown),
         cmocka_unit_test_setup_teardown(test_late, pairs_setup, pairs_teardown),
         cmocka_unit_test_setup_teardown(test_others_records, pairs_setup, pairs_teardown),
         cmocka_unit_test_setup_teardown(test_gone, pairs_setup, pairs_teardown),
