@@ -8,6 +8,7 @@
 #include "common/base/counter.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -53,13 +54,24 @@ int counter_take(int fd, uint64_t *ret)
     return 0;
 }
 
+/* What may be added: 0: nothing, and who waits for it has been woken. Of 1, which it nearly always
+ * is, one call says that. */
+static uint64_t room_for(int fd, uint64_t value)
+{
+    struct pollfd one = {.fd = fd, .events = POLLOUT};
+    struct counter_info now;
+    if (value == 1)
+        return poll(&one, 1, 0) == 1 && one.revents & POLLOUT;
+    if (counter_inspect(fd, &now) < 0 || now.value >= FULL)
+        return 0;
+    return value < FULL - now.value ? value : FULL - now.value;
+}
+
 void counter_add(int fd, uint64_t value)
 {
-    struct counter_info now;
-    if (counter_inspect(fd, &now) < 0 || now.value >= FULL)
-        return; /* who waits for it has been woken */
-    if (value > FULL - now.value)
-        value = FULL - now.value;
+    value = room_for(fd, value);
+    if (!value)
+        return;
     while (write(fd, &value, sizeof(value)) < 0 && errno == EINTR)
         ;
 }

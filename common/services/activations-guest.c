@@ -15,22 +15,31 @@
 #include "common/services/activations.h"
 
 #define LOOK_MS 1
-#define LOOKS_MAX 50u    /* of one that was woken: the host waits for none so long */
-#define SAID_FIRST_MS 1  /* after a message, in which time */
-#define SAID_LAST_MS 512 /* a program becomes active, twice as long each time */
+#define LOOK_ANYWAY_MS 20 /* at those that signal somebody */
+#define LOOKS_MAX 50u     /* of one that was woken: the host waits for none so long */
+#define SAID_FIRST_MS 1   /* after a message, in which time */
+#define SAID_LAST_MS 512  /* a program becomes active, twice as long each time */
 
 static const struct delta_ranges nothing = {0};
+
+/* When it is done, so that nobody has to look. */
+static bool signals_somebody(const struct activation_node *n)
+{
+    const uint8_t *record = activations_record(n->activations, n->record);
+    return record && !LIST_EMPTY(&n->peers) && !activation_is_async(record);
+}
 
 static void look_again(struct activations *a)
 {
     const struct activation_node *n;
+    uint64_t ms = a->again_ms;
     LIST_FOREACH (n, &a->nodes, entry)
         if (n->awake && n->looks < LOOKS_MAX) {
-            loop_timer_arm(a->timer, LOOK_MS);
-            return;
+            uint64_t wanted = signals_somebody(n) ? LOOK_ANYWAY_MS : LOOK_MS;
+            ms = ms && ms < wanted ? ms : wanted;
         }
-    if (a->again_ms)
-        loop_timer_arm(a->timer, a->again_ms);
+    if (ms)
+        loop_timer_arm(a->timer, ms);
 }
 
 static void tell(const struct activation_node *n, enum link_cycle_state state)
