@@ -13,8 +13,10 @@ from harness.pipewire import NEEDED, heard, newer, read_wave, write_wave  # noqa
 from harness.sound import PipeWire, Recorder, quarters, tone  # noqa: E402
 from vm import Vm  # noqa: E402
 
-def forward(server, more=""):
-    return f"forward = pipewire\n[forward pipewire]\npath = {server.run}/pipewire-0\nprotocol = pipewire\nmemory = mirror\n{more}"
+
+def virtual_machine(t, server, more=""):
+    return Vm(t, t.fake(), forward="pipewire",
+              services=f"[forward pipewire]\npath = {server.run}/pipewire-0\nprotocol = pipewire\nmemory = mirror\n{more}")
 
 
 def patient_server(t, programs=""):
@@ -31,7 +33,7 @@ def plays_between(t, programs=""):
     """A second and more, without a sample lost or put in."""
     t.need(*NEEDED)
     server = patient_server(t, programs)
-    vm = Vm(t, t.fake(), more=forward(server))
+    vm = virtual_machine(t, server)
     samples = tone(440)
     write_wave(vm.path("tone.wav"), samples)
     recorder = Recorder(server)
@@ -58,7 +60,7 @@ def three_players_and_a_recorder(t):
     """At once. What the recorder in the guest hears is the mixture that a program of the host's hears."""
     t.need(*NEEDED)
     server = patient_server(t)
-    vm = Vm(t, t.fake(), more=forward(server, "record = yes\n"))
+    vm = virtual_machine(t, server, "record = yes\n")
     hertz = (440, 1320, 3100)
     for f in hertz:
         write_wave(vm.path(f"{f}.wav"), tone(f, seconds=6, amplitude=5000))

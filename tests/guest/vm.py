@@ -56,9 +56,10 @@ def device_of(guest):
 class Vm:
     """A compositor and the host daemon here; boot() starts a guest kernel whose daemon runs a shell command."""
 
-    def __init__(self, t, compositor=None, gpu="", name="vm", allow=(), more_gpus=(), more="", **options):
+    def __init__(self, t, compositor=None, gpu="", name="vm", allow=(), more_gpus=(), services="", forward="", **options):
         """gpu: the command of a vhost-user GPU device; where it exports buffers is added.  allow: globals.  more_gpus:
-        commands of other devices, which say themselves where they export.  more: lines of the configuration."""
+        commands of other devices, which say themselves where they export.  services: sections of the
+        configuration; forward: which the VM may have."""
         self.t = t
         self.compositor = compositor or t.sway(**options)
         self.dir = t.mkdir(name, 0o755)
@@ -73,8 +74,8 @@ listen = {self.address}
 token = {t.write("host.token", TOKEN + chr(10))}
 title-prefix = "[vm] "
 {f"gpu = {self.export}" if gpu else ""}
-{"".join(f"allow = {a}{chr(10)}" for a in allow)}
-{more}""")
+{f"forward = {forward}" if forward else ""}
+{"".join(f"allow = {a}{chr(10)}" for a in allow)}""")
         self.host = None
         self.start_host()
 
