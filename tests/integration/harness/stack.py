@@ -34,6 +34,10 @@ class Notify:
     def ready(self):
         return "READY=1" in self.poll()
 
+    def close(self):
+        self.socket.close()
+        os.unlink(self.path)
+
 
 class Stack:
     """wayvsock-host and wayvsock-guest around a compositor.  .display is what the guest's programs connect to.
@@ -64,6 +68,7 @@ class Stack:
         self.baseline = None
         self.config_checked = False
         self._generation = 0
+        self._started = {}      # the last one of each name
         if self.direct:
             self.display = compositor.socket
             return
@@ -122,11 +127,15 @@ class Stack:
 
     def _start(self, name, argv, env):
         self._generation += 1
+        before = self._started.get(name)
+        if before and not before.alive:     # a test may start hundreds
+            before.notify.close()
         notify = Notify(os.path.join(self.dir, f"n{self._generation}"))
         proc = self.context.spawn(argv, self.context.env(NOTIFY_SOCKET=notify.path, **env),
                                   name=f"{name}{self.tag}")
         proc.is_daemon = True
         proc.notify = notify
+        self._started[name] = proc
         return proc
 
     def start_host(self, wait=True):
