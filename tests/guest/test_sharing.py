@@ -31,7 +31,7 @@ class Service:
         self.listener.bind(path)
         self.listener.listen()
         t.closers.append(self.listener.close)
-        self.vm = Vm(t, gpu=GPU if gpu else "", more=f"forward = shared\n[forward shared]\npath = {path}\n{settings}\n")
+        self.vm = Vm(t, gpu=GPU if gpu else "", services=f"[forward shared]\npath = {path}\n{settings}\n", forward="shared")
         self.guest = self.vm.boot(f"exec python3 {HERE}/share.py /run/shared {' '.join(kinds)} 2>share.log",
                                   guest_args=("--forward", "shared=/run/shared"))
         self.connection = self.accept()

@@ -24,7 +24,9 @@ class Camera:
     """vivid's camera, which takes five pictures a second, each with the time in it. .frames: its buffers."""
 
     def __init__(self):
-        self.fd = next(fd for fd in map(self._open, sorted(glob.glob("/dev/video*"))) if fd is not None)
+        self.fd = next((fd for fd in map(self._open, sorted(glob.glob("/dev/video*"))) if fd is not None), None)
+        if self.fd is None:
+            raise SystemExit("no vivid")
         form = bytearray(struct.pack("<I4x5I", CAPTURE, WIDTH, HEIGHT, XR24, 1, 0).ljust(208, b"\0"))
         fcntl.ioctl(self.fd, S_FMT, form)
         width, height, fourcc, _, stride, size = struct.unpack_from("<6I", form, 8)
