@@ -350,6 +350,16 @@ void loop_timer_disarm(struct loop_timer *timer)
     timer->armed = false;
 }
 
+void loop_timer_call_off(struct loop_timer *timer)
+{
+    bool next = timer && timer->armed && timer->at == timer->loop->timer_at;
+    loop_timer_disarm(timer);
+    if (next) {
+        const struct loop_timer *first = timers_first(timer->loop, true);
+        timers_set(timer->loop, first ? first->at : INT64_MAX);
+    }
+}
+
 void loop_timer_destroy(struct loop_timer *timer)
 {
     if (!timer)

@@ -29,8 +29,11 @@ void loop_io_destroy(struct loop_io *io); /* accepts NULL */
 struct loop_timer *loop_timer_create(struct loop *loop, void (*expired)(void *user), void *user);
 /* (Re-)arms it @ms from now; 0 expires in the next turn of the loop. */
 void loop_timer_arm(struct loop_timer *timer, uint64_t ms);
-void loop_timer_disarm(struct loop_timer *timer);  /* accepts NULL */
-void loop_timer_destroy(struct loop_timer *timer); /* accepts NULL */
+void loop_timer_disarm(struct loop_timer *timer); /* accepts NULL */
+/* The same, of one that is armed anew only after it would have expired: nobody is woken for nothing
+ * then. It takes time in proportion to how many timers there are. */
+void loop_timer_call_off(struct loop_timer *timer); /* accepts NULL */
+void loop_timer_destroy(struct loop_timer *timer);  /* accepts NULL */
 
 /* A postponed call: @run(@user) after the current callback has returned and before any other, for
  * what must not happen under the feet of the caller. Embedded in what it is about, so that asking

@@ -34,6 +34,7 @@ struct mirror {
     struct delta_shadow shadow;
     uint64_t charged;
     bool ours;            /* the memory is a program's of this side */
+    bool stays;           /* it is known not to become smaller */
     bool sends, receives; /* what changes here, there */
     bool sealed;          /* it looks as it is to look */
     struct loop_timer *timer;
@@ -305,10 +306,13 @@ void vfd_mirror_limit(struct known *known, const struct delta_ranges *sends,
 
 uint8_t *vfd_mirror_map(const struct known *known, uint64_t *ret_size)
 {
-    const struct mirror *m = known->user;
-    int seals = m->ours ? fcntl(m->memory->fd, F_GET_SEALS) : 0;
+    struct mirror *m = known->user;
     *ret_size = m->memory->size;
-    return m->ours && (seals < 0 || !(seals & F_SEAL_SHRINK)) ? NULL : m->memory->map;
+    if (!m->stays) { /* nobody takes a seal off again */
+        int seals = m->ours ? fcntl(m->memory->fd, F_GET_SEALS) : F_SEAL_SHRINK;
+        m->stays = seals >= 0 && seals & F_SEAL_SHRINK;
+    }
+    return m->stays ? m->memory->map : NULL;
 }
 
 const uint8_t *vfd_mirror_shadow(const struct known *known)

@@ -99,7 +99,7 @@ static void node_finish(struct activation_node *n)
     uint8_t *record = activations_record(a, n->record), *peers;
     uint64_t now = activations_now();
     n->awake = false;
-    loop_timer_disarm(n->deadline);
+    loop_timer_call_off(n->deadline);
     if (!record || !activation_finish(record, now) || activation_is_async(record))
         return;
     LIST_FOREACH (p, &n->peers, entry) {

@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/timerfd.h>
 
 #include "common/base/fd.h"
 #include "common/base/loop.h"
@@ -288,6 +289,53 @@ static void test_timer_is_one_shot_and_can_be_rearmed(void **state)
     assert_int_equal(f->count, 3);
 }
 
+static void stop_it(void *user)
+{
+    struct fixture *f = user;
+    note(f, "other");
+    loop_stop(f->loop);
+}
+
+/* The descriptor of the loop's clock, the only timerfd here. */
+static int clock_of_loop(void)
+{
+    for (int fd = 3; fd < 256; fd++) {
+        char path[32], target[64];
+        snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+        ssize_t n = readlink(path, target, sizeof(target));
+        if (n > 0 && memmem(target, (size_t)n, "[timerfd]", 9))
+            return fd;
+    }
+    fail();
+    return -1;
+}
+
+static void test_timer_that_is_called_off(void **state)
+{
+    struct fixture *f = *state;
+    struct itimerspec when;
+    f->timer = loop_timer_create(f->loop, rearm, f);
+    struct loop_timer *other = loop_timer_create(f->loop, stop_it, f);
+    loop_timer_call_off(NULL);
+    loop_timer_call_off(f->timer);
+    loop_timer_arm(f->timer, 10);
+    loop_timer_arm(other, 30);
+    loop_timer_call_off(f->timer);
+    assert_int_equal(loop_run(f->loop), 0); /* the other one is not forgotten */
+    assert_string_equal(f->log, "other ");
+    loop_timer_arm(other, 5);
+    loop_timer_arm(f->timer, 100000);
+    loop_timer_call_off(f->timer); /* a later one */
+    assert_int_equal(loop_run(f->loop), 0);
+    assert_string_equal(f->log, "other other ");
+    assert_int_equal(f->count, 0);
+    loop_timer_arm(f->timer, 100);
+    loop_timer_call_off(f->timer);
+    assert_int_equal(timerfd_gettime(clock_of_loop(), &when), 0);
+    assert_true(when.it_value.tv_sec > 100000); /* nobody is woken */
+    loop_timer_destroy(other);
+}
+
 static void later_second(void *user)
 {
     note(user, "second");
@@ -501,6 +549,7 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(test_timer_destroys_itself_and_a_watch, setup, teardown),
         cmocka_unit_test_setup_teardown(test_timer_is_one_shot_and_can_be_rearmed, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_timer_that_is_called_off, setup, teardown),
         cmocka_unit_test_setup_teardown(test_later_runs_after_the_callback_and_before_others, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_next_turn_lets_others_go_first, setup, teardown),
