@@ -16,6 +16,7 @@ from harness import link, main, test, vgpu  # noqa: E402
 from harness.client import ARGB8888, Window, XRGB8888  # noqa: E402
 from harness.insider import copy_frame  # noqa: E402
 from harness.surface import noise  # noqa: E402
+from harness.tap import descendants  # noqa: E402
 from harness.two_vms import GPU, HEIGHT, WIDTH, Vms, ppm  # noqa: E402
 
 from vm import BACKGROUND, newer_gl, newer_weston  # noqa: E402
@@ -26,10 +27,10 @@ ABGR8888, RG16 = 0x34324241, 0x36314752
 CREATE_OBJECT, SET_FRAMEBUFFER, CLEAR, COPY_REGION, SURFACE = 1, 5, 7, 17, 8
 
 
-def dmabufs(proc):
-    """The numbers of those that it holds."""
+def dmabufs(*pids):
+    """The numbers of those that these processes hold."""
     found = set()
-    for base in (f"/proc/{pid}" for pid in proc.pids):
+    for base in (f"/proc/{pid}" for pid in pids):
         for fd in os.listdir(f"{base}/fd"):
             try:
                 if os.readlink(f"{base}/fd/{fd}").startswith("/dmabuf"):
@@ -75,8 +76,8 @@ class Rig:
         return pixels
 
     def handed(self):
-        """Whether the compositor has memory of the GPU."""
-        return bool(dmabufs(self.weston.proc) & dmabufs(self.gpu))
+        """Whether the compositor has memory of the GPU, which its renderer has."""
+        return bool(dmabufs(*self.weston.proc.pids) & dmabufs(self.gpu.pid, *descendants(self.gpu.pid)))
 
     def counted(self):
         """What the host counted for the client, which ends."""
@@ -144,18 +145,19 @@ def formats(t):
         rig = Rig(t, weston, name, kind, form=form, pixel=pixel, settings=settings)
         rig.vgpu.draw(1, WIDTH, HEIGHT, noise(WIDTH * HEIGHT * pixel, 5))
         rig.show()
-        t.wait(lambda: weston.grab() != ppm(NOTHING), "a picture is on the screen", 60)
-        return rig, weston.grab()
+        return rig
 
     kinds = ((vgpu.B8G8R8X8, XRGB8888, 4), (vgpu.B8G8R8A8, XRGB8888, 4), (vgpu.B8G8R8A8, ARGB8888, 4),
              (vgpu.R8G8B8A8, ABGR8888, 4), (vgpu.RGB565, RG16, 2))
     weston, pictures = newer_weston(t, WIDTH, HEIGHT), []
     for number, kind in enumerate(kinds):
-        rig, copied = shown(weston, f"copied{number}", *kind, settings="dmabuf = no")
+        rig = shown(weston, f"copied{number}", *kind, settings="dmabuf = no")
+        # What is there for a moment before it is of one colour.
+        copied = t.wait(lambda: len(set((screen := weston.grab())[-4096:])) > 16 and screen, "a picture is on the screen", 60)
         rig.read_back(1)
         rig.shows(NOTHING, "the window is gone")
-        rig, handed = shown(weston, f"handed{number}", *kind)
-        t.ok(handed == copied, f"the screen with a picture of format {kind[0]}, shown as {kind[1]:#x}")
+        rig = shown(weston, f"handed{number}", *kind)
+        t.wait(lambda: weston.grab() == copied, f"the screen with a picture of format {kind[0]}, shown as {kind[1]:#x}", 60)
         rig.handed_over()
         rig.shows(NOTHING, "the window is gone")
         pictures.append(copied)
@@ -182,7 +184,7 @@ def memory_of_the_guest(t):
     rig = Rig(t, settings="dmabuf = linear")
     rig.picture(1)
     for number, is_dmabuf in ((2, False), (3, True)):
-        before = dmabufs(rig.weston.proc)
+        before = dmabufs(*rig.weston.proc.pids)
         rig.vgpu.create(number, WIDTH * HEIGHT * 4)
         rig.buffer, rig.memory, rig.number = buffer_of_pages(rig.client, rig.window.shm, number)
         for seed in (number, 10 + number):
@@ -190,8 +192,8 @@ def memory_of_the_guest(t):
             rig.vgpu.write(number, pixels)
             rig.show()
             rig.shows(pixels, f"picture {seed} is on the screen")
-        new = dmabufs(rig.weston.proc) - before
-        t.eq(bool(new & dmabufs(rig.host)), is_dmabuf, "the compositor holds the host's dmabuf")
+        new = dmabufs(*rig.weston.proc.pids) - before
+        t.eq(bool(new & dmabufs(*rig.host.pids)), is_dmabuf, "the compositor holds the host's dmabuf")
     t.eq(rig.counted()["copied"], 0, "bytes copied on the host")
 
 

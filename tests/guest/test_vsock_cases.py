@@ -94,7 +94,8 @@ def streams(t):
             s.recv(1)
     g.listen(107, names)
     t.eq(g.ask("source_port", 107, 54321), ["hello", errno.EADDRINUSE], "a port of its own")
-    t.eq(g.ask("again", 99, 106), [errno.ECONNRESET, 0], "a second try")
+    if g.linux() >= (6, 12):        # an older one goes on saying what it said
+        t.eq(g.ask("again", 99, 106), [errno.ECONNRESET, 0], "a second try")
     t.eq(g.ask("at_once", 106), [True, 0], "a connect() that does not wait")
     t.eq(g.ask("at_once", 99), [True, errno.ECONNRESET], "one that is refused")
 
@@ -107,9 +108,11 @@ def messages(t):
         g.listen(port, serve, MESSAGES)
 
     listen(100, answering(b"hello"))
-    t.eq(g.ask("peek", 100, MESSAGES), ["hello", "hel", "hello", "hello"], "MSG_PEEK")
+    if g.linux() >= (6, 6):         # an older one cannot
+        t.eq(g.ask("peek", 100, MESSAGES), ["hello", "hel", "hello", "hello"], "MSG_PEEK")
     listen(101, answering(b"dropped", b"after"))
-    t.eq(g.ask("bad_buffers", 101, MESSAGES), [[True, True], "after"], "buffers that are no memory")
+    if g.linux() >= (6, 2):         # all errors of an older one are ENOMEM
+        t.eq(g.ask("bad_buffers", 101, MESSAGES), [[True, True], "after"], "buffers that are no memory")
 
     def two(s):
         with s:
@@ -118,7 +121,8 @@ def messages(t):
             s.sendall(b"next")
             s.recv(1)
     listen(102, two)
-    t.eq(g.ask("cut_message", 102), [14, "a lo", "next"], "MSG_TRUNC")
+    if g.linux() >= (6, 6):         # by MSG_PEEK
+        t.eq(g.ask("cut_message", 102), [14, "a lo", "next"], "MSG_TRUNC")
     listen(103, answering(b"late"))
     t.eq(g.ask("late_message", 103), [True, "late"], "SO_RCVTIMEO")
 
@@ -127,7 +131,8 @@ def messages(t):
             while data := s.recv(1 << 20):
                 s.sendall(data)
     listen(104, echo)
-    t.eq(g.ask("large_message", 104), [errno.EMSGSIZE, "small"], "a message that is too large")
+    too_large = errno.EMSGSIZE if g.linux() >= (6, 2) else errno.ENOMEM
+    t.eq(g.ask("large_message", 104), [too_large, "small"], "a message that is too large")
     t.ok(g.ask("uncopied", 104, [1, 4096, 5000], MESSAGES) in (None, [True] * 3), "MSG_ZEROCOPY")
 
     ended = threading.Event()

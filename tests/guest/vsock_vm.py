@@ -35,6 +35,10 @@ class Guest:
         self.t.wait(dialled, "the guest's program answers", 60)
         self.lines = self.control.makefile()
 
+    def linux(self):
+        """The version of its kernel, as (6, 12)."""
+        return tuple(map(int, self.ask("can", "/proc/sys/kernel/osrelease").split(".")[:2]))
+
     def answers(self):
         try:
             self.connect(peer.CONTROL).close()
