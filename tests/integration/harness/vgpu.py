@@ -229,10 +229,10 @@ class Vgpu:
         self.command(ASSIGN_UUID, struct.pack("<II", number, 0))
 
     def draw(self, number, width, height, pixels):
-        """Has all of the picture be these pixels."""
+        """Has all of the picture be these pixels, and waits until it is."""
         self.write(number, pixels)
         self.command(TRANSFER_TO_HOST_3D, struct.pack("<6IQ4I", 0, 0, 0, width, height, 1, 0, number, 0,
-                                                      len(pixels) // height, 0))
+                                                      len(pixels) // height, 0), 0, FENCE)
 
     def create_context(self, context, numbers):
         """One that draws on these pictures."""
