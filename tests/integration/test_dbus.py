@@ -10,6 +10,7 @@ import socket
 import subprocess
 
 from harness import Skip, main, test
+from harness.proc import listens
 from harness.services import Services
 
 PAGE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../docs/dbus.md")
@@ -34,7 +35,7 @@ class Bus:
         self.socket = t.path(name)
         self.address = f"unix:path={self.socket}"
         t.spawn(["dbus-daemon", "--session", "--nofork", f"--address={self.address}"])
-        t.wait(lambda: os.path.exists(self.socket), "the bus has its socket")
+        t.wait(lambda: listens(self.socket), "the bus has its socket")
         self.peer = t.spawn(["/usr/bin/python3", "-u", PEER, "serve", self.address], name="peer")
         t.wait(lambda: self.peer.log().count("owns ") == 2, "somebody can be called")
 
@@ -84,7 +85,7 @@ direction = to-guest
 listen = {listen}
 protocol = dbus
 """)
-    t.wait(lambda: os.path.exists(listen), "the host listens")
+    t.wait(lambda: listens(listen), "the host listens")
     all_calls(t, f"unix:path={listen}")
     other = str(os.getuid() + 12345).encode().hex().encode()
     t.eq(say(f"unix:path={listen}", b"AUTH EXTERNAL " + other + b"\r\n"), ["OK"], "another user's name is not passed on")
@@ -194,7 +195,7 @@ def notify_send(t):
     env = {"XDG_RUNTIME_DIR": guest, "DBUS_SESSION_BUS_ADDRESS": f"unix:path={guest}/bus", "PATH": f"{t.mkdir('bin')}:{os.environ['PATH']}"}
     t.stack(t.fake(), config="[vm test]\nlisten = @ADDRESS@\nforward = notify\n", host_env={"XDG_RUNTIME_DIR": runtime},
             guest_args=["--forward", "notify"], guest_env=env)
-    t.wait(lambda: os.path.exists(f"{guest}/bus") and os.path.exists(f"{guest}/wayvsock/notify"), "both buses of the guest")
+    t.wait(lambda: listens(f"{guest}/bus") and listens(f"{guest}/wayvsock/notify"), "both buses of the guest")
 
     def type(line, text):
         t.eq(t.run(["sh", "-c", line], t.env(**env)).popen.returncode, 0, line)

@@ -11,6 +11,7 @@ import subprocess
 import threading
 
 from harness import main, test
+from harness.proc import listens
 
 BIG = bytes(range(256)) * (32 << 10)  # 8 MiB
 
@@ -449,7 +450,7 @@ def activated(t, stack, start, listen, name):
     environment = [word for key in ("XDG_RUNTIME_DIR", "NOTIFY_SOCKET", "ASAN_OPTIONS", "LSAN_OPTIONS", "UBSAN_OPTIONS") for word in ("-E", key)]
     stack.wrapper = ["systemd-socket-activate", *environment, f"--fdname={name}", "-l", listen]
     process = start(wait=False)
-    t.wait(lambda: os.path.exists(listen), f"{name}'s socket is there")
+    t.wait(lambda: listens(listen), f"{name}'s socket is there")
     stack.wrapper = []
     return process
 

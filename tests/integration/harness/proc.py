@@ -32,6 +32,13 @@ def alive(pid):
         return False
 
 
+def listens(path):
+    """Whether somebody listens at that socket: one that is bound may still refuse who comes."""
+    accepts = 1 << 16       # __SO_ACCEPTCON
+    with open("/proc/net/unix", encoding="utf-8", errors="replace") as f:
+        return any(line.rstrip("\n").endswith(f" {path}") and int(line.split()[3], 16) & accepts for line in f)
+
+
 class Process:
     """A process that is there, and what the kernel says about it."""
 

@@ -3,7 +3,7 @@
 
 import os
 
-from .proc import wait_until
+from .proc import listens, wait_until
 
 
 class Services:
@@ -22,7 +22,7 @@ class Services:
             guest_args = [*guest_args, "--forward", f"{name}={self.socket(name)}"]
         self.stack = t.stack(compositor or t.fake(), config=config, guest_args=guest_args, **options)
         for name in lines:
-            wait_until(lambda path=self.socket(name): os.path.exists(path), f"{name} is offered in the guest")
+            wait_until(lambda path=self.socket(name): listens(path), f"{name} is offered in the guest")
 
     def socket(self, name):
         return os.path.join(self.dir, name)

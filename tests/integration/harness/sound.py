@@ -9,7 +9,7 @@ import signal
 import struct
 import subprocess
 
-from .proc import wait_until
+from .proc import listens, wait_until
 from .tap import Failure
 
 RATE = 48000
@@ -78,7 +78,7 @@ class PulseAudio(Server):
              "-L", f"module-null-sink sink_name={SINK} rate={RATE} channels=1 format=s16le",
              "-L", f"module-native-protocol-unix socket={self.socket} {options}"],
             self.env(PULSE_SERVER=None), **spawn)
-        wait_until(lambda: os.path.exists(self.socket), "pulseaudio has its socket")
+        wait_until(lambda: listens(self.socket), "pulseaudio has its socket")
 
 
 class PipeWire(Server):
@@ -92,9 +92,9 @@ class PipeWire(Server):
         bus = os.path.join(self.run, "bus")
         self.environment = self.env(PULSE_SERVER=None, DBUS_SESSION_BUS_ADDRESS=f"unix:path={bus}", **(config or {}))
         t.spawn(["dbus-daemon", "--session", "--nofork", f"--address=unix:path={bus}"], self.environment)
-        wait_until(lambda: os.path.exists(bus), "the session bus has its socket")
+        wait_until(lambda: listens(bus), "the session bus has its socket")
         self.start("pipewire")
-        wait_until(lambda: os.path.exists(os.path.join(self.run, "pipewire-0")), "pipewire has its socket")
+        wait_until(lambda: listens(os.path.join(self.run, "pipewire-0")), "pipewire has its socket")
         self.start("wireplumber")
         self.start("pipewire-pulse")
         wait_until(self.usable, "pipewire-pulse answers")
