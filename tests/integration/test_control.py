@@ -200,6 +200,7 @@ def ending(t):
     t.has("ended on the host", ended(two), "what the application hears")
     one.roundtrip()
     three.roundtrip()
+    t.wait(lambda: len(vm(t)["clients"]) == 2, "the host knows that it has gone")
     t.has("no application has that number", command(t, "end", f"test/{ids[1]}", status=1), "one that is gone")
     t.has("no VM has that name", command(t, "end", "other", status=1), "another VM")
     said = json.loads(command(t, "end", "test", "--json"))
