@@ -35,11 +35,6 @@ static void pipewire_destroy(struct service_helper *h)
     free(h);
 }
 
-int pipewire_malformed(const struct service_helper *h)
-{
-    return helper_fail(h->sink, "pipewire: a message that is not what it has to be");
-}
-
 static int pipewire_frame(struct service_helper *h, enum service_way way, const uint8_t *bytes,
                           size_t size, struct service_frame *ret)
 {
